@@ -1,0 +1,109 @@
+"""Everything that can go wrong on purpose.
+
+HeliscoreError
+├── Refusal                  what a client gets told; each class knows its HTTP status
+│   ├── InvalidInput         400  one fault or many, each with the place where it is
+│   ├── Unauthenticated      401  no key, an unknown, revoked or expired one
+│   ├── Forbidden            403  a good key without the permission
+│   ├── NotFound             404
+│   ├── MethodNotAllowed     405  knows the methods that are allowed
+│   ├── BodyTooLarge         413
+│   └── Unavailable          503  our own trouble; the same call may succeed later
+└── StartError               what an operator must mend before the service can start: one line, exit 1
+    ├── InvalidSettings
+    ├── DataFolderInUse
+    ├── EmbeddedServerError
+    └── MigrationError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing wrong with what a client sent."""
+
+    path: str
+    """Where, dotted: `scores.accuracy`. Empty when it is the body as a whole."""
+
+    message: str
+    """What was expected and what came."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class HeliscoreError(Exception):
+    """The root: everything below is raised on purpose and explained to somebody."""
+
+
+class Refusal(HeliscoreError):
+    """A call that is answered with an error status; `str()` is safe to show to the client."""
+
+    status = 500
+
+
+class InvalidInput(Refusal):
+    """Nothing of the call was carried out; `faults` names every reason."""
+
+    status = 400
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        first, *others = faults
+        super().__init__(f"{first} (and {len(others)} more)" if others else str(first))
+        self.faults = tuple(faults)
+
+
+class Unauthenticated(Refusal):
+    status = 401
+
+
+class Forbidden(Refusal):
+    status = 403
+
+
+class NotFound(Refusal):
+    status = 404
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"method not allowed here, use {self.allowed}")
+
+
+class BodyTooLarge(Refusal):
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the body is larger than the limit of {limit_bytes} bytes")
+
+
+class Unavailable(Refusal):
+    status = 503
+    retry_after_s = 1
+
+
+class StartError(HeliscoreError):
+    """The service cannot start or the command cannot run; `str()` is the one line an operator reads."""
+
+
+class InvalidSettings(StartError):
+    """A `HELISCORE_*` variable is unknown or malformed."""
+
+
+class DataFolderInUse(StartError):
+    """Another service owns the data folder."""
+
+
+class EmbeddedServerError(StartError):
+    """The embedded PostgreSQL could not be made or started."""
+
+
+class MigrationError(StartError):
+    """The database's schema and ours do not fit together."""

@@ -1,0 +1,297 @@
+"""From a filter tree to SQL: every condition counts, and every value is a parameter.
+
+SQL text comes only from the constants here. Whatever a client sent, JSON keys and score names included, goes
+through `_Arguments.add`, which numbers it and casts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, assert_never
+
+import msgspec
+
+from app.filters import (
+    COLUMNS,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    FeedbackTime,
+    Filter,
+    Kind,
+    Not,
+    OneOf,
+    Operator,
+    Property,
+    Score,
+    Scored,
+    Sort,
+    SortSubject,
+    Subject,
+    Value,
+    Variable,
+    kind_of,
+)
+from app.scores import FEEDBACK
+
+_EXPRESSIONS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | {
+    "organization_id": "r.organization_id::text",
+    "request_body": "r.request_body::text",
+    "response_body": "r.response_body::text",
+    "assets": "array_to_string(r.assets, ',')",
+}
+
+_TYPES: Final[dict[Kind, str]] = {
+    Kind.TEXT: "text",
+    Kind.NUMBER: "numeric",
+    Kind.TIMESTAMP: "timestamptz",
+    Kind.BOOLEAN: "boolean",
+    Kind.SCORE: "bigint",
+}
+
+_PATTERN_OPERATORS: Final[dict[Operator, str]] = {
+    "like": "LIKE",
+    "ilike": "ILIKE",
+    "contains": "ILIKE",
+    "not-contains": "NOT ILIKE",
+}
+
+_MAX_JOINS: Final = 4
+"""Scores beyond these are looked up request by request: planning time grows steeply with joins."""
+
+_NEGATIVE: Final = ("<>", "not-contains")
+
+_SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a page ended: the last row's sort value, and its time and id, which break ties."""
+
+    value: Value | None
+    created_at: datetime
+    request_id: str
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What goes into the slots of a search statement."""
+
+    joins: str
+    where: str
+    order: str
+    sort_value: str
+    arguments: tuple[object, ...]
+    """The values of the parameters after the statement's own."""
+
+    def slots(self) -> dict[str, str]:
+        return {"joins": self.joins, "where": self.where, "order": self.order, "sort_value": self.sort_value}
+
+
+def compile_search(
+    tree: Filter, sort: Sort, after: Position | None, name_ids: Mapping[str, int], first_parameter: int
+) -> Search:
+    """Compile a filter and an order. `name_ids` knows the organization's score names; one that is not in it
+    was never used, so no request has such a score. Parameters are numbered from `first_parameter`."""
+    compiler = _Compiler(name_ids, first_parameter)
+    where = compiler.conjunction(tree)
+    by = None if sort.subject is None else compiler.sorted_by(sort.subject)
+    if after is not None and by is not None:
+        where = f"{where} AND {compiler.after(by, sort, after)}"
+    return Search(
+        joins="\n".join(compiler.joins.values()),
+        where=where,
+        order="random()" if by is None else compiler.order(by, descending=sort.descending),
+        sort_value=by or "NULL",
+        arguments=tuple(compiler.arguments),
+    )
+
+
+class _Compiler:
+    def __init__(self, name_ids: Mapping[str, int], first_parameter: int) -> None:
+        self.name_ids = name_ids
+        self.first_parameter = first_parameter
+        self.arguments: list[object] = []
+        self.joins: dict[str, str] = {}
+        self.created_at = "r.created_at"
+
+    def add(self, value: object, type_: str) -> str:
+        self.arguments.append(value)
+        return f"${self.first_parameter + len(self.arguments) - 1}::{type_}"
+
+    # Conditions
+
+    def conjunction(self, tree: Filter) -> str:
+        """Compile the top level. Conditions on scores that must all hold become joins, so that the planner
+        can begin at the score: walk its index newest first, or go by value where few match."""
+        by_name: dict[str, list[Compare | OneOf | Exists]] = {}
+        rest: list[Filter] = []
+        for part in _conjuncts(tree):
+            match part:
+                case Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) if (
+                    name in by_name or len(by_name) < _MAX_JOINS
+                ):
+                    by_name.setdefault(name, []).append(part)
+                case _:
+                    rest.append(part)
+        for name, conditions in by_name.items():
+            if name not in self.name_ids:
+                return "false"
+            self.joins[name] = f"JOIN {self.score_rows(self.alias(), name, conditions, ' ON ')}"
+            self.created_at = "s1.request_created_at"
+        return " AND ".join(self.condition(part) for part in rest) or "true"
+
+    def alias(self) -> str:
+        return f"s{len(self.joins) + 1}"
+
+    def condition(self, tree: Filter) -> str:
+        match tree:
+            case Everything():
+                return "true"
+            case Not(part):
+                # Not "NOT": where the part is unknown (a null), the request does not match it, so it
+                # matches the complement.
+                return f"({self.condition(part)}) IS NOT TRUE"
+            case AllOf(parts):
+                return self.joined(" AND ", parts, "true")
+            case AnyOf(parts):
+                return self.joined(" OR ", parts, "false")
+            case Scored():
+                return f"EXISTS (SELECT FROM score AS s WHERE s.{_SAME_REQUEST.format('s')})"
+            case Compare(subject) | OneOf(subject) | Exists(subject):
+                return self.on(subject, tree)
+            case _:
+                assert_never(tree)
+
+    def joined(self, connective: str, parts: tuple[Filter, ...], none: str) -> str:
+        return f"({connective.join(map(self.condition, parts))})" if parts else none
+
+    def on(self, subject: Subject, condition: Compare | OneOf | Exists) -> str:
+        match subject:
+            case Score(name):
+                return self.exists(name, condition)
+            case FeedbackTime():
+                return self.exists(FEEDBACK, condition)
+            case Column() | Property() | Variable():
+                return self.compared(self.expression(subject), condition)
+            case _:
+                assert_never(subject)
+
+    def exists(self, name: str, condition: Compare | OneOf | Exists) -> str:
+        if name not in self.name_ids:
+            return "false"
+        return f"EXISTS (SELECT FROM {self.score_rows('s', name, [condition], ' WHERE ')})"
+
+    def score_rows(
+        self, alias: str, name: str, conditions: list[Compare | OneOf | Exists], where: str
+    ) -> str:
+        """The rows of one score of the request at hand: `score AS s ON …` with all the conditions on it."""
+        value = f"{alias}.scored_at" if isinstance(conditions[0].subject, FeedbackTime) else f"{alias}.value"
+        parts = [
+            f"score AS {alias}{where}{alias}.{_SAME_REQUEST.format(alias)}",
+            f"{alias}.name_id = {self.add(self.name_ids[name], 'integer')}",
+            *(
+                self.compared(value, condition)
+                for condition in conditions
+                if not isinstance(condition, Exists)
+            ),
+        ]
+        return " AND ".join(parts)
+
+    def compared(self, expression: str, condition: Compare | OneOf | Exists) -> str:
+        kind = kind_of(condition.subject)
+        type_ = _TYPES[kind]
+        match condition:
+            case Exists():
+                return f"{expression} IS NOT NULL"
+            case OneOf(_, values):
+                return f"{expression} = ANY({self.add([_argument(v, kind) for v in values], type_ + '[]')})"
+            case Compare(subject, operator, value):
+                if operator in _NEGATIVE and isinstance(subject, Property | Variable):
+                    expression = f"coalesce({expression}, '')"
+                if operator in ("contains", "not-contains"):
+                    value = f"%{escaped(str(value))}%"
+                sql_operator = _PATTERN_OPERATORS.get(operator, operator)
+                return f"{expression} {sql_operator} {self.add(_argument(value, kind), type_)}"
+            case _:
+                assert_never(condition)
+
+    def expression(self, subject: Column | Property | Variable) -> str:
+        match subject:
+            case Column(name):
+                return _EXPRESSIONS[name]
+            case Property(key):
+                return f"(r.properties ->> {self.add(key, 'text')})"
+            case Variable(key):
+                return f"(r.prompt_variables ->> {self.add(key, 'text')})"
+            case _:
+                assert_never(subject)
+
+    # Order
+
+    def sorted_by(self, subject: SortSubject) -> str:
+        """The expression that a page is sorted by; a score is joined, unless the filter has done so."""
+        match subject:
+            case Column("created_at"):
+                return self.created_at
+            case Score(name):
+                if name not in self.name_ids:
+                    return "NULL::bigint"
+                if name in self.joins:
+                    return f"s{list(self.joins).index(name) + 1}.value"
+                alias = self.alias()
+                self.joins[name] = f"LEFT JOIN {self.score_rows(alias, name, [], ' ON ')}"
+                return f"{alias}.value"
+            case _:
+                return self.expression(subject)
+
+    def order(self, by: str, *, descending: bool) -> str:
+        """Missing values come last either way. The time is never missing, and saying so of it would keep the
+        planner from reading an index backwards."""
+        direction = "DESC" if descending else "ASC"
+        if by == self.created_at:
+            return f"{by} {direction}, r.request_id"
+        return f"{by} {direction} NULLS LAST, {self.created_at} DESC, r.request_id"
+
+    def after(self, by: str, sort: Sort, position: Position) -> str:
+        """The rows behind a position, as a condition: nothing is counted, so rows that arrive in the
+        meantime shift nothing."""
+        beyond = "<" if sort.descending else ">"
+        time = self.add(position.created_at, "timestamptz")
+        later_id = f"r.request_id > {self.add(position.request_id, 'text')}"
+        if by == self.created_at:
+            return f"{by} {beyond}= {time} AND ({by} {beyond} {time} OR {later_id})"
+        tied = f"({self.created_at} < {time} OR ({self.created_at} = {time} AND {later_id}))"
+        if position.value is None or sort.subject is None:
+            return f"{by} IS NULL AND {tied}"
+        kind = kind_of(sort.subject)
+        value = self.add(_argument(position.value, kind), _TYPES[kind])
+        return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
+
+
+def _conjuncts(tree: Filter) -> list[Filter]:
+    """The parts that must all hold, through any depth of AllOf."""
+    match tree:
+        case AllOf(parts):
+            return [conjunct for part in parts for conjunct in _conjuncts(part)]
+        case Everything():
+            return []
+        case _:
+            return [tree]
+
+
+def _argument(value: Value, kind: Kind) -> Value:
+    """asyncpg checks types itself and casts nothing: numeric wants a Decimal, bigint no boolean."""
+    if kind is Kind.NUMBER and isinstance(value, int | float):
+        return Decimal(repr(value))
+    if kind is Kind.SCORE and isinstance(value, bool):
+        return int(value)
+    return value
+
+
+def escaped(text: str) -> str:
+    """Make a text stand for itself inside a LIKE pattern."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,83 @@
+"""Organizations and their API keys in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from app.errors import StartError
+from app.keys import Permissions, Principal, fault_in_key, hash_key, hint_of
+from app.store.pool import Connection
+from app.store.queries import load
+
+_SQL = load("key")
+
+DEFAULT_ORGANIZATION: Final = "default"
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key as it is listed: everything but the key."""
+
+    id: int
+    organization: str
+    name: str
+    hint: str
+    permissions: Permissions
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyRefused(StartError):
+    """The key cannot be registered: its form is wrong or it is registered already."""
+
+
+async def ensure_organization(connection: Connection, name: str = DEFAULT_ORGANIZATION) -> int:
+    """Return the id of the organization of that name, which comes into being if need be."""
+    return int(await connection.fetchval(_SQL["ensure_organization"], name))
+
+
+async def register(
+    connection: Connection,
+    organization_id: int,
+    key: str,
+    *,
+    name: str,
+    permissions: Permissions = "rw",
+    expires_at: datetime | None = None,
+) -> int:
+    """Make a key valid and return its id. Raises KeyRefused."""
+    if fault := fault_in_key(key):
+        raise KeyRefused(f"the key cannot be registered: {fault}")
+    try:
+        return int(
+            await connection.fetchval(
+                _SQL["register"], organization_id, hash_key(key), hint_of(key), name, permissions, expires_at
+            )
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "api_key_key_hash_key":
+            raise
+        raise KeyRefused(f"the key {hint_of(key)} is registered already") from None
+
+
+async def find(connection: Connection, key_hash: bytes) -> Principal | None:
+    """Return whose key it is, or None when it is unknown, revoked or expired."""
+    row = await connection.fetchrow(_SQL["find"], key_hash)
+    return None if row is None else Principal(*row)
+
+
+async def count_usable(connection: Connection, organization_id: int) -> int:
+    return int(await connection.fetchval(_SQL["count_usable"], organization_id))
+
+
+async def list_keys(connection: Connection, organization: str | None = None) -> list[ApiKey]:
+    return [ApiKey(*row) for row in await connection.fetch(_SQL["list"], organization)]
+
+
+async def revoke(connection: Connection, key_id: int) -> bool:
+    """Stop a key for ever; False when there is none of that id."""
+    return await connection.fetchval(_SQL["revoke"], key_id) is not None

@@ -1,0 +1,91 @@
+"""The write path: score maps into the score table, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.scores import Score
+from app.store.pool import Connection
+from app.store.queries import load
+
+_SQL = load("score")
+
+
+class Post(msgspec.Struct, frozen=True):
+    """One score map on its way in; at least one score."""
+
+    organization_id: int
+    request_id: str
+    scores: Mapping[str, Score]
+    posted_at: datetime
+
+
+class ScoreNames:
+    """The ids of score names, remembered: they never change and are never removed."""
+
+    _CAPACITY: Final = 100_000
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[int, str], int] = {}
+
+    async def find(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        """The ids of those names that the organization has used; the others are left out."""
+        missing = [name for name in names if (organization_id, name) not in self._ids]
+        if missing:
+            if len(self._ids) > self._CAPACITY:
+                self._ids.clear()
+                missing = list(names)
+            for name, id_ in await connection.fetch(_SQL["find_names"], organization_id, missing):
+                self._ids[organization_id, name] = id_
+        return {name: id_ for name in names if (id_ := self._ids.get((organization_id, name))) is not None}
+
+    async def ensure(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        """The ids of all those names, new ones made. A name stays even if its first score is never written:
+        it is invisible until a score refers to it."""
+        known = await self.find(connection, organization_id, names)
+        if len(known) < len(names):
+            missing = [name for name in names if name not in known]
+            await connection.execute(_SQL["add_names"], organization_id, missing)
+            known = await self.find(connection, organization_id, names)
+        return known
+
+
+async def record(
+    connection: Connection, names: ScoreNames, posts: Sequence[Post], *, accept_unknown: bool = True
+) -> set[tuple[int, str]]:
+    """Write a batch of posts in one statement and return the (organization, request id) that were written.
+
+    A request may occur once in a batch. With `accept_unknown` false, posts for requests that do not exist
+    are left out, and missing in what is returned.
+    """
+    numbers: list[int] = []
+    name_ids: list[int] = []
+    values: list[int] = []
+    booleans: list[bool] = []
+    for number, post in enumerate(posts, 1):
+        ids = await names.ensure(connection, post.organization_id, post.scores.keys())
+        for name, score in post.scores.items():
+            numbers.append(number)
+            name_ids.append(ids[name])
+            values.append(score.value)
+            booleans.append(score.is_boolean)
+    rows = await connection.fetch(
+        _SQL["record"],
+        [post.organization_id for post in posts],
+        [post.request_id for post in posts],
+        [post.posted_at for post in posts],
+        numbers,
+        name_ids,
+        values,
+        booleans,
+        accept_unknown,
+    )
+    return {(organization_id, request_id) for organization_id, request_id in rows}

@@ -1,0 +1,37 @@
+-- Organizations and their API keys.
+
+-- name: ensure_organization
+-- DO UPDATE, so that the row comes back when it was there already.
+INSERT INTO organization AS o (name)
+VALUES ($1)
+ON CONFLICT ON CONSTRAINT organization_name_key DO UPDATE SET name = excluded.name
+RETURNING o.id
+
+-- name: register
+INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING id
+
+-- name: find
+-- The one statement that is not bound to an organization: it is what tells the organization.
+SELECT organization_id, id AS key_id, permissions, expires_at
+FROM api_key
+WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+
+-- name: count_usable
+SELECT count(*)
+FROM api_key
+WHERE organization_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+
+-- name: list
+SELECT k.id, o.name AS organization, k.name, k.hint, k.permissions, k.created_at, k.expires_at, k.revoked_at
+FROM api_key AS k
+JOIN organization AS o ON o.id = k.organization_id
+WHERE $1::text IS NULL OR o.name = $1
+ORDER BY k.id
+
+-- name: revoke
+UPDATE api_key
+SET revoked_at = coalesce(revoked_at, now())
+WHERE id = $1
+RETURNING id

@@ -1,0 +1,35 @@
+-- Requests as they are read. The slots are filled by the filter compiler; $1 is always the organization.
+
+-- name: search
+-- The scores of a row are collected after the page is cut: PostgreSQL puts such a column off until behind the
+-- LIMIT. `scored` is (score map, feedback, time of the feedback), from one visit to the request's scores.
+SELECT
+    r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
+    r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
+    r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
+    r.cost_usd, r.status, r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model,
+    r.model_override, r.model, r.prompt_id, r.prompt_version, r.response_id, r.request_path, r.target_url,
+    r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets,
+    r.properties, r.ai_gateway_body_mapping, r.request_body, r.response_body,
+    (
+        SELECT row(
+            jsonb_object_agg(n.name, s.value),
+            max(s.value) FILTER (WHERE n.name = 'helicone-score-feedback'),
+            max(s.scored_at) FILTER (WHERE n.name = 'helicone-score-feedback')
+        )
+        FROM score AS s
+        JOIN score_name AS n ON n.id = s.name_id
+        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no
+    ) AS scored,
+    /* sort_value */ NULL /* end */ AS sort_value
+FROM request AS r
+/* joins */ /* end */
+WHERE r.organization_id = $1 AND /* where */ true /* end */
+ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
+LIMIT $2 OFFSET $3
+
+-- name: count
+SELECT count(*)
+FROM request AS r
+/* joins */ /* end */
+WHERE r.organization_id = $1 AND /* where */ true /* end */

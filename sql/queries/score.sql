@@ -1,0 +1,45 @@
+-- The write path.
+
+-- name: add_names
+INSERT INTO score_name (organization_id, name)
+SELECT $1, n.name FROM unnest($2::text[]) AS n (name) ORDER BY n.name
+ON CONFLICT ON CONSTRAINT score_name_name_key DO NOTHING
+
+-- name: find_names
+SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::text[])
+
+-- name: record
+-- A batch of posts: $1..$3 one element a post (organization, request id, time), $4..$7 one element a score
+-- (number of its post, from 1; name; value; whether it was a boolean).
+--
+-- The request's row is upserted first, in one order for all writers, and so locked until the commit: two
+-- writers of one request wait for each other instead of deadlocking, and the time that a score copies from
+-- its request cannot change in between. Where $8 is false, only requests that exist are scored.
+-- An equal score posted again changes nothing and costs next to nothing.
+WITH posted AS (
+    INSERT INTO request AS r (organization_id, request_id, created_at, updated_at)
+    SELECT p.organization_id, p.request_id, p.posted_at, p.posted_at
+    FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
+    WHERE $8::boolean OR EXISTS (
+        SELECT FROM request AS known
+        WHERE known.organization_id = p.organization_id AND known.request_id = p.request_id
+    )
+    ORDER BY p.organization_id, p.request_id COLLATE "C"
+    ON CONFLICT ON CONSTRAINT request_pkey
+    DO UPDATE SET updated_at = greatest(r.updated_at, excluded.updated_at)
+    RETURNING r.organization_id, r.request_id, r.request_no, r.created_at
+),
+recorded AS (
+    INSERT INTO score AS s (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
+    SELECT v.value, posted.request_no, posted.created_at, p.posted_at, posted.organization_id, v.name_id,
+        nullif(v.is_boolean, false)
+    FROM unnest($1::integer[], $2::text[], $3::timestamptz[])
+        WITH ORDINALITY AS p (organization_id, request_id, posted_at, post)
+    JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
+    JOIN unnest($4::integer[], $5::integer[], $6::bigint[], $7::boolean[]) AS v (post, name_id, value, is_boolean)
+        ON v.post = p.post
+    ON CONFLICT ON CONSTRAINT score_pkey
+    DO UPDATE SET value = excluded.value, is_boolean = excluded.is_boolean, scored_at = excluded.scored_at
+    WHERE (s.value, s.is_boolean) IS DISTINCT FROM (excluded.value, excluded.is_boolean)
+)
+SELECT organization_id, request_id FROM posted

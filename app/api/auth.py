@@ -1,0 +1,60 @@
+"""Who is calling: the key in a header, looked up by its hash, remembered for a moment."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from app.errors import Unauthenticated
+from app.keys import Principal, hash_key
+from app.store import keys
+from app.store.pool import Database
+
+_REMEMBERED_S: Final = 2.0
+"""How long a revoked key may still work in a process that has just seen it; the promise is 5 s."""
+
+_CAPACITY: Final = 10_000
+
+
+class Keyring:
+    """Looks keys up. Only good ones are remembered: a key made this moment works this moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered: dict[bytes, tuple[float, Principal]] = {}
+
+    async def principal(self, key: str) -> Principal:
+        """Return whom the key belongs to. Raises Unauthenticated, in the same words for any bad key."""
+        key_hash = hash_key(key)
+        until, principal = self._remembered.get(key_hash, (0.0, None))
+        if principal is None or time.monotonic() > until:
+            principal = await self._look_up(key_hash)
+        if principal.expires_at is not None and principal.expires_at <= datetime.now(UTC):
+            raise Unauthenticated("the API key is not valid")
+        return principal
+
+    async def _look_up(self, key_hash: bytes) -> Principal:
+        async with self._database.connection() as connection:
+            principal = await keys.find(connection, key_hash)
+        if principal is None:
+            self._remembered.pop(key_hash, None)
+            raise Unauthenticated("the API key is not valid")
+        if len(self._remembered) >= _CAPACITY:
+            self._remembered.clear()
+        self._remembered[key_hash] = time.monotonic() + _REMEMBERED_S, principal
+        return principal
+
+
+def bearer_key(headers: Headers) -> str:
+    """Take the key from `Helicone-Auth` or `Authorization`. The first counts where both are sent: clients of
+    the logging calls use the other for their model provider's key. Raises Unauthenticated."""
+    header = headers.get("helicone-auth") or headers.get("authorization")
+    if header is None:
+        raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+    scheme, _, key = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("expected Authorization: Bearer <key>")
+    return key.strip()

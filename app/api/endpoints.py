@@ -1,0 +1,146 @@
+"""One table of endpoints makes the routes and the OpenAPI document, so they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.api.auth import Keyring, bearer_key
+from app.api.wire import read_body
+from app.errors import (
+    BodyTooLarge,
+    Forbidden,
+    InvalidInput,
+    MethodNotAllowed,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
+from app.keys import Permission, Principal
+from app.settings import Settings
+from app.store.pool import Database
+from app.store.scores import ScoreNames
+
+Schema = dict[str, Any]
+"""A piece of OpenAPI 3.1, which is JSON Schema."""
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What handlers work with, made once a process."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    names: ScoreNames
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call whose key is good and allowed to make it."""
+
+    request: Request
+    services: Services
+    principal: Principal
+
+    async def body(self) -> bytes:
+        return await read_body(self.request, self.services.settings.max_body_bytes)
+
+
+Refuse = Callable[[Refusal], Response]
+"""How a dialect puts a refusal into its own words; status and general headers are added here."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one path. The handler's docstring describes it to clients."""
+
+    method: str
+    path: str
+    handler: Callable[[Any], Awaitable[Response]]
+    refuse: Refuse
+    tag: str
+    permission: Permission | None
+    """Whoever has it may call, and the handler gets a Call. None: anybody may, it gets the bare Request."""
+
+    answer: Schema
+    """The body of status 200."""
+
+    answer_type: str = "application/json"
+    body: Schema | None = None
+    body_example: object = None
+    answer_example: object = None
+    refusals: tuple[type[Refusal], ...] = ()
+    """Beyond those that every endpoint has."""
+
+
+def make_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+    """One route a path, whatever its methods."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [_Route(path, _Resource(methods), methods=list(methods)) for path, methods in by_path.items()]
+
+
+class _Route(Route):
+    """Leaves a wrong method to the resource, which answers in its dialect's words."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class _Resource:
+    """The ASGI application of one path: method, key, permission, handler, refusal."""
+
+    def __init__(self, methods: dict[str, Endpoint]) -> None:
+        self._methods = methods
+        self._any = next(iter(methods.values()))
+        if "GET" in methods:
+            self._methods = {"HEAD": methods["GET"], **methods}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        endpoint = self._methods.get(scope["method"])
+        try:
+            response = await self._answer(endpoint, request)
+        except Refusal as refusal:
+            response = refused(refusal, (endpoint or self._any).refuse)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _answer(self, endpoint: Endpoint | None, request: Request) -> Response:
+        if endpoint is None:
+            raise MethodNotAllowed(list(self._methods))
+        if endpoint.permission is None:
+            return await endpoint.handler(request)
+        services: Services = request.state.services
+        principal = await services.keyring.principal(bearer_key(request.headers))
+        if not principal.may(endpoint.permission):
+            raise Forbidden(
+                f"the API key has permissions {principal.permissions!r}, this needs {endpoint.permission!r}"
+            )
+        return await endpoint.handler(Call(request, services, principal))
+
+
+def refused(refusal: Refusal, refuse: Refuse) -> Response:
+    """Answer a refusal in a dialect's body, with the headers that its status asks for."""
+    response = refuse(refusal)
+    response.status_code = refusal.status
+    match refusal:
+        case Unauthenticated():
+            response.headers["WWW-Authenticate"] = "Bearer"
+        case MethodNotAllowed():
+            response.headers["Allow"] = refusal.allowed
+        case Unavailable():
+            response.headers["Retry-After"] = str(refusal.retry_after_s)
+        case BodyTooLarge():
+            # What is still on its way need not be read.
+            response.headers["Connection"] = "close"
+    return response
+
+
+GENERAL_REFUSALS: Final = (InvalidInput, Unauthenticated, Forbidden, BodyTooLarge, Unavailable)

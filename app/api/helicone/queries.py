@@ -1,0 +1,178 @@
+"""The body of a query: filter, order and page; and the cursor that continues one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from app.api.helicone.columns import SORTABLE, SORTABLE_BY_KEY
+from app.api.helicone.filters import decode_filter
+from app.api.helicone.scores import plain_name
+from app.api.wire import Faults, decode_object, step
+from app.filters import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
+from app.scores import MAX_VALUE, MIN_VALUE, described
+from app.store.compiler import Position
+
+MAX_LIMIT: Final = 1000
+MAX_OFFSET: Final = 10_000
+DEFAULT_LIMIT: Final = 10
+
+_KEYS: Final = frozenset(
+    (
+        "filter",
+        "offset",
+        "limit",
+        "sort",
+        "cursor",
+        "isScored",
+        "isCached",
+        "includeInputs",
+        "isPartOfExperiment",
+    )
+)
+_FLAGS: Final = ("isScored", "isCached", "includeInputs", "isPartOfExperiment")
+_DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What a query body asks for."""
+
+    filter: Filter
+    sort: Sort
+    after: Position | None
+    offset: int
+    limit: int
+
+
+def decode_query(body: bytes) -> Query:
+    """Read the body of a query. Raises InvalidInput with every fault."""
+    raw, faults = decode_object(body, _KEYS)
+    if "filter" in raw:
+        tree = decode_filter(raw["filter"], "filter", faults)
+    else:
+        faults.add("filter", 'missing; "all" for every request')
+        tree = AllOf(())
+    for flag in _FLAGS:
+        if raw.get(flag) not in (None, True, False) or (
+            isinstance(raw.get(flag), int | float) and not isinstance(raw[flag], bool)
+        ):
+            faults.add(flag, f"expected true, false or null, got {described(raw[flag])}")
+    if raw.get("isScored") is not None:
+        tree = AllOf((tree, Scored() if raw["isScored"] else Not(Scored())))
+    sort = _decode_sort(raw.get("sort"), faults)
+    offset = _decode_count(raw, "offset", 0, MAX_OFFSET, faults, "; beyond, use the cursor")
+    limit = _decode_count(raw, "limit", DEFAULT_LIMIT, MAX_LIMIT, faults)
+    after = None
+    if raw.get("cursor") is not None:
+        after = _decode_cursor(raw["cursor"], sort)
+        if after is None:
+            faults.add("cursor", "not a cursor of a query with this sort")
+        if offset:
+            faults.add("offset", "cannot be combined with a cursor")
+    faults.raise_any()
+    return Query(tree, sort, after, offset, limit)
+
+
+def _decode_count(
+    raw: dict[str, Any], key: str, default: int, maximum: int, faults: Faults, hint: str = ""
+) -> int:
+    value = raw.get(key)
+    if value is None:
+        return default
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= maximum:
+        return value
+    faults.add(key, f"expected an integer from 0 to {maximum}, got {described(value)}{hint}")
+    return default
+
+
+def _decode_sort(raw: object, faults: Faults) -> Sort:
+    """`{column: "asc" | "desc"}`, `{"scores": {name: …}}` and the like, or `{"random": true}`."""
+    if raw is None or raw == {}:
+        return NEWEST_FIRST
+    if not isinstance(raw, dict) or len(raw) != 1:
+        faults.add("sort", f"expected an object of one key, got {described(raw)}")
+        return NEWEST_FIRST
+    [(key, value)] = raw.items()
+    path = step("sort", key)
+    if key == "random":
+        if value is not True:
+            faults.add(path, f"expected true, got {described(value)}")
+        return Sort(None)
+    if key in SORTABLE:
+        return Sort(SORTABLE[key], _is_descending(value, path, faults))
+    if key not in SORTABLE_BY_KEY:
+        known = ", ".join((*SORTABLE, *SORTABLE_BY_KEY, "random"))
+        faults.add(path, f"cannot be sorted by; known are {known}")
+        return NEWEST_FIRST
+    if not isinstance(value, dict) or len(value) != 1:
+        faults.add(path, f'expected an object of one key and "asc" or "desc", got {described(value)}')
+        return NEWEST_FIRST
+    [(name, direction)] = value.items()
+    path = step(path, name)
+    if "\0" in name:
+        faults.add(path, "must not contain NUL")
+    subject = SORTABLE_BY_KEY[key].subject(plain_name(name) if key == "scores" else name)
+    return Sort(subject, _is_descending(direction, path, faults))
+
+
+def _is_descending(raw: object, path: str, faults: Faults) -> bool:
+    if raw not in ("asc", "desc"):
+        faults.add(path, f'expected "asc" or "desc", got {described(raw)}')
+    return raw == "desc"
+
+
+class _Cursor(msgspec.Struct, array_like=True):
+    """What a cursor holds: the order that it belongs to and where the page ended."""
+
+    order: str
+    value: Any
+    created_at: datetime
+    request_id: str
+
+
+def encode_cursor(sort: Sort, position: Position) -> str:
+    """Make the opaque text with which a client asks for the next page."""
+    cursor = _Cursor(_order(sort), position.value, position.created_at, position.request_id)
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+
+
+def _decode_cursor(text: object, sort: Sort) -> Position | None:
+    try:
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(text)), type=_Cursor)
+        value = msgspec.convert(cursor.value, _VALUE_TYPES[_kind(sort)])
+    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    texts = [cursor.request_id, value if isinstance(value, str) else ""]
+    in_range = not isinstance(value, int) or MIN_VALUE <= value <= MAX_VALUE
+    if (
+        cursor.order != _order(sort)
+        or cursor.created_at.tzinfo is None
+        or "\0" in "".join(texts)
+        or not in_range
+    ):
+        return None
+    return Position(value, cursor.created_at, cursor.request_id)
+
+
+_VALUE_TYPES: Final[dict[Kind, Any]] = {
+    Kind.TEXT: str | None,
+    Kind.NUMBER: int | float | None,
+    Kind.TIMESTAMP: datetime | None,
+    Kind.BOOLEAN: bool | None,
+    Kind.SCORE: int | None,
+}
+
+
+def _kind(sort: Sort) -> Kind:
+    return Kind.TEXT if sort.subject is None else kind_of(sort.subject)
+
+
+def _order(sort: Sort) -> str:
+    return f"{sort.subject}{'-' if sort.descending else '+'}"

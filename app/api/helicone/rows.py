@@ -1,0 +1,130 @@
+"""A request as Helicone's clients read it: all of its keys, always, null where unknown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from app.api.wire import format_time
+from app.store.requests import Request
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One request with its scores. Times are ISO 8601, UTC, in milliseconds; scores are integers."""
+
+    response_id: str | None
+    response_created_at: str | None
+    response_body: Any
+    response_status: int | None
+    response_model: str | None
+    request_id: str
+    request_created_at: str
+    request_body: Any
+    request_path: str | None
+    request_user_id: str | None
+    request_properties: dict[str, str]
+    request_model: str | None
+    model_override: str | None
+    helicone_user: str | None
+    provider: str | None
+    delay_ms: int | None
+    time_to_first_token: int | None
+    total_tokens: int | None
+    prompt_tokens: int | None
+    prompt_cache_write_tokens: int | None
+    prompt_cache_read_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    prompt_audio_tokens: int | None
+    completion_audio_tokens: int | None
+    cost: float | None
+    costUSD: float | None  # noqa: N815
+    prompt_id: str | None
+    prompt_version: str | None
+    feedback_created_at: str | None
+    feedback_id: str | None
+    feedback_rating: bool | None
+    signed_body_url: None
+    llmSchema: None  # noqa: N815
+    country_code: str | None
+    asset_ids: list[str]
+    asset_urls: None
+    scores: dict[str, int]
+    properties: dict[str, str]
+    assets: list[str]
+    target_url: str | None
+    model: str | None
+    cache_reference_id: str | None
+    cache_enabled: bool | None
+    updated_at: str
+    request_referrer: str | None
+    ai_gateway_body_mapping: Any
+    storage_location: str | None
+
+
+def make_row(request: Request) -> Row:
+    """Lay a request out for the wire. What the database gave as JSON text goes out as it is."""
+    properties: Any = Raw(request.properties)
+    scores: Any = Raw(request.scored.scores or "{}")
+    feedback = request.scored.feedback
+    return Row(
+        response_id=request.response_id,
+        response_created_at=_time(request.response_created_at),
+        response_body=_json(request.response_body),
+        response_status=request.status,
+        response_model=request.response_model,
+        request_id=request.request_id,
+        request_created_at=format_time(request.created_at),
+        request_body=_json(request.request_body),
+        request_path=request.request_path,
+        request_user_id=request.user_id,
+        request_properties=properties,
+        request_model=request.request_model,
+        model_override=request.model_override,
+        helicone_user=request.user_id,
+        provider=request.provider,
+        delay_ms=request.latency_ms,
+        time_to_first_token=request.time_to_first_token_ms,
+        total_tokens=request.total_tokens,
+        prompt_tokens=request.prompt_tokens,
+        prompt_cache_write_tokens=request.prompt_cache_write_tokens,
+        prompt_cache_read_tokens=request.prompt_cache_read_tokens,
+        completion_tokens=request.completion_tokens,
+        reasoning_tokens=request.reasoning_tokens,
+        prompt_audio_tokens=request.prompt_audio_tokens,
+        completion_audio_tokens=request.completion_audio_tokens,
+        cost=request.cost_usd,
+        costUSD=request.cost_usd,
+        prompt_id=request.prompt_id,
+        prompt_version=request.prompt_version,
+        feedback_created_at=_time(request.scored.feedback_at),
+        feedback_id=None,
+        feedback_rating=None if feedback is None else feedback == 1,
+        signed_body_url=None,
+        llmSchema=None,
+        country_code=request.country_code,
+        asset_ids=[],
+        asset_urls=None,
+        scores=scores,
+        properties=properties,
+        assets=request.assets or [],
+        target_url=request.target_url,
+        model=request.model,
+        cache_reference_id=request.cache_reference_id,
+        cache_enabled=request.cache_enabled,
+        updated_at=format_time(request.updated_at),
+        request_referrer=request.request_referrer,
+        ai_gateway_body_mapping=_json(request.ai_gateway_body_mapping),
+        storage_location=request.storage_location,
+    )
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else format_time(time)
+
+
+def _json(text: str | None) -> Raw | None:
+    return None if text is None else Raw(text)

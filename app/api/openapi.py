@@ -1,0 +1,166 @@
+"""The OpenAPI document and the page that shows it, both made of the endpoint table."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app import __version__
+from app.api.endpoints import GENERAL_REFUSALS, Endpoint, Refuse, Schema
+from app.api.wire import Json
+
+_DESCRIPTION: Final = """\
+Scores of LLM requests, in Helicone's API. Every answer is `{"data": …, "error": null}` or
+`{"data": null, "error": "…"}`. What was answered with 200 is durable and visible to every later call.
+"""
+
+_REASONS: Final = {
+    400: "Invalid input; nothing was carried out, `details` lists every fault",
+    401: "No API key, or one that is unknown, revoked or expired",
+    403: "The API key lacks the permission",
+    404: "Not there",
+    413: "The body is too large",
+    503: "Unavailable just now; try again after Retry-After seconds",
+}
+
+_PARAMETER: Final = re.compile(r"{(\w+)}")
+
+
+def make_document(
+    endpoints: Iterable[Endpoint], components: dict[str, Schema], refusal_schema: Schema
+) -> dict[str, Any]:
+    """Describe the endpoints as OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Heliscore", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Refusal": refusal_schema},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "heliconeAuth": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Helicone-Auth",
+                    "description": "`Bearer <key>`; counts where both headers are sent",
+                },
+            },
+        },
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    doc = inspect.cleandoc(endpoint.handler.__doc__ or "")
+    summary, _, description = doc.partition("\n")
+    refusals = endpoint.refusals + (GENERAL_REFUSALS if endpoint.permission else ())
+    statuses = sorted({refusal.status for refusal in refusals})
+    operation: dict[str, Any] = {
+        "operationId": f"{endpoint.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', endpoint.path)}",
+        "tags": [endpoint.tag],
+        "summary": summary,
+        "description": description.strip() or summary,
+        "responses": {
+            "200": {
+                "description": "Done",
+                "content": {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)},
+            },
+            **{str(status): _refusal(status) for status in statuses},
+        },
+    }
+    parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": _content(endpoint.body, endpoint.body_example)},
+        }
+    if endpoint.permission is not None:
+        operation["security"] = [{"bearer": []}, {"heliconeAuth": []}]
+        operation["x-permission"] = endpoint.permission
+    return operation
+
+
+def _content(schema: Schema, example: object) -> dict[str, Any]:
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": 255}
+    return {"name": name, "in": "path", "required": True, "schema": text}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    refusal: dict[str, Any] = {
+        "description": _REASONS[status],
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+    }
+    if status == 503:
+        refusal["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return refusal
+
+
+def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, ...]:
+    """`/openapi.json` and `/docs`, rendered once."""
+    encoded = msgspec.json.encode(document)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("app.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("docs.html").render(
+        document=document, tags=_by_tag(document), pretty=_pretty
+    )
+
+    async def openapi(_: Request) -> Response:
+        """Read this document."""
+        return Response(encoded, media_type=Json.media_type)
+
+    async def docs(_: Request) -> Response:
+        """Show this document to people."""
+        return HTMLResponse(
+            page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'"}
+        )
+
+    return (
+        Endpoint(
+            method="GET",
+            path="/openapi.json",
+            handler=openapi,
+            refuse=refuse,
+            tag="Documentation",
+            permission=None,
+            answer={"type": "object"},
+        ),
+        Endpoint(
+            method="GET",
+            path="/docs",
+            handler=docs,
+            refuse=refuse,
+            tag="Documentation",
+            permission=None,
+            answer={"type": "string"},
+            answer_type="text/html",
+        ),
+    )
+
+
+def _by_tag(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
+    tags: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            tags.setdefault(operation["tags"][0], []).append((method, path, operation))
+    return tags
+
+
+def _pretty(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,0 +1,83 @@
+"""Composition: settings in, running application out; nothing else knows all parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api import health, openapi
+from app.api.auth import Keyring
+from app.api.endpoints import Endpoint, Services, make_routes, refused
+from app.api.helicone import envelope, requests, schemas, scores
+from app.api.wire import Json
+from app.errors import NotFound
+from app.settings import Settings, read_settings
+from app.store.pool import open_database
+from app.store.scores import ScoreNames
+
+_API: Final = (
+    *scores.ENDPOINTS,
+    *requests.ENDPOINTS,
+    *health.make_endpoints(envelope.refuse),
+)
+
+_DOCUMENT: Final = openapi.make_document(_API, schemas.COMPONENTS, envelope.REFUSAL_SCHEMA)
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
+"""Every endpoint of the service."""
+
+
+def app_from_environment() -> ASGIApp:
+    """Make the application in a server's process; `heliscore serve` has put the database's address into the
+    environment."""
+    return create_app(read_settings(os.environ))
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Make the application; it connects to the database when it starts and lets go when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        database = await open_database(settings)
+        try:
+            yield {"services": Services(settings, database, Keyring(database), ScoreNames())}
+        finally:
+            await database.close()
+
+    app = Starlette(
+        routes=make_routes(ENDPOINTS),
+        lifespan=lifespan,
+        exception_handlers={404: _answer_not_found, Exception: _answer_defect},
+    )
+    app.router.redirect_slashes = False
+    return _Entrance(app)
+
+
+class _Entrance:
+    """Routes on the path as it was sent, so that `%2F` inside an id does not split it, and takes several
+    slashes at its beginning, which clients make of a base URL that ends in one, for one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent: bytes = scope.get("raw_path") or scope["path"].encode()
+            scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
+        await self._app(scope, receive, send)
+
+
+async def _answer_not_found(request: Request, _: Exception) -> Response:
+    return refused(NotFound(f"there is nothing at {request.scope['path']}"), envelope.refuse)
+
+
+async def _answer_defect(_: Request, __: Exception) -> Response:
+    """Starlette's last resort; the server logs the error itself."""
+    return Json({"data": None, "error": "internal error: please report it"}, status_code=500)

@@ -1,0 +1,392 @@
+"""The embedded server on real processes: durability, ownership, orphans, every way to run it as root."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import app
+from app.errors import DataFolderInUse, EmbeddedServerError
+from app.store import account, embedded
+from app.store.embedded import EmbeddedPostgres
+
+ROOT = os.geteuid() == 0
+TIMEOUT_S = 30
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from app.store import account, embedded
+if "orphan" in sys.argv:
+    account._LIBC.prctl = lambda *_: 0
+print(embedded.EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder to be, that only we can reach: for root this means a user namespace."""
+    parent = Path(tempfile.mkdtemp(prefix="heliscore-test-"))
+    yield parent / "data"
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Path]:
+    """A cluster to copy, because initdb takes most of a second."""
+    with tempfile.TemporaryDirectory() as made:
+        with EmbeddedPostgres(Path(made)):
+            pass
+        yield Path(made, "pgdata")
+
+
+@pytest.fixture(params=[0o700, 0o755], ids=["private", "public"])
+def any_folder(request: pytest.FixtureRequest, folder: Path, cluster: Path) -> Path:
+    """A data folder with a cluster, first private, then one that all can reach: for root, the user nobody."""
+    folder.parent.chmod(request.param)
+    shutil.copytree(cluster, folder / "pgdata")
+    return folder
+
+
+Owner = subprocess.Popen[str]
+
+
+@pytest.fixture
+def start_owner() -> Iterator[Callable[..., Owner]]:
+    """Start another process that owns a server over the folder."""
+    started: list[Owner] = []
+
+    def start(folder: Path, *arguments: str) -> Owner:
+        command = [sys.executable, "-c", OWNER, str(folder), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(Path(app.__file__).parents[1])}
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        kill(process)
+
+
+def run(dsn: str, statement: str) -> object:
+    async def connect_and_run() -> object:
+        connection = await asyncpg.connect(dsn, timeout=TIMEOUT_S)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(connect_and_run())
+
+
+def kill(process: Owner) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def dsn_of(process: Owner) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def postmaster(folder: Path) -> int:
+    return int((folder / "pgdata" / "postmaster.pid").read_text().split("\n")[0])
+
+
+def postgres_lives(folder: Path) -> bool:
+    with (folder / "postgres.lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_data_survives_stop_and_start(any_folder: Path) -> None:
+    server = EmbeddedPostgres(any_folder)
+    with server:
+        assert server.running
+    assert not server.running
+    run(server.start(), "CREATE TABLE kept AS SELECT 7 AS n")
+    server.stop()
+    server.stop()
+    assert not server.running
+    try:
+        assert run(server.start(), "SELECT n FROM kept") == 7
+    finally:
+        server.stop()
+
+
+def test_server_has_our_settings(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    try:
+        dsn = server.start()
+        settings = {name: run(dsn, f"SHOW {name}") for name in embedded.SETTINGS}
+        collation = run(
+            dsn, "SELECT concat(datlocprovider, datlocale) FROM pg_database WHERE datname = 'postgres'"
+        )
+        encoding = run(dsn, "SHOW server_encoding")
+    finally:
+        server.stop()
+    assert (settings, collation, encoding) == (embedded.SETTINGS, "bC.UTF-8", "UTF8")
+
+
+def test_socket_is_closed_to_other_users(any_folder: Path) -> None:
+    with EmbeddedPostgres(any_folder):
+        modes = [(any_folder / name).stat().st_mode & 0o777 for name in ("sockets", "pgdata")]
+    assert modes == [0o700, 0o700]
+
+
+def test_root_runs_it_as_another_user(any_folder: Path) -> None:
+    """In a folder that nobody can reach the files stay root's."""
+    with EmbeddedPostgres(any_folder):
+        owners = {path.stat().st_uid for path in (any_folder / "pgdata").rglob("*")}
+    nobody = ROOT and any_folder.parent.stat().st_mode & 0o005
+    assert owners == {pwd.getpwnam("nobody").pw_uid if nobody else os.geteuid()}
+
+
+def test_root_may_open_and_close_the_folder(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    run(server.start(), "CREATE TABLE kept AS SELECT 7 AS n")
+    server.stop()
+    for mode in (0o755, 0o700):
+        folder.parent.chmod(mode)
+        try:
+            assert run(server.start(), "SELECT n FROM kept") == 7
+        finally:
+            server.stop()
+
+
+def test_server_runs_from_binaries_that_only_we_can_reach(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        package = account.binaries().parents[1]
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            Path(home, part.name).symlink_to(part)
+        monkeypatch.setattr(account, "binaries", lambda: Path(home, package.name, "pginstall18", "bin"))
+        folder.parent.chmod(0o755)
+        server = EmbeddedPostgres(folder)
+        try:
+            assert run(server.start(), "SELECT 7") == 7
+            server.stop()
+            assert run(server.start(), "SELECT 8") == 8
+        finally:
+            server.stop()
+    assert (folder / "postgresql-18").exists() == ROOT
+
+
+def test_root_without_namespaces_is_told_which_folder_is_closed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account._LIBC, "unshare", lambda _: -1)
+    server = EmbeddedPostgres(folder)
+    if ROOT:
+        with pytest.raises(EmbeddedServerError, match=f"nobody .* can use {folder.parent}:"):
+            server.start()
+    else:
+        with server:
+            assert server.running
+
+
+def test_second_owner_is_refused(any_folder: Path) -> None:
+    first = EmbeddedPostgres(any_folder)
+    with first:
+        with pytest.raises(DataFolderInUse) as refusal:
+            EmbeddedPostgres(any_folder).start()
+        assert first.running
+    assert str(refusal.value) == f"{any_folder} is in use by another service, process {os.getpid()}"
+
+
+def test_owners_server_is_found_by_others(any_folder: Path) -> None:
+    other = EmbeddedPostgres(any_folder)
+    with EmbeddedPostgres(any_folder) as dsn:
+        assert other.owners_dsn() == dsn
+    with pytest.raises(EmbeddedServerError, match="is not ready, please try again"):
+        other.owners_dsn()
+
+
+def test_acknowledged_row_survives_a_killed_server(any_folder: Path) -> None:
+    server = EmbeddedPostgres(any_folder)
+    try:
+        run(server.start(), "CREATE TABLE kept AS SELECT 7 AS n")
+        os.kill(postmaster(any_folder), signal.SIGKILL)
+        wait_for(lambda: not server.running)
+        server.stop()
+        assert run(server.start(), "SELECT n FROM kept") == 7
+    finally:
+        server.stop()
+
+
+def test_server_ends_with_its_killed_owner(any_folder: Path, start_owner: Callable[..., Owner]) -> None:
+    process = start_owner(any_folder)
+    run(dsn_of(process), "CREATE TABLE kept AS SELECT 7 AS n")
+    kill(process)
+    if sys.platform == "linux":
+        wait_for(lambda: not postgres_lives(any_folder))
+    server = EmbeddedPostgres(any_folder)
+    try:
+        assert run(server.start(), "SELECT n FROM kept") == 7
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("state", ["running", "hanging"])
+def test_orphan_is_replaced(
+    any_folder: Path,
+    start_owner: Callable[..., Owner],
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = start_owner(any_folder, "orphan")
+    run(dsn_of(process), "CREATE TABLE kept AS SELECT 7 AS n")
+    pid = postmaster(any_folder)
+    kill(process)
+    assert postgres_lives(any_folder)
+    if state == "hanging":
+        os.kill(pid, signal.SIGSTOP)
+        quick = {0: signal.SIGINT, 5: signal.SIGQUIT, 10: signal.SIGKILL}
+        monkeypatch.setattr(embedded, "ORPHAN_SIGNALS", quick)
+    server = EmbeddedPostgres(any_folder)
+    try:
+        assert run(server.start(), "SELECT n FROM kept") == 7
+        assert postmaster(any_folder) != pid
+    finally:
+        server.stop()
+
+
+def test_orphan_that_does_not_end_is_reported(
+    any_folder: Path, start_owner: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_owner(any_folder, "orphan")
+    dsn_of(process)
+    kill(process)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "ORPHAN_SIGNALS", {})
+        patched.setattr(embedded, "ORPHAN_ATTEMPTS", 5)
+        with pytest.raises(EmbeddedServerError, match="service died still runs"):
+            EmbeddedPostgres(any_folder).start()
+    server = EmbeddedPostgres(any_folder)
+    with server:
+        assert server.running
+
+
+@pytest.mark.parametrize("status", ["ready", "starting"])
+def test_stale_pid_file_with_a_reused_pid_is_no_obstacle(any_folder: Path, status: str) -> None:
+    with EmbeddedPostgres(any_folder):
+        stale = (any_folder / "pgdata" / "postmaster.pid").read_text()
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        stale = "\n".join([str(bystander.pid), *stale.split("\n")[1:]]).replace("ready   ", status)
+        for name in ("pgdata/postmaster.pid", "sockets/.s.PGSQL.5432.lock"):
+            (any_folder / name).write_text(stale)
+        server = EmbeddedPostgres(any_folder)
+        with server:
+            assert server.running
+            assert postmaster(any_folder) != bystander.pid
+        assert bystander.poll() is None
+        bystander.kill()
+
+
+def test_pid_file_of_a_bystander_is_not_trusted_while_the_lock_is_held(
+    any_folder: Path, start_owner: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_owner(any_folder, "orphan")
+    dsn_of(process)
+    kill(process)
+    pid_file = any_folder / "pgdata" / "postmaster.pid"
+    truth = pid_file.read_text()
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        pid_file.write_text(str(bystander.pid))
+        with monkeypatch.context() as patched:
+            patched.setattr(embedded, "ORPHAN_SIGNALS", {0: signal.SIGINT, 1: signal.SIGKILL})
+            patched.setattr(embedded, "ORPHAN_ATTEMPTS", 5)
+            with pytest.raises(EmbeddedServerError):
+                EmbeddedPostgres(any_folder).start()
+        assert bystander.poll() is None
+        bystander.kill()
+    pid_file.write_text(truth)
+    server = EmbeddedPostgres(any_folder)
+    with server:
+        assert server.running
+
+
+def test_crash_while_the_cluster_is_made_is_healed(folder: Path, start_owner: Callable[..., Owner]) -> None:
+    process = start_owner(folder)
+    wait_for((folder / "pgdata.new" / "PG_VERSION").exists)
+    kill(process)
+    assert not (folder / "pgdata").exists()
+    server = EmbeddedPostgres(folder)
+    with server:
+        assert server.running
+        assert not (folder / "pgdata.new").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 200, "a,b", "dätä & 100% + 'x' \"y\"?"])
+def test_any_folder_name_will_do(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
+    server = EmbeddedPostgres(folder / name)
+    try:
+        assert run(server.start(), "SELECT 7") == 7
+    finally:
+        server.stop()
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_failed_start_says_why_and_lets_go(any_folder: Path) -> None:
+    server = EmbeddedPostgres(any_folder)
+    server.start()
+    server.stop()
+    settings = any_folder / "pgdata" / "postgresql.conf"
+    good = settings.read_text()
+    settings.write_text("nonsense = 1\n")
+    with pytest.raises(EmbeddedServerError, match='parameter "nonsense"'):
+        server.start()
+    assert not server.running
+    settings.write_text(good)
+    with server:
+        assert server.running
+
+
+def test_cluster_of_another_version_is_refused(folder: Path) -> None:
+    (folder / "pgdata").mkdir(parents=True)
+    (folder / "pgdata" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(EmbeddedServerError, match="pgdata is of PostgreSQL 17, this is 18"):
+        EmbeddedPostgres(folder).start()
+
+
+def test_failed_initdb_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_full(_: object, path: Path) -> None:
+        path.mkdir()
+        (path / "a file").touch()
+
+    monkeypatch.setattr(account.Account, "make_afresh", make_full)
+    with pytest.raises(EmbeddedServerError, match=r"initdb failed in .*exists but is not empty"):
+        EmbeddedPostgres(folder).start()
+
+
+def test_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    folder.write_text("a file")
+    with pytest.raises(EmbeddedServerError, match=f"cannot be started in {folder}: .*File exists"):
+        EmbeddedPostgres(folder).start()

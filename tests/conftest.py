@@ -1,0 +1,198 @@
+"""Real parts for every test: a PostgreSQL (embedded, or the one of TEST_DATABASE_URL), a database of its own
+for each test, copied from a migrated template, and the service behind a real uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+import uvicorn
+
+from app.keys import Permissions, mint_key
+from app.main import create_app
+from app.settings import Settings
+from app.store import installation, keys
+from app.store.embedded import EmbeddedPostgres
+from app.store.pool import Database, open_database
+from app.store.scores import ScoreNames
+
+TEMPLATE = "heliscore_template"
+
+
+def at_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _make_template(server: str) -> None:
+    await _execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    await _execute(server, f"CREATE DATABASE {TEMPLATE}")
+    connection = await installation.connect(at_database(server, TEMPLATE))
+    await installation.migrate(connection)
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a PostgreSQL server with a migrated template database."""
+    configured = os.environ.get("TEST_DATABASE_URL")
+    if configured:
+        asyncio.run(_make_template(configured))
+        yield configured
+        return
+    with tempfile.TemporaryDirectory(prefix="heliscore-test-") as folder:
+        Path(folder).chmod(0o755)  # where tests run as root, the server runs as nobody
+        with EmbeddedPostgres(Path(folder)) as dsn:
+            asyncio.run(_make_template(dsn))
+            yield dsn
+
+
+@pytest.fixture
+async def empty_dsn(server: str) -> AsyncIterator[str]:
+    """An empty database of the test's own."""
+    async for dsn in _own_database(server, "template1"):
+        yield dsn
+
+
+@pytest.fixture
+async def dsn(server: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    async for dsn in _own_database(server, TEMPLATE):
+        yield dsn
+
+
+async def _own_database(server: str, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield at_database(server, name)
+    finally:
+        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    database = await open_database(Settings(database_url=dsn))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def organization_id(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+    return await keys.ensure_organization(connection)
+
+
+@pytest.fixture
+def names() -> ScoreNames:
+    return ScoreNames()
+
+
+class Service:
+    """A running service and clients with keys."""
+
+    def __init__(self, address: str, dsn: str) -> None:
+        self.address = address
+        self.dsn = dsn
+        self._clients = AsyncExitStack()
+
+    async def make_key(self, organization: str = "default", permissions: Permissions = "rw") -> str:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            key = mint_key()
+            id_ = await keys.ensure_organization(connection, organization)
+            await keys.register(connection, id_, key, name="test", permissions=permissions)
+            return key
+        finally:
+            await connection.close()
+
+    async def client(
+        self, organization: str = "default", permissions: Permissions = "rw", *, key: str | None = None
+    ) -> httpx.AsyncClient:
+        """A client with a good key of the organization, or with the given one (empty: none)."""
+        if key is None:
+            key = await self.make_key(organization, permissions)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        client = httpx.AsyncClient(base_url=self.address, headers=headers, timeout=30)
+        return await self._clients.enter_async_context(client)
+
+    async def close(self) -> None:
+        await self._clients.aclose()
+
+
+StartService = Callable[..., Awaitable[Service]]
+
+
+@pytest.fixture
+async def start_service(dsn: str) -> AsyncIterator[StartService]:
+    """Start the service on the test's database, with settings of the test's choice."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: object) -> Service:
+            configured = msgspec.structs.replace(Settings(database_url=dsn), **settings)
+            listener = socket.create_server(("127.0.0.1", 0))
+            config = uvicorn.Config(
+                create_app(configured),
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_level="warning",
+            )
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started:
+                await asyncio.sleep(0.001)
+                assert not serving.done()
+            service = Service("http://{}:{}".format(*listener.getsockname()), dsn)
+
+            async def stop() -> None:
+                await service.close()
+                server.should_exit = True
+                await serving
+
+            stack.push_async_callback(stop)
+            return service
+
+        yield start
+
+
+@pytest.fixture
+async def service(start_service: StartService) -> Service:
+    """The service with its default settings."""
+    return await start_service()
+
+
+@pytest.fixture
+async def client(service: Service) -> httpx.AsyncClient:
+    """A client of the default organization, allowed to read and write."""
+    return await service.client()

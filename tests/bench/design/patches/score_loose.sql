@@ -1,0 +1,2 @@
+-- name: schema
+ALTER TABLE score SET (fillfactor = 90);

@@ -1,0 +1,2 @@
+-- name: schema
+DROP INDEX score_time;

@@ -15,7 +15,6 @@ from typing import Literal
 
 import msgspec
 
-Permission = Literal["r", "w"]
 Permissions = Literal["rw", "r", "w"]
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -32,8 +31,8 @@ class Principal(msgspec.Struct, frozen=True):
     permissions: Permissions
     expires_at: datetime | None
 
-    def may(self, permission: Permission) -> bool:
-        return permission in self.permissions
+    def may(self, needed: Permissions) -> bool:
+        return set(needed) <= set(self.permissions)
 
 
 def mint_key() -> str:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api import health, openapi
 from app.api.auth import Keyring
 from app.api.endpoints import Endpoint, Services, make_routes, refused
-from app.api.helicone import envelope, requests, schemas, scores
+from app.api.helicone import envelope, evaluations, keys, logs, properties, requests, schemas, scores
 from app.api.wire import Json
 from app.errors import NotFound
 from app.settings import Settings, read_settings
@@ -25,10 +25,14 @@ from app.store.scores import ScoreNames
 _API: Final = (
     *scores.ENDPOINTS,
     *requests.ENDPOINTS,
+    *logs.ENDPOINTS,
+    *properties.ENDPOINTS,
+    *evaluations.ENDPOINTS,
+    *keys.ENDPOINTS,
     *health.make_endpoints(envelope.refuse),
 )
 
-_DOCUMENT: Final = openapi.make_document(_API, schemas.COMPONENTS, envelope.REFUSAL_SCHEMA)
+_DOCUMENT: Final = openapi.make_document(_API, schemas.COMPONENTS | logs.COMPONENTS, envelope.REFUSAL_SCHEMA)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
 """Every endpoint of the service."""

@@ -22,7 +22,7 @@ from app.errors import (
     Unauthenticated,
     Unavailable,
 )
-from app.keys import Permission, Principal
+from app.keys import Permissions, Principal
 from app.settings import Settings
 from app.store.pool import Database
 from app.store.scores import ScoreNames
@@ -51,20 +51,23 @@ class Call(msgspec.Struct, frozen=True):
         return await read_body(self.request, self.services.settings.max_body_bytes)
 
 
+Handler = Callable[[Any], Awaitable[Response]]
+"""Takes a Call, or the bare Request where no key is needed. Its docstring describes it to clients."""
+
 Refuse = Callable[[Refusal], Response]
 """How a dialect puts a refusal into its own words; status and general headers are added here."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One method on one path. The handler's docstring describes it to clients."""
+    """One method on one path."""
 
     method: str
     path: str
-    handler: Callable[[Any], Awaitable[Response]]
+    handler: Handler
     refuse: Refuse
     tag: str
-    permission: Permission | None
-    """Whoever has it may call, and the handler gets a Call. None: anybody may, it gets the bare Request."""
+    permission: Permissions | None
+    """What a key must allow. None: no key is needed."""
 
     answer: Schema
     """The body of status 200."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -16,6 +17,9 @@ from app.scores import described, fault_in_text, shortened
 
 MAX_FAULTS: Final = 100
 """More are not listed: they would only repeat the mistake of a program."""
+
+_DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+_MAX_NUMBER: Final = 10**15
 
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -54,11 +58,16 @@ def step(path: str, key: str) -> str:
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Read the whole body. Raises BodyTooLarge before reading one that announces its size, and as soon as the
-    limit is passed otherwise."""
+    """Read the whole body, decompressed where it is gzip.
+
+    Raises BodyTooLarge before reading one that announces its size, else as soon as the limit is passed.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("gzip", "identity", ""):
+        raise InvalidInput([Fault("Content-Encoding", f"expected gzip or none, got {described(encoding)}")])
     chunks = []
     size = 0
     async for chunk in request.stream():
@@ -66,7 +75,22 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         if size > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    return _decompress(body, limit_bytes) if encoding == "gzip" else body
+
+
+def _decompress(body: bytes, limit_bytes: int) -> bytes:
+    """Undo gzip, never further than the limit: a thousandth of it can hold a body of any size."""
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = decompressor.decompress(body, limit_bytes)
+    except zlib.error:
+        raise InvalidInput([Fault("", "the body is not valid gzip")]) from None
+    if decompressor.unconsumed_tail:
+        raise BodyTooLarge(limit_bytes)
+    if not decompressor.eof:
+        raise InvalidInput([Fault("", "the body is not valid gzip: it ends too early")])
+    return plain
 
 
 def decode(body: bytes) -> Any:
@@ -80,16 +104,94 @@ def decode(body: bytes) -> Any:
     raise InvalidInput([Fault("", f"the body is not valid JSON: {reason}")])
 
 
-def decode_object(body: bytes, known: frozenset[str]) -> tuple[dict[str, Any], Faults]:
-    """Decode a JSON object and begin its list of faults with the keys that are not known."""
+def decode_object(body: bytes, known: frozenset[str] | None = None) -> Fields:
+    """Decode a JSON object; its faults begin with the keys that are not known (None: any key is)."""
     raw = decode(body)
     if not isinstance(raw, dict):
         raise InvalidInput([Fault("", f"expected a JSON object, got {described(raw)}")])
-    faults = Faults()
+    fields = Fields(raw, "", Faults())
     for key in raw:
-        if key not in known:
-            faults.add(step("", key), f"unknown key; known are {', '.join(sorted(known))}")
-    return raw, faults
+        if known is not None and key not in known:
+            fields.fault(key, f"unknown key; known are {', '.join(sorted(known)) or 'none'}")
+    return fields
+
+
+class Fields:
+    """The fields of a decoded JSON object. A field that is absent or null reads as None; one of a wrong type
+    too, and is noted among the faults."""
+
+    def __init__(self, raw: dict[str, Any], path: str, faults: Faults) -> None:
+        self.raw = raw
+        self.path = path
+        self.faults = faults
+
+    def fault(self, key: str, message: str) -> None:
+        self.faults.add(step(self.path, key), message)
+
+    def object(self, key: str, *, required: bool = False) -> Fields:
+        """The fields of an object inside; none where it is absent."""
+        value = self._typed(key, dict, "an object", required)
+        # Where it should be and is not, that says it all.
+        faults = Faults() if value is None and required else self.faults
+        return Fields(value or {}, step(self.path, key), faults)
+
+    def text(self, key: str, *, required: bool = False) -> str | None:
+        value: str | None = self._typed(key, str, "a text", required)
+        return value
+
+    def flag(self, key: str, *, required: bool = False) -> bool | None:
+        value: bool | None = self._typed(key, bool, "true or false", required)
+        return value
+
+    def number(self, key: str) -> int | float | None:
+        value: int | float | None = self._typed(key, (int, float), "a number", required=False)
+        if value is None or -_MAX_NUMBER <= value <= _MAX_NUMBER:
+            return value
+        self.fault(key, f"expected a number up to {_MAX_NUMBER:g}, got {described(value)}")
+        return None
+
+    def integer(
+        self, key: str, minimum: int, maximum: int, *, required: bool = False, hint: str = ""
+    ) -> int | None:
+        expected = f"an integer from {minimum} to {maximum}{hint}"
+        value: int | None = self._typed(key, int, expected, required)
+        if value is None or minimum <= value <= maximum:
+            return value
+        self.fault(key, f"expected {expected}, got {described(value)}")
+        return None
+
+    def count(self, key: str, maximum: int, *, hint: str = "") -> int | None:
+        """An integer from 0 on, or a text that is one, as query parameters used to be."""
+        value = self.raw.get(key)
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            self.raw[key] = int(value)
+        return self.integer(key, 0, maximum, hint=hint)
+
+    def time(self, key: str, *, required: bool = False) -> datetime | None:
+        """An ISO 8601 date or date-time; UTC where no zone is given."""
+        text = self.text(key, required=required)
+        time = None if text is None else read_time(text)
+        if text is not None and time is None:
+            self.fault(key, f"expected an ISO 8601 date or date-time, got {described(text)}")
+        return time
+
+    def _typed(self, key: str, type_: type | tuple[type, ...], expected: str, required: bool) -> Any:
+        value = self.raw.get(key)
+        if isinstance(value, type_) and (type_ is bool or not isinstance(value, bool)):
+            return value
+        if value is None and not required:
+            return None
+        self.fault(key, f"expected {expected}, got {described(value)}" if key in self.raw else "missing")
+        return None
+
+
+def read_time(text: str) -> datetime | None:
+    """Read an ISO 8601 date or date-time, UTC where no zone is given; None for what is none."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def format_time(time: datetime) -> str:
@@ -99,7 +201,11 @@ def format_time(time: datetime) -> str:
 
 def now() -> datetime:
     """The time in the resolution that is stored."""
-    time = datetime.now(UTC)
+    return truncated(datetime.now(UTC))
+
+
+def truncated(time: datetime) -> datetime:
+    """The time without what is below a millisecond."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 

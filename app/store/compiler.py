@@ -66,6 +66,8 @@ _MAX_JOINS: Final = 4
 
 _NEGATIVE: Final = ("<>", "not-contains")
 
+_SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_at"}
+
 _SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
 
 
@@ -77,37 +79,53 @@ class Position(msgspec.Struct, frozen=True):
     request_id: str
 
 
-class Search(msgspec.Struct, frozen=True):
-    """What goes into the slots of a search statement."""
+class Compiled(msgspec.Struct, frozen=True):
+    """What goes into a statement."""
 
-    joins: str
-    where: str
-    order: str
-    sort_value: str
+    slots: dict[str, str]
+    """SQL by slot; see sql/queries."""
+
     arguments: tuple[object, ...]
     """The values of the parameters after the statement's own."""
-
-    def slots(self) -> dict[str, str]:
-        return {"joins": self.joins, "where": self.where, "order": self.order, "sort_value": self.sort_value}
 
 
 def compile_search(
     tree: Filter, sort: Sort, after: Position | None, name_ids: Mapping[str, int], first_parameter: int
-) -> Search:
-    """Compile a filter and an order. `name_ids` knows the organization's score names; one that is not in it
-    was never used, so no request has such a score. Parameters are numbered from `first_parameter`."""
+) -> Compiled:
+    """Compile a filter and an order, for the slots joins, where, order and sort_value.
+
+    `name_ids` knows the organization's score names; one that is not in it was never used, so no request has
+    such a score. Parameters are numbered from `first_parameter`.
+    """
     compiler = _Compiler(name_ids, first_parameter)
     where = compiler.conjunction(tree)
     by = None if sort.subject is None else compiler.sorted_by(sort.subject)
     if after is not None and by is not None:
         where = f"{where} AND {compiler.after(by, sort, after)}"
-    return Search(
-        joins="\n".join(compiler.joins.values()),
-        where=where,
-        order="random()" if by is None else compiler.order(by, descending=sort.descending),
-        sort_value=by or "NULL",
-        arguments=tuple(compiler.arguments),
-    )
+    slots = {
+        "joins": "\n".join(compiler.joins.values()),
+        "where": where,
+        "order": "random()" if by is None else compiler.order(by, descending=sort.descending),
+        "sort_value": by or "NULL",
+    }
+    return Compiled(slots, tuple(compiler.arguments))
+
+
+def compile_conditions(
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    group_by: Column | Property | None = None,
+) -> Compiled:
+    """Compile a filter without an order, for the slots joins, where and group. The slot request, where a
+    statement can do without the request's row, is emptied if the filter does not need it."""
+    compiler = _Compiler(name_ids, first_parameter)
+    slots = {"where": compiler.conjunction(tree), "joins": "\n".join(compiler.joins.values())}
+    if slots == {"where": "true", "joins": ""}:
+        slots["request"] = ""
+    if group_by is not None:
+        slots["group"] = compiler.expression(group_by)
+    return Compiled(slots, tuple(compiler.arguments))
 
 
 class _Compiler:
@@ -189,12 +207,11 @@ class _Compiler:
         self, alias: str, name: str, conditions: list[Compare | OneOf | Exists], where: str
     ) -> str:
         """The rows of one score of the request at hand: `score AS s ON …` with all the conditions on it."""
-        value = f"{alias}.scored_at" if isinstance(conditions[0].subject, FeedbackTime) else f"{alias}.value"
         parts = [
             f"score AS {alias}{where}{alias}.{_SAME_REQUEST.format(alias)}",
             f"{alias}.name_id = {self.add(self.name_ids[name], 'integer')}",
             *(
-                self.compared(value, condition)
+                self.compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}", condition)
                 for condition in conditions
                 if not isinstance(condition, Exists)
             ),

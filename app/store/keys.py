@@ -81,3 +81,28 @@ async def list_keys(connection: Connection, organization: str | None = None) -> 
 async def revoke(connection: Connection, key_id: int) -> bool:
     """Stop a key for ever; False when there is none of that id."""
     return await connection.fetchval(_SQL["revoke"], key_id) is not None
+
+
+class OwnKey(msgspec.Struct, frozen=True):
+    """A usable key as its organization lists it."""
+
+    id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    created_at: datetime
+    expires_at: datetime | None
+
+
+async def list_own(connection: Connection, organization_id: int) -> list[OwnKey]:
+    return [OwnKey(*row) for row in await connection.fetch(_SQL["list_own"], organization_id)]
+
+
+async def rename(connection: Connection, organization_id: int, key_id: int, name: str) -> bool:
+    """Name one of the organization's keys; False when it has none of that id."""
+    return await connection.fetchval(_SQL["rename"], organization_id, key_id, name) is not None
+
+
+async def revoke_own(connection: Connection, organization_id: int, key_id: int) -> bool:
+    """Stop one of the organization's keys for ever; False when it has none of that id."""
+    return await connection.fetchval(_SQL["revoke_own"], organization_id, key_id) is not None

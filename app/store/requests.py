@@ -8,7 +8,7 @@ import msgspec
 
 from app.filters import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
 from app.filters import Score as ScoreSubject
-from app.store.compiler import Position, compile_search
+from app.store.compiler import Position, compile_conditions, compile_search
 from app.store.pool import Connection
 from app.store.queries import fill, load
 from app.store.scores import ScoreNames
@@ -91,7 +91,7 @@ async def search(
     """Find the organization's requests that match, `limit` of them from `after` or `offset` on."""
     ids = await names.find(connection, organization_id, _names(tree, sort))
     compiled = compile_search(tree, sort, after, ids, first_parameter=4)
-    statement = fill(_SQL["search"], **compiled.slots())
+    statement = fill(_SQL["search"], **compiled.slots)
     rows = await connection.fetch(statement, organization_id, limit + 1, offset, *compiled.arguments)
     requests, sort_values = [], []
     for row in rows[:limit]:
@@ -106,9 +106,9 @@ async def search(
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
     """How many of the organization's requests match."""
-    ids = await names.find(connection, organization_id, _names(tree, NEWEST_FIRST))
-    compiled = compile_search(tree, NEWEST_FIRST, None, ids, first_parameter=2)
-    statement = fill(_SQL["count"], joins=compiled.joins, where=compiled.where)
+    ids = await names.find(connection, organization_id, score_names(tree))
+    compiled = compile_conditions(tree, ids, first_parameter=2)
+    statement = fill(_SQL["count"], **compiled.slots)
     return int(await connection.fetchval(statement, organization_id, *compiled.arguments))
 
 

@@ -35,3 +35,21 @@ UPDATE api_key
 SET revoked_at = coalesce(revoked_at, now())
 WHERE id = $1
 RETURNING id
+
+-- name: list_own
+SELECT id, name, hint, permissions, created_at, expires_at
+FROM api_key
+WHERE organization_id = $1 AND revoked_at IS NULL
+ORDER BY id
+
+-- name: rename
+UPDATE api_key
+SET name = $3
+WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+RETURNING id
+
+-- name: revoke_own
+UPDATE api_key
+SET revoked_at = now()
+WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+RETURNING id

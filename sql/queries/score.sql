@@ -15,16 +15,21 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 -- The request's row is upserted first, in one order for all writers, and so locked until the commit: two
 -- writers of one request wait for each other instead of deadlocking, and the time that a score copies from
 -- its request cannot change in between. Where $8 is false, only requests that exist are scored.
+-- New requests get their numbers in order of arrival, and scores are written in order of those numbers:
+-- then number, time and place in the table rise together, and every index but that of values is appended to.
 -- An equal score posted again changes nothing and costs next to nothing.
 WITH posted AS (
-    INSERT INTO request AS r (organization_id, request_id, created_at, updated_at)
-    SELECT p.organization_id, p.request_id, p.posted_at, p.posted_at
-    FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
-    WHERE $8::boolean OR EXISTS (
-        SELECT FROM request AS known
-        WHERE known.organization_id = p.organization_id AND known.request_id = p.request_id
-    )
-    ORDER BY p.organization_id, p.request_id COLLATE "C"
+    INSERT INTO request AS r (request_no, organization_id, request_id, created_at, updated_at)
+    SELECT n.request_no, n.organization_id, n.request_id, n.posted_at, n.posted_at
+    FROM (
+        SELECT nextval('request_request_no_seq') AS request_no, p.organization_id, p.request_id, p.posted_at
+        FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
+        WHERE $8::boolean OR EXISTS (
+            SELECT FROM request AS known
+            WHERE known.organization_id = p.organization_id AND known.request_id = p.request_id
+        )
+    ) AS n
+    ORDER BY n.organization_id, n.request_id COLLATE "C"
     ON CONFLICT ON CONSTRAINT request_pkey
     DO UPDATE SET updated_at = greatest(r.updated_at, excluded.updated_at)
     RETURNING r.organization_id, r.request_id, r.request_no, r.created_at
@@ -38,6 +43,7 @@ recorded AS (
     JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
     JOIN unnest($4::integer[], $5::integer[], $6::bigint[], $7::boolean[]) AS v (post, name_id, value, is_boolean)
         ON v.post = p.post
+    ORDER BY posted.request_no, v.name_id
     ON CONFLICT ON CONSTRAINT score_pkey
     DO UPDATE SET value = excluded.value, is_boolean = excluded.is_boolean, scored_at = excluded.scored_at
     WHERE (s.value, s.is_boolean) IS DISTINCT FROM (excluded.value, excluded.is_boolean)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from app.api.endpoints import Schema
+from app.api.endpoints import Endpoint, Handler, Schema
 from app.api.wire import Json
 from app.errors import InvalidInput, Refusal
+from app.keys import Permissions
 
 
 def answer(data: object, **beside: object) -> Response:
@@ -33,6 +34,40 @@ def schema(data: Schema, **beside: Schema) -> Schema:
 
 
 NULL: Schema = {"type": "null"}
+
+
+def endpoint(
+    method: str,
+    path: str,
+    handler: Handler,
+    permission: Permissions,
+    tag: str,
+    *,
+    data: Schema = NULL,
+    data_example: object = None,
+    beside: dict[str, Schema] | None = None,
+    answer: Schema | None = None,
+    body: Schema | None = None,
+    body_example: object = None,
+    refusals: tuple[type[Refusal], ...] = (),
+) -> Endpoint:
+    """An endpoint that speaks in envelopes. `data` is the schema of what it answers, null unless said;
+    `answer` that of the whole body where there is no envelope."""
+    has_example = answer is None and (data is NULL or data_example is not None)
+    return Endpoint(
+        method=method,
+        path=path,
+        handler=handler,
+        refuse=refuse,
+        tag=tag,
+        permission=permission,
+        refusals=refusals,
+        body=body,
+        body_example=body_example,
+        answer=answer or schema(data, **(beside or {})),
+        answer_example={"data": data_example, "error": None} if has_example else None,
+    )
+
 
 REFUSAL_SCHEMA: Schema = {
     "type": "object",

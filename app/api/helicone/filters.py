@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from app.api.helicone.columns import TABLES, Keyed, Special, Target
 from app.api.helicone.scores import plain_name
-from app.api.wire import Faults, step
+from app.api.wire import Faults, now, read_time, step
 from app.filters import (
     AllOf,
     AnyOf,
@@ -42,7 +42,7 @@ MAX_CONDITIONS: Final = 500
 
 _BRANCH_KEYS: Final = {"left", "operator", "right"}
 
-_OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
+OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
     Kind.TEXT: {
         "equals": "=",
         "not-equals": "<>",
@@ -170,7 +170,7 @@ class _Decoder:
 
     def condition(self, subject: Subject, kind: Kind, operator: str, raw: object, path: str) -> Filter:
         self.count(path)
-        known = _OPERATORS[kind]
+        known = OPERATORS[kind]
         if operator == "exists":
             return Exists(subject) if self.boolean(raw, path) else Not(Exists(subject))
         if operator == "in":
@@ -234,12 +234,10 @@ class _Decoder:
         return 0
 
     def timestamp(self, raw: object, path: str) -> datetime:
-        try:
-            time = datetime.fromisoformat(raw if isinstance(raw, str) else "")
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-        except (ValueError, OverflowError):
+        time = read_time(raw) if isinstance(raw, str) else None
+        if time is None:
             self.faults.add(path, f"expected an ISO 8601 date or date-time, got {described(raw)}")
-            return datetime.now(UTC)
+        return time or now()
 
     def boolean(self, raw: object, path: str) -> bool:
         match raw:

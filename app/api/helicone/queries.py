@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,28 +14,15 @@ from app.api.helicone.filters import decode_filter
 from app.api.helicone.scores import plain_name
 from app.api.wire import Faults, decode_object, step
 from app.filters import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
-from app.scores import MAX_VALUE, MIN_VALUE, described
+from app.scores import MAX_VALUE, MIN_VALUE, described, fault_in_text
 from app.store.compiler import Position
 
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 10_000
 DEFAULT_LIMIT: Final = 10
 
-_KEYS: Final = frozenset(
-    (
-        "filter",
-        "offset",
-        "limit",
-        "sort",
-        "cursor",
-        "isScored",
-        "isCached",
-        "includeInputs",
-        "isPartOfExperiment",
-    )
-)
 _FLAGS: Final = ("isScored", "isCached", "includeInputs", "isPartOfExperiment")
-_DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+_KEYS: Final = frozenset(("filter", "offset", "limit", "sort", "cursor", *_FLAGS))
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -51,22 +37,19 @@ class Query(msgspec.Struct, frozen=True):
 
 def decode_query(body: bytes) -> Query:
     """Read the body of a query. Raises InvalidInput with every fault."""
-    raw, faults = decode_object(body, _KEYS)
+    fields = decode_object(body, _KEYS)
+    raw, faults = fields.raw, fields.faults
     if "filter" in raw:
         tree = decode_filter(raw["filter"], "filter", faults)
     else:
         faults.add("filter", 'missing; "all" for every request')
         tree = AllOf(())
-    for flag in _FLAGS:
-        if raw.get(flag) not in (None, True, False) or (
-            isinstance(raw.get(flag), int | float) and not isinstance(raw[flag], bool)
-        ):
-            faults.add(flag, f"expected true, false or null, got {described(raw[flag])}")
-    if raw.get("isScored") is not None:
-        tree = AllOf((tree, Scored() if raw["isScored"] else Not(Scored())))
+    is_scored, *_ = (fields.flag(flag) for flag in _FLAGS)
+    if is_scored is not None:
+        tree = AllOf((tree, Scored() if is_scored else Not(Scored())))
     sort = _decode_sort(raw.get("sort"), faults)
-    offset = _decode_count(raw, "offset", 0, MAX_OFFSET, faults, "; beyond, use the cursor")
-    limit = _decode_count(raw, "limit", DEFAULT_LIMIT, MAX_LIMIT, faults)
+    offset = fields.count("offset", MAX_OFFSET, hint=" (beyond, use the cursor)") or 0
+    limit = fields.count("limit", MAX_LIMIT)
     after = None
     if raw.get("cursor") is not None:
         after = _decode_cursor(raw["cursor"], sort)
@@ -75,21 +58,25 @@ def decode_query(body: bytes) -> Query:
         if offset:
             faults.add("offset", "cannot be combined with a cursor")
     faults.raise_any()
-    return Query(tree, sort, after, offset, limit)
+    return Query(tree, sort, after, offset, DEFAULT_LIMIT if limit is None else limit)
 
 
-def _decode_count(
-    raw: dict[str, Any], key: str, default: int, maximum: int, faults: Faults, hint: str = ""
-) -> int:
-    value = raw.get(key)
-    if value is None:
-        return default
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= maximum:
-        return value
-    faults.add(key, f"expected an integer from 0 to {maximum}, got {described(value)}{hint}")
-    return default
+def decode_ids(body: bytes) -> list[str]:
+    """Read `{"requestIds": [text, …]}`, at most as many as a page holds. Raises InvalidInput."""
+    fields = decode_object(body, frozenset(("requestIds",)))
+    raw, faults = fields.raw, fields.faults
+    ids = raw.get("requestIds")
+    if not isinstance(ids, list):
+        faults.add("requestIds", f"expected a list of ids, got {described(ids)}" if ids else "missing")
+    elif len(ids) > MAX_LIMIT:
+        faults.add("requestIds", f"at most {MAX_LIMIT} ids, got {len(ids)}")
+    else:
+        for index, id_ in enumerate(ids):
+            fault = fault_in_text(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
+            if fault:
+                faults.add(f"requestIds[{index}]", fault)
+    faults.raise_any()
+    return list(ids or ())
 
 
 def _decode_sort(raw: object, faults: Faults) -> Sort:

@@ -8,10 +8,12 @@ from starlette.responses import Response
 
 from app.api.endpoints import Call, Endpoint
 from app.api.helicone import envelope, schemas
-from app.api.helicone.queries import decode_query, encode_cursor
+from app.api.helicone.queries import MAX_LIMIT, decode_ids, decode_query, encode_cursor
 from app.api.helicone.rows import make_row
 from app.api.wire import path_text
 from app.errors import NotFound
+from app.filters import Column, OneOf
+from app.store import logs
 from app.store import requests as store
 
 
@@ -61,43 +63,75 @@ async def get_request(call: Call) -> Response:
     return envelope.answer(make_row(request))
 
 
+async def query_ids(call: Call) -> Response:
+    """Read several requests by their ids, in that order; null stands for one that does not exist."""
+    ids = decode_ids(await call.body())
+    services = call.services
+    async with services.database.connection() as connection:
+        page = await store.search(
+            connection,
+            services.names,
+            call.principal.organization_id,
+            OneOf(Column("request_id"), tuple(ids)),
+            limit=MAX_LIMIT,
+        )
+    rows = {request.request_id: make_row(request) for request in page.requests}
+    return envelope.answer([rows.get(id_) for id_ in ids])
+
+
+async def delete_request(call: Call) -> Response:
+    """Remove a request with all its scores."""
+    request_id = path_text(call.request, "requestId")
+    async with call.services.database.connection() as connection:
+        removed = await logs.remove_request(connection, call.principal.organization_id, request_id)
+    if not removed:
+        raise NotFound(f"there is no request {request_id}")
+    return envelope.answer(None)
+
+
+_TAG: Final = "Requests"
+
+
 def _query_endpoint(path: str) -> Endpoint:
-    return Endpoint(
-        method="POST",
-        path=path,
-        handler=query_requests,
-        refuse=envelope.refuse,
-        tag="Requests",
-        permission="r",
+    return envelope.endpoint(
+        "POST",
+        path,
+        query_requests,
+        "r",
+        _TAG,
         body=schemas.QUERY,
         body_example=schemas.QUERY_EXAMPLE,
-        answer=envelope.schema({"type": "array", "items": schemas.ROW}, nextCursor=schemas.CURSOR),
+        data={"type": "array", "items": schemas.ROW},
+        beside={"nextCursor": schemas.CURSOR},
     )
 
 
 ENDPOINTS: Final = (
     _query_endpoint("/v1/request/query"),
     _query_endpoint("/v1/request/query-clickhouse"),
-    Endpoint(
-        method="POST",
-        path="/v1/request/count/query",
-        handler=count_requests,
-        refuse=envelope.refuse,
-        tag="Requests",
-        permission="r",
+    envelope.endpoint(
+        "POST",
+        "/v1/request/count/query",
+        count_requests,
+        "r",
+        _TAG,
         body=schemas.QUERY,
         body_example=schemas.QUERY_EXAMPLE,
-        answer=envelope.schema({"type": "integer", "minimum": 0}),
-        answer_example={"data": 42, "error": None},
+        data={"type": "integer", "minimum": 0},
+        data_example=42,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/request/{requestId}",
-        handler=get_request,
-        refuse=envelope.refuse,
-        tag="Requests",
-        permission="r",
-        refusals=(NotFound,),
-        answer=envelope.schema(schemas.ROW),
+    envelope.endpoint(
+        "POST",
+        "/v1/request/query-ids",
+        query_ids,
+        "r",
+        _TAG,
+        body=schemas.IDS,
+        body_example={"requestIds": ["req_abc123def456"]},
+        data={"type": "array", "items": {"anyOf": [schemas.ROW, envelope.NULL]}},
     ),
+    envelope.endpoint(
+        "GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=schemas.ROW, refusals=(NotFound,)
+    ),
+    envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, refusals=(NotFound,)),
 )

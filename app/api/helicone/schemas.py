@@ -8,6 +8,7 @@ import msgspec
 
 from app.api.endpoints import Schema
 from app.api.helicone.columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed, Special, Target
+from app.api.helicone.filters import OPERATORS
 from app.api.helicone.queries import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
 from app.api.helicone.rows import Row
 from app.filters import Kind, Score, kind_of
@@ -33,18 +34,12 @@ _VALUES: Final[dict[Kind, Schema]] = {
     Kind.BOOLEAN: {"enum": [True, False, "true", "false"]},
     Kind.SCORE: _SCORE,
 }
-_ORDERED: Final = ("gt", "gte", "lt", "lte")
-_OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.TEXT: ("equals", "not-equals", "like", "ilike", "contains", "not-contains"),
-    Kind.NUMBER: ("equals", "not-equals", *_ORDERED),
-    Kind.TIMESTAMP: ("equals", *_ORDERED),
-    Kind.BOOLEAN: ("equals",),
-    Kind.SCORE: ("equals", "not-equals", *_ORDERED),
-}
 
 
-def _object(properties: dict[str, Schema]) -> Schema:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
+    """An object of these properties and no others."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | {"required": list(required)} if required else schema
 
 
 def _ref(name: str) -> Schema:
@@ -53,8 +48,10 @@ def _ref(name: str) -> Schema:
 
 def _conditions(kind: Kind) -> Schema:
     value = _VALUES[kind]
-    operators = dict.fromkeys(_OPERATORS[kind], value)
-    return _object({**operators, "in": {"type": "array", "items": value}, "exists": _VALUES[Kind.BOOLEAN]})
+    operators = dict.fromkeys(OPERATORS[kind], value)
+    return closed_object(
+        {**operators, "in": {"type": "array", "items": value}, "exists": _VALUES[Kind.BOOLEAN]}
+    )
 
 
 def _name(kind: Kind) -> str:
@@ -68,9 +65,9 @@ def _column(target: Target) -> Schema:
         case Special.FEEDBACK_RATING:
             return _ref(_name(Kind.BOOLEAN))
         case Special.SCORES_COLUMN:
-            return _object({"equals": {"const": "{}"}, "not-equals": {"const": "{}"}})
+            return closed_object({"equals": {"const": "{}"}, "not-equals": {"const": "{}"}})
         case Special.PROPERTY_KEY:
-            return _object({"equals": _TEXT})
+            return closed_object({"equals": _TEXT})
         case _:
             return _ref(_name(kind_of(target)))
 
@@ -83,10 +80,10 @@ def _keyed(keyed: Keyed) -> Schema:
 def _table(columns: dict[str, Target] | Keyed) -> Schema:
     if isinstance(columns, Keyed):
         return _keyed(columns)
-    return _object({name: _column(target) for name, target in columns.items()})
+    return closed_object({name: _column(target) for name, target in columns.items()})
 
 
-_LEAF: Final[Schema] = _object({name: _table(columns) for name, columns in TABLES.items()}) | {
+_LEAF: Final[Schema] = closed_object({name: _table(columns) for name, columns in TABLES.items()}) | {
     "description": "Conditions by table and column. All of them must hold."
 }
 
@@ -103,7 +100,7 @@ _FILTER: Final[Schema] = {
             "required": ["left", "operator", "right"],
             "additionalProperties": False,
         },
-        _object({"not": _ref("Filter")}) | {"required": ["not"]},
+        closed_object({"not": _ref("Filter")}) | {"required": ["not"]},
         _ref("FilterLeaf"),
     ]
 }
@@ -118,6 +115,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
 }
 
 ROW: Final = _ref("Row")
+FILTER: Final = _ref("Filter")
+SCORE: Final[Schema] = {
+    "oneOf": [{"type": "integer", "minimum": MIN_VALUE, "maximum": MAX_VALUE}, {"type": "boolean"}]
+}
 
 CURSOR: Final[Schema] = {"type": "string", "description": "Where the next page begins; absent on the last."}
 
@@ -131,17 +132,18 @@ _BY_KEY: Final[Schema] = {
 _FLAG: Final[Schema] = {"type": ["boolean", "null"]}
 
 
-def _count(default: int, maximum: int) -> Schema:
+def count(default: int | None, maximum: int = MAX_VALUE) -> Schema:
+    """An integer from 0 on, or a text that is one."""
     integer = {"type": "integer", "minimum": 0, "maximum": maximum}
     digits = {"type": "string", "pattern": "^[0-9]{1,9}$"}
     return {"anyOf": [integer, digits, {"type": "null"}], "default": default}
 
 
-QUERY: Final[Schema] = _object(
+QUERY: Final[Schema] = closed_object(
     {
         "filter": _ref("Filter"),
-        "offset": _count(0, MAX_OFFSET),
-        "limit": _count(DEFAULT_LIMIT, MAX_LIMIT),
+        "offset": count(0, MAX_OFFSET),
+        "limit": count(DEFAULT_LIMIT, MAX_LIMIT),
         "cursor": {"type": ["string", "null"], "description": "`nextCursor` of the page before."},
         "sort": {
             "type": ["object", "null"],
@@ -161,6 +163,16 @@ QUERY: Final[Schema] = _object(
         "isPartOfExperiment": _FLAG | {"description": "Accepted, without effect."},
     }
 ) | {"required": ["filter"]}
+
+IDS: Final[Schema] = closed_object(
+    {
+        "requestIds": {
+            "type": "array",
+            "maxItems": MAX_LIMIT,
+            "items": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    }
+) | {"required": ["requestIds"]}
 
 QUERY_EXAMPLE: Final = {
     "filter": {"request_response_rmt": {"scores": {"accuracy": {"gte": 90}}}},

@@ -1,0 +1,354 @@
+"""Logging requests without a proxy: what a client called, what came back, and when."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from datetime import UTC, datetime, timedelta
+from time import time_ns
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+
+from app.api.endpoints import Call, Endpoint, Handler, Schema
+from app.api.helicone import envelope
+from app.api.wire import Fields, decode_object, now, read_time, truncated
+from app.scores import MAX_VALUE, described, fault_in_text
+from app.store import logs as store
+
+_STATUS_LIMIT: Final = 2**31 - 1
+"""Clients send HTTP statuses, and negative numbers of their own: -3 is a call that was cancelled."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FIRST_MILLISECONDS: Final = 4_102_444_800
+"""A text of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
+
+_DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
+_ESCAPED_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+_PROPERTY_PREFIX: Final = "helicone-property-"
+_PROPERTY_HEADERS: Final = (
+    "Helicone-Session-Id",
+    "Helicone-Session-Path",
+    "Helicone-Session-Name",
+    "Helicone-Prompt-Id",
+)
+
+
+def make_log_handler(provider: str | None) -> Handler:
+    """The handler for one provider's path; None: the body names the provider."""
+
+    async def log_request(call: Call) -> Response:
+        """Log a request and its response; answers `ok` and the request's id in the header `helicone-id`.
+
+        Metadata comes from the HTTP headers or `providerRequest.meta`: `Helicone-Request-Id`,
+        `Helicone-User-Id`, `Helicone-Property-<Name>`, `Helicone-Session-Id`, `-Path` and `-Name`,
+        `Helicone-Prompt-Id`, `Helicone-Model-Override`, `Helicone-Omit-Request` and `-Omit-Response`. A
+        request scored before joins up with its scores; logging an id again replaces what was logged and keeps
+        scores and what was set by calls of their own.
+        """
+        request = read_log(await call.body(), call.request.headers, provider, call.principal.organization_id)
+        async with call.services.database.connection() as connection:
+            await store.log(connection, request)
+        return PlainTextResponse("ok", headers={"helicone-id": request.request_id})
+
+    return log_request
+
+
+class _Sent(msgspec.Struct):
+    json: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Bodies(msgspec.Struct):
+    """The bodies as they were sent, byte for byte: decoding would round their numbers."""
+
+    providerRequest: _Sent  # noqa: N815
+    providerResponse: _Sent  # noqa: N815
+
+
+def read_log(
+    body: bytes, headers: Headers, provider: str | None, organization_id: int
+) -> store.LoggedRequest:
+    """Read a log call. Raises InvalidInput with every fault; keys that are not known are ignored."""
+    fields = decode_object(body)
+    request = fields.object("providerRequest", required=True)
+    response = fields.object("providerResponse", required=True)
+    request_json = request.object("json", required=True).raw
+    response_json = response.object("json").raw
+    target_url = request.text("url")
+    text = response.text("textBody")
+    status = response.integer("status", -_STATUS_LIMIT, _STATUS_LIMIT, required=True)
+    timing = fields.object("timing")
+    started_at, ended_at = _read_times(timing)
+    first_token = timing.number("timeToFirstToken")
+    cost = response.number("cost")
+    metadata = Metadata(headers, request.object("meta"))
+    request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
+    if fault := fault_in_text(request_id):
+        fields.fault("Helicone-Request-Id", fault)
+    provider = provider or fields.text("provider") or "OPENAI"
+    fields.faults.raise_any()
+    sent = msgspec.json.decode(body, type=_Bodies)
+    return store.LoggedRequest(
+        organization_id=organization_id,
+        request_id=request_id,
+        created_at=started_at,
+        updated_at=now(),
+        response_created_at=ended_at,
+        latency_ms=(ended_at - started_at) // timedelta(milliseconds=1),
+        time_to_first_token_ms=None if first_token is None else round(first_token),
+        cost_usd=cost,
+        status=status,
+        user_id=metadata.get("Helicone-User-Id"),
+        provider=_storable(provider),
+        request_model=_text_or_none(request_json.get("model")),
+        response_model=_text_or_none(response_json.get("model") or response_json.get("modelVersion")),
+        model_override=metadata.get("Helicone-Model-Override"),
+        prompt_id=metadata.get("Helicone-Prompt-Id"),
+        response_id=_text_or_none(response_json.get("id")),
+        request_path=_path_of(target_url),
+        target_url=_text_or_none(target_url),
+        properties=msgspec.json.encode(metadata.properties()).decode(),
+        request_body=None if metadata.omits("Request") else _storable_json(sent.providerRequest.json),
+        response_body=None if metadata.omits("Response") else _response_body(text, sent),
+        **_read_tokens(response_json),
+    )
+
+
+class Metadata:
+    """What a client says of a request beside its body, in HTTP headers or in `meta`; headers win."""
+
+    def __init__(self, headers: Headers, meta: Fields) -> None:
+        self._texts = {_storable(name): _storable(meta.text(name) or "") for name in meta.raw}
+        for name, value in headers.items():
+            if name.startswith("helicone-"):
+                self._drop(name)
+                self._texts[name] = value
+
+    def _drop(self, name: str) -> None:
+        for known in [known for known in self._texts if known.lower() == name]:
+            del self._texts[known]
+
+    def get(self, name: str) -> str | None:
+        """The text under a name in any case; None where it is absent or empty."""
+        lower = name.lower()
+        return next((text for known, text in self._texts.items() if known.lower() == lower and text), None)
+
+    def omits(self, what: str) -> bool:
+        return (self.get(f"Helicone-Omit-{what}") or "").lower() == "true"
+
+    def properties(self) -> dict[str, str]:
+        """The properties that the metadata sets. A name in an HTTP header has lost its case on the way."""
+        prefix = len(_PROPERTY_PREFIX)
+        custom = {
+            name[prefix:]: text
+            for name, text in self._texts.items()
+            if name.lower().startswith(_PROPERTY_PREFIX) and len(name) > prefix
+        }
+        return custom | {name: text for name in _PROPERTY_HEADERS if (text := self.get(name)) is not None}
+
+
+def _read_times(timing: Fields) -> tuple[datetime, datetime]:
+    """When the request began and ended; without a start, now, and without an end, at its start."""
+    started_at = _read_time(timing, "startTime") or now()
+    ended_at = _read_time(timing, "endTime") or started_at
+    if ended_at < started_at:
+        timing.fault("endTime", "before startTime")
+    return started_at, ended_at
+
+
+def _read_time(timing: Fields, key: str) -> datetime | None:
+    """`{seconds, milliseconds}`, an ISO 8601 text, or a text of digits."""
+    raw = timing.raw.get(key)
+    try:
+        match raw:
+            case None:
+                return None
+            case str() if _DIGITS.fullmatch(raw):
+                seconds = int(raw) if int(raw) < _FIRST_MILLISECONDS else int(raw) / 1000
+                return truncated(_EPOCH + timedelta(seconds=seconds))
+            case str() if (time := read_time(raw)) is not None:
+                return truncated(time)
+            case {"seconds": int(seconds), "milliseconds": int() | float() as milliseconds}:
+                return truncated(_EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds))
+    except OverflowError:
+        pass
+    timing.fault(key, f"expected {{seconds, milliseconds}} or an ISO 8601 time, got {described(raw)}")
+    return None
+
+
+def _read_tokens(response: dict[str, Any]) -> dict[str, int | None]:
+    """Token counts as OpenAI, Anthropic and Google report them; what is no count is left out."""
+    usage = _mapping(response.get("usage")) or _mapping(response.get("usageMetadata"))
+    prompt = _mapping(usage.get("prompt_tokens_details"))
+    completion = _mapping(usage.get("completion_tokens_details"))
+    counts = {
+        "prompt_tokens": _first_count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
+        "completion_tokens": _first_count(
+            usage, "completion_tokens", "output_tokens", "candidatesTokenCount"
+        ),
+        "total_tokens": _first_count(usage, "total_tokens", "totalTokenCount"),
+        "prompt_cache_read_tokens": _first_count(prompt, "cached_tokens")
+        or _first_count(usage, "cache_read_input_tokens", "cachedContentTokenCount"),
+        "prompt_cache_write_tokens": _first_count(usage, "cache_creation_input_tokens"),
+        "reasoning_tokens": _first_count(completion, "reasoning_tokens")
+        or _first_count(usage, "thoughtsTokenCount"),
+        "prompt_audio_tokens": _first_count(prompt, "audio_tokens"),
+        "completion_audio_tokens": _first_count(completion, "audio_tokens"),
+    }
+    if counts["total_tokens"] is None and None not in (counts["prompt_tokens"], counts["completion_tokens"]):
+        counts["total_tokens"] = (counts["prompt_tokens"] or 0) + (counts["completion_tokens"] or 0)
+    return counts
+
+
+def _first_count(usage: dict[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if type(value) is int and 0 <= value <= MAX_VALUE // 2:
+            return value
+    return None
+
+
+def _mapping(raw: object) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _text_or_none(raw: object) -> str | None:
+    return _storable(raw) if isinstance(raw, str) else None
+
+
+def _path_of(url: str | None) -> str | None:
+    try:
+        return _storable(urlsplit(url).path) if url else None
+    except ValueError:
+        return None
+
+
+def _storable(text: str) -> str:
+    """A text without NUL, which PostgreSQL cannot hold: better one character replaced than a request lost."""
+    return text.replace("\0", "\ufffd")
+
+
+def _storable_json(raw: msgspec.Raw) -> str | None:
+    return None if bytes(raw) == b"null" else _ESCAPED_NUL.sub(rb"\1\\ufffd", bytes(raw)).decode()
+
+
+def _response_body(text: str | None, sent: _Bodies) -> str | None:
+    """A non-empty text wins over the JSON; one that is JSON itself is stored as such, others as a string."""
+    if not text:
+        return _storable_json(sent.providerResponse.json)
+    try:
+        return _storable_json(msgspec.json.decode(text, type=msgspec.Raw))
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.json.encode(_storable(text)).decode()
+
+
+def make_uuid7() -> uuid.UUID:
+    """A UUID that begins with the time in milliseconds (RFC 9562)."""
+    bits = (time_ns() // 1_000_000) << 80 | 7 << 76 | secrets.randbits(76)
+    return uuid.UUID(int=bits & ~(3 << 62) | 2 << 62)
+
+
+_LOG_BODY: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "providerRequest": {
+            "type": "object",
+            "properties": {
+                "url": {"type": ["string", "null"]},
+                "json": {"type": "object"},
+                "meta": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "null"]}},
+            },
+            "required": ["json"],
+        },
+        "providerResponse": {
+            "type": "object",
+            "properties": {
+                "json": {"type": ["object", "null"]},
+                "textBody": {"type": ["string", "null"]},
+                "status": {"type": "integer"},
+                "headers": {},
+                "cost": {"type": ["number", "null"]},
+            },
+            "required": ["status"],
+        },
+        "timing": {
+            "type": ["object", "null"],
+            "properties": {
+                "startTime": {"$ref": "#/components/schemas/LogTime"},
+                "endTime": {"$ref": "#/components/schemas/LogTime"},
+                "timeToFirstToken": {"type": ["number", "null"], "description": "milliseconds"},
+            },
+        },
+        "provider": {"type": ["string", "null"]},
+    },
+    "required": ["providerRequest", "providerResponse"],
+}
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "LogTime": {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "seconds": {"type": "integer"},
+                    "milliseconds": {"type": "number", "description": "what is left below a second"},
+                },
+                "required": ["seconds", "milliseconds"],
+            },
+            {
+                "type": "string",
+                "description": "ISO 8601, or seconds; from 4102444800 on, milliseconds",
+            },
+            {"type": "null"},
+        ]
+    }
+}
+
+_EXAMPLE: Final = {
+    "providerRequest": {
+        "url": "https://example.com/v1/chat",
+        "json": {"model": "my-model", "messages": [{"role": "user", "content": "Hi"}]},
+        "meta": {"Helicone-Request-Id": "req_abc123def456", "Helicone-Property-Variant": "A"},
+    },
+    "providerResponse": {
+        "json": {"usage": {"prompt_tokens": 3, "completion_tokens": 5}},
+        "status": 200,
+        "headers": {},
+    },
+    "timing": {
+        "startTime": {"seconds": 1767225600, "milliseconds": 0},
+        "endTime": {"seconds": 1767225601, "milliseconds": 250},
+    },
+}
+
+_PROVIDERS: Final = {
+    "/custom/v1/log": "CUSTOM",
+    "/oai/v1/log": "OPENAI",
+    "/anthropic/v1/log": "ANTHROPIC",
+    "/googleapis/v1/log": "GOOGLE",
+    "/v1/trace/custom/v1/log": None,
+    "/v1/trace/custom/log": None,
+}
+
+ENDPOINTS: Final = tuple(
+    Endpoint(
+        method="POST",
+        path=path,
+        handler=make_log_handler(provider),
+        refuse=envelope.refuse,
+        tag="Logging",
+        permission="w",
+        body=_LOG_BODY,
+        body_example=_EXAMPLE,
+        answer={"const": "ok"},
+        answer_type="text/plain",
+        answer_example="ok",
+    )
+    for path, provider in _PROVIDERS.items()
+)

@@ -1,0 +1,125 @@
+"""Numbers about scores, computed where the scores are, exactly."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from app.filters import Column, Filter, Property, score_names
+from app.store.compiler import compile_conditions
+from app.store.pool import Connection
+from app.store.queries import fill, load
+from app.store.scores import ScoreNames
+
+_SQL = load("evaluation")
+
+Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+
+PERCENTILES = (50, 90, 99)
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Which scores count: of requests that match, from the first instant to the one behind the last."""
+
+    organization_id: int
+    tree: Filter
+    start: datetime
+    end: datetime
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """One score in one stretch of time, at least once."""
+
+    name: str
+    begins_at: datetime
+    count: int
+    sum: int
+    lowest: int
+    highest: int
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """One score's values from `lower` up to `upper`, which belongs to the next bin if there is one."""
+
+    name: str
+    lower: float
+    upper: float
+    count: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One score of one group of requests. `deviation` is the sample's, None for a single score."""
+
+    value: str | None
+    name: str
+    count: int
+    sum: int
+    deviation: float | None
+    lowest: int
+    highest: int
+    percentiles: list[float]
+    """Of PERCENTILES, interpolated."""
+
+    all_boolean: bool
+
+
+async def list_names(connection: Connection, organization_id: int) -> list[str]:
+    """Every name under which the organization has a score, sorted."""
+    return [name for (name,) in await connection.fetch(_SQL["names"], organization_id)]
+
+
+async def over_time(
+    connection: Connection, names: ScoreNames, range_: Range, unit: Unit, minutes_behind_utc: int
+) -> list[Bucket]:
+    """Every score by time, by name and then time; stretches without a score are left out."""
+    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc)
+    return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
+
+
+async def distributions(connection: Connection, names: ScoreNames, range_: Range, bins: int) -> list[Bin]:
+    """How each score's values spread over at most `bins` bins, those without a score included."""
+    found = []
+    counts: dict[str, dict[int, int]] = {}
+    bounds: dict[str, tuple[int, int, int]] = {}
+    for name, lowest, highest, used, number, count in await _fetch(
+        connection, names, "distributions", range_, bins
+    ):
+        counts.setdefault(name, {})[number] = count
+        bounds[name] = int(lowest), int(highest), int(used)
+    for name, (lowest, highest, used) in bounds.items():
+        edges = [(lowest * (used - i) + highest * i) / used for i in range(used + 1)]
+        found += [Bin(name, edges[i], edges[i + 1], counts[name].get(i, 0)) for i in range(used)]
+    return found
+
+
+async def compare(
+    connection: Connection,
+    names: ScoreNames,
+    range_: Range,
+    scores: list[str],
+    group_by: Column | Property,
+) -> list[Group]:
+    """The scores of those names by group and name; requests without the column or property are a group too,
+    the last one."""
+    name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
+    rows = await _fetch(connection, names, "compare", range_, name_ids, group_by=group_by)
+    return [
+        Group(value, name, count, int(sum_), *rest) for value, name, count, sum_, *rest in map(tuple, rows)
+    ]
+
+
+async def _fetch(
+    connection: Connection,
+    names: ScoreNames,
+    statement: str,
+    range_: Range,
+    *arguments: object,
+    group_by: Column | Property | None = None,
+) -> list[asyncpg.Record]:
+    ids = await names.find(connection, range_.organization_id, score_names(range_.tree))
+    fixed = (range_.organization_id, range_.start, range_.end, *arguments)
+    compiled = compile_conditions(range_.tree, ids, len(fixed) + 1, group_by)
+    return await connection.fetch(fill(_SQL[statement], **compiled.slots), *fixed, *compiled.arguments)

@@ -1,0 +1,90 @@
+-- Requests on their way in and out.
+
+-- name: log
+-- Replaces all that was logged before; scores, and properties and prompts set by calls of their own, stay.
+INSERT INTO request AS r (
+    organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
+    time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
+    prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
+    status, user_id, provider, request_model, response_model, model_override, prompt_id, response_id,
+    request_path, target_url, properties, request_body, response_body
+)
+VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24, $25, $26, $27, $28, $29
+)
+ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
+    created_at = excluded.created_at,
+    updated_at = greatest(r.updated_at, excluded.updated_at),
+    response_created_at = excluded.response_created_at,
+    latency_ms = excluded.latency_ms,
+    time_to_first_token_ms = excluded.time_to_first_token_ms,
+    prompt_tokens = excluded.prompt_tokens,
+    completion_tokens = excluded.completion_tokens,
+    total_tokens = excluded.total_tokens,
+    prompt_cache_read_tokens = excluded.prompt_cache_read_tokens,
+    prompt_cache_write_tokens = excluded.prompt_cache_write_tokens,
+    reasoning_tokens = excluded.reasoning_tokens,
+    prompt_audio_tokens = excluded.prompt_audio_tokens,
+    completion_audio_tokens = excluded.completion_audio_tokens,
+    cost_usd = excluded.cost_usd,
+    status = excluded.status,
+    user_id = excluded.user_id,
+    provider = excluded.provider,
+    request_model = excluded.request_model,
+    response_model = excluded.response_model,
+    model_override = excluded.model_override,
+    prompt_id = coalesce(excluded.prompt_id, r.prompt_id),
+    response_id = excluded.response_id,
+    request_path = excluded.request_path,
+    target_url = excluded.target_url,
+    properties = excluded.properties || coalesce(r.set_properties, '{}'),
+    request_body = excluded.request_body,
+    response_body = excluded.response_body
+RETURNING request_no
+
+-- name: retime_scores
+-- A statement of its own behind `log`: it sees the scores that were written while `log` waited for the row.
+UPDATE score
+SET request_created_at = $3
+WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3
+
+-- name: set_property
+-- Where $6 is false, only of a request that exists.
+INSERT INTO request AS r (organization_id, request_id, created_at, updated_at, properties, set_properties)
+SELECT $1, $2, $5, $5, jsonb_build_object($3::text, $4::text), jsonb_build_object($3::text, $4::text)
+WHERE $6::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
+ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
+    properties = r.properties || excluded.properties,
+    set_properties = coalesce(r.set_properties, '{}') || excluded.set_properties,
+    updated_at = greatest(r.updated_at, excluded.updated_at)
+RETURNING r.request_no
+
+-- name: remove_property
+UPDATE request
+SET properties = properties - $3::text, set_properties = set_properties - $3::text, updated_at = $4
+WHERE organization_id = $1 AND request_id = $2 AND properties ? $3::text
+RETURNING request_no
+
+-- name: remove_score
+-- The request's row first, as every writer: else two could wait for each other.
+WITH touched AS (
+    UPDATE request AS r
+    SET updated_at = $4
+    WHERE r.organization_id = $1 AND r.request_id = $2 AND EXISTS (
+        SELECT FROM score AS s
+        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no AND s.name_id = $3
+    )
+    RETURNING r.organization_id, r.request_no
+)
+DELETE FROM score AS s
+USING touched
+WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
+RETURNING s.request_no
+
+-- name: remove_request
+DELETE FROM request WHERE organization_id = $1 AND request_id = $2 RETURNING request_no
+
+-- name: remove_scores
+-- Behind `remove_request`, which waits for writers of the request; this statement sees what they wrote.
+DELETE FROM score WHERE organization_id = $1 AND request_no = $2

@@ -46,9 +46,23 @@ class Call(msgspec.Struct, frozen=True):
     request: Request
     services: Services
     principal: Principal
+    read: bytes | None = None
+    """The body, where it had to be read for the key."""
 
     async def body(self) -> bytes:
+        if self.read is not None:
+            return self.read
         return await read_body(self.request, self.services.settings.max_body_bytes)
+
+
+Identify = Callable[[Request, Services], Awaitable[Call]]
+"""How a dialect finds the key and whom it belongs to. Raises Unauthenticated."""
+
+
+async def identify_bearer(request: Request, services: Services) -> Call:
+    """Take the key from the headers in which Helicone's clients send it."""
+    principal = await services.keyring.principal(bearer_key(request.headers))
+    return Call(request, services, principal)
 
 
 Handler = Callable[[Any], Awaitable[Response]]
@@ -68,6 +82,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     permission: Permissions | None
     """What a key must allow. None: no key is needed."""
+
+    identify: Identify = identify_bearer
 
     answer: Schema
     """The body of status 200."""
@@ -120,13 +136,13 @@ class _Resource:
             raise MethodNotAllowed(list(self._methods))
         if endpoint.permission is None:
             return await endpoint.handler(request)
-        services: Services = request.state.services
-        principal = await services.keyring.principal(bearer_key(request.headers))
-        if not principal.may(endpoint.permission):
+        call = await endpoint.identify(request, request.state.services)
+        if not call.principal.may(endpoint.permission):
             raise Forbidden(
-                f"the API key has permissions {principal.permissions!r}, this needs {endpoint.permission!r}"
+                f"the API key has permissions {call.principal.permissions!r}, "
+                f"this needs {endpoint.permission!r}"
             )
-        return await endpoint.handler(Call(request, services, principal))
+        return await endpoint.handler(call)
 
 
 def refused(refusal: Refusal, refuse: Refuse) -> Response:

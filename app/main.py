@@ -21,6 +21,7 @@ from app.errors import NotFound
 from app.settings import Settings, read_settings
 from app.store.pool import open_database
 from app.store.scores import ScoreNames
+from app.store.writer import Writer
 
 _API: Final = (
     *scores.ENDPOINTS,
@@ -50,9 +51,12 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         database = await open_database(settings)
+        names = ScoreNames()
+        writer = Writer(database, names, accept_unknown=settings.unknown_requests == "accept")
         try:
-            yield {"services": Services(settings, database, Keyring(database), ScoreNames())}
+            yield {"services": Services(settings, database, Keyring(database), names, writer)}
         finally:
+            await writer.close()
             await database.close()
 
     app = Starlette(

@@ -26,6 +26,7 @@ from app.keys import Permissions, Principal
 from app.settings import Settings
 from app.store.pool import Database
 from app.store.scores import ScoreNames
+from app.store.writer import Writer
 
 Schema = dict[str, Any]
 """A piece of OpenAPI 3.1, which is JSON Schema."""
@@ -38,6 +39,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     keyring: Keyring
     names: ScoreNames
+    writer: Writer
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -81,5 +81,11 @@ async def open_database(settings: Settings) -> Database:
         # survives, and session settings are refused.
         statement_cache_size=0 if settings.pgbouncer else 256,
         server_settings={} if settings.pgbouncer else session,
+        # No statement of ours leaves anything behind in a session; resetting it would be a round trip a call.
+        reset=_leave,
     )
     return Database(pool, settings.statement_timeout_ms)
+
+
+async def _leave(_: Connection) -> None:
+    pass

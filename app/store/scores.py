@@ -88,4 +88,4 @@ async def record(
         booleans,
         accept_unknown,
     )
-    return {(organization_id, request_id) for organization_id, request_id in rows}
+    return set(map(tuple, rows))

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from app.api.endpoints import Call, Schema
 from app.api.helicone import envelope, schemas
 from app.api.helicone.filters import decode_filter
-from app.api.helicone.scores import plain_name, read_entry, record
+from app.api.helicone.scores import plain_name, read_entry
+from app.api.recording import record
 from app.api.wire import Fields, decode_object, format_time, path_text
 from app.errors import NotFound
 from app.filters import Column, Property
@@ -125,7 +126,8 @@ async def post_evaluation(call: Call) -> Response:
     elif name is not None:
         read_entry("score", name, fields.raw["score"], scores, fields.faults)
     fields.faults.raise_any()
-    return await record(call, request_id, scores)
+    await record(call, request_id, scores)
+    return envelope.answer(None)
 
 
 async def compare(call: Call) -> Response:

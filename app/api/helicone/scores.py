@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.api.endpoints import Call, Endpoint, Handler, Schema
 from app.api.helicone import envelope
+from app.api.recording import record
 from app.api.wire import Faults, decode_object, now, path_text, step
 from app.errors import NotFound
 from app.scores import (
@@ -22,7 +23,6 @@ from app.scores import (
     read_score,
 )
 from app.store import logs
-from app.store import scores as store
 
 _BOOLEAN_SUFFIX: Final = "-hcone-bool"
 """Upstream stores a boolean under its name and this suffix, and so its exports have it."""
@@ -39,7 +39,8 @@ async def post_scores(call: Call) -> Response:
     nothing was stored. A request that was never logged exists from its first score on.
     """
     request_id = path_text(call.request, "requestId")
-    return await record(call, request_id, decode_scores(await call.body()))
+    await record(call, request_id, decode_scores(await call.body()))
+    return envelope.answer(None)
 
 
 async def post_feedback(call: Call) -> Response:
@@ -51,7 +52,8 @@ async def post_feedback(call: Call) -> Response:
     fields = decode_object(await call.body(), _FEEDBACK_KEYS)
     rating = fields.flag("rating", required=True)
     fields.faults.raise_any()
-    return await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
+    await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
+    return envelope.answer(None)
 
 
 async def delete_score(call: Call) -> Response:
@@ -62,20 +64,6 @@ async def delete_score(call: Call) -> Response:
 async def delete_feedback(call: Call) -> Response:
     """Take a request's rating back."""
     return await _remove(call, FEEDBACK)
-
-
-async def record(call: Call, request_id: str, scores: dict[str, Score]) -> Response:
-    """Store a score map, all or nothing. Raises NotFound where unknown requests are refused."""
-    if scores:
-        post = store.Post(call.principal.organization_id, request_id, scores, now())
-        accept_unknown = call.services.settings.unknown_requests == "accept"
-        async with call.services.database.connection() as connection:
-            written = await store.record(
-                connection, call.services.names, [post], accept_unknown=accept_unknown
-            )
-        if not written:
-            raise NotFound(f"there is no request {request_id}")
-    return envelope.answer(None)
 
 
 async def _remove(call: Call, name: str) -> Response:

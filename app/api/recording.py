@@ -1,0 +1,23 @@
+"""Scores on their way in, from whichever dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.api.endpoints import Call
+from app.api.wire import now
+from app.errors import NotFound
+from app.scores import Score
+from app.store.scores import Post
+
+
+async def record(call: Call, request_id: str, scores: Mapping[str, Score]) -> None:
+    """Store a score map; when this returns it is durable, and when it raises nothing of it was stored.
+
+    Raises NotFound where scores for unknown requests are refused, Unavailable when the database is away or
+    there is more to write than it can take.
+    """
+    if scores:
+        post = Post(call.principal.organization_id, request_id, scores, now())
+        if not await call.services.writer.record(post):
+            raise NotFound(f"there is no request {request_id}")

@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 from app import __version__
 from app.errors import DataFolderInUse, HeliscoreError, StartError
 from app.keys import Permissions, mint_key
+from app.protocol import Protocol
 from app.settings import PREFIX, Settings, read_settings
 from app.store import installation, keys
 from app.store.embedded import EmbeddedPostgres
@@ -270,7 +271,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         factory=True,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_level=settings.log_level,

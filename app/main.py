@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import health, openapi
@@ -22,6 +21,8 @@ from app.settings import Settings, read_settings
 from app.store.pool import open_database
 from app.store.scores import ScoreNames
 from app.store.writer import Writer
+
+_log = logging.getLogger("heliscore")
 
 _API: Final = (
     *scores.ENDPOINTS,
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> ASGIApp:
     """Make the application; it connects to the database when it starts and lets go when it ends."""
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+    async def lifespan(_: object) -> AsyncIterator[Mapping[str, Any]]:
         database = await open_database(settings)
         names = ScoreNames()
         writer = Writer(database, names, accept_unknown=settings.unknown_requests == "accept")
@@ -59,33 +60,39 @@ def create_app(settings: Settings) -> ASGIApp:
             await writer.close()
             await database.close()
 
-    app = Starlette(
-        routes=make_routes(ENDPOINTS),
-        lifespan=lifespan,
-        exception_handlers={404: _answer_not_found, Exception: _answer_defect},
+    router = Router(
+        routes=make_routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False, default=_answer_not_found
     )
-    app.router.redirect_slashes = False
-    return _Entrance(app)
+    return _Entrance(router)
 
 
 class _Entrance:
-    """Routes on the path as it was sent, so that `%2F` inside an id does not split it, and takes several
-    slashes at its beginning, which clients make of a base URL that ends in one, for one."""
+    """What every call passes: the path is made ready for the router, and a defect is answered and logged.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Routing is done on the path as it was sent, so that `%2F` inside an id does not split it. Several slashes
+    at its beginning, which clients make of a base URL that ends in one, count as one. A bare Router stands
+    behind this: the layers of Starlette's application would do the same once more, at a price.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            sent: bytes = scope.get("raw_path") or scope["path"].encode()
-            scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        sent: bytes = scope.get("raw_path") or scope["path"].encode()
+        scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
+        try:
+            await self._router(scope, receive, send)
+        except Exception:
+            _log.exception("defect in %s %s", scope["method"], scope["path"])
+            await _DEFECT(scope, receive, send)
 
 
-async def _answer_not_found(request: Request, _: Exception) -> Response:
-    return refused(NotFound(f"there is nothing at {request.scope['path']}"), envelope.refuse)
+_DEFECT: Final = Json({"data": None, "error": "internal error: please report it"}, status_code=500)
 
 
-async def _answer_defect(_: Request, __: Exception) -> Response:
-    """Starlette's last resort; the server logs the error itself."""
-    return Json({"data": None, "error": "internal error: please report it"}, status_code=500)
+async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = NotFound(f"there is nothing at {scope['path']}")
+    await refused(refusal, envelope.refuse)(scope, receive, send)

@@ -88,4 +88,6 @@ async def record(
         booleans,
         accept_unknown,
     )
+    if accept_unknown:
+        return {(post.organization_id, post.request_id) for post in posts}
     return set(map(tuple, rows))

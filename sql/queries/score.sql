@@ -14,7 +14,7 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 --
 -- The request's row is upserted first, in one order for all writers, and so locked until the commit: two
 -- writers of one request wait for each other instead of deadlocking, and the time that a score copies from
--- its request cannot change in between. Where $8 is false, only requests that exist are scored.
+-- its request cannot change in between. Where $8 is false, only requests that exist are scored, and returned.
 -- New requests get their numbers in order of arrival, and scores are written in order of those numbers:
 -- then number, time and place in the table rise together, and every index but that of values is appended to.
 -- An equal score posted again changes nothing and costs next to nothing.
@@ -48,4 +48,4 @@ recorded AS (
     DO UPDATE SET value = excluded.value, is_boolean = excluded.is_boolean, scored_at = excluded.scored_at
     WHERE (s.value, s.is_boolean) IS DISTINCT FROM (excluded.value, excluded.is_boolean)
 )
-SELECT organization_id, request_id FROM posted
+SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean

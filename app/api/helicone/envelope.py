@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
 from app.api.endpoints import Endpoint, Handler, Schema
@@ -13,6 +15,10 @@ from app.keys import Permissions
 def answer(data: object, **beside: object) -> Response:
     """Wrap what was asked for; `beside` are keys that upstream does not have."""
     return Json({"data": data, "error": None, **beside})
+
+
+DONE: Final = answer(None)
+"""The answer of every call that only does something."""
 
 
 def refuse(refusal: Refusal) -> Response:

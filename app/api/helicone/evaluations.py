@@ -127,7 +127,7 @@ async def post_evaluation(call: Call) -> Response:
         read_entry("score", name, fields.raw["score"], scores, fields.faults)
     fields.faults.raise_any()
     await record(call, request_id, scores)
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 async def compare(call: Call) -> Response:

@@ -87,7 +87,7 @@ def _key_id(call: Call) -> int:
 def _answer(found: bool, key_id: int) -> Response:
     if not found:
         raise NotFound(f"there is no key {key_id}")
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 _TAG: Final = "API keys"

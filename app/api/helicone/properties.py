@@ -40,7 +40,7 @@ async def put_property(call: Call) -> Response:
         )
     if not written:
         raise NotFound(f"there is no request {request_id}")
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 async def delete_property(call: Call) -> Response:
@@ -52,7 +52,7 @@ async def delete_property(call: Call) -> Response:
         )
     if not removed:
         raise NotFound(f"request {request_id} has no property {key}")
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 async def list_keys(call: Call) -> Response:

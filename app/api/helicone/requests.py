@@ -86,7 +86,7 @@ async def delete_request(call: Call) -> Response:
         removed = await logs.remove_request(connection, call.principal.organization_id, request_id)
     if not removed:
         raise NotFound(f"there is no request {request_id}")
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 _TAG: Final = "Requests"

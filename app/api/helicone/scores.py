@@ -40,7 +40,7 @@ async def post_scores(call: Call) -> Response:
     """
     request_id = path_text(call.request, "requestId")
     await record(call, request_id, decode_scores(await call.body()))
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 async def post_feedback(call: Call) -> Response:
@@ -53,7 +53,7 @@ async def post_feedback(call: Call) -> Response:
     rating = fields.flag("rating", required=True)
     fields.faults.raise_any()
     await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 async def delete_score(call: Call) -> Response:
@@ -76,7 +76,7 @@ async def _remove(call: Call, name: str) -> Response:
         )
     if not removed:
         raise NotFound(f"request {request_id} has no score {name}")
-    return envelope.answer(None)
+    return envelope.DONE
 
 
 def decode_scores(body: bytes) -> dict[str, Score]:

@@ -61,7 +61,10 @@ _PATTERN_OPERATORS: Final[dict[Operator, str]] = {
     "not-contains": "NOT ILIKE",
 }
 
-_MAX_JOINS: Final = 4
+RARE: Final = 3000
+"""Up to so many scores, beginning a search at them beats walking in time; see tests/bench/design."""
+
+_MAX_DRIVERS: Final = 4
 """Scores beyond these are looked up request by request: planning time grows steeply with joins."""
 
 _NEGATIVE: Final = ("<>", "not-contains")
@@ -69,6 +72,9 @@ _NEGATIVE: Final = ("<>", "not-contains")
 _SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_at"}
 
 _SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
+
+
+_ScoreConditions = list[Compare | OneOf | Exists]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -89,23 +95,46 @@ class Compiled(msgspec.Struct, frozen=True):
     """The values of the parameters after the statement's own."""
 
 
+def driving_scores(tree: Filter) -> list[str]:
+    """The scores with a condition that every match must meet: a search can begin at any of them."""
+    return list(_split(tree)[0])
+
+
+def compile_rarity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile, for the slot counts, how many scores meet the conditions on each of the driving scores,
+    counted no further than RARE."""
+    compiler = _Compiler(name_ids, first_parameter)
+    counts = (
+        f"(SELECT count(*) FROM (SELECT FROM {scores} LIMIT {RARE}) AS few)"
+        for scores in (compiler.scores_that("s", *driver) for driver in _split(tree)[0].items())
+    )
+    return Compiled({"counts": ", ".join(counts)}, tuple(compiler.arguments))
+
+
 def compile_search(
-    tree: Filter, sort: Sort, after: Position | None, name_ids: Mapping[str, int], first_parameter: int
+    tree: Filter,
+    sort: Sort,
+    after: Position | None,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    rare: str | None = None,
 ) -> Compiled:
-    """Compile a filter and an order, for the slots joins, where, order and sort_value.
+    """Compile a filter and an order, for the slots source, joins, where, order and sort_value.
 
     `name_ids` knows the organization's score names; one that is not in it was never used, so no request has
-    such a score. Parameters are numbered from `first_parameter`.
+    such a score. Parameters are numbered from `first_parameter`. `rare`: the driving score whose conditions
+    so few meet that the search shall begin there, whatever the planner thinks.
     """
     compiler = _Compiler(name_ids, first_parameter)
-    where = compiler.conjunction(tree)
+    where = compiler.conjunction(tree) if rare is None else compiler.conjunction_from(rare, tree)
     by = None if sort.subject is None else compiler.sorted_by(sort.subject)
     if after is not None and by is not None:
         where = f"{where} AND {compiler.after(by, sort, after)}"
     slots = {
         "joins": "\n".join(compiler.joins.values()),
         "where": where,
-        "order": "random()" if by is None else compiler.order(by, descending=sort.descending),
+        **compiler.source,
+        "order": "random()" if by is None else compiler.order(by, sort),
         "sort_value": by or "NULL",
     }
     return Compiled(slots, tuple(compiler.arguments))
@@ -134,6 +163,7 @@ class _Compiler:
         self.first_parameter = first_parameter
         self.arguments: list[object] = []
         self.joins: dict[str, str] = {}
+        self.source: dict[str, str] = {}
         self.created_at = "r.created_at"
 
     def add(self, value: object, type_: str) -> str:
@@ -144,23 +174,33 @@ class _Compiler:
 
     def conjunction(self, tree: Filter) -> str:
         """Compile the top level. Conditions on scores that must all hold become joins, so that the planner
-        can begin at the score: walk its index newest first, or go by value where few match."""
-        by_name: dict[str, list[Compare | OneOf | Exists]] = {}
-        rest: list[Filter] = []
-        for part in _conjuncts(tree):
-            match part:
-                case Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) if (
-                    name in by_name or len(by_name) < _MAX_JOINS
-                ):
-                    by_name.setdefault(name, []).append(part)
-                case _:
-                    rest.append(part)
-        for name, conditions in by_name.items():
+        can begin at the score and walk its index newest first."""
+        drivers, rest = _split(tree)
+        for name, conditions in drivers.items():
             if name not in self.name_ids:
                 return "false"
             self.joins[name] = f"JOIN {self.score_rows(self.alias(), name, conditions, ' ON ')}"
             self.created_at = "s1.request_created_at"
         return " AND ".join(self.condition(part) for part in rest) or "true"
+
+    def conjunction_from(self, rare: str, tree: Filter) -> str:
+        """Compile the top level so that the search begins at one score's few rows and visits their requests
+        one by one. The planner would often read a whole table instead: it takes the values of all scores for
+        alike. OFFSET 0 keeps it from taking the two halves apart."""
+        drivers, rest = _split(tree)
+        few = self.scores_that("s", rare, drivers.pop(rare))
+        others = (part for parts in drivers.values() for part in parts)
+        conditions = (self.condition(part) for part in (*others, *rest))
+        same = "r.organization_id = s1.organization_id AND r.request_no = s1.request_no"
+        where = " AND ".join((same, *conditions))
+        columns = "s.organization_id, s.request_no, s.request_created_at, s.value"
+        self.source["source"] = (
+            f"(SELECT {columns} FROM {few} OFFSET 0) AS s1\n"
+            f"CROSS JOIN LATERAL (SELECT r.* FROM request AS r WHERE {where} OFFSET 0) AS r"
+        )
+        self.joins[rare] = ""
+        self.created_at = "s1.request_created_at"
+        return "true"
 
     def alias(self) -> str:
         return f"s{len(self.joins) + 1}"
@@ -169,6 +209,8 @@ class _Compiler:
         match tree:
             case Everything():
                 return "true"
+            case Not(Scored() | Compare(Score()) | OneOf(Score()) | Exists(Score()) as part):
+                return f"NOT {self.condition(part)}"  # EXISTS knows no null, and so plans as an anti-join
             case Not(part):
                 # Not "NOT": where the part is unknown (a null), the request does not match it, so it
                 # matches the complement.
@@ -203,12 +245,19 @@ class _Compiler:
             return "false"
         return f"EXISTS (SELECT FROM {self.score_rows('s', name, [condition], ' WHERE ')})"
 
-    def score_rows(
-        self, alias: str, name: str, conditions: list[Compare | OneOf | Exists], where: str
-    ) -> str:
-        """The rows of one score of the request at hand: `score AS s ON …` with all the conditions on it."""
+    def score_rows(self, alias: str, name: str, conditions: _ScoreConditions, where: str) -> str:
+        """The rows of one score of the request at hand, `score AS s ON …`, that meet all the conditions."""
+        same = _SAME_REQUEST.format(alias)
+        return f"score AS {alias}{where}{alias}.{same} AND {self.meets(alias, name, conditions)}"
+
+    def scores_that(self, alias: str, name: str, conditions: _ScoreConditions) -> str:
+        """The rows of one score of any request that meet all the conditions; $1 is the organization."""
+        return (
+            f"score AS {alias} WHERE {alias}.organization_id = $1 AND {self.meets(alias, name, conditions)}"
+        )
+
+    def meets(self, alias: str, name: str, conditions: _ScoreConditions) -> str:
         parts = [
-            f"score AS {alias}{where}{alias}.{_SAME_REQUEST.format(alias)}",
             f"{alias}.name_id = {self.add(self.name_ids[name], 'integer')}",
             *(
                 self.compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}", condition)
@@ -250,28 +299,24 @@ class _Compiler:
     # Order
 
     def sorted_by(self, subject: SortSubject) -> str:
-        """The expression that a page is sorted by; a score is joined, unless the filter has done so."""
+        """The expression that a page is sorted by. A score must be one that the filter asks for."""
         match subject:
             case Column("created_at"):
                 return self.created_at
             case Score(name):
-                if name not in self.name_ids:
-                    return "NULL::bigint"
-                if name in self.joins:
-                    return f"s{list(self.joins).index(name) + 1}.value"
-                alias = self.alias()
-                self.joins[name] = f"LEFT JOIN {self.score_rows(alias, name, [], ' ON ')}"
-                return f"{alias}.value"
+                return f"s{list(self.joins).index(name) + 1}.value" if name in self.joins else "NULL::bigint"
             case _:
                 return self.expression(subject)
 
-    def order(self, by: str, *, descending: bool) -> str:
-        """Missing values come last either way. The time is never missing, and saying so of it would keep the
-        planner from reading an index backwards."""
-        direction = "DESC" if descending else "ASC"
+    def order(self, by: str, sort: Sort) -> str:
+        """Missing values come last either way. Times and scores are never missing here, and to say so of them
+        would keep the planner from reading an index backwards."""
+        direction = "DESC" if sort.descending else "ASC"
         if by == self.created_at:
             return f"{by} {direction}, r.request_id"
-        return f"{by} {direction} NULLS LAST, {self.created_at} DESC, r.request_id"
+        if not isinstance(sort.subject, Score):
+            direction += " NULLS LAST"
+        return f"{by} {direction}, {self.created_at} DESC, r.request_id"
 
     def after(self, by: str, sort: Sort, position: Position) -> str:
         """The rows behind a position, as a condition: nothing is counted, so rows that arrive in the
@@ -287,6 +332,21 @@ class _Compiler:
         kind = kind_of(sort.subject)
         value = self.add(_argument(position.value, kind), _TYPES[kind])
         return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
+
+
+def _split(tree: Filter) -> tuple[dict[str, _ScoreConditions], list[Filter]]:
+    """The top level's conditions by score, of a few scores, and all the rest."""
+    drivers: dict[str, _ScoreConditions] = {}
+    rest: list[Filter] = []
+    for part in _conjuncts(tree):
+        match part:
+            case Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) if (
+                name in drivers or len(drivers) < _MAX_DRIVERS
+            ):
+                drivers.setdefault(name, []).append(part)
+            case _:
+                rest.append(part)
+    return drivers, rest
 
 
 def _conjuncts(tree: Filter) -> list[Filter]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import msgspec
 
-from app.filters import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
+from app.filters import NEWEST_FIRST, AllOf, Column, Compare, Exists, Filter, Not, Sort, score_names
 from app.filters import Score as ScoreSubject
-from app.store.compiler import Position, compile_conditions, compile_search
+from app.store.compiler import (
+    RARE,
+    Position,
+    compile_conditions,
+    compile_rarity,
+    compile_search,
+    driving_scores,
+)
 from app.store.pool import Connection
 from app.store.queries import fill, load
 from app.store.scores import ScoreNames
@@ -89,19 +99,82 @@ async def search(
     limit: int,
 ) -> Page:
     """Find the organization's requests that match, `limit` of them from `after` or `offset` on."""
-    ids = await names.find(connection, organization_id, _names(tree, sort))
-    compiled = compile_search(tree, sort, after, ids, first_parameter=4)
-    statement = fill(_SQL["search"], **compiled.slots)
-    rows = await connection.fetch(statement, organization_id, limit + 1, offset, *compiled.arguments)
-    requests, sort_values = [], []
-    for row in rows[:limit]:
-        *columns, scored, sort_value = row
-        requests.append(Request(*(*columns, Scored(*scored))))
-        sort_values.append(sort_value)
+    find = partial(_find, connection, names, organization_id)
+    wanted = limit + 1
+    if isinstance(sort.subject, ScoreSubject):
+        rows = await _find_by_score(find, tree, sort, sort.subject, after, offset, wanted)
+    else:
+        rows = await find(tree, sort, after, offset, wanted)
+    requests = [request for request, _ in rows[:limit]]
     if len(rows) <= limit or not requests or sort.subject is None:
         return Page(requests, None)
-    last = requests[-1]
-    return Page(requests, Position(sort_values[-1], last.created_at, last.request_id))
+    last, value = rows[limit - 1]
+    return Page(requests, Position(value, last.created_at, last.request_id))
+
+
+_Row = tuple[Request, Any]
+"""A request and its sort value."""
+
+
+async def _find_by_score(
+    find: Callable[..., Awaitable[list[_Row]]],
+    tree: Filter,
+    sort: Sort,
+    score: ScoreSubject,
+    after: Position | None,
+    offset: int,
+    limit: int,
+) -> list[_Row]:
+    """First the requests that have the score, read off the index of values, then the others by time."""
+    present, absent = AllOf((tree, Exists(score))), AllOf((tree, Not(Exists(score))))
+    if after is not None and after.value is None:
+        return await find(absent, NEWEST_FIRST, after, offset, limit, with_value=False)
+    rows = await find(present, sort, after, offset, limit)
+    if len(rows) < limit:
+        passed = offset if rows or not offset else len(await find(present, sort, after, 0, offset))
+        rows += await find(absent, NEWEST_FIRST, None, offset - passed, limit - len(rows), with_value=False)
+    return rows
+
+
+async def _find(
+    connection: Connection,
+    names: ScoreNames,
+    organization_id: int,
+    tree: Filter,
+    sort: Sort,
+    after: Position | None,
+    offset: int,
+    limit: int,
+    *,
+    with_value: bool = True,
+) -> list[_Row]:
+    ids = await names.find(connection, organization_id, score_names(tree))
+    rare = None
+    if drivers := driving_scores(tree):
+        counts = await _count_drivers(connection, organization_id, tree, ids, drivers)
+        if not all(counts):
+            return []
+        if min(counts) < RARE:
+            rare = drivers[counts.index(min(counts))]
+    compiled = compile_search(tree, sort, after, ids, 4, rare)
+    statement = fill(_SQL["search"], **compiled.slots)
+    rows = []
+    for row in await connection.fetch(statement, organization_id, limit, offset, *compiled.arguments):
+        *columns, scored, sort_value = row
+        rows.append((Request(*(*columns, Scored(*scored))), sort_value if with_value else None))
+    return rows
+
+
+async def _count_drivers(
+    connection: Connection, organization_id: int, tree: Filter, ids: dict[str, int], drivers: list[str]
+) -> list[int]:
+    """How many scores meet the conditions on each driving score, counted up to RARE: a tenth of a millisecond
+    that saves the many in which a walk would find nothing."""
+    if not ids.keys() >= set(drivers):
+        return [0]
+    compiled = compile_rarity(tree, ids, first_parameter=2)
+    statement = fill(_SQL["rarity"], **compiled.slots)
+    return list(await connection.fetchval(statement, organization_id, *compiled.arguments))
 
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
@@ -119,11 +192,3 @@ async def find(
     tree = Compare(Column("request_id"), "=", request_id)
     page = await search(connection, names, organization_id, tree, limit=1)
     return page.requests[0] if page.requests else None
-
-
-def _names(tree: Filter, sort: Sort) -> frozenset[str]:
-    match sort.subject:
-        case ScoreSubject(name):
-            return score_names(tree) | {name}
-        case _:
-            return score_names(tree)

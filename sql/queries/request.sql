@@ -22,7 +22,7 @@ SELECT
         WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no
     ) AS scored,
     /* sort_value */ NULL /* end */ AS sort_value
-FROM request AS r
+FROM /* source */ request AS r /* end */
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */
 ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
@@ -33,3 +33,7 @@ SELECT count(*)
 FROM request AS r
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */
+
+-- name: rarity
+-- How many scores meet each of the conditions that every match must meet; what none meets needs no search.
+SELECT ARRAY[/* counts */ 0 /* end */]

@@ -14,10 +14,11 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
+from app.api.bodies import read_tokens, storable, storable_json, text_or_none
 from app.api.endpoints import Call, Endpoint, Handler, Schema
 from app.api.helicone import envelope
 from app.api.wire import Fields, decode_object, now, read_time, truncated
-from app.scores import MAX_VALUE, described, fault_in_text
+from app.scores import described, fault_in_text
 from app.store import logs as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
@@ -29,7 +30,6 @@ _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A text of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
 
 _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
-_ESCAPED_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 _PROPERTY_PREFIX: Final = "helicone-property-"
 _PROPERTY_HEADERS: Final = (
@@ -105,18 +105,18 @@ def read_log(
         cost_usd=cost,
         status=status,
         user_id=metadata.get("Helicone-User-Id"),
-        provider=_storable(provider),
-        request_model=_text_or_none(request_json.get("model")),
-        response_model=_text_or_none(response_json.get("model") or response_json.get("modelVersion")),
+        provider=storable(provider),
+        request_model=text_or_none(request_json.get("model")),
+        response_model=text_or_none(response_json.get("model") or response_json.get("modelVersion")),
         model_override=metadata.get("Helicone-Model-Override"),
         prompt_id=metadata.get("Helicone-Prompt-Id"),
-        response_id=_text_or_none(response_json.get("id")),
+        response_id=text_or_none(response_json.get("id")),
         request_path=_path_of(target_url),
-        target_url=_text_or_none(target_url),
+        target_url=text_or_none(target_url),
         properties=msgspec.json.encode(metadata.properties()).decode(),
-        request_body=None if metadata.omits("Request") else _storable_json(sent.providerRequest.json),
+        request_body=None if metadata.omits("Request") else storable_json(sent.providerRequest.json),
         response_body=None if metadata.omits("Response") else _response_body(text, sent),
-        **_read_tokens(response_json),
+        **read_tokens(response_json),
     )
 
 
@@ -124,7 +124,7 @@ class Metadata:
     """What a client says of a request beside its body, in HTTP headers or in `meta`; headers win."""
 
     def __init__(self, headers: Headers, meta: Fields) -> None:
-        self._texts = {_storable(name): _storable(meta.text(name) or "") for name in meta.raw}
+        self._texts = {storable(name): storable(meta.text(name) or "") for name in meta.raw}
         for name, value in headers.items():
             if name.startswith("helicone-"):
                 self._drop(name)
@@ -182,70 +182,21 @@ def _read_time(timing: Fields, key: str) -> datetime | None:
     return None
 
 
-def _read_tokens(response: dict[str, Any]) -> dict[str, int | None]:
-    """Token counts as OpenAI, Anthropic and Google report them; what is no count is left out."""
-    usage = _mapping(response.get("usage")) or _mapping(response.get("usageMetadata"))
-    prompt = _mapping(usage.get("prompt_tokens_details"))
-    completion = _mapping(usage.get("completion_tokens_details"))
-    counts = {
-        "prompt_tokens": _first_count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
-        "completion_tokens": _first_count(
-            usage, "completion_tokens", "output_tokens", "candidatesTokenCount"
-        ),
-        "total_tokens": _first_count(usage, "total_tokens", "totalTokenCount"),
-        "prompt_cache_read_tokens": _first_count(prompt, "cached_tokens")
-        or _first_count(usage, "cache_read_input_tokens", "cachedContentTokenCount"),
-        "prompt_cache_write_tokens": _first_count(usage, "cache_creation_input_tokens"),
-        "reasoning_tokens": _first_count(completion, "reasoning_tokens")
-        or _first_count(usage, "thoughtsTokenCount"),
-        "prompt_audio_tokens": _first_count(prompt, "audio_tokens"),
-        "completion_audio_tokens": _first_count(completion, "audio_tokens"),
-    }
-    if counts["total_tokens"] is None and None not in (counts["prompt_tokens"], counts["completion_tokens"]):
-        counts["total_tokens"] = (counts["prompt_tokens"] or 0) + (counts["completion_tokens"] or 0)
-    return counts
-
-
-def _first_count(usage: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = usage.get(name)
-        if type(value) is int and 0 <= value <= MAX_VALUE // 2:
-            return value
-    return None
-
-
-def _mapping(raw: object) -> dict[str, Any]:
-    return raw if isinstance(raw, dict) else {}
-
-
-def _text_or_none(raw: object) -> str | None:
-    return _storable(raw) if isinstance(raw, str) else None
-
-
 def _path_of(url: str | None) -> str | None:
     try:
-        return _storable(urlsplit(url).path) if url else None
+        return storable(urlsplit(url).path) if url else None
     except ValueError:
         return None
-
-
-def _storable(text: str) -> str:
-    """A text without NUL, which PostgreSQL cannot hold: better one character replaced than a request lost."""
-    return text.replace("\0", "\ufffd")
-
-
-def _storable_json(raw: msgspec.Raw) -> str | None:
-    return None if bytes(raw) == b"null" else _ESCAPED_NUL.sub(rb"\1\\ufffd", bytes(raw)).decode()
 
 
 def _response_body(text: str | None, sent: _Bodies) -> str | None:
     """A non-empty text wins over the JSON; one that is JSON itself is stored as such, others as a string."""
     if not text:
-        return _storable_json(sent.providerResponse.json)
+        return storable_json(sent.providerResponse.json)
     try:
-        return _storable_json(msgspec.json.decode(text, type=msgspec.Raw))
+        return storable_json(msgspec.json.decode(text, type=msgspec.Raw))
     except (msgspec.DecodeError, RecursionError):
-        return msgspec.json.encode(_storable(text)).decode()
+        return msgspec.json.encode(storable(text)).decode()
 
 
 def make_uuid7() -> uuid.UUID:

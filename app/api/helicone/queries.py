@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -131,21 +131,26 @@ def encode_cursor(sort: Sort, position: Position) -> str:
 
 
 def _decode_cursor(text: object, sort: Sort) -> Position | None:
+    if sort.subject is None:
+        return None  # a random order has no next page
     try:
         cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(text)), type=_Cursor)
-        value = msgspec.convert(cursor.value, _VALUE_TYPES[_kind(sort)])
-    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
+        value = msgspec.convert(cursor.value, _VALUE_TYPES[kind_of(sort.subject)])
+        created_at = _in_utc(cursor.created_at)
+        value = _in_utc(value) if isinstance(value, datetime) else value
+    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         return None
-    texts = [cursor.request_id, value if isinstance(value, str) else ""]
+    has_nul = "\0" in cursor.request_id or (isinstance(value, str) and "\0" in value)
     in_range = not isinstance(value, int) or MIN_VALUE <= value <= MAX_VALUE
-    if (
-        cursor.order != _order(sort)
-        or cursor.created_at.tzinfo is None
-        or "\0" in "".join(texts)
-        or not in_range
-    ):
+    if cursor.order != _order(sort) or has_nul or not in_range:
         return None
-    return Position(value, cursor.created_at, cursor.request_id)
+    return Position(value, created_at, cursor.request_id)
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError("a time of ours has a zone")
+    return time.astimezone(UTC)
 
 
 _VALUE_TYPES: Final[dict[Kind, Any]] = {
@@ -155,10 +160,6 @@ _VALUE_TYPES: Final[dict[Kind, Any]] = {
     Kind.BOOLEAN: bool | None,
     Kind.SCORE: int | None,
 }
-
-
-def _kind(sort: Sort) -> Kind:
-    return Kind.TEXT if sort.subject is None else kind_of(sort.subject)
 
 
 def _order(sort: Sort) -> str:

@@ -94,13 +94,15 @@ def decode_scores(body: bytes) -> dict[str, Score]:
 
 
 def read_entry(path: str, sent_name: str, value: object, scores: dict[str, Score], faults: Faults) -> None:
-    """Read one name and value into `scores`, or note what is wrong with them."""
+    """Read one name and value into `scores`, or note what is wrong with them; the name is in `scores` then
+    too, which tells if it comes twice."""
     name = plain_name(sent_name)
     if fault := fault_in_text(name):
         faults.add(path, f"the name {fault}")
     if name in scores:
         faults.add(path, f"the same score as {name}, which is in this call too")
     score = read_score(value)
+    scores[name] = Score(0, False)
     only_boolean = name != sent_name or name == FEEDBACK
     if isinstance(score, str):
         faults.add(path, score)

@@ -11,10 +11,11 @@ from typing import Any, Final
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import health, openapi
+from app.api import envelope, health, openapi
 from app.api.auth import Keyring
 from app.api.endpoints import Endpoint, Services, make_routes, refused
-from app.api.helicone import envelope, evaluations, keys, logs, properties, requests, schemas, scores
+from app.api.helicone import evaluations, keys, logs, properties, requests, schemas, scores
+from app.api.native import batch
 from app.api.wire import Json
 from app.errors import NotFound
 from app.settings import Settings, read_settings
@@ -31,6 +32,7 @@ _API: Final = (
     *properties.ENDPOINTS,
     *evaluations.ENDPOINTS,
     *keys.ENDPOINTS,
+    *batch.ENDPOINTS,
     *health.make_endpoints(envelope.refuse),
 )
 

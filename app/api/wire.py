@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -19,6 +20,7 @@ MAX_FAULTS: Final = 100
 """More are not listed: they would only repeat the mistake of a program."""
 
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+_PIECE_BYTES: Final = 1 << 16
 _MAX_NUMBER: Final = 10**15
 
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -46,6 +48,10 @@ class Faults:
         if len(self._faults) < MAX_FAULTS:
             self._faults.append(Fault(path, message))
 
+    @property
+    def found(self) -> tuple[Fault, ...]:
+        return tuple(self._faults)
+
     def raise_any(self) -> None:
         if self._faults:
             raise InvalidInput(self._faults)
@@ -65,32 +71,53 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "identity", ""):
-        raise InvalidInput([Fault("Content-Encoding", f"expected gzip or none, got {described(encoding)}")])
     chunks = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in stream_body(request):
         size += len(chunk)
         if size > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         chunks.append(chunk)
-    body = b"".join(chunks)
-    return _decompress(body, limit_bytes) if encoding == "gzip" else body
+    return b"".join(chunks)
 
 
-def _decompress(body: bytes, limit_bytes: int) -> bytes:
-    """Undo gzip, never further than the limit: a thousandth of it can hold a body of any size."""
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+def stream_body(request: Request) -> AsyncIterator[bytes]:
+    """Read the body piece by piece, decompressed where it is gzip. Raises InvalidInput."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    match encoding:
+        case "identity" | "":
+            return request.stream()
+        case "gzip":
+            return _decompress(request.stream())
+    raise InvalidInput([Fault("Content-Encoding", f"expected gzip or none, got {described(encoding)}")])
+
+
+async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Undo gzip; behind the end of one gzip another may begin."""
+    gzip = None
+    async for chunk in chunks:
+        while chunk:
+            gzip = gzip or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            for piece in _pieces(gzip, chunk):
+                yield piece
+            chunk = gzip.unused_data
+            if gzip.eof:
+                gzip = None
+    if gzip is not None:
+        raise InvalidInput([Fault("", "the body is not valid gzip: it ends too early")])
+
+
+def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """What a chunk decompresses to, in small pieces: it may be a thousand times as large."""
     try:
-        plain = decompressor.decompress(body, limit_bytes)
+        while True:
+            piece = gzip.decompress(chunk, _PIECE_BYTES)
+            yield piece
+            chunk = gzip.unconsumed_tail
+            if gzip.eof or (not chunk and len(piece) < _PIECE_BYTES):
+                return
     except zlib.error:
         raise InvalidInput([Fault("", "the body is not valid gzip")]) from None
-    if decompressor.unconsumed_tail:
-        raise BodyTooLarge(limit_bytes)
-    if not decompressor.eof:
-        raise InvalidInput([Fault("", "the body is not valid gzip: it ends too early")])
-    return plain
 
 
 def decode(body: bytes) -> Any:

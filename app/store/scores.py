@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -56,6 +56,19 @@ class ScoreNames:
             await connection.execute(_SQL["add_names"], organization_id, missing)
             known = await self.find(connection, organization_id, names)
         return known
+
+
+def merged(posts: Iterable[Post]) -> list[Post]:
+    """One post a request, as a statement can take no row twice: the newest value of each name."""
+    by_request: dict[tuple[int, str], Post] = {}
+    for post in posts:
+        key = post.organization_id, post.request_id
+        earlier = by_request.get(key)
+        if earlier is not None:
+            scores = {**earlier.scores, **post.scores}
+            post = msgspec.structs.replace(earlier, scores=scores)
+        by_request[key] = post
+    return list(by_request.values())
 
 
 async def record(

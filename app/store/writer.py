@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 from typing import Final
 
 import asyncpg
@@ -16,7 +15,7 @@ import msgspec
 
 from app.errors import Unavailable
 from app.store.pool import Connection, Database
-from app.store.scores import Post, ScoreNames, record
+from app.store.scores import Post, ScoreNames, merged, record
 
 _MAX_WAITING_SCORES: Final = 100_000
 """More are refused: at 50,000 scores a second a queue this long is two seconds of waiting."""
@@ -111,19 +110,6 @@ class Writer:
         for entry in batch:
             if not entry.written.done():  # its caller may have gone away
                 entry.written.set_result((entry.post.organization_id, entry.post.request_id) in written)
-
-
-def merged(posts: Iterable[Post]) -> list[Post]:
-    """One post a request, as a statement can take no row twice: the newest value of each name."""
-    by_request: dict[tuple[int, str], Post] = {}
-    for post in posts:
-        key = post.organization_id, post.request_id
-        earlier = by_request.get(key)
-        if earlier is not None:
-            scores = {**earlier.scores, **post.scores}
-            post = msgspec.structs.replace(earlier, scores=scores)
-        by_request[key] = post
-    return list(by_request.values())
 
 
 def _fail(batch: list[_Entry], error: Exception) -> None:

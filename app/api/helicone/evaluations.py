@@ -8,11 +8,12 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.api import envelope
 from app.api.endpoints import Call, Schema
-from app.api.helicone import envelope, schemas
+from app.api.helicone import schemas
 from app.api.helicone.filters import decode_filter
-from app.api.helicone.scores import plain_name, read_entry
 from app.api.recording import record
+from app.api.score_maps import SCORE, plain_name, read_entry
 from app.api.wire import Fields, decode_object, format_time, path_text
 from app.errors import NotFound
 from app.filters import Column, Property
@@ -344,7 +345,7 @@ ENDPOINTS: Final = (
         "w",
         _TAG,
         body=schemas.closed_object(
-            {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "score": schemas.SCORE},
+            {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "score": SCORE},
             required=("name", "score"),
         ),
         body_example={"name": "accuracy", "score": 95},

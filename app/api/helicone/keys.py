@@ -6,8 +6,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.api import envelope
 from app.api.endpoints import Call, Schema
-from app.api.helicone import envelope, schemas
+from app.api.helicone import schemas
 from app.api.wire import Json, decode_object, format_time, path_text
 from app.errors import NotFound
 from app.keys import Permissions, hash_key, mint_key

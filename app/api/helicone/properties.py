@@ -6,8 +6,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.api import envelope
 from app.api.endpoints import Call, Schema
-from app.api.helicone import envelope
+from app.api.recording import set_properties
 from app.api.wire import Fields, decode_object, now, path_text
 from app.errors import NotFound
 from app.scores import fault_in_text
@@ -27,19 +28,7 @@ async def put_property(call: Call) -> Response:
     if key is not None and (fault := fault_in_text(key)):
         fields.fault("key", fault)
     fields.faults.raise_any()
-    accept_unknown = call.services.settings.unknown_requests == "accept"
-    async with call.services.database.connection() as connection:
-        written = await store.set_property(
-            connection,
-            call.principal.organization_id,
-            request_id,
-            key or "",
-            value,
-            now(),
-            accept_unknown=accept_unknown,
-        )
-    if not written:
-        raise NotFound(f"there is no request {request_id}")
+    await set_properties(call, request_id, {key or "": value})
     return envelope.DONE
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from app.api.helicone.columns import SORTABLE, SORTABLE_BY_KEY
 from app.api.helicone.filters import decode_filter
-from app.api.helicone.scores import plain_name
+from app.api.score_maps import plain_name
 from app.api.wire import Faults, decode_object, step
 from app.filters import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
 from app.scores import MAX_VALUE, MIN_VALUE, described, fault_in_text

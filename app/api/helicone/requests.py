@@ -6,8 +6,9 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.api import envelope
 from app.api.endpoints import Call, Endpoint
-from app.api.helicone import envelope, schemas
+from app.api.helicone import schemas
 from app.api.helicone.queries import MAX_LIMIT, decode_ids, decode_query, encode_cursor
 from app.api.helicone.rows import make_row
 from app.api.wire import path_text

@@ -116,9 +116,6 @@ COMPONENTS: Final[dict[str, Schema]] = {
 
 ROW: Final = _ref("Row")
 FILTER: Final = _ref("Filter")
-SCORE: Final[Schema] = {
-    "oneOf": [{"type": "integer", "minimum": MIN_VALUE, "maximum": MAX_VALUE}, {"type": "boolean"}]
-}
 
 CURSOR: Final[Schema] = {"type": "string", "description": "Where the next page begins; absent on the last."}
 

@@ -1,0 +1,230 @@
+"""`POST /v1/scores/batch`: many score maps in one call, as JSON or as a stream of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable
+from typing import IO, Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from app.api import envelope
+from app.api.endpoints import Call, Schema
+from app.api.native.items import Item, in_chunks, read_item, read_line, split_lines
+from app.api.score_maps import SCORES
+from app.api.wire import MAX_FAULTS, decode_object, now, stream_body
+from app.errors import Fault, InvalidInput
+from app.scores import described
+from app.store.pool import Connection
+from app.store.scores import Post, merged, record
+
+_MODES: Final = ("atomic", "partial")
+_LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_MAX_ERRORS: Final = 1000
+_IN_MEMORY_BYTES: Final = 8 << 20
+
+
+async def post_batch(call: Call) -> Response:
+    """Add score maps to many requests in one call.
+
+    The body is JSON, or lines of `{"requestId", "scores"}` with Content-Type `application/x-ndjson` and the
+    mode in the query (`?mode=partial`), as many as you like and gzipped if you like. `atomic`, the default:
+    with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
+    what is not is listed, the first 1000 of it. Of two items for one score the later counts.
+    """
+    content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in _LINES:
+        return await _post_json(call)
+    mode = call.request.query_params.get("mode", "atomic")
+    if mode not in _MODES:
+        raise InvalidInput([Fault("mode", f'expected "atomic" or "partial", got {described(mode)}')])
+    lines = split_lines(stream_body(call.request))
+    if mode == "partial":
+        upload = _Upload(call)
+        count = 0
+        async for some in lines:
+            await upload.add(read_line(count + i, line) for i, line in enumerate(some))
+            count += len(some)
+        return await upload.finish()
+    # Nothing may be written before the last line is read, and no row stay locked while a client dawdles.
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
+        async for some in lines:
+            spool.writelines(line + b"\n" for line in some)
+        return await _store_all(call, _Spooled(spool))
+
+
+async def _post_json(call: Call) -> Response:
+    fields = decode_object(await call.body(), frozenset(("items", "mode")))
+    raw = fields.raw.get("items")
+    if not isinstance(raw, list):
+        fields.fault(
+            "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
+        )
+    mode = fields.text("mode") or "atomic"
+    if mode not in _MODES:
+        fields.fault("mode", f'expected "atomic" or "partial", got {described(mode)}')
+    fields.faults.raise_any()
+    items = [read_item(index, item) for index, item in enumerate(raw or ())]
+    if mode == "atomic":
+        return await _store_all(call, items)
+    upload = _Upload(call)
+    await upload.add(items)
+    return await upload.finish()
+
+
+class _Spooled:
+    """The items of a file of lines, read anew each time."""
+
+    def __init__(self, spool: IO[bytes]) -> None:
+        self._spool = spool
+
+    def __iter__(self) -> Any:
+        self._spool.seek(0)
+        return (read_line(index, line.rstrip(b"\n")) for index, line in enumerate(self._spool))
+
+
+async def _store_all(call: Call, items: Iterable[Item]) -> Response:
+    """Store all items in one transaction, or none. Raises InvalidInput with their faults."""
+    names: set[str] = set()
+    faults: list[Fault] = []
+    for chunk in in_chunks(items):
+        for item in chunk:
+            names.update(item.scores)
+            place = f"items[{item.index}]"
+            faults += [Fault(f"{place}.{f.path}" if f.path else place, f.message) for f in item.faults]
+        if len(faults) >= MAX_FAULTS:
+            break
+        await asyncio.sleep(0)  # others' turn
+    if faults:
+        raise InvalidInput(faults[:MAX_FAULTS])
+    organization_id, services = call.principal.organization_id, call.services
+    async with services.database.connection() as connection:
+        # Outside the transaction: the ids are remembered, also when it is rolled back.
+        await services.names.ensure(connection, organization_id, names)
+        async with connection.transaction():
+            upload = _Upload(call, connection)
+            await upload.add(items)
+            answer = await upload.finish()
+            if upload.errors:
+                unknown = upload.errors[:MAX_FAULTS]
+                raise InvalidInput([Fault(f"items[{e.index}].requestId", e.message) for e in unknown])
+            return answer
+
+
+class _Error(msgspec.Struct, rename="camel"):
+    index: int
+    request_id: str | None
+    message: str
+
+
+class _Upload:
+    """Writes items chunk by chunk, one statement each, while the next chunk is read; keeps the score."""
+
+    def __init__(self, call: Call, connection: Connection | None = None) -> None:
+        self._call = call
+        self._connection = connection
+        self._writing: asyncio.Task[None] | None = None
+        self._accepted = 0
+        self._rejected = 0
+        self.errors: list[_Error] = []
+
+    async def add(self, items: Iterable[Item]) -> None:
+        for chunk in in_chunks(items):
+            await self._written()
+            self._writing = asyncio.create_task(self._write(chunk))
+
+    async def finish(self) -> Response:
+        await self._written()
+        return envelope.answer(
+            {"accepted": self._accepted, "rejected": self._rejected, "errors": self.errors}
+        )
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await self._writing
+
+    async def _write(self, chunk: list[Item]) -> None:
+        organization_id, at = self._call.principal.organization_id, now()
+        posts = merged(
+            Post(organization_id, item.request_id, item.scores, at)
+            for item in chunk
+            if not item.faults and item.request_id is not None and item.scores
+        )
+        if self._connection is not None:
+            written = await self._record(self._connection, posts)
+        else:
+            async with self._call.services.database.connection() as connection:
+                written = await self._record(connection, posts)
+        for item in chunk:
+            if item.faults:
+                self._reject(item, item.message)
+            elif item.scores and (organization_id, item.request_id) not in written:
+                self._reject(item, f"there is no request {item.request_id}")
+            else:
+                self._accepted += 1
+
+    async def _record(self, connection: Connection, posts: list[Post]) -> set[tuple[int, str]]:
+        services = self._call.services
+        accept_unknown = services.settings.unknown_requests == "accept"
+        return await record(connection, services.names, posts, accept_unknown=accept_unknown)
+
+    def _reject(self, item: Item, message: str) -> None:
+        self._rejected += 1
+        if len(self.errors) < _MAX_ERRORS:
+            self.errors.append(_Error(item.index, item.request_id, message))
+
+
+def _object(properties: dict[str, Schema], *required: str) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_ERROR: Final = _object(
+    {"index": _COUNT, "requestId": {"type": ["string", "null"]}, "message": {"type": "string"}},
+    "index",
+    "requestId",
+    "message",
+)
+
+ENDPOINTS: Final = (
+    envelope.endpoint(
+        "POST",
+        "/v1/scores/batch",
+        post_batch,
+        "w",
+        "Scores",
+        body=_object(
+            {
+                "items": {
+                    "type": "array",
+                    "items": _object({"requestId": _ID, "scores": SCORES}, "requestId", "scores"),
+                },
+                "mode": {"enum": [*_MODES, None], "default": "atomic"},
+            },
+            "items",
+        ),
+        body_example={
+            "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
+            "mode": "partial",
+        },
+        data=_object(
+            {
+                "accepted": _COUNT,
+                "rejected": _COUNT,
+                "errors": {"type": "array", "maxItems": _MAX_ERRORS, "items": _ERROR},
+            },
+            "accepted",
+            "rejected",
+            "errors",
+        ),
+        data_example={"accepted": 1, "rejected": 0, "errors": []},
+    ),
+)

@@ -44,6 +44,12 @@ _EXPRESSIONS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | 
     "request_body": "r.request_body::text",
     "response_body": "r.response_body::text",
     "assets": "array_to_string(r.assets, ',')",
+    "tags": r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')",
+    "properties": "nullif(r.properties, '{}')::text",
+    "outcome": (
+        "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+        "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
+    ),
 }
 
 _TYPES: Final[dict[Kind, str]] = {
@@ -189,8 +195,7 @@ class _Compiler:
         alike. OFFSET 0 keeps it from taking the two halves apart."""
         drivers, rest = _split(tree)
         few = self.scores_that("s", rare, drivers.pop(rare))
-        others = (part for parts in drivers.values() for part in parts)
-        conditions = (self.condition(part) for part in (*others, *rest))
+        conditions = (self.condition(part) for part in rest)
         same = "r.organization_id = s1.organization_id AND r.request_no = s1.request_no"
         where = " AND ".join((same, *conditions))
         columns = "s.organization_id, s.request_no, s.request_created_at, s.value"
@@ -200,6 +205,9 @@ class _Compiler:
         )
         self.joins[rare] = ""
         self.created_at = "s1.request_created_at"
+        for name, conditions_on_it in drivers.items():
+            rows = self.score_rows("s", name, conditions_on_it, " WHERE ")
+            self.joins[name] = f"CROSS JOIN LATERAL (SELECT s.value FROM {rows} OFFSET 0) AS {self.alias()}"
         return "true"
 
     def alias(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -11,6 +13,9 @@ from app.store.queries import load
 
 _SQL = load("log")
 _PROPERTY = load("property")
+
+
+Outcome = Literal["SUCCESS", "WARNING", "ERROR"]
 
 
 class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +38,22 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     completion_audio_tokens: int | None = None
     cost_usd: float | None = None
     status: int | None = None
+    outcome: Outcome | None = None
     user_id: str | None = None
     provider: str | None = None
     request_model: str | None = None
     response_model: str | None = None
     model_override: str | None = None
     prompt_id: str | None = None
+    prompt_version: str | None = None
+    prompt_version_number: int | None = None
+    prompt_variables: str | None = None
     response_id: str | None = None
     request_path: str | None = None
     target_url: str | None = None
+    tags: list[str] | None = None
     properties: str = "{}"
+    promptlayer: str | None = None
     request_body: str | None = None
     response_body: str | None = None
 
@@ -57,19 +68,20 @@ async def log(connection: Connection, request: LoggedRequest) -> None:
         )
 
 
-async def set_property(
+async def set_properties(
     connection: Connection,
     organization_id: int,
     request_id: str,
-    key: str,
-    value: str,
+    properties: Mapping[str, str],
     at: datetime,
     *,
     accept_unknown: bool,
 ) -> bool:
-    """Set one property. False when the request does not exist and `accept_unknown` is false."""
-    arguments = (organization_id, request_id, key, value, at, accept_unknown)
-    return await connection.fetchval(_SQL["set_property"], *arguments) is not None
+    """Set some properties, whatever others there are. False when the request does not exist and
+    `accept_unknown` is false."""
+    encoded = msgspec.json.encode(properties).decode()
+    arguments = (organization_id, request_id, encoded, at, accept_unknown)
+    return await connection.fetchval(_SQL["set_properties"], *arguments) is not None
 
 
 async def remove_property(

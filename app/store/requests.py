@@ -19,6 +19,7 @@ from app.store.compiler import (
     compile_search,
     driving_scores,
 )
+from app.store.logs import Outcome
 from app.store.pool import Connection
 from app.store.queries import fill, load
 from app.store.scores import ScoreNames
@@ -55,6 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     completion_audio_tokens: int | None
     cost_usd: float | None
     status: int | None
+    outcome: Outcome | None
     cache_enabled: bool | None
     user_id: str | None
     provider: str | None
@@ -64,6 +66,7 @@ class Request(msgspec.Struct, frozen=True):
     model: str | None
     prompt_id: str | None
     prompt_version: str | None
+    prompt_version_number: int | None
     response_id: str | None
     request_path: str | None
     target_url: str | None
@@ -72,7 +75,9 @@ class Request(msgspec.Struct, frozen=True):
     request_referrer: str | None
     storage_location: str | None
     assets: list[str] | None
+    tags: list[str] | None
     properties: str
+    promptlayer: str | None
     ai_gateway_body_mapping: str | None
     request_body: str | None
     response_body: str | None
@@ -126,7 +131,8 @@ async def _find_by_score(
     limit: int,
 ) -> list[_Row]:
     """First the requests that have the score, read off the index of values, then the others by time."""
-    present, absent = AllOf((tree, Exists(score))), AllOf((tree, Not(Exists(score))))
+    # The score first: it is one of those at which the search can begin, however many the tree names.
+    present, absent = AllOf((Exists(score), tree)), AllOf((tree, Not(Exists(score))))
     if after is not None and after.value is None:
         return await find(absent, NEWEST_FIRST, after, offset, limit, with_value=False)
     rows = await find(present, sort, after, offset, limit)

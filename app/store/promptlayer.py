@@ -1,0 +1,72 @@
+"""What only PromptLayer's calls need of the database: log calls that may be repeated, groups, prompts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from app.store import logs
+from app.store.logs import LoggedRequest
+from app.store.pool import Connection
+from app.store.queries import load
+
+_SQL = load("promptlayer")
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """The prompt of which a request was made."""
+
+    name: str
+    version: str | None
+    """The number as text, or else the label."""
+
+    version_number: int | None
+    variables: str | None
+    """JSON text of an object."""
+
+
+async def log_once(connection: Connection, request: LoggedRequest, body_hash: bytes) -> int:
+    """Store a request under a new id and return that; its own `request_id` does not count. Within a minute
+    the same hash stores nothing and gets the same id."""
+    organization_id = request.organization_id
+    async with connection.transaction():
+        claimed: int | None = await connection.fetchval(_SQL["claim"], organization_id, body_hash)
+        if claimed is None:
+            return int(await connection.fetchval(_SQL["find_claimed"], organization_id, body_hash))
+        await connection.execute(_SQL["forget"], organization_id)
+        await logs.log(connection, msgspec.structs.replace(request, request_id=str(claimed)))
+    return claimed
+
+
+async def create_group(connection: Connection, organization_id: int) -> int:
+    """Make a group of requests and return its id."""
+    return int(await connection.fetchval(_SQL["create_group"], organization_id))
+
+
+async def has_group(connection: Connection, organization_id: int, group_id: int) -> bool:
+    return bool(await connection.fetchval(_SQL["has_group"], organization_id, group_id))
+
+
+async def set_prompt(
+    connection: Connection,
+    organization_id: int,
+    request_id: str,
+    prompt: Prompt,
+    at: datetime,
+    *,
+    accept_unknown: bool,
+) -> bool:
+    """Say which prompt a request was made of. False when the request does not exist and `accept_unknown` is
+    false."""
+    arguments = (
+        organization_id,
+        request_id,
+        at,
+        prompt.name,
+        prompt.version,
+        prompt.version_number,
+        prompt.variables,
+        accept_unknown,
+    )
+    return await connection.fetchval(_SQL["set_prompt"], *arguments) is not None

@@ -52,6 +52,9 @@ COLUMNS: Final[dict[str, Kind]] = {
     "job_id": Kind.TEXT,
     "auth_hash": Kind.TEXT,
     "assets": Kind.TEXT,
+    "tags": Kind.TEXT,
+    "properties": Kind.TEXT,
+    "outcome": Kind.TEXT,
     "status": Kind.NUMBER,
     "latency_ms": Kind.NUMBER,
     "time_to_first_token_ms": Kind.NUMBER,
@@ -62,6 +65,7 @@ COLUMNS: Final[dict[str, Kind]] = {
     "prompt_cache_write_tokens": Kind.NUMBER,
     "reasoning_tokens": Kind.NUMBER,
     "cost_usd": Kind.NUMBER,
+    "prompt_version_number": Kind.NUMBER,
     "created_at": Kind.TIMESTAMP,
     "response_created_at": Kind.TIMESTAMP,
     "updated_at": Kind.TIMESTAMP,
@@ -70,7 +74,11 @@ COLUMNS: Final[dict[str, Kind]] = {
     "is_passthrough_billing": Kind.BOOLEAN,
     "cached": Kind.BOOLEAN,
 }
-"""What a request can be filtered by, beside its scores, properties and prompt variables."""
+"""What a request can be filtered by, beside its scores, properties and prompt variables.
+
+Three are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
+`properties` is missing where there is none; `outcome` is what the client said, or else follows from status.
+"""
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import envelope, health, openapi
 from app.api.auth import Keyring
-from app.api.endpoints import Endpoint, Services, make_routes, refused
+from app.api.endpoints import Endpoint, Refuse, Services, make_routes, refused
 from app.api.helicone import evaluations, keys, logs, properties, requests, schemas, scores
 from app.api.native import batch
-from app.api.wire import Json
-from app.errors import NotFound
+from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
+from app.api.promptlayer import envelope as promptlayer
+from app.api.promptlayer import search
+from app.errors import NotFound, Refusal
 from app.settings import Settings, read_settings
 from app.store.pool import open_database
 from app.store.scores import ScoreNames
@@ -33,10 +35,13 @@ _API: Final = (
     *evaluations.ENDPOINTS,
     *keys.ENDPOINTS,
     *batch.ENDPOINTS,
+    *PROMPTLAYER,
     *health.make_endpoints(envelope.refuse),
 )
 
-_DOCUMENT: Final = openapi.make_document(_API, schemas.COMPONENTS | logs.COMPONENTS, envelope.REFUSAL_SCHEMA)
+_DOCUMENT: Final = openapi.make_document(
+    _API, schemas.COMPONENTS | logs.COMPONENTS | search.COMPONENTS, envelope.REFUSAL_SCHEMA
+)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
 """Every endpoint of the service."""
@@ -89,12 +94,18 @@ class _Entrance:
             await self._router(scope, receive, send)
         except Exception:
             _log.exception("defect in %s %s", scope["method"], scope["path"])
-            await _DEFECT(scope, receive, send)
-
-
-_DEFECT: Final = Json({"data": None, "error": "internal error: please report it"}, status_code=500)
+            await _answer_defect(scope, receive, send)
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = NotFound(f"there is nothing at {scope['path']}")
-    await refused(refusal, envelope.refuse)(scope, receive, send)
+    await refused(refusal, _refuse(scope))(scope, receive, send)
+
+
+async def _answer_defect(scope: Scope, receive: Receive, send: Send) -> None:
+    await refused(Refusal("internal error: please report it"), _refuse(scope))(scope, receive, send)
+
+
+def _refuse(scope: Scope) -> Refuse:
+    """The words of the dialect to which a path belongs."""
+    return promptlayer.refuse if promptlayer.serves(scope["path"]) else envelope.refuse

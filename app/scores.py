@@ -59,7 +59,7 @@ def described(raw: object) -> str:
         case list():
             return "an array"
         case str():
-            return msgspec.json.encode(shortened(raw)).decode()
+            return f'"{shortened(raw)}"'
         case int() if not isinstance(raw, bool) and not MIN_VALUE <= raw <= MAX_VALUE:
             return "an integer of more than 64 bits"
         case _:
@@ -67,4 +67,6 @@ def described(raw: object) -> str:
 
 
 def shortened(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else text[:length] + "…"
+    """A client's text as part of a message: not long, and on one line."""
+    text = text if len(text) <= length else text[:length] + "…"
+    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)

@@ -6,11 +6,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,9 +21,9 @@ from app.keys import Permissions, mint_key
 from app.main import create_app
 from app.settings import Settings
 from app.store import installation, keys
-from app.store.embedded import EmbeddedPostgres
 from app.store.pool import Database, open_database
 from app.store.scores import ScoreNames
+from tests.servers import temporary_server
 
 TEMPLATE = "heliscore_template"
 
@@ -59,11 +57,9 @@ def server() -> Iterator[str]:
         asyncio.run(_make_template(configured))
         yield configured
         return
-    with tempfile.TemporaryDirectory(prefix="heliscore-test-") as folder:
-        Path(folder).chmod(0o755)  # where tests run as root, the server runs as nobody
-        with EmbeddedPostgres(Path(folder)) as dsn:
-            asyncio.run(_make_template(dsn))
-            yield dsn
+    with temporary_server() as dsn:
+        asyncio.run(_make_template(dsn))
+        yield dsn
 
 
 @pytest.fixture

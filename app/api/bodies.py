@@ -1,4 +1,4 @@
-"""What logged bodies have in common, whoever logs them: texts that the database can hold, and token counts."""
+"""What logged bodies have in common, whoever logs them: texts that a database can hold, and token counts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def text_or_none(raw: object) -> str | None:
     return storable(raw) if isinstance(raw, str) else None
 
 
-def read_tokens(response: dict[str, Any]) -> dict[str, int | None]:
-    """Token counts as OpenAI, Anthropic and Google report them; what is no count is left out."""
+def read_tokens(response: dict[str, Any]) -> dict[str, Any]:
+    """Token counts by column, as OpenAI, Anthropic and Google report them; what is no count is left out."""
     usage = _mapping(response.get("usage")) or _mapping(response.get("usageMetadata"))
     prompt = _mapping(usage.get("prompt_tokens_details"))
     completion = _mapping(usage.get("completion_tokens_details"))
@@ -36,7 +36,7 @@ def read_tokens(response: dict[str, Any]) -> dict[str, int | None]:
             usage, "completion_tokens", "output_tokens", "candidatesTokenCount"
         ),
         "total_tokens": _first_count(usage, "total_tokens", "totalTokenCount"),
-        "prompt_cacheread_tokens": _first_count(prompt, "cached_tokens")
+        "prompt_cache_read_tokens": _first_count(prompt, "cached_tokens")
         or _first_count(usage, "cache_read_input_tokens", "cachedContentTokenCount"),
         "prompt_cache_write_tokens": _first_count(usage, "cache_creation_input_tokens"),
         "reasoning_tokens": _first_count(completion, "reasoning_tokens")

@@ -86,9 +86,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """What a key must allow. None: no key is needed."""
 
     identify: Identify = identify_bearer
+    security: tuple[str, ...] = ("bearer", "heliconeAuth")
+    """The document's names of the ways in which `identify` takes a key."""
+
+    success: int = 200
+    """The status of a call that was carried out."""
 
     answer: Schema
-    """The body of status 200."""
+    """The body of that status."""
 
     answer_type: str = "application/json"
     body: Schema | None = None
@@ -96,6 +101,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     answer_example: object = None
     refusals: tuple[type[Refusal], ...] = ()
     """Beyond those that every endpoint has."""
+
+    refusal: str = "Refusal"
+    """The document's name of the body that `refuse` makes."""
 
 
 def make_routes(endpoints: Iterable[Endpoint]) -> list[Route]:

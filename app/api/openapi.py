@@ -17,12 +17,15 @@ from app.api.endpoints import GENERAL_REFUSALS, Endpoint, Refuse, Schema
 from app.api.wire import Json
 
 _DESCRIPTION: Final = """\
-Scores of LLM requests, in Helicone's API. Every answer is `{"data": …, "error": null}` or
-`{"data": null, "error": "…"}`. What was answered with 200 is durable and visible to every later call.
+Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
+one is read, filtered and scored through the other. Every answer is `{"data": …, "error": null}` or
+`{"data": null, "error": "…"}`, in PromptLayer's calls `{"success": true, …}` or
+`{"success": false, "message": "…", "error": "…"}`. What was answered with success is durable and visible to
+every later call.
 """
 
 _REASONS: Final = {
-    400: "Invalid input; nothing was carried out, `details` lists every fault",
+    400: "Invalid input; nothing was carried out, the body names every fault",
     401: "No API key, or one that is unknown, revoked or expired",
     403: "The API key lacks the permission",
     404: "Not there",
@@ -55,6 +58,12 @@ def make_document(
                     "name": "Helicone-Auth",
                     "description": "`Bearer <key>`; counts where both headers are sent",
                 },
+                "promptlayerKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-KEY",
+                    "description": "The key; where it is not sent, `api_key` in the body",
+                },
             },
         },
     }
@@ -71,11 +80,11 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": summary,
         "description": description.strip() or summary,
         "responses": {
-            "200": {
+            str(endpoint.success): {
                 "description": "Done",
                 "content": {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)},
             },
-            **{str(status): _refusal(status) for status in statuses},
+            **{str(status): _refusal(status, endpoint.refusal) for status in statuses},
         },
     }
     parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
@@ -87,7 +96,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "content": {"application/json": _content(endpoint.body, endpoint.body_example)},
         }
     if endpoint.permission is not None:
-        operation["security"] = [{"bearer": []}, {"heliconeAuth": []}]
+        operation["security"] = [{name: []} for name in endpoint.security]
         operation["x-permission"] = endpoint.permission
     return operation
 
@@ -101,10 +110,10 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": text}
 
 
-def _refusal(status: int) -> dict[str, Any]:
+def _refusal(status: int, name: str) -> dict[str, Any]:
     refusal: dict[str, Any] = {
         "description": _REASONS[status],
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
     }
     if status == 503:
         refusal["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}

@@ -1,4 +1,4 @@
-"""Scores on their way in, from whichever dialect."""
+"""What is said of requests by calls of their own, in whichever dialect."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from app.api.endpoints import Call
 from app.api.wire import now
 from app.errors import NotFound
 from app.scores import Score
+from app.store import logs
 from app.store.scores import Post
 
 
@@ -21,3 +22,19 @@ async def record(call: Call, request_id: str, scores: Mapping[str, Score]) -> No
         post = Post(call.principal.organization_id, request_id, scores, now())
         if not await call.services.writer.record(post):
             raise NotFound(f"there is no request {request_id}")
+
+
+async def set_properties(call: Call, request_id: str, properties: Mapping[str, str]) -> None:
+    """Set some properties of a request. Raises NotFound where unknown requests are refused."""
+    accept_unknown = call.services.settings.unknown_requests == "accept"
+    async with call.services.database.connection() as connection:
+        written = await logs.set_properties(
+            connection,
+            call.principal.organization_id,
+            request_id,
+            properties,
+            now(),
+            accept_unknown=accept_unknown,
+        )
+    if not written:
+        raise NotFound(f"there is no request {request_id}")

@@ -1,17 +1,19 @@
 -- Requests on their way in and out.
 
 -- name: log
--- Replaces all that was logged before; scores, and properties and prompts set by calls of their own, stay.
+-- Replaces all that was logged before; scores, and properties and prompts set by calls of their own, stay: what
+-- this call leaves out of a prompt is kept, unless it names another one.
 INSERT INTO request AS r (
     organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
     time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
     prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
-    status, user_id, provider, request_model, response_model, model_override, prompt_id, response_id,
-    request_path, target_url, properties, request_body, response_body
+    status, outcome, user_id, provider, request_model, response_model, model_override, prompt_id, prompt_version,
+    prompt_version_number, prompt_variables, response_id, request_path, target_url, tags, properties, promptlayer,
+    request_body, response_body
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28, $29
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35
 )
 ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     created_at = excluded.created_at,
@@ -29,16 +31,32 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     completion_audio_tokens = excluded.completion_audio_tokens,
     cost_usd = excluded.cost_usd,
     status = excluded.status,
+    outcome = excluded.outcome,
     user_id = excluded.user_id,
     provider = excluded.provider,
     request_model = excluded.request_model,
     response_model = excluded.response_model,
     model_override = excluded.model_override,
     prompt_id = coalesce(excluded.prompt_id, r.prompt_id),
+    prompt_version = CASE
+        WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_version
+        ELSE coalesce(excluded.prompt_version, r.prompt_version)
+    END,
+    prompt_version_number = CASE
+        WHEN excluded.prompt_id <> r.prompt_id OR excluded.prompt_version IS NOT NULL
+            THEN excluded.prompt_version_number
+        ELSE r.prompt_version_number
+    END,
+    prompt_variables = CASE
+        WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_variables
+        ELSE coalesce(excluded.prompt_variables, r.prompt_variables)
+    END,
     response_id = excluded.response_id,
     request_path = excluded.request_path,
     target_url = excluded.target_url,
+    tags = excluded.tags,
     properties = excluded.properties || coalesce(r.set_properties, '{}'),
+    promptlayer = excluded.promptlayer,
     request_body = excluded.request_body,
     response_body = excluded.response_body
 RETURNING request_no
@@ -49,11 +67,11 @@ UPDATE score
 SET request_created_at = $3
 WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3
 
--- name: set_property
--- Where $6 is false, only of a request that exists.
+-- name: set_properties
+-- Where $5 is false, only of a request that exists.
 INSERT INTO request AS r (organization_id, request_id, created_at, updated_at, properties, set_properties)
-SELECT $1, $2, $5, $5, jsonb_build_object($3::text, $4::text), jsonb_build_object($3::text, $4::text)
-WHERE $6::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
+SELECT $1, $2, $4, $4, $3, $3
+WHERE $5::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
 ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     properties = r.properties || excluded.properties,
     set_properties = coalesce(r.set_properties, '{}') || excluded.set_properties,

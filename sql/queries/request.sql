@@ -7,10 +7,14 @@ SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
     r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
-    r.cost_usd, r.status, r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model,
-    r.model_override, r.model, r.prompt_id, r.prompt_version, r.response_id, r.request_path, r.target_url,
-    r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets,
-    r.properties, r.ai_gateway_body_mapping, r.request_body, r.response_body,
+    r.cost_usd, r.status,
+    coalesce(
+        r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' WHEN r.status IS NOT NULL THEN 'ERROR' END
+    ) AS outcome,
+    r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
+    r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,
+    r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,
+    r.properties, r.promptlayer, r.ai_gateway_body_mapping, r.request_body, r.response_body,
     (
         SELECT row(
             jsonb_object_agg(n.name, s.value),

@@ -8,14 +8,13 @@ Leaf       := {table: {column: {operator: value, …}, …}, …}      all of it
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
+from app.api.conditions import MAX_DEPTH, ConditionReader
 from app.api.helicone.columns import TABLES, Keyed, Special, Target
-from app.api.helicone.scores import plain_name
-from app.api.wire import Faults, now, read_time, step
+from app.api.score_maps import plain_name
+from app.api.wire import Faults, step
 from app.filters import (
     AllOf,
     AnyOf,
@@ -32,13 +31,9 @@ from app.filters import (
     Score,
     Scored,
     Subject,
-    Value,
     kind_of,
 )
-from app.scores import FEEDBACK, MAX_VALUE, MIN_VALUE, described
-
-MAX_DEPTH: Final = 50
-MAX_CONDITIONS: Final = 500
+from app.scores import FEEDBACK, described
 
 _BRANCH_KEYS: Final = {"left", "operator", "right"}
 
@@ -57,9 +52,6 @@ OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
     Kind.SCORE: {"equals": "=", "not-equals": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="},
 }
 
-_NUMBER: Final = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,4})?", re.ASCII)
-_INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
-_MIN, _MAX = -sys.float_info.max, sys.float_info.max
 _ENDS_IN_ESCAPE: Final = re.compile(r"(?<!\\)(\\\\)*\\\Z")
 
 
@@ -68,15 +60,7 @@ def decode_filter(raw: object, path: str, faults: Faults) -> Filter:
     return _Decoder(faults).node(raw, path, 1)
 
 
-class _Decoder:
-    def __init__(self, faults: Faults) -> None:
-        self.faults = faults
-        self.counted = 0
-
-    def fault(self, path: str, message: str) -> Filter:
-        self.faults.add(path, message)
-        return Everything()
-
+class _Decoder(ConditionReader):
     def node(self, raw: object, path: str, depth: int) -> Filter:
         if raw == "all" or raw == {}:
             return Everything()
@@ -194,65 +178,3 @@ class _Decoder:
             if value == "__empty__":
                 value = ""
         return Compare(subject, operator, value)
-
-    def count(self, path: str) -> None:
-        self.counted += 1
-        if self.counted == MAX_CONDITIONS + 1:
-            self.faults.add(path, f"more than {MAX_CONDITIONS} conditions")
-
-    # Values
-
-    def value(self, kind: Kind, raw: object, path: str) -> Value:
-        match kind:
-            case Kind.TEXT:
-                return self.text(raw, path)
-            case Kind.NUMBER:
-                return self.number(raw, path)
-            case Kind.TIMESTAMP:
-                return self.timestamp(raw, path)
-            case Kind.BOOLEAN:
-                return self.boolean(raw, path)
-            case Kind.SCORE:
-                return self.score(raw, path)
-
-    def text(self, raw: object, path: str) -> str:
-        if not isinstance(raw, str):
-            self.faults.add(path, f"expected a string, got {described(raw)}")
-        elif "\0" in raw:
-            self.faults.add(path, "must not contain NUL")
-        else:
-            return raw
-        return ""
-
-    def number(self, raw: object, path: str) -> int | float:
-        value = raw
-        if isinstance(raw, str) and _NUMBER.fullmatch(raw):
-            value = float(raw) if set(raw) & set(".eE") else int(raw)
-        if isinstance(value, int | float) and not isinstance(value, bool) and _MIN < value < _MAX:
-            return value
-        self.faults.add(path, f"expected a number, got {described(raw)}")
-        return 0
-
-    def timestamp(self, raw: object, path: str) -> datetime:
-        time = read_time(raw) if isinstance(raw, str) else None
-        if time is None:
-            self.faults.add(path, f"expected an ISO 8601 date or date-time, got {described(raw)}")
-        return time or now()
-
-    def boolean(self, raw: object, path: str) -> bool:
-        match raw:
-            case True | "true":
-                return True
-            case False | "false":
-                return False
-        self.faults.add(path, f"expected true or false, got {described(raw)}")
-        return False
-
-    def score(self, raw: object, path: str) -> int:
-        if isinstance(raw, str) and raw in ("true", "false"):
-            return int(raw == "true")
-        value = int(raw) if isinstance(raw, str) and _INTEGER.fullmatch(raw) else raw
-        if isinstance(value, int) and MIN_VALUE <= value <= MAX_VALUE:
-            return int(value)
-        self.faults.add(path, f"expected an integer or a boolean, got {described(raw)}")
-        return 0

@@ -7,16 +7,16 @@ import secrets
 import uuid
 from datetime import UTC, datetime, timedelta
 from time import time_ns
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
+from app.api import envelope
 from app.api.bodies import read_tokens, storable, storable_json, text_or_none
 from app.api.endpoints import Call, Endpoint, Handler, Schema
-from app.api.helicone import envelope
 from app.api.wire import Fields, decode_object, now, read_time, truncated
 from app.scores import described, fault_in_text
 from app.store import logs as store

@@ -1,0 +1,49 @@
+-- What only PromptLayer's calls need; the rest of their work is done by log.sql, score.sql and request.sql.
+
+-- name: claim
+-- Takes a new id for a log call. Nothing comes back where the same call was logged less than a minute ago; one
+-- that is being logged is waited for.
+INSERT INTO promptlayer_log AS l (organization_id, body_hash)
+VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT promptlayer_log_pkey
+DO UPDATE SET request_id = excluded.request_id, logged_at = excluded.logged_at
+WHERE l.logged_at < now() - interval '60 seconds'
+RETURNING l.request_id
+
+-- name: find_claimed
+-- A statement of its own behind `claim`: it sees what `claim` waited for.
+SELECT request_id FROM promptlayer_log WHERE organization_id = $1 AND body_hash = $2
+
+-- name: forget
+-- Two for each that is added keep the table as small as a minute. What another call is at stays to a later one.
+DELETE FROM promptlayer_log
+WHERE organization_id = $1 AND body_hash = ANY (ARRAY(
+    SELECT l.body_hash
+    FROM promptlayer_log AS l
+    WHERE l.organization_id = $1 AND l.logged_at < now() - interval '60 seconds'
+    ORDER BY l.logged_at
+    LIMIT 2
+    FOR UPDATE SKIP LOCKED
+))
+
+-- name: create_group
+INSERT INTO promptlayer_group (organization_id) VALUES ($1) RETURNING id
+
+-- name: has_group
+SELECT EXISTS (SELECT FROM promptlayer_group WHERE organization_id = $1 AND id = $2)
+
+-- name: set_prompt
+-- Replaces what was known of the request's prompt. Where $8 is false, only of a request that exists.
+INSERT INTO request AS r (
+    organization_id, request_id, created_at, updated_at,
+    prompt_id, prompt_version, prompt_version_number, prompt_variables
+)
+SELECT $1, $2, $3, $3, $4, $5, $6, $7
+WHERE $8::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
+ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
+    prompt_id = excluded.prompt_id,
+    prompt_version = excluded.prompt_version,
+    prompt_version_number = excluded.prompt_version_number,
+    prompt_variables = excluded.prompt_variables,
+    updated_at = greatest(r.updated_at, excluded.updated_at)
+RETURNING r.request_no

@@ -1,0 +1,127 @@
+"""An example call of every endpoint that needs a key, in whatever dialect; each says or changes something
+about the REQUEST of the caller, its scores, its properties, its GROUP, or the key of the given id."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from app.api.endpoints import Endpoint
+from app.main import ENDPOINTS
+
+PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not None]
+
+REQUEST = "1000000000001"
+SCORE = "accuracy"
+PROPERTY = "env"
+GROUP = 2**40  # no number that create-group comes to
+
+_QUERY = {"filter": {"request_response_rmt": {"scores": {SCORE: {"gte": 90}}}}}
+_TIMES = {"start": "2020-01-01T00:00:00Z", "end": "2120-01-01T00:00:00Z"}
+_LOG = {
+    "providerRequest": {
+        "url": "https://example.com/v1/chat",
+        "json": {"model": "m"},
+        "meta": {"Helicone-Request-Id": REQUEST},
+    },
+    "providerResponse": {"json": {"usage": {"prompt_tokens": 3}}, "status": 200, "headers": {}},
+}
+
+_TRACKED = {
+    "score": {"request_id": REQUEST, "name": SCORE, "score": 11},
+    "prompt": {"request_id": REQUEST, "prompt_name": "new", "version": 2},
+    "metadata": {"request_id": REQUEST, "metadata": {PROPERTY: "new"}},
+    "group": {"request_id": REQUEST, "group_id": GROUP},
+}
+_TRACKED_REQUEST = {
+    "function_name": "openai.chat.completions.create",
+    "provider_type": "openai",
+    "kwargs": {"model": "m"},
+    "request_response": {"usage": {"prompt_tokens": 3}},
+    "request_start_time": 1767225600.0,
+    "request_end_time": 1767225601.0,
+}
+_CHAT = {"type": "chat", "messages": []}
+
+MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
+
+BODIES: dict[tuple[str, str], object] = {
+    ("POST", "/v1/request/{requestId}/score"): {"scores": {SCORE: 11, "new": True}},
+    ("POST", "/v1/request/{requestId}/feedback"): {"rating": False},
+    ("DELETE", "/v1/request/{requestId}/score/{name}"): None,
+    ("DELETE", "/v1/request/{requestId}/feedback"): None,
+    ("POST", "/v1/request/query"): _QUERY,
+    ("POST", "/v1/request/query-clickhouse"): _QUERY,
+    ("POST", "/v1/request/count/query"): _QUERY,
+    ("POST", "/v1/request/query-ids"): {"requestIds": [REQUEST]},
+    ("GET", "/v1/request/{requestId}"): None,
+    ("DELETE", "/v1/request/{requestId}"): None,
+    ("POST", "/custom/v1/log"): _LOG,
+    ("POST", "/oai/v1/log"): _LOG,
+    ("POST", "/anthropic/v1/log"): _LOG,
+    ("POST", "/googleapis/v1/log"): _LOG,
+    ("POST", "/v1/trace/custom/v1/log"): _LOG,
+    ("POST", "/v1/trace/custom/log"): _LOG,
+    ("PUT", "/v1/request/{requestId}/property"): {"key": PROPERTY, "value": "new"},
+    ("DELETE", "/v1/request/{requestId}/property/{key}"): None,
+    ("POST", "/v1/property/query"): {},
+    ("POST", "/v1/property/{propertyKey}/search"): {"searchTerm": ""},
+    ("GET", "/v1/evals/scores"): None,
+    ("POST", "/v1/evals/query"): {"filter": "all", "timeFilter": _TIMES},
+    ("POST", "/v1/evals/score-distributions/query"): {"filter": "all", "timeFilter": _TIMES},
+    ("POST", "/v1/evals/compare"): {"filter": "all", "scores": [SCORE], "groupBy": {"property": PROPERTY}},
+    ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
+    ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
+    ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},
+    ("GET", "/v1/api-keys"): None,
+    ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
+    ("PATCH", "/v1/api-keys/{id}"): {"api_key_name": "new"},
+    ("DELETE", "/v1/api-keys/{id}"): None,
+    ("POST", "/rest/track-score"): _TRACKED["score"],
+    ("POST", "/library-track-score"): _TRACKED["score"],
+    ("POST", "/rest/track-prompt"): _TRACKED["prompt"],
+    ("POST", "/library-track-prompt"): _TRACKED["prompt"],
+    ("POST", "/rest/track-metadata"): _TRACKED["metadata"],
+    ("POST", "/library-track-metadata"): _TRACKED["metadata"],
+    ("POST", "/rest/track-group"): _TRACKED["group"],
+    ("POST", "/track-group"): _TRACKED["group"],
+    ("POST", "/create-group"): {},
+    ("POST", "/log-request"): {
+        "provider": "openai",
+        "model": "m",
+        "input": _CHAT,
+        "output": _CHAT,
+        "request_start_time": 1767225600.0,
+        "request_end_time": 1767225601.0,
+    },
+    ("POST", "/rest/track-request"): _TRACKED_REQUEST,
+    ("POST", "/track-request"): _TRACKED_REQUEST,
+    ("POST", "/api/public/v2/requests/search"): {
+        "filter_group": {
+            "logic": "AND",
+            "filters": [{"field": "score", "nested_key": SCORE, "operator": "gte", "value": 90}],
+        }
+    },
+}
+"""By method and path; None: without a body."""
+
+
+def name_of(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -> httpx.Response:
+    """Make the example call. A KeyError says that BODIES lacks the endpoint."""
+    body = BODIES[endpoint.method, endpoint.path]
+    path = endpoint.path.format(requestId=REQUEST, name=SCORE, key=PROPERTY, propertyKey=PROPERTY, id=key_id)
+    return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
+
+
+async def send(
+    client: httpx.AsyncClient, endpoint: Endpoint, path: str, body: bytes | None
+) -> httpx.Response:
+    """Call an endpoint, with the client's key where the endpoint's dialect looks for it."""
+    bearer = client.headers.get("Authorization")
+    headers = {"X-API-KEY": bearer.removeprefix("Bearer ")} if bearer else {}
+    return await client.request(endpoint.method, path, content=body, headers=headers)

@@ -1,0 +1,80 @@
+"""One service for the tests that need no more than an organization of their own: as empty as a database of
+their own, and much cheaper. Tests that change the service or its database start one (`start_service`)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+from app.store import keys
+from app.store.pool import Connection
+from tests.conftest import TEMPLATE, Service, at_database
+
+SHARED = "test_shared"
+
+
+@pytest.fixture(scope="session")
+def shared_address(server: str) -> Iterator[str]:
+    """The address of the shared service, which runs in a thread, and so outlives the tests' event loops."""
+
+    async def make_database() -> None:
+        connection = await asyncpg.connect(server)
+        await connection.execute(f"DROP DATABASE IF EXISTS {SHARED} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
+        await connection.close()
+
+    asyncio.run(make_database())
+    settings = Settings(database_url=at_database(server, SHARED))
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(settings), http="httptools", ws="none", lifespan="on", log_level="warning"
+    )
+    uvicorn_server = uvicorn.Server(config)
+    thread = threading.Thread(target=uvicorn_server.run, args=([listener],))
+    thread.start()
+    yield "http://{}:{}".format(*listener.getsockname())
+    uvicorn_server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+async def shared(shared_address: str, server: str) -> AsyncIterator[Service]:
+    """The shared service and clients of it for one test."""
+    service = Service(shared_address, at_database(server, SHARED))
+    yield service
+    await service.close()
+
+
+@pytest.fixture
+def organization() -> str:
+    """The name of the test's own organization."""
+    return f"organization {uuid.uuid4()}"
+
+
+@pytest.fixture
+async def client(shared: Service, organization: str) -> httpx.AsyncClient:
+    """A client of the test's own organization, allowed to read and write."""
+    return await shared.client(organization)
+
+
+@pytest.fixture
+async def connection(shared: Service) -> AsyncIterator[Connection]:
+    """A connection to the shared service's database."""
+    connection = await asyncpg.connect(shared.dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def organization_id(connection: Connection, organization: str) -> int:
+    return await keys.ensure_organization(connection, organization)

@@ -1,0 +1,256 @@
+"""Who may call: keys in headers, their permissions, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import httpx
+import pytest
+
+from app.api import envelope
+from app.api.endpoints import Endpoint
+from app.keys import Permissions, hash_key, mint_key
+from app.main import ENDPOINTS
+from app.store import keys
+from app.store.pool import Connection
+from tests.api import raw
+from tests.api.calls import PROTECTED, call, name_of
+from tests.api.envelope import ids, one, post, scores_of
+from tests.conftest import Service, StartService
+
+ENVELOPED = [endpoint for endpoint in PROTECTED if endpoint.refuse is envelope.refuse]
+"""Helicone's calls and our own. PromptLayer's have the key in other places and words of their own."""
+
+QUERY = "/v1/request/query"
+ALL = {"filter": "all"}
+
+NEEDED = {"data": None, "error": "an API key is needed: Authorization: Bearer <key>"}
+MALFORMED = {"data": None, "error": "expected Authorization: Bearer <key>"}
+NOT_VALID = {"data": None, "error": "the API key is not valid"}
+
+
+def assert_unauthenticated(response: httpx.Response, body: object) -> None:
+    assert (response.status_code, response.json()) == (401, body)
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["content-type"] == "application/json"
+
+
+async def revoke(dsn: str, key: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE api_key SET revoked_at = now() WHERE key_hash = $1", hash_key(key))
+    await connection.close()
+
+
+async def register(
+    connection: Connection, organization_id: int, key: str, expires_at: datetime | None = None
+) -> None:
+    await keys.register(connection, organization_id, key, name="test", expires_at=expires_at)
+
+
+# The headers
+
+
+@pytest.fixture
+async def anonymous(shared: Service) -> httpx.AsyncClient:
+    """A client without a key."""
+    return await shared.client(key="")
+
+
+@pytest.fixture
+async def key(shared: Service, organization: str) -> str:
+    return await shared.make_key(organization)
+
+
+@pytest.mark.parametrize("endpoint", ENVELOPED, ids=name_of)
+async def test_call_without_a_key_is_refused(anonymous: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    assert_unauthenticated(await call(anonymous, endpoint), NEEDED)
+
+
+@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None])
+async def test_public_endpoint_needs_no_key(anonymous: httpx.AsyncClient, path: str) -> None:
+    response = await anonymous.get(path)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer {key}",
+        "bearer {key}",
+        "BEARER {key}",
+        "bEaReR {key}",
+        "Bearer   {key}",
+    ],
+)
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "Helicone-Auth", "helicone-auth"])
+async def test_bearer_key_is_taken(anonymous: httpx.AsyncClient, key: str, name: str, header: str) -> None:
+    response = await anonymous.post(QUERY, json=ALL, headers={name: header.format(key=key)})
+    assert (response.status_code, response.json()) == (200, {"data": [], "error": None})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{key}",
+        "Basic {key}",
+        "Token {key}",
+        "Bearer",
+        "Bearer{key}",
+        "Bearer:{key}",
+        "x Bearer {key}",
+    ],
+)
+@pytest.mark.parametrize("name", ["Authorization", "Helicone-Auth"])
+async def test_other_scheme_is_refused(
+    anonymous: httpx.AsyncClient, key: str, name: str, header: str
+) -> None:
+    response = await anonymous.post(QUERY, json=ALL, headers={name: header.format(key=key)})
+    assert_unauthenticated(response, MALFORMED)
+
+
+async def test_blanks_around_the_header_do_not_matter(shared: Service, key: str) -> None:
+    sent = raw.request("GET", "/v1/request/nope", key, Authorization=f"  Bearer  {key}  ")
+    answer = await raw.send(shared.address, sent)
+    assert (answer.status, answer.json()) == (404, {"data": None, "error": "there is no request nope"})
+
+
+async def test_helicone_auth_counts_where_both_are_sent(anonymous: httpx.AsyncClient, key: str) -> None:
+    headers = {"Helicone-Auth": f"Bearer {key}", "Authorization": "Bearer sk-of-the-model-provider"}
+    response = await anonymous.post(QUERY, json=ALL, headers=headers)
+    assert response.status_code == 200
+    headers = {"Helicone-Auth": f"Bearer {mint_key()}", "Authorization": f"Bearer {key}"}
+    assert_unauthenticated(await anonymous.post(QUERY, json=ALL, headers=headers), NOT_VALID)
+
+
+@pytest.mark.parametrize("header", [b"Bearer \xff\xfe", b"Bearer \xc3\xa9", b"Bearer " + b"x" * 60_000])
+async def test_odd_key_is_refused(anonymous: httpx.AsyncClient, header: bytes) -> None:
+    response = await anonymous.post(QUERY, json=ALL, headers={b"Authorization": header})
+    assert_unauthenticated(response, NOT_VALID)
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef", "sk-" + "x" * 197, 'old:key/with=+~!"#,;'])
+async def test_registered_key_of_any_form_is_taken(
+    anonymous: httpx.AsyncClient, connection: Connection, organization_id: int, key: str
+) -> None:
+    await register(connection, organization_id, key)
+    response = await anonymous.post(QUERY, json=ALL, headers={"Authorization": f"Bearer {key}"})
+    assert response.status_code == 200
+
+
+async def test_key_is_checked_before_the_body(shared: Service) -> None:
+    sent = raw.request("POST", "/v1/request/%zz/score", mint_key(), Content_Length="1000000000")
+    answer = await raw.send(shared.address, sent)
+    assert (answer.status, answer.json()) == (401, NOT_VALID)
+
+
+# The end of a key
+
+
+async def test_unknown_revoked_and_expired_keys_get_the_same_answer(
+    shared: Service, connection: Connection, organization: str, organization_id: int
+) -> None:
+    revoked, expired = await shared.make_key(organization), mint_key()
+    await revoke(shared.dsn, revoked)
+    await register(connection, organization_id, expired, datetime.now(UTC) - timedelta(seconds=1))
+    answers = []
+    for bad in (mint_key(), revoked, expired):
+        client = await shared.client(key=bad)
+        answers.append(await client.post(QUERY, json=ALL))
+        assert_unauthenticated(answers[-1], NOT_VALID)
+    assert len({answer.content for answer in answers}) == 1
+    names = [[name for name in answer.headers if name != "date"] for answer in answers]
+    assert names == [names[0]] * 3
+
+
+async def test_key_stops_at_its_expiry(shared: Service, connection: Connection, organization_id: int) -> None:
+    key = mint_key()
+    expires_at = datetime.now(UTC) + timedelta(seconds=1)
+    await register(connection, organization_id, key, expires_at)
+    client = await shared.client(key=key)
+    assert (await client.post(QUERY, json=ALL)).status_code == 200
+    await asyncio.sleep((expires_at - datetime.now(UTC)).total_seconds() + 0.01)
+    assert_unauthenticated(await client.post(QUERY, json=ALL), NOT_VALID)
+
+
+async def test_revoked_key_stops_within_5_seconds_in_every_process(start_service: StartService) -> None:
+    first, second = await start_service(), await start_service()
+    key = await first.make_key()
+    clients = [await service.client(key=key) for service in (first, second)]
+    for client in clients:
+        assert (await client.post(QUERY, json=ALL)).status_code == 200
+    await revoke(first.dsn, key)
+    deadline = time.monotonic() + 5
+    for client in clients:
+        while (response := await client.post(QUERY, json=ALL)).status_code == 200:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert_unauthenticated(response, NOT_VALID)
+
+
+async def test_revoked_key_takes_nobody_else_along(
+    shared: Service, client: httpx.AsyncClient, organization: str
+) -> None:
+    key = await shared.make_key(organization)
+    await revoke(shared.dsn, key)
+    revoked = await shared.client(key=key)
+    assert (await revoked.post(QUERY, json=ALL)).status_code == 401
+    assert (await client.post(QUERY, json=ALL)).status_code == 200
+
+
+async def test_new_key_works_at_once_even_after_it_was_refused(
+    shared: Service, connection: Connection, organization_id: int
+) -> None:
+    key = mint_key()
+    client = await shared.client(key=key)
+    assert_unauthenticated(await client.post(QUERY, json=ALL), NOT_VALID)
+    await register(connection, organization_id, key)
+    assert (await client.post(QUERY, json=ALL)).status_code == 200
+
+
+# Permissions
+
+
+LACKING: list[tuple[Endpoint, Permissions]] = [
+    (endpoint, permissions)
+    for endpoint in ENVELOPED
+    for permissions in ("r", "w")
+    if not set(endpoint.permission or "") <= set(permissions)
+]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "permissions"), LACKING, ids=[f"{name_of(endpoint)} {have}" for endpoint, have in LACKING]
+)
+async def test_key_without_the_permission_is_refused(
+    shared: Service,
+    client: httpx.AsyncClient,
+    organization: str,
+    endpoint: Endpoint,
+    permissions: Permissions,
+) -> None:
+    limited = await shared.client(organization, permissions)
+    response = await call(limited, endpoint)
+    needed = endpoint.permission
+    assert response.status_code == 403
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {
+        "data": None,
+        "error": f"the API key has permissions '{permissions}', this needs '{needed}'",
+    }
+    assert "www-authenticate" not in response.headers
+    assert await ids(client) == []
+
+
+async def test_reading_key_queries_and_reads(
+    shared: Service, client: httpx.AsyncClient, organization: str
+) -> None:
+    await post(client, "r", {"accuracy": 95})
+    assert await scores_of(await shared.client(organization, "r"), "r") == {"accuracy": 95}
+
+
+async def test_writing_key_writes(shared: Service, client: httpx.AsyncClient, organization: str) -> None:
+    await post(await shared.client(organization, "w"), "r", {"accuracy": 95})
+    assert await ids(client, one("r")) == ["r"]

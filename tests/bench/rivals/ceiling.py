@@ -1,0 +1,22 @@
+"""The ceiling of HTTP: bare Starlette that decodes a score map with our code and keeps nothing."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.api import envelope
+from app.api.auth import bearer_key
+from app.api.helicone.scores import decode_scores
+from app.keys import hash_key
+
+
+async def post_scores(request: Request) -> Response:
+    hash_key(bearer_key(request.headers))
+    decode_scores(await request.body())
+    return envelope.DONE
+
+
+app = Starlette(routes=[Route("/v1/request/{request_id}/score", post_scores, methods=["POST"])])

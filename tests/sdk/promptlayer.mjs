@@ -1,0 +1,49 @@
+// Makes PromptLayer's calls as a user's program does: node promptlayer.mjs <steps>, with ADDRESS and KEY. A step is
+// [path of the method, its arguments]; what each returned or raised is printed as one JSON array.
+
+import { createServer } from "node:http";
+import { PromptLayer } from "promptlayer";
+
+const client = new PromptLayer({
+  apiKey: process.env.KEY,
+  baseURL: process.env.ADDRESS,
+  throwOnError: process.env.THROW !== "false",
+});
+
+const COMPLETION = {
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  model: "gpt-4o-2024",
+  choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "Hello" } }],
+  usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 },
+};
+
+// A model's API that always says hello, called through PromptLayer's wrapper of the package openai.
+async function wrapped(body) {
+  const server = createServer((_, response) => {
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(COMPLETION));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const openai = new client.OpenAI({ apiKey: "none", baseURL: `http://127.0.0.1:${server.address().port}` });
+    return await openai.chat.completions.create(body);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const outcomes = [];
+for (const [method, ...args] of JSON.parse(process.argv[2])) {
+  const names = method.split(".");
+  const last = names.pop();
+  const owner = names.reduce((object, name) => object[name], client);
+  try {
+    outcomes.push({ returned: (await (method === "wrapped" ? wrapped(...args) : owner[last](...args))) ?? null });
+  } catch (error) {
+    outcomes.push({ raised: error.message });
+  }
+}
+console.log(JSON.stringify(outcomes));
+process.exit(0);

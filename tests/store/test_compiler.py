@@ -1,0 +1,416 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.filters import (
+    COLUMNS,
+    NEWEST_FIRST,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    FeedbackTime,
+    Filter,
+    Not,
+    OneOf,
+    Property,
+    Score,
+    Scored,
+    Sort,
+    Value,
+    Variable,
+)
+from app.scores import FEEDBACK
+from app.store.compiler import (
+    Compiled,
+    Position,
+    compile_conditions,
+    compile_rarity,
+    compile_search,
+    driving_scores,
+    escaped,
+)
+
+NAME_IDS = {"accuracy": 71, "relevance": 72, "tone": 73, "length": 74, "cited": 75, FEEDBACK: 76}
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+USER, LATENCY, CREATED = Column("user_id"), Column("latency_ms"), Column("created_at")
+ACCURATE = Compare(Score("accuracy"), ">=", 90)
+CITED = Compare(Score("cited"), "=", True)
+UNKNOWN = Compare(Score("unheard-of"), "=", 1)
+
+
+def of_request(alias: str) -> str:
+    return f"{alias}.organization_id = r.organization_id AND {alias}.request_no = r.request_no"
+
+
+def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = None) -> Compiled:
+    return compile_search(tree, sort, after, NAME_IDS, first_parameter=4)
+
+
+@pytest.mark.parametrize(
+    ("tree", "where", "arguments"),
+    [
+        (Everything(), "true", ()),
+        (AllOf(()), "true", ()),
+        (AnyOf(()), "false", ()),
+        (Not(Everything()), "(true) IS NOT TRUE", ()),
+        (Compare(USER, "=", "x' OR true --"), "r.user_id = $4::text", ("x' OR true --",)),
+        (Compare(USER, "<>", "ada"), "r.user_id <> $4::text", ("ada",)),
+        (Compare(USER, "like", "a%_"), "r.user_id LIKE $4::text", ("a%_",)),
+        (Compare(USER, "ilike", "a%_"), "r.user_id ILIKE $4::text", ("a%_",)),
+        (Compare(USER, "contains", r"50%_\x"), "r.user_id ILIKE $4::text", (r"%50\%\_\\x%",)),
+        (Compare(USER, "not-contains", "a"), "r.user_id NOT ILIKE $4::text", ("%a%",)),
+        (OneOf(USER, ("ada", "bob")), "r.user_id = ANY($4::text[])", (["ada", "bob"],)),
+        (OneOf(USER, ()), "r.user_id = ANY($4::text[])", ([],)),
+        (Exists(USER), "r.user_id IS NOT NULL", ()),
+        (Compare(LATENCY, ">", 100), "r.latency_ms > $4::numeric", (Decimal(100),)),
+        (Compare(LATENCY, ">=", 0.1), "r.latency_ms >= $4::numeric", (Decimal("0.1"),)),
+        (Compare(LATENCY, "<", Decimal("1.5")), "r.latency_ms < $4::numeric", (Decimal("1.5"),)),
+        (Compare(LATENCY, "<=", 10**40), "r.latency_ms <= $4::numeric", (Decimal(10**40),)),
+        (OneOf(LATENCY, (1, 2.5)), "r.latency_ms = ANY($4::numeric[])", ([Decimal(1), Decimal("2.5")],)),
+        (Compare(CREATED, ">=", NOON), "r.created_at >= $4::timestamptz", (NOON,)),
+        (Compare(Column("threat"), "=", False), "r.threat = $4::boolean", (False,)),
+        (Compare(Property("Env"), "=", "p"), "(r.properties ->> $4::text) = $5::text", ("Env", "p")),
+        (
+            Compare(Property("Env"), "<>", "p"),
+            "coalesce((r.properties ->> $4::text), '') <> $5::text",
+            ("Env", "p"),
+        ),
+        (
+            Compare(Property("Env"), "not-contains", "p"),
+            "coalesce((r.properties ->> $4::text), '') NOT ILIKE $5::text",
+            ("Env", "%p%"),
+        ),
+        (Exists(Property("Env")), "(r.properties ->> $4::text) IS NOT NULL", ("Env",)),
+        (
+            Compare(Variable("topic"), "ilike", "a%"),
+            "(r.prompt_variables ->> $4::text) ILIKE $5::text",
+            ("topic", "a%"),
+        ),
+        (
+            Compare(Variable("topic"), "<>", "a"),
+            "coalesce((r.prompt_variables ->> $4::text), '') <> $5::text",
+            ("topic", "a"),
+        ),
+        (Scored(), f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
+        (
+            Compare(FeedbackTime(), ">", NOON),
+            f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $4::integer "
+            "AND s.scored_at > $5::timestamptz)",
+            (76, NOON),
+        ),
+        (UNKNOWN, "false", ()),
+        (Not(UNKNOWN), "NOT false", ()),
+        (Not(Scored()), f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
+        (
+            Not(CITED),
+            f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $4::integer "
+            "AND s.value = $5::bigint)",
+            (75, 1),
+        ),
+        (
+            AllOf((Compare(USER, "=", "ada"), AllOf((Exists(LATENCY), Everything())))),
+            "r.user_id = $4::text AND r.latency_ms IS NOT NULL",
+            ("ada",),
+        ),
+        (
+            AnyOf((Compare(USER, "=", "ada"), AllOf((Exists(LATENCY), Compare(USER, "=", "bob"))))),
+            "(r.user_id = $4::text OR (r.latency_ms IS NOT NULL AND r.user_id = $5::text))",
+            ("ada", "bob"),
+        ),
+    ],
+)
+def test_filter_is_compiled(tree: Filter, where: str, arguments: tuple[object, ...]) -> None:
+    assert search(tree) == Compiled(
+        {
+            "joins": "",
+            "where": where,
+            "order": "r.created_at DESC, r.request_id",
+            "sort_value": "r.created_at",
+        },
+        arguments,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("organization_id", "r.organization_id::text"),
+        ("request_body", "r.request_body::text"),
+        ("response_body", "r.response_body::text"),
+        ("assets", "array_to_string(r.assets, ',')"),
+        ("tags", r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')"),
+        ("properties", "nullif(r.properties, '{}')::text"),
+        (
+            "outcome",
+            "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+            "WHEN r.status IS NOT NULL THEN 'ERROR' END)",
+        ),
+    ],
+)
+def test_column_is_made_of_others(name: str, sql: str) -> None:
+    assert search(Exists(Column(name))).slots["where"] == f"{sql} IS NOT NULL"
+
+
+MADE = {"organization_id", "request_body", "response_body", "assets", "tags", "properties", "outcome"}
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS.keys() - MADE))
+def test_column_is_compared_as_it_is(name: str) -> None:
+    assert search(Exists(Column(name))).slots["where"] == f"r.{name} IS NOT NULL"
+
+
+@pytest.mark.parametrize(
+    ("tree", "joins", "where", "arguments"),
+    [
+        (
+            ACCURATE,
+            [
+                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
+                "AND s1.value >= $5::bigint"
+            ],
+            "true",
+            (71, 90),
+        ),
+        (
+            AllOf((ACCURATE, Compare(USER, "=", "ada"), AllOf((Compare(Score("accuracy"), "<", 95), CITED)))),
+            [
+                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
+                "AND s1.value >= $5::bigint AND s1.value < $6::bigint",
+                f"JOIN score AS s2 ON {of_request('s2')} AND s2.name_id = $7::integer "
+                "AND s2.value = $8::bigint",
+            ],
+            "r.user_id = $9::text",
+            (71, 90, 95, 75, 1, "ada"),
+        ),
+        (
+            AllOf((Exists(Score("accuracy")), OneOf(Score("accuracy"), (1, True)))),
+            [
+                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
+                "AND s1.value = ANY($5::bigint[])"
+            ],
+            "true",
+            (71, [1, 1]),
+        ),
+        (
+            AllOf(tuple(Exists(Score(name)) for name in NAME_IDS if name != FEEDBACK)),
+            [
+                f"JOIN score AS s{n} ON {of_request(f's{n}')} AND s{n}.name_id = ${n + 3}::integer"
+                for n in (1, 2, 3, 4)
+            ],
+            f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $8::integer)",
+            (71, 72, 73, 74, 75),
+        ),
+    ],
+)
+def test_score_that_must_be_there_is_joined(
+    tree: Filter, joins: list[str], where: str, arguments: tuple[object, ...]
+) -> None:
+    assert search(tree) == Compiled(
+        {
+            "joins": "\n".join(joins),
+            "where": where,
+            "order": "s1.request_created_at DESC, r.request_id",
+            "sort_value": "s1.request_created_at",
+        },
+        arguments,
+    )
+
+
+def test_score_in_a_disjunction_is_not_joined() -> None:
+    compiled = search(AnyOf((ACCURATE, CITED)))
+    assert (compiled.slots["joins"], compiled.slots["where"].count("EXISTS")) == ("", 2)
+
+
+def test_unknown_score_among_conditions_that_must_hold_matches_nothing() -> None:
+    assert search(AllOf((ACCURATE, UNKNOWN, Exists(USER)))).slots["where"] == "false"
+
+
+TIES = "r.created_at DESC, r.request_id"
+
+
+@pytest.mark.parametrize(
+    ("sort", "by", "order", "arguments"),
+    [
+        (Sort(CREATED), "r.created_at", "r.created_at DESC, r.request_id", ()),
+        (Sort(CREATED, descending=False), "r.created_at", "r.created_at ASC, r.request_id", ()),
+        (Sort(LATENCY), "r.latency_ms", f"r.latency_ms DESC NULLS LAST, {TIES}", ()),
+        (
+            Sort(Column("request_body"), descending=False),
+            "r.request_body::text",
+            f"r.request_body::text ASC NULLS LAST, {TIES}",
+            (),
+        ),
+        (
+            Sort(Property("Env"), descending=False),
+            "(r.properties ->> $4::text)",
+            f"(r.properties ->> $4::text) ASC NULLS LAST, {TIES}",
+            ("Env",),
+        ),
+        (
+            Sort(Variable("topic")),
+            "(r.prompt_variables ->> $4::text)",
+            f"(r.prompt_variables ->> $4::text) DESC NULLS LAST, {TIES}",
+            ("topic",),
+        ),
+        (Sort(None), "NULL", "random()", ()),
+    ],
+)
+def test_sort_is_compiled(sort: Sort, by: str, order: str, arguments: tuple[object, ...]) -> None:
+    assert search(Everything(), sort) == Compiled(
+        {"joins": "", "where": "true", "order": order, "sort_value": by}, arguments
+    )
+
+
+@pytest.mark.parametrize(("name", "by"), [("accuracy", "s1.value"), ("cited", "s2.value")])
+@pytest.mark.parametrize(("descending", "direction"), [(True, "DESC"), (False, "ASC")])
+def test_sort_uses_the_join_of_the_filter(name: str, by: str, descending: bool, direction: str) -> None:
+    """Without NULLS LAST: the score is never missing, and an index can be read in that order."""
+    slots = search(AllOf((ACCURATE, CITED)), Sort(Score(name), descending)).slots
+    assert (slots["joins"].count("JOIN"), slots["sort_value"], slots["order"]) == (
+        2,
+        by,
+        f"{by} {direction}, s1.request_created_at DESC, r.request_id",
+    )
+
+
+def later(n: int) -> str:
+    """Behind the position's time, parameter n, or of that time and behind its id."""
+    time = f"${n}::timestamptz"
+    return f"(r.created_at < {time} OR (r.created_at = {time} AND r.request_id > ${n + 1}::text))"
+
+
+@pytest.mark.parametrize(
+    ("sort", "value", "where", "arguments"),
+    [
+        (
+            Sort(CREATED),
+            NOON,
+            "r.created_at <= $4::timestamptz AND (r.created_at < $4::timestamptz OR r.request_id > $5::text)",
+            (NOON, "r-9"),
+        ),
+        (
+            Sort(CREATED, descending=False),
+            NOON,
+            "r.created_at >= $4::timestamptz AND (r.created_at > $4::timestamptz OR r.request_id > $5::text)",
+            (NOON, "r-9"),
+        ),
+        (
+            Sort(LATENCY),
+            250,
+            "(r.latency_ms < $6::numeric OR r.latency_ms IS NULL OR (r.latency_ms = $6::numeric AND "
+            f"{later(4)}))",
+            (NOON, "r-9", Decimal(250)),
+        ),
+        (
+            Sort(LATENCY, descending=False),
+            None,
+            f"r.latency_ms IS NULL AND {later(4)}",
+            (NOON, "r-9"),
+        ),
+        (
+            Sort(Property("Env"), descending=False),
+            "prod",
+            "((r.properties ->> $4::text) > $7::text OR (r.properties ->> $4::text) IS NULL OR "
+            "((r.properties ->> $4::text) = $7::text AND "
+            f"{later(5)}))",
+            ("Env", NOON, "r-9", "prod"),
+        ),
+    ],
+)
+def test_position_is_compiled(
+    sort: Sort, value: Value | None, where: str, arguments: tuple[object, ...]
+) -> None:
+    compiled = search(Everything(), sort, Position(value, NOON, "r-9"))
+    assert (compiled.slots["where"], compiled.arguments) == (f"true AND {where}", arguments)
+
+
+def test_random_order_has_no_position() -> None:
+    assert search(Everything(), Sort(None), Position(None, NOON, "r-9")).slots["where"] == "true"
+
+
+RARE_TREE = AllOf((ACCURATE, Exists(USER), AllOf((CITED, Not(Scored())))))
+
+
+def test_driving_scores_are_those_that_every_match_must_have() -> None:
+    tree = AllOf((CITED, RARE_TREE, AnyOf((UNKNOWN, Exists(USER))), Not(UNKNOWN), OneOf(Score("tone"), ())))
+    assert driving_scores(tree) == ["cited", "accuracy", "tone"]
+
+
+def test_matches_of_each_driving_score_are_counted_up_to_a_limit() -> None:
+    counts = [
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE s.organization_id = $1 AND {conditions} "
+        "LIMIT 3000) AS few)"
+        for conditions in (
+            "s.name_id = $2::integer AND s.value >= $3::bigint",
+            "s.name_id = $4::integer AND s.value = $5::bigint",
+        )
+    ]
+    compiled = compile_rarity(RARE_TREE, NAME_IDS, first_parameter=2)
+    assert compiled == Compiled({"counts": ", ".join(counts)}, (71, 90, 75, 1))
+
+
+def test_search_begins_at_the_rare_score() -> None:
+    compiled = compile_search(RARE_TREE, Sort(Score("accuracy")), None, NAME_IDS, 4, rare="cited")
+    assert compiled == Compiled(
+        {
+            "source": (
+                "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
+                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint "
+                "OFFSET 0) AS s1\n"
+                "CROSS JOIN LATERAL (SELECT r.* FROM request AS r "
+                "WHERE r.organization_id = s1.organization_id AND r.request_no = s1.request_no AND "
+                f"r.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')}) "
+                "OFFSET 0) AS r"
+            ),
+            "joins": (
+                f"\nCROSS JOIN LATERAL (SELECT s.value FROM score AS s WHERE {of_request('s')} "
+                "AND s.name_id = $6::integer AND s.value >= $7::bigint OFFSET 0) AS s2"
+            ),
+            "where": "true",
+            "order": "s2.value DESC, s1.request_created_at DESC, r.request_id",
+            "sort_value": "s2.value",
+        },
+        (75, 1, 71, 90),
+    )
+
+
+def test_conditions_alone_fill_where_and_joins() -> None:
+    join = f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $2::integer AND s1.value >= $3::bigint"
+    compiled = compile_conditions(AllOf((ACCURATE, Exists(USER))), NAME_IDS, first_parameter=2)
+    assert compiled == Compiled({"where": "r.user_id IS NOT NULL", "joins": join}, (71, 90))
+
+
+@pytest.mark.parametrize(
+    ("tree", "omitted"),
+    [(Everything(), True), (AllOf((Everything(),)), True), (ACCURATE, False), (Exists(USER), False)],
+)
+def test_request_is_left_out_where_no_condition_needs_it(tree: Filter, omitted: bool) -> None:
+    slots = compile_conditions(tree, NAME_IDS, first_parameter=2).slots
+    assert (slots.get("request") == "") is omitted
+
+
+@pytest.mark.parametrize(
+    ("group_by", "group", "arguments"),
+    [
+        (Column("model"), "r.model", ("ada",)),
+        (Property("Env"), "(r.properties ->> $3::text)", ("ada", "Env")),
+    ],
+)
+def test_group_is_compiled(group_by: Column | Property, group: str, arguments: tuple[object, ...]) -> None:
+    compiled = compile_conditions(Compare(USER, "=", "ada"), NAME_IDS, 2, group_by)
+    assert compiled == Compiled({"where": "r.user_id = $2::text", "joins": "", "group": group}, arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [("plain", "plain"), (r"100%", r"100\%"), ("a_b", r"a\_b"), ("\\", r"\\"), (r"\%", r"\\\%")],
+)
+def test_text_is_escaped_to_stand_for_itself(text: str, pattern: str) -> None:
+    assert escaped(text) == pattern

@@ -1,0 +1,397 @@
+"""Random filters and orders on random requests: the database against a plain interpreter of the tree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import operator
+import random
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.filters import (
+    COLUMNS,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    FeedbackTime,
+    Filter,
+    Kind,
+    Not,
+    OneOf,
+    Operator,
+    Property,
+    Score,
+    Scored,
+    Sort,
+    Subject,
+    Value,
+    Variable,
+    kind_of,
+)
+from app.scores import FEEDBACK
+from app.scores import Score as ScoreValue
+from app.store import compiler, keys, requests
+from app.store.compiler import RARE
+from app.store.pool import Connection
+from app.store.scores import Post, ScoreNames, record
+
+REQUESTS = 120
+EXAMPLES = 200
+
+# Few values of everything, so that conditions match and orders have ties.
+
+ALPHABET = "aAbB%_\\'\" ,éÉжЖ"
+TEXTS = [
+    "",
+    "a",
+    "A",
+    "ab",
+    "Ab",
+    "a%",
+    "a_b",
+    "\\",
+    "it's",
+    '"A"',
+    "é",
+    "Éa",
+    "жЖ",
+    "A,b",
+    "a\\%b",
+    "SUCCESS",
+]
+KEYS = ["Env", "env", "a%", "it's \\", "é"]
+NAMES = ["accuracy", "relevance", "tone", "length", 'größe "%_\\', FEEDBACK]
+INTEGERS = [-1, 0, 1, 2, 200, 2**53 + 1]
+COSTS = [-0.5, 0.0, 0.1, 0.3, 1e-9, 2.0, 1e300]
+TIMES = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (0, 1, 500, 86_400_000)]
+POOLS: dict[Kind, list[Any]] = {
+    Kind.TEXT: TEXTS,
+    Kind.NUMBER: INTEGERS,
+    Kind.TIMESTAMP: TIMES,
+    Kind.BOOLEAN: [True, False],
+}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A request as the interpreter sees it."""
+
+    columns: dict[str, Any]
+    properties: dict[str, str]
+    variables: dict[str, str] | None
+    scores: dict[str, int]
+    scored_at: datetime
+
+    def value(self, subject: Subject) -> Any:
+        match subject:
+            case Column(name):
+                return self.columns[name]
+            case Score(name):
+                return self.scores.get(name)
+            case Property(key):
+                return self.properties.get(key)
+            case Variable(key):
+                return (self.variables or {}).get(key)
+            case FeedbackTime():
+                return self.scored_at if FEEDBACK in self.scores else None
+
+
+# The interpreter
+
+
+def matches(row: Row, tree: Filter) -> bool:
+    match tree:
+        case Everything():
+            return True
+        case Not(part):
+            return not matches(row, part)
+        case AllOf(parts):
+            return all(matches(row, part) for part in parts)
+        case AnyOf(parts):
+            return any(matches(row, part) for part in parts)
+        case Scored():
+            return bool(row.scores)
+        case Exists(subject):
+            return row.value(subject) is not None
+        case OneOf(subject, values):
+            return any(holds("=", row.value(subject), value) for value in values)
+        case Compare(subject, relation, value):
+            mine = row.value(subject)
+            if (
+                mine is None
+                and relation in ("<>", "not-contains")
+                and isinstance(subject, Property | Variable)
+            ):
+                mine = ""
+            return holds(relation, mine, value)
+
+
+RELATIONS: dict[Operator, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "like": lambda text, pattern: like(text, pattern),
+    "ilike": lambda text, pattern: like(text.lower(), pattern.lower()),
+    "contains": lambda text, part: part.lower() in text.lower(),
+    "not-contains": lambda text, part: part.lower() not in text.lower(),
+}
+
+
+def holds(relation: Operator, mine: Any, value: Value) -> bool:
+    if mine is None:
+        return False
+    if isinstance(mine, float):
+        value = float(value)  # type: ignore[arg-type]
+    return RELATIONS[relation](mine, value)
+
+
+def like(text: str, pattern: str) -> bool:
+    parts = re.findall(r"\\(.)|(.)", pattern, re.DOTALL)
+    wild = {"%": ".*", "_": "."}
+    expression = "".join(wild.get(plain) or re.escape(escaped or plain) for escaped, plain in parts)
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def ordered(rows: list[Row], sort: Sort, text_order: dict[str, int]) -> list[Row]:
+    subject = sort.subject
+    assert subject
+
+    def rank(row: Row) -> Any:
+        value = row.value(subject)
+        return text_order[value] if isinstance(value, str) and subject != Column("request_id") else value
+
+    rows = sorted(rows, key=lambda row: str(row.columns["request_id"]))
+    rows.sort(key=lambda row: row.columns["created_at"], reverse=True)
+    there = [row for row in rows if row.value(subject) is not None]
+    there.sort(key=rank, reverse=sort.descending)
+    return there + [row for row in rows if row.value(subject) is None]
+
+
+# Random requests
+
+
+def random_row(rng: random.Random, number: int, organization_id: int) -> Row:
+    def maybe(values: list[Any]) -> Any:
+        return rng.choice(values) if rng.random() < 0.7 else None
+
+    def texts() -> dict[str, str]:
+        return {key: rng.choice(TEXTS) for key in KEYS if rng.random() < 0.5}
+
+    columns = {name: maybe(POOLS[kind]) for name, kind in COLUMNS.items()}
+    columns |= {name: maybe(TEXTS) for name in ("request_model", "response_model")}
+    for name in ("request_body", "response_body"):  # one key each: PostgreSQL sorts keys in a way of its own
+        columns[name] = maybe([json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS])
+    columns["request_id"] = rng.choice(TEXTS) + str(number)
+    columns["organization_id"] = str(organization_id)
+    columns["assets"] = maybe([[], ["a"], ["A", "b"], ["%", ""]])
+    columns["tags"] = maybe([[], ["a"], ["A", "b"]])
+    columns["status"] = maybe([0, 200, 399, 500])
+    columns["outcome"] = maybe(["SUCCESS", "WARNING"])
+    columns["cost_usd"] = maybe(COSTS)
+    columns["created_at"], columns["updated_at"] = rng.choice(TIMES), rng.choice(TIMES)
+    scores = {
+        name: rng.choice([0, 1] if name == FEEDBACK else INTEGERS) for name in NAMES if rng.random() < 0.7
+    }
+    return Row(
+        columns, texts(), rng.choice([None, texts()]), rng.choice([{}, scores, scores]), rng.choice(TIMES)
+    )
+
+
+async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
+    """Insert requests and scores; returns the rows with what the database makes of them."""
+    values = [
+        row.columns
+        | {name: json.loads(row.columns[name] or "null") for name in ("request_body", "response_body")}
+        | {"properties": row.properties, "prompt_variables": row.variables}
+        for row in rows
+    ]
+    for value in values:
+        del value["model"]
+    columns = ", ".join(values[0])
+    await connection.execute(
+        f"INSERT INTO request ({columns}) "
+        f"SELECT {columns} FROM jsonb_populate_recordset(NULL::request, $1::text::jsonb)",
+        msgspec.json.encode(values).decode(),
+    )
+    posts = [
+        Post(
+            int(row.columns["organization_id"]),
+            row.columns["request_id"],
+            {name: ScoreValue(value, False) for name, value in row.scores.items()},
+            row.scored_at,
+        )
+        for row in rows
+        if row.scores
+    ]
+    await record(connection, ScoreNames(), posts)
+    return [msgspec.structs.replace(row, columns=row.columns | made(row)) for row in rows]
+
+
+def made(row: Row) -> dict[str, Any]:
+    """The columns that the database makes of others, or changes with the first score."""
+    columns = row.columns
+    models = (columns["model_override"], columns["response_model"], columns["request_model"])
+    sorted_keys = sorted(row.properties, key=lambda key: (len(key.encode()), key.encode()))
+    properties = {key: row.properties[key] for key in sorted_keys}
+    outcome = None if columns["status"] is None else "SUCCESS" if columns["status"] in (200, 399) else "ERROR"
+    return {
+        "model": next((model for model in models if model is not None), None),
+        "assets": None if columns["assets"] is None else ",".join(columns["assets"]),
+        "tags": "\n{}\n".format("\n".join(columns["tags"] or ())),
+        "properties": json.dumps(properties, ensure_ascii=False) if properties else None,
+        "outcome": columns["outcome"] or outcome,
+        "updated_at": max(columns["updated_at"], row.scored_at) if row.scores else columns["updated_at"],
+    }
+
+
+async def order_of_texts(connection: Connection, rows: list[Row]) -> dict[str, int]:
+    """The place of every text in the database's own order."""
+    texts = {value for row in rows for value in row.columns.values() if isinstance(value, str)} | {*TEXTS}
+    sorted_texts = await connection.fetch("SELECT t FROM unnest($1::text[]) AS t ORDER BY t", list(texts))
+    return {text: place for place, (text,) in enumerate(sorted_texts)}
+
+
+# Random filters and orders
+
+columns = st.sampled_from(sorted(COLUMNS)).map(Column)
+scores = st.sampled_from([*NAMES, "never used"]).map(Score)
+keys_ = st.sampled_from([*KEYS, "unknown"])
+sort_subjects = columns | scores | keys_.map(Property) | keys_.map(Variable)
+subjects: st.SearchStrategy[Subject] = sort_subjects | st.just(FeedbackTime())
+sorts = st.builds(Sort, scores | sort_subjects, st.booleans())
+
+texts = st.sampled_from(TEXTS) | st.text(ALPHABET, max_size=3)
+patterns = texts.filter(lambda text: re.fullmatch(r"(\\.|[^\\])*", text) is not None)
+equality: list[Operator] = ["=", "<>"]
+order: list[Operator] = [*equality, ">", ">=", "<", "<="]
+operators: dict[Kind, list[Operator]] = {
+    Kind.TEXT: [*equality, "like", "ilike", "contains", "not-contains"],
+    Kind.NUMBER: order,
+    Kind.TIMESTAMP: order,
+    Kind.BOOLEAN: equality,
+    Kind.SCORE: order,
+}
+values: dict[Kind, st.SearchStrategy[Any]] = {
+    Kind.TEXT: texts,
+    Kind.NUMBER: st.sampled_from([*INTEGERS, *COSTS, 10**40, Decimal("0.1"), Decimal("1.5")]),
+    Kind.TIMESTAMP: st.sampled_from([*TIMES, TIMES[1] + timedelta(microseconds=1)]),
+    Kind.BOOLEAN: st.booleans(),
+    Kind.SCORE: st.sampled_from([*INTEGERS, True, False]),
+}
+
+
+@st.composite
+def conditions(draw: st.DrawFn, about: st.SearchStrategy[Subject] = subjects) -> Filter:
+    subject = draw(about)
+    kind = kind_of(subject)
+    match draw(
+        st.sampled_from(["compare", "compare", "compare", "one of", "exists", "scored", "everything"])
+    ):
+        case "compare":
+            relation = draw(st.sampled_from(operators[kind]))
+            value = draw(patterns if relation in ("like", "ilike") else values[kind])
+            return Compare(subject, relation, value)
+        case "one of":
+            return OneOf(subject, tuple(draw(st.lists(values[kind], max_size=3))))
+        case "exists":
+            return Exists(subject)
+        case "scored":
+            return Scored()
+        case _:
+            return Everything()
+
+
+def nodes(parts: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    several = st.lists(parts, max_size=4).map(tuple)
+    return parts.map(Not) | several.map(AllOf) | several.map(AnyOf)
+
+
+filters = st.recursive(conditions(), nodes, max_leaves=8)
+several_scores = st.lists(conditions(scores), max_size=6).map(tuple).map(AllOf)
+trees = filters | st.tuples(several_scores, filters).map(AllOf)
+
+
+@pytest.mark.parametrize("rare", [1, RARE], ids=["walking in order", "beginning at few scores"])
+def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, rare: int) -> None:
+    monkeypatch.setattr(compiler, "RARE", rare)
+    monkeypatch.setattr(requests, "RARE", rare)
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(dsn))
+        names = ScoreNames()
+        organization_id, rows, text_order = runner.run(prepare(connection))
+
+        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(tree=trees, sort=sorts, limit=st.integers(1, 3), offset=st.integers(0, 30))
+        def check(tree: Filter, sort: Sort, limit: int, offset: int) -> None:
+            expected = ordered([row for row in rows if matches(row, tree)], sort, text_order)
+            expected_ids = [row.columns["request_id"] for row in expected]
+            limit = max(limit, len(expected_ids) // 8)
+            found = runner.run(search(connection, names, organization_id, tree, sort, limit, offset))
+            assert found == Found(
+                len(expected_ids), expected_ids, expected_ids, expected_ids[offset : offset + limit]
+            )
+
+        try:
+            check()
+        finally:
+            runner.run(connection.close())
+
+
+async def prepare(connection: Connection) -> tuple[int, list[Row], dict[str, int]]:
+    rng = random.Random(1)
+    ours, theirs = [await keys.ensure_organization(connection, name) for name in ("ours", "theirs")]
+    rows = [random_row(rng, number, ours) for number in range(REQUESTS)]
+    others = [random_row(rng, number, theirs) for number in range(REQUESTS)]
+    rows, others = await insert(connection, rows), await insert(connection, others)
+    return ours, rows, await order_of_texts(connection, rows)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the database says: a number, and ids in order."""
+
+    count: int
+    whole: list[str]
+    pages: list[str]
+    part: list[str]
+    """What lies behind an offset."""
+
+
+async def search(
+    connection: Connection,
+    names: ScoreNames,
+    organization_id: int,
+    tree: Filter,
+    sort: Sort,
+    limit: int,
+    offset: int,
+) -> Found:
+    find = partial(requests.search, connection, names, organization_id, tree, sort=sort)
+    pages = [await find(limit=limit)]
+    while pages[-1].next is not None and len(pages) <= REQUESTS:  # a broken cursor must end too
+        pages.append(await find(limit=limit, after=pages[-1].next))
+    return Found(
+        count=await requests.count(connection, names, organization_id, tree),
+        whole=ids(await find(limit=REQUESTS)),
+        pages=ids(*pages),
+        part=ids(await find(limit=limit, offset=offset)),
+    )
+
+
+def ids(*pages: requests.Page) -> list[str]:
+    return [request.request_id for page in pages for request in page.requests]

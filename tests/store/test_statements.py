@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import re
+
+import asyncpg
+import msgspec
+
+from app.keys import Principal
+from app.store.evaluations import Bucket
+from app.store.keys import ApiKey
+from app.store.logs import LoggedRequest
+from app.store.pool import Connection
+from app.store.queries import SQL_FOLDER, load
+from app.store.requests import Request
+
+NOUNS = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
+
+
+def fields(struct: type[msgspec.Struct]) -> list[str]:
+    return list(struct.__struct_fields__)
+
+
+RECEIVED = {
+    ("request", "search"): [*fields(Request), "sort_value"],
+    ("key", "list"): fields(ApiKey),
+    ("key", "find"): fields(Principal),
+    ("evaluation", "over_time"): fields(Bucket),
+}
+
+
+async def test_every_statement_fits_the_schema(connection: Connection) -> None:
+    failures = {}
+    for noun in NOUNS:
+        for name, statement in load(noun).items():
+            try:
+                await connection.prepare(statement)
+            except asyncpg.PostgresError as error:
+                failures[noun, name] = str(error)
+    assert failures == {}
+
+
+async def test_statements_return_the_fields_of_their_structs(connection: Connection) -> None:
+    returned = {}
+    for noun, name in RECEIVED:
+        statement = await connection.prepare(load(noun)[name])
+        returned[noun, name] = [attribute.name for attribute in statement.get_attributes()]
+    assert returned == RECEIVED
+
+
+def test_log_takes_the_fields_of_its_struct() -> None:
+    inserted = re.search(
+        r"INSERT INTO request AS r \((.*?)\)\s*VALUES \((.*?)\)", load("log")["log"], re.DOTALL
+    )
+    assert inserted
+    columns, parameters = (re.split(r",\s*", part.strip()) for part in inserted.groups())
+    assert (columns, parameters) == (
+        fields(LoggedRequest),
+        [f"${n + 1}" for n in range(len(fields(LoggedRequest)))],
+    )

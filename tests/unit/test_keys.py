@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, mint_key
+
+
+def test_minted_key_has_helicones_format() -> None:
+    assert re.fullmatch(r"sk-helicone(-[a-z0-9]{7}){4}", mint_key())
+
+
+def test_minted_key_can_be_registered() -> None:
+    assert fault_in_key(mint_key()) is None
+
+
+def test_minted_keys_differ() -> None:
+    assert len({mint_key() for _ in range(1000)}) == 1000
+
+
+def test_key_is_hashed_with_sha256() -> None:
+    assert hash_key("sk-helicone-abc").hex() == (
+        "63ec0f33880d7bd9779f180c61d96357477515f517d9c8c72bacc25342c3f9c3"
+    )
+
+
+def test_key_of_bytes_that_are_not_utf8_is_hashed_as_it_came() -> None:
+    assert hash_key(b"\xff".decode("utf-8", "surrogateescape")).hex() == (
+        "a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89"
+    )
+
+
+def test_hint_is_the_end_of_the_key() -> None:
+    assert hint_of("sk-helicone-aaaaaaa-bbbbbbb-ccccccc-dddwxyz") == "…wxyz"
+
+
+@pytest.mark.parametrize("key", ["a" * 16, "a" * 200, "sk-OLD/key+with=signs!~"])
+def test_foreign_key_can_be_registered(key: str) -> None:
+    assert fault_in_key(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("", "expected 16 to 200 characters, got 0"),
+        ("a" * 15, "expected 16 to 200 characters, got 15"),
+        ("a" * 201, "expected 16 to 200 characters, got 201"),
+        ("sixteen character", "expected printable ASCII characters without spaces"),
+        ("sixteen\tcharacters", "expected printable ASCII characters without spaces"),
+        ("sixteen-charäcters", "expected printable ASCII characters without spaces"),
+        ("sixteen-chars-and\0", "expected printable ASCII characters without spaces"),
+        ("sixteen-chars-and\n", "expected printable ASCII characters without spaces"),
+    ],
+)
+def test_key_is_refused(key: str, fault: str) -> None:
+    assert fault_in_key(key) == fault
+
+
+@pytest.mark.parametrize(
+    ("permissions", "needed", "may"),
+    [
+        ("rw", "r", True),
+        ("rw", "w", True),
+        ("rw", "rw", True),
+        ("r", "r", True),
+        ("r", "w", False),
+        ("r", "rw", False),
+        ("w", "r", False),
+        ("w", "w", True),
+        ("w", "rw", False),
+    ],
+)
+def test_principal_may_what_the_key_allows(permissions: Permissions, needed: Permissions, may: bool) -> None:
+    assert Principal(1, 2, permissions, None).may(needed) is may

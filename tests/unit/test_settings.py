@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.errors import InvalidSettings
+from app.settings import Settings, default_data_dir, read_settings
+
+EVERY_VARIABLE = {
+    "HELISCORE_HOST": "scores.example.org",
+    "HELISCORE_PORT": "9000",
+    "HELISCORE_WORKERS": "4",
+    "HELISCORE_DATABASE_URL": "postgresql://user:password@host:5432/scores",
+    "HELISCORE_DATA_DIR": "/srv/heliscore",
+    "HELISCORE_API_KEY": "an-old-key-of-ours",
+    "HELISCORE_LOG_LEVEL": "debug",
+    "HELISCORE_UNKNOWN_REQUESTS": "reject",
+    "HELISCORE_MAX_BODY_BYTES": "1024",
+    "HELISCORE_POOL_SIZE": "20",
+    "HELISCORE_STATEMENT_TIMEOUT_MS": "500",
+    "HELISCORE_PGBOUNCER": "true",
+}
+
+
+def test_settings_without_variables_are_the_defaults() -> None:
+    assert msgspec.structs.asdict(read_settings({})) == {
+        "host": "127.0.0.1",
+        "port": 8585,
+        "workers": 1,
+        "database_url": None,
+        "data_dir": default_data_dir(),
+        "api_key": None,
+        "log_level": "info",
+        "unknown_requests": "accept",
+        "max_body_bytes": 16 * 1024 * 1024,
+        "pool_size": 10,
+        "statement_timeout_ms": 10_000,
+        "pgbouncer": False,
+    }
+
+
+def test_every_setting_comes_from_its_variable() -> None:
+    assert msgspec.structs.asdict(read_settings(EVERY_VARIABLE)) == {
+        "host": "scores.example.org",
+        "port": 9000,
+        "workers": 4,
+        "database_url": "postgresql://user:password@host:5432/scores",
+        "data_dir": Path("/srv/heliscore"),
+        "api_key": "an-old-key-of-ours",
+        "log_level": "debug",
+        "unknown_requests": "reject",
+        "max_body_bytes": 1024,
+        "pool_size": 20,
+        "statement_timeout_ms": 500,
+        "pgbouncer": True,
+    }
+
+
+def test_empty_variable_counts_as_not_set() -> None:
+    assert read_settings(dict.fromkeys(EVERY_VARIABLE, "")) == Settings()
+
+
+def test_variable_of_another_program_is_ignored() -> None:
+    assert read_settings({"PORT": "1", "HELICONE_PORT": "2", "XHELISCORE_PORT": "3"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("HELISCORE_PROT", "HELISCORE_PROT is not a setting; did you mean HELISCORE_PORT?"),
+        ("HELISCORE_LOGLEVEL", "HELISCORE_LOGLEVEL is not a setting; did you mean HELISCORE_LOG_LEVEL?"),
+        ("HELISCORE_DATABASE", "HELISCORE_DATABASE is not a setting; did you mean HELISCORE_DATABASE_URL?"),
+        ("HELISCORE_XYZZY", "HELISCORE_XYZZY is not a setting"),
+    ],
+)
+def test_unknown_variable_is_refused(variable: str, message: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read_settings({variable: "1"})
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("WORKERS", "0"),
+        ("WORKERS", "257"),
+        ("DATABASE_URL", "mysql://host/scores"),
+        ("DATABASE_URL", "host=localhost"),
+        ("API_KEY", "short"),
+        ("API_KEY", "a key with a space"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_LEVEL", "INFO "),
+        ("UNKNOWN_REQUESTS", "drop"),
+        ("MAX_BODY_BYTES", "1023"),
+        ("MAX_BODY_BYTES", "16MB"),
+        ("MAX_BODY_BYTES", str((1 << 30) + 1)),
+        ("POOL_SIZE", "0"),
+        ("POOL_SIZE", "1001"),
+        ("STATEMENT_TIMEOUT_MS", "0"),
+        ("STATEMENT_TIMEOUT_MS", "3600001"),
+        ("STATEMENT_TIMEOUT_MS", "10s"),
+        ("PGBOUNCER", "perhaps"),
+    ],
+)
+def test_malformed_value_is_refused_with_its_variable(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^HELISCORE_{name}: [^\n]+$"):
+        read_settings({f"HELISCORE_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "secret"),
+    [
+        ("HELISCORE_DATABASE_URL", "mysql://user:hunter2@host/scores", "hunter2"),
+        ("HELISCORE_API_KEY", "hunter2", "hunter2"),
+        ("HELISCORE_API_KEY", "hunter2 and hunter2", "hunter2"),
+    ],
+)
+def test_secret_is_not_repeated(variable: str, value: str, secret: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read_settings({variable: value})
+    assert secret not in str(refused.value)
+
+
+def test_data_dir_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({"HELISCORE_DATA_DIR": "data"}).data_dir == tmp_path / "data"
+
+
+def test_data_dir_may_be_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert read_settings({"HELISCORE_DATA_DIR": "~/data"}).data_dir == Path("/home/somebody/data")
+
+
+@pytest.mark.parametrize(
+    ("uid", "environment", "folder"),
+    [
+        (0, {"HOME": "/root"}, "/var/lib/heliscore"),
+        (1000, {"HOME": "/home/a"}, "/home/a/.local/share/heliscore"),
+        (1000, {"HOME": "/home/a", "XDG_DATA_HOME": "/data"}, "/data/heliscore"),
+    ],
+)
+def test_default_data_dir_is_where_the_system_keeps_data(
+    monkeypatch: pytest.MonkeyPatch, uid: int, environment: dict[str, str], folder: str
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert Settings().data_dir == Path(folder)

@@ -58,8 +58,8 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[Mapping[str, Any]]:
-        database = await open_database(settings)
         names = ScoreNames()
+        database = await open_database(settings, on_connect=names.forget)
         writer = Writer(database, names, accept_unknown=settings.unknown_requests == "accept")
         try:
             yield {"services": Services(settings, database, Keyring(database), names, writer)}

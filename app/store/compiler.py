@@ -312,7 +312,7 @@ class _Compiler:
             case Column("created_at"):
                 return self.created_at
             case Score(name):
-                return f"s{list(self.joins).index(name) + 1}.value" if name in self.joins else "NULL::bigint"
+                return f"s{list(self.joins).index(name) + 1}.value"
             case _:
                 return self.expression(subject)
 

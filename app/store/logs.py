@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+import asyncpg
 import msgspec
 
+from app.errors import Fault, InvalidInput
 from app.store.pool import Connection
 from app.store.queries import load
 
@@ -60,9 +62,13 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 async def log(connection: Connection, request: LoggedRequest) -> None:
     """Store a request, replacing what was logged under its id before. Scores that were there earlier move to
-    the request's time."""
+    the request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
     async with connection.transaction():
-        request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
+        try:
+            request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
+        except asyncpg.NumericValueOutOfRangeError:
+            fault = Fault("", "a number in a body is too large, or has too many digits, to be stored")
+            raise InvalidInput([fault]) from None
         await connection.execute(
             _SQL["retime_scores"], request.organization_id, request_no, request.created_at
         )

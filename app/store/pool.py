@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -26,8 +26,9 @@ _PASSING: Final = (
     asyncpg.InsufficientResourcesError,  # no connection left, disk full, out of memory
     asyncpg.OperatorInterventionError,  # shutting down, starting up, statement timeout
     asyncpg.TransactionRollbackError,  # deadlock, serialization
-    asyncpg.ObjectInUseError,
-    asyncpg.LockNotAvailableError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # locked, in use, closed to connections
+    asyncpg.InvalidCatalogNameError,  # the database is not there
+    asyncpg.UndefinedTableError,  # nor its tables: readyz says so
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server out of writing
 )
 """What may go away by itself: the caller is told to come back."""
@@ -60,8 +61,17 @@ class Database:
         await self._pool.close()
 
 
-async def open_database(settings: Settings) -> Database:
-    """Connect to `settings.database_url`, with the session settings that every statement relies on."""
+async def open_database(settings: Settings, on_connect: Callable[[], None] | None = None) -> Database:
+    """Connect to `settings.database_url`, with the session settings that every statement relies on.
+
+    `on_connect` is called for each new connection: it may lead to another database than the one before, one
+    that was restored from a backup.
+    """
+
+    async def init(_: Connection) -> None:
+        if on_connect is not None:
+            on_connect()
+
     session = {
         "application_name": "heliscore",
         "timezone": "UTC",
@@ -81,6 +91,7 @@ async def open_database(settings: Settings) -> Database:
         # survives, and session settings are refused.
         statement_cache_size=0 if settings.pgbouncer else 256,
         server_settings={} if settings.pgbouncer else session,
+        init=init,
         # No statement of ours leaves anything behind in a session; resetting it would be a round trip a call.
         reset=_leave,
     )

@@ -25,12 +25,16 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class ScoreNames:
-    """The ids of score names, remembered: they never change and are never removed."""
+    """The ids of score names, remembered: in one database they never change and are never removed."""
 
     _CAPACITY: Final = 100_000
 
     def __init__(self) -> None:
         self._ids: dict[tuple[int, str], int] = {}
+
+    def forget(self) -> None:
+        """Look every name up anew, in what may be another database."""
+        self._ids.clear()
 
     async def find(
         self, connection: Connection, organization_id: int, names: Collection[str]
@@ -49,7 +53,8 @@ class ScoreNames:
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
         """The ids of all those names, new ones made. A name stays even if its first score is never written:
-        it is invisible until a score refers to it."""
+        it is invisible until a score refers to it. Not for use in a transaction: were that rolled back, ids
+        of names that do not exist would be remembered."""
         known = await self.find(connection, organization_id, names)
         if len(known) < len(names):
             missing = [name for name in names if name not in known]

@@ -58,10 +58,10 @@ GROUP BY n.name, b.lowest, b.highest, b.bins, bin
 ORDER BY n.name, bin
 
 -- name: compare
--- By group and score, for the scores $4. Groups with the most scores come first.
+-- By group and score, for the scores $4. (stddev_samp of integers keeps 11 digits only.)
 SELECT
     /* group */ r.model /* end */ AS group_value,
-    n.name, count(*) AS count, sum(v.value) AS sum, stddev_samp(v.value)::double precision AS deviation,
+    n.name, count(*) AS count, sum(v.value) AS sum, sqrt(var_samp(v.value)::double precision) AS deviation,
     min(v.value) AS lowest, max(v.value) AS highest,
     percentile_cont(ARRAY[0.5, 0.9, 0.99]) WITHIN GROUP (ORDER BY v.value) AS percentiles,
     bool_and(v.is_boolean IS NOT NULL) AS all_boolean

@@ -39,7 +39,7 @@ RETURNING id
 -- name: list_own
 SELECT id, name, hint, permissions, created_at, expires_at
 FROM api_key
-WHERE organization_id = $1 AND revoked_at IS NULL
+WHERE organization_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY id
 
 -- name: rename

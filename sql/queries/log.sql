@@ -37,7 +37,10 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     request_model = excluded.request_model,
     response_model = excluded.response_model,
     model_override = excluded.model_override,
-    prompt_id = coalesce(excluded.prompt_id, r.prompt_id),
+    -- A prompt that was not itself logged, as a property shows, was set by a call of its own.
+    prompt_id = coalesce(excluded.prompt_id, CASE
+        WHEN r.prompt_id IS DISTINCT FROM r.properties ->> 'Helicone-Prompt-Id' THEN r.prompt_id
+    END),
     prompt_version = CASE
         WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_version
         ELSE coalesce(excluded.prompt_version, r.prompt_version)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import asyncpg
 import httpx
@@ -108,32 +109,49 @@ async def test_call_whose_connection_is_cut_is_refused_and_stores_nothing(
     await post(client, "r", {"accuracy": 95})
 
 
-async def test_dropped_database_is_unavailable_until_it_is_back(
-    start_service: StartService, server: str
-) -> None:
+@pytest.fixture
+async def replaceable(start_service: StartService, server: str) -> AsyncIterator[Replaceable]:
+    """A service on a database that can be dropped and made anew under it."""
     name = f"test_{uuid.uuid4().hex}"
     dsn = at_database(server, name)
     key = mint_key()
-
     async with connected(server) as admin:
         await create(admin, name, dsn, key)
         service = await start_service(database_url=dsn)
         client = await service.client(key=key)
-        await post(client, "r", {"accuracy": 1})
 
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        try:
-            for response in await every_call(client):
-                assert_unavailable(response)
-            assert (await client.get("/healthz")).status_code == 200
-        finally:
-            await create(admin, name, dsn, key)
+        async def drop() -> None:
+            await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-        try:
-            await post(client, "r", {"accuracy": 95})
-            assert await scores_of(client, "r") == {"accuracy": 95}
-        finally:
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield Replaceable(client, drop, lambda: create(admin, name, dsn, key))
+        await drop()
+
+
+class Replaceable(NamedTuple):
+    client: httpx.AsyncClient
+    drop: Callable[[], Awaitable[None]]
+    make: Callable[[], Awaitable[None]]
+
+
+async def test_dropped_database_is_unavailable_until_it_is_back(replaceable: Replaceable) -> None:
+    client = replaceable.client
+    await post(client, "r", {"before": 1})
+    await replaceable.drop()
+    for response in await every_call(client):
+        assert_unavailable(response)
+    assert (await client.get("/healthz")).status_code == 200
+    await replaceable.make()
+    await post(client, "r", {"after": 1})
+    assert await scores_of(client, "r") == {"after": 1}
+
+
+async def test_score_that_another_database_knew_is_seen_in_a_restored_one(replaceable: Replaceable) -> None:
+    client = replaceable.client
+    await post(client, "r", {"accuracy": 1})
+    await replaceable.drop()
+    await replaceable.make()
+    await post(client, "r", {"accuracy": 95, "tone": 3})
+    assert await scores_of(client, "r") == {"accuracy": 95, "tone": 3}
 
 
 async def create(admin: Connection, name: str, dsn: str, key: str) -> None:

@@ -102,7 +102,9 @@ def _bulk(bulk: Bulk) -> str:
         ("COPY and merge in PostgreSQL alone, 5,000 posts a transaction", f"{bulk.alone_per_s:,.0f}"),
         ("ratio", f"{bulk.ours_per_s / bulk.alone_per_s:.2f}"),
     ]
-    return f"{bulk.posts:,} new requests of 5 scores an upload.\n\n" + table(("", "scores/s"), rows)
+    return f"{bulk.posts:,} new requests of 5 scores an upload; the first round is not counted.\n\n" + table(
+        ("", "scores/s"), rows
+    )
 
 
 def _searches(findings: Findings) -> str:
@@ -135,6 +137,8 @@ def _row(reading: Reading, growth: str) -> tuple[str, ...]:
 
 
 def _growth(findings: Findings, shape: Shape) -> str:
+    if len(findings.sizes) == 1:
+        return "-"
     first, last = (findings.reading(shape, size).http for size in (findings.sizes[0], findings.sizes[-1]))
     return f"{last.p50 / first.p50:.1f} x" if first and last else "-"
 

@@ -1,4 +1,4 @@
-"""Helicone's and PromptLayer's JavaScript packages as npm installs them, and ways to run programs that use them."""
+"""Helicone's and PromptLayer's JavaScript packages as npm installs them, and programs that use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Service
 
 HERE = Path(__file__).parent
-FILES = (".npmrc", "package.json", "package-lock.json", "log.mjs", "promptlayer.mjs")
+FILES = (".npmrc", "package.json", "package-lock.json", "log.mjs", "promptlayer.cjs")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ def run_helpers(helpers: Path, service: Service) -> RunHelpers:
 
 @pytest.fixture
 def run_promptlayer(helpers: Path, service: Service) -> RunPromptLayer:
-    """Run steps of promptlayer.mjs, each `[method, *arguments]`, against the service, with a good key unless
+    """Run steps of promptlayer.cjs, each `[method, *arguments]`, against the service, with a good key unless
     others are given; answers what each returned or raised."""
 
     async def run(
@@ -73,7 +73,7 @@ def run_promptlayer(helpers: Path, service: Service) -> RunPromptLayer:
             "KEY": key or await service.make_key(),
             "THROW": str(throws).lower(),
         }
-        outcome = await _run(helpers, ["promptlayer.mjs", msgspec.json.encode(steps).decode()], environment)
+        outcome = await _run(helpers, ["promptlayer.cjs", msgspec.json.encode(steps).decode()], environment)
         outcomes: list[Any] = msgspec.json.decode(outcome.output.splitlines()[-1])
         return outcomes
 

@@ -1,4 +1,4 @@
-"""PyPI promptlayer, unmodified, as it blocks and as it awaits: what it returns and raises, and what is stored."""
+"""PyPI promptlayer, unmodified, blocking and async: what it returns and raises, and what is stored."""
 
 from __future__ import annotations
 

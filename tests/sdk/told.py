@@ -1,11 +1,10 @@
-"""What PromptLayer's packages tell of one request in the tests of each, and how it is found by Helicone's calls."""
+"""What PromptLayer's packages tell in the tests of each, and how Helicone's calls find it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx

@@ -102,8 +102,9 @@ async def query_dashboard(call: Call) -> Response:
         await call.body(), frozenset(("userFilter", "timeFilter", "dbIncrement", "timeZoneDifference"))
     )
     range_, minutes = _read_range(call, fields, filter_key="userFilter"), _read_minutes(fields)
-    unit = _UNITS.get(increment := fields.text("dbIncrement", required=True) or "")
-    if unit is None and increment:
+    increment = fields.text("dbIncrement", required=True)
+    unit = _UNITS.get(increment or "")
+    if unit is None and increment is not None:
         fields.fault("dbIncrement", f"expected one of {', '.join(_UNITS)}, got {described(increment)}")
     fields.faults.raise_any()
     async with call.services.database.connection() as connection:

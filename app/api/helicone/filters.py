@@ -77,7 +77,7 @@ class _Decoder(ConditionReader):
         return AllOf(tuple(self.table(name, value, path) for name, value in raw.items()))
 
     def branch(self, raw: dict[str, Any], path: str, depth: int) -> Filter:
-        for key in raw.keys() - _BRANCH_KEYS:
+        for key in sorted(raw.keys() - _BRANCH_KEYS):
             self.faults.add(step(path, key), "unknown key beside left, operator and right")
         for key in ("left", "right"):
             if key not in raw:

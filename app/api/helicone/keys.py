@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api import envelope
 from app.api.endpoints import Call, Schema
 from app.api.helicone import schemas
-from app.api.wire import Json, decode_object, format_time, path_text
+from app.api.wire import Fields, Json, decode_object, format_time, path_text
 from app.errors import NotFound
 from app.keys import Permissions, hash_key, mint_key
 from app.scores import described, fault_in_text
@@ -41,11 +41,9 @@ async def list_keys(call: Call) -> Response:
 async def create_key(call: Call) -> Response:
     """Make a new key; it is shown this once. Without an envelope, as upstream."""
     fields = decode_object(await call.body(), frozenset(("api_key_name", "key_permissions")))
-    name = fields.text("api_key_name", required=True) or ""
-    if name and (fault := fault_in_text(name)):
-        fields.fault("api_key_name", fault)
-    sent = fields.text("key_permissions") or "rw"
-    permissions = _PERMISSIONS.get(sent)
+    name = _read_name(fields)
+    sent = fields.text("key_permissions")
+    permissions = "rw" if sent is None else _PERMISSIONS.get(sent)
     if permissions is None:
         fields.fault("key_permissions", f'expected "rw", "r" or "w", got {described(sent)}')
     fields.faults.raise_any()
@@ -60,13 +58,11 @@ async def create_key(call: Call) -> Response:
 async def rename_key(call: Call) -> Response:
     """Name a key anew."""
     fields = decode_object(await call.body(), frozenset(("api_key_name",)))
-    name = fields.text("api_key_name", required=True)
-    if name is not None and (fault := fault_in_text(name)):
-        fields.fault("api_key_name", fault)
+    name = _read_name(fields)
     fields.faults.raise_any()
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
-        found = await store.rename(connection, call.principal.organization_id, key_id, name or "")
+        found = await store.rename(connection, call.principal.organization_id, key_id, name)
     return _answer(found, key_id)
 
 
@@ -76,6 +72,13 @@ async def revoke_key(call: Call) -> Response:
     async with call.services.database.connection() as connection:
         found = await store.revoke_own(connection, call.principal.organization_id, key_id)
     return _answer(found, key_id)
+
+
+def _read_name(fields: Fields) -> str:
+    name = fields.text("api_key_name", required=True)
+    if name is not None and (fault := fault_in_text(name)):
+        fields.fault("api_key_name", fault)
+    return name or ""
 
 
 def _key_id(call: Call) -> int:

@@ -7,7 +7,7 @@ import secrets
 import uuid
 from datetime import UTC, datetime, timedelta
 from time import time_ns
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +30,12 @@ _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A text of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
 
 _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
+
+_FIRST_YEAR: Final = 1000
+"""Earlier times are mistakes of a program, and the ends of the calendar are infinities to PostgreSQL."""
+
+_EXTREME_NUMBER: Final = re.compile(r"[eE][+-]?\d{4}|\d{10000}")
+"""Perhaps a number with more digits than PostgreSQL's JSON can hold."""
 
 _PROPERTY_PREFIX: Final = "helicone-property-"
 _PROPERTY_HEADERS: Final = (
@@ -55,7 +61,8 @@ def make_log_handler(provider: str | None) -> Handler:
         request = read_log(await call.body(), call.request.headers, provider, call.principal.organization_id)
         async with call.services.database.connection() as connection:
             await store.log(connection, request)
-        return PlainTextResponse("ok", headers={"helicone-id": request.request_id})
+        # Header values are bytes: an id beyond ASCII goes out, as it came in, in UTF-8.
+        return PlainTextResponse("ok", headers={"helicone-id": request.request_id.encode().decode("latin-1")})
 
     return log_request
 
@@ -79,15 +86,17 @@ def read_log(
     request = fields.object("providerRequest", required=True)
     response = fields.object("providerResponse", required=True)
     request_json = request.object("json", required=True).raw
-    response_json = response.object("json").raw
-    target_url = request.text("url")
     text = response.text("textBody")
+    # A non-empty text wins over the JSON.
+    response_json = _object_in(text) if text else response.object("json").raw
+    target_url = request.text("url")
     status = response.integer("status", -_STATUS_LIMIT, _STATUS_LIMIT, required=True)
     timing = fields.object("timing")
     started_at, ended_at = _read_times(timing)
     first_token = timing.number("timeToFirstToken")
     cost = response.number("cost")
     metadata = Metadata(headers, request.object("meta"))
+    metadata.check(fields)
     request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
     if fault := fault_in_text(request_id):
         fields.fault("Helicone-Request-Id", fault)
@@ -128,7 +137,7 @@ class Metadata:
         for name, value in headers.items():
             if name.startswith("helicone-"):
                 self._drop(name)
-                self._texts[name] = value
+                self._texts[name] = _as_utf8(value)
 
     def _drop(self, name: str) -> None:
         for known in [known for known in self._texts if known.lower() == name]:
@@ -138,6 +147,12 @@ class Metadata:
         """The text under a name in any case; None where it is absent or empty."""
         lower = name.lower()
         return next((text for known, text in self._texts.items() if known.lower() == lower and text), None)
+
+    def check(self, fields: Fields) -> None:
+        """Note the names of properties that could not be removed or searched for later."""
+        for key in self.properties():
+            if fault := fault_in_text(key):
+                fields.fault(f"Helicone-Property-{key}", fault)
 
     def omits(self, what: str) -> bool:
         return (self.get(f"Helicone-Omit-{what}") or "").lower() == "true"
@@ -154,32 +169,40 @@ class Metadata:
 
 
 def _read_times(timing: Fields) -> tuple[datetime, datetime]:
-    """When the request began and ended; without a start, now, and without an end, at its start."""
-    started_at = _read_time(timing, "startTime") or now()
-    ended_at = _read_time(timing, "endTime") or started_at
-    if ended_at < started_at:
+    """When the request began and ended. One of the two stands for both, and now for neither."""
+    started_at, ended_at = _read_time(timing, "startTime"), _read_time(timing, "endTime")
+    if started_at is not None and ended_at is not None and ended_at < started_at:
         timing.fault("endTime", "before startTime")
-    return started_at, ended_at
+    started_at = started_at or ended_at or now()
+    return started_at, ended_at or started_at
 
 
 def _read_time(timing: Fields, key: str) -> datetime | None:
-    """`{seconds, milliseconds}`, an ISO 8601 text, or a text of digits."""
+    """`{seconds, milliseconds}`, an ISO 8601 text, or a text of digits; of the years 1000 to 9999."""
     raw = timing.raw.get(key)
+    time = None
     try:
         match raw:
             case None:
                 return None
             case str() if _DIGITS.fullmatch(raw):
-                seconds = int(raw) if int(raw) < _FIRST_MILLISECONDS else int(raw) / 1000
-                return truncated(_EPOCH + timedelta(seconds=seconds))
-            case str() if (time := read_time(raw)) is not None:
-                return truncated(time)
-            case {"seconds": int(seconds), "milliseconds": int() | float() as milliseconds}:
-                return truncated(_EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds))
+                unit = "seconds" if int(raw) < _FIRST_MILLISECONDS else "milliseconds"
+                time = _EPOCH + timedelta(**{unit: int(raw)})
+            case str():
+                time = read_time(raw)
+            case {"seconds": seconds, "milliseconds": milliseconds}:
+                if _is_number(milliseconds) and _is_number(seconds) and isinstance(seconds, int):
+                    time = _EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
     except OverflowError:
         pass
+    if time is not None and time.year >= _FIRST_YEAR:
+        return truncated(time)
     timing.fault(key, f"expected {{seconds, milliseconds}} or an ISO 8601 time, got {described(raw)}")
     return None
+
+
+def _is_number(raw: object) -> bool:
+    return isinstance(raw, int | float) and not isinstance(raw, bool)
 
 
 def _path_of(url: str | None) -> str | None:
@@ -190,13 +213,32 @@ def _path_of(url: str | None) -> str | None:
 
 
 def _response_body(text: str | None, sent: _Bodies) -> str | None:
-    """A non-empty text wins over the JSON; one that is JSON itself is stored as such, others as a string."""
+    """A text that is JSON is stored as such, any other as a string."""
     if not text:
         return storable_json(sent.providerResponse.json)
     try:
-        return storable_json(msgspec.json.decode(text, type=msgspec.Raw))
+        if not _EXTREME_NUMBER.search(text):
+            return storable_json(msgspec.json.decode(text, type=msgspec.Raw))
     except (msgspec.DecodeError, RecursionError):
-        return msgspec.json.encode(storable(text)).decode()
+        pass
+    return msgspec.json.encode(storable(text)).decode()
+
+
+def _object_in(text: str) -> dict[str, Any]:
+    """What a text says if it is a JSON object."""
+    try:
+        raw = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _as_utf8(value: str) -> str:
+    """HTTP says Latin-1 of headers, and clients send UTF-8."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def make_uuid7() -> uuid.UUID:

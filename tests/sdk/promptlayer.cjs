@@ -1,8 +1,9 @@
-// Makes PromptLayer's calls as a user's program does: node promptlayer.mjs <steps>, with ADDRESS and KEY. A step is
-// [path of the method, its arguments]; what each returned or raised is printed as one JSON array.
+// Makes PromptLayer's calls as a user's program does: node promptlayer.cjs <steps>, with ADDRESS and KEY. A step is
+// [path of the method, its arguments]; what each returned or raised is printed as one JSON array. CommonJS, because
+// the package's wrapper of openai loads that with `require`.
 
-import { createServer } from "node:http";
-import { PromptLayer } from "promptlayer";
+const { createServer } = require("node:http");
+const { PromptLayer } = require("promptlayer");
 
 const client = new PromptLayer({
   apiKey: process.env.KEY,
@@ -34,16 +35,20 @@ async function wrapped(body) {
   }
 }
 
-const outcomes = [];
-for (const [method, ...args] of JSON.parse(process.argv[2])) {
-  const names = method.split(".");
-  const last = names.pop();
-  const owner = names.reduce((object, name) => object[name], client);
-  try {
-    outcomes.push({ returned: (await (method === "wrapped" ? wrapped(...args) : owner[last](...args))) ?? null });
-  } catch (error) {
-    outcomes.push({ raised: error.message });
+async function run(steps) {
+  const outcomes = [];
+  for (const [method, ...args] of steps) {
+    const names = method.split(".");
+    const last = names.pop();
+    const owner = names.reduce((object, name) => object[name], client);
+    try {
+      const returned = await (method === "wrapped" ? wrapped(...args) : owner[last](...args));
+      outcomes.push({ returned: returned ?? null });
+    } catch (error) {
+      outcomes.push({ raised: error.message });
+    }
   }
+  console.log(JSON.stringify(outcomes));
 }
-console.log(JSON.stringify(outcomes));
-process.exit(0);
+
+run(JSON.parse(process.argv[2]));

@@ -38,6 +38,9 @@ def main() -> NoReturn:
         _commands.main(standalone_mode=False)
     except HeliscoreError as error:
         _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(1)
     except click.ClickException as error:
         _fail(error.format_message())
     except click.Abort:
@@ -46,7 +49,8 @@ def main() -> NoReturn:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"heliscore: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    click.echo(f"heliscore: {line}", err=True)
     sys.exit(1)
 
 

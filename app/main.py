@@ -20,6 +20,7 @@ from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from app.api.promptlayer import envelope as promptlayer
 from app.api.promptlayer import search
 from app.errors import NotFound, Refusal
+from app.scores import shortened
 from app.settings import Settings, read_settings
 from app.store.pool import open_database
 from app.store.scores import ScoreNames
@@ -98,7 +99,7 @@ class _Entrance:
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = NotFound(f"there is nothing at {scope['path']}")
+    refusal = NotFound(f"there is nothing at {shortened(scope['path'])}")
     await refused(refusal, _refuse(scope))(scope, receive, send)
 
 

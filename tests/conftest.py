@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -23,7 +22,7 @@ from app.settings import Settings
 from app.store import installation, keys
 from app.store.pool import Database, open_database
 from app.store.scores import ScoreNames
-from tests.servers import temporary_server
+from tests.servers import listening_socket, temporary_server
 
 TEMPLATE = "heliscore_template"
 
@@ -155,7 +154,7 @@ async def start_service(dsn: str) -> AsyncIterator[StartService]:
 
         async def start(**settings: object) -> Service:
             configured = msgspec.structs.replace(Settings(database_url=dsn), **settings)
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listening_socket()
             config = uvicorn.Config(
                 create_app(configured),
                 loop="none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,3 +18,12 @@ def temporary_server() -> Iterator[str]:
         Path(folder).chmod(0o755)  # where tests run as root, the server runs as nobody
         with EmbeddedPostgres(Path(folder)) as dsn:
             yield dsn
+
+
+def listening_socket() -> socket.socket:
+    """Listen on a free port of this machine. The protocol is named: only then asyncio sends small answers at
+    once."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener

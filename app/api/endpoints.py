@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -111,7 +112,19 @@ def make_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [_Route(path, _Resource(methods), methods=list(methods)) for path, methods in by_path.items()]
+    return [
+        _Route(path.replace("}", ":segment}"), _Resource(methods), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
+
+
+class _Segment(StringConvertor):
+    """What stands between two slashes, even if nothing: that is a fault in an id, not in the path."""
+
+    regex = "[^/]*"
+
+
+register_url_convertor("segment", _Segment())
 
 
 class _Route(Route):

@@ -65,5 +65,7 @@ def read_entry(path: str, sent_name: str, value: object, scores: dict[str, Score
 
 
 def plain_name(name: str) -> str:
-    """Take upstream's suffix for booleans off a score's name."""
-    return name.removesuffix(_BOOLEAN_SUFFIX)
+    """Take upstream's suffix for booleans off a score's name, so that no stored name ends in it."""
+    while name.endswith(_BOOLEAN_SUFFIX):
+        name = name.removesuffix(_BOOLEAN_SUFFIX)
+    return name

@@ -21,7 +21,10 @@ async def connect(dsn: str, *, pgbouncer: bool = False) -> Connection:
         connection = await asyncpg.connect(
             dsn, timeout=_CONNECT_TIMEOUT_S, statement_cache_size=0 if pgbouncer else 100
         )
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except ValueError:
+        # asyncpg's own words may repeat a part of the password.
+        raise StartError("cannot connect to the database: its address is malformed") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartError(f"cannot connect to the database: {error or type(error).__name__}") from None
     if connection.get_server_version().major < _OLDEST_SERVER:
         await connection.close()

@@ -4,7 +4,6 @@ their own, and much cheaper. Tests that change the service or its database start
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +18,7 @@ from app.settings import Settings
 from app.store import keys
 from app.store.pool import Connection
 from tests.conftest import TEMPLATE, Service, at_database
+from tests.servers import listening_socket
 
 SHARED = "test_shared"
 
@@ -35,7 +35,7 @@ def shared_address(server: str) -> Iterator[str]:
 
     asyncio.run(make_database())
     settings = Settings(database_url=at_database(server, SHARED))
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening_socket()
     config = uvicorn.Config(
         create_app(settings), http="httptools", ws="none", lifespan="on", log_level="warning"
     )

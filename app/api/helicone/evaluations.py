@@ -77,8 +77,11 @@ def _summary(name: str, buckets: list[store.Bucket]) -> dict[str, object]:
 
 
 async def query_distributions(call: Call) -> Response:
-    """Show how the values of each score spread, from the lowest to the highest: at most 10 bins of equal
-    width, each without its upper edge but the last."""
+    """Show how the values of each score spread.
+
+    At most 10 bins of equal width from the lowest to the highest value, each without its upper edge but the
+    last; where there are fewer integers than that, one bin each.
+    """
     fields = decode_object(await call.body(), frozenset((*_RANGE, "offset", "limit", "timeZoneDifference")))
     range_ = _read_range(call, fields)
     _read_minutes(fields)

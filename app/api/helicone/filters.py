@@ -35,6 +35,9 @@ from app.filters import (
 )
 from app.scores import FEEDBACK, described
 
+_MAX_NODES: Final = 5_000
+_ALL: Final = Everything()
+
 _BRANCH_KEYS: Final = {"left", "operator", "right"}
 
 OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
@@ -61,7 +64,12 @@ def decode_filter(raw: object, path: str, faults: Faults) -> Filter:
 
 
 class _Decoder(ConditionReader):
+    nodes = 0
+
     def node(self, raw: object, path: str, depth: int) -> Filter:
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            return self.fault(path, f"more than {_MAX_NODES} nodes") if self.nodes == _MAX_NODES + 1 else _ALL
         if raw == "all" or raw == {}:
             return Everything()
         if not isinstance(raw, dict):

@@ -106,10 +106,22 @@ def _keys() -> None:
     """Make, register, list and revoke API keys."""
 
 
+def _text(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("expected UTF-8") from None
+    return text
+
+
 _organization = click.option(
-    "--organization", default=keys.DEFAULT_ORGANIZATION, show_default=True, help="Made if there is none."
+    "--organization",
+    callback=_text,
+    default=keys.DEFAULT_ORGANIZATION,
+    show_default=True,
+    help="Made if there is none.",
 )
-_name = click.option("--name", default="", help="What the key is for.")
+_name = click.option("--name", default="", callback=_text, help="What the key is for.")
 _permissions = click.option(
     "--permissions",
     type=click.Choice(("rw", "r", "w")),
@@ -148,7 +160,7 @@ def create(organization: str, name: str, permissions: Permissions, expires: date
 
 
 @_keys.command()
-@click.argument("key", required=False)
+@click.argument("key", required=False, callback=_text)
 @_organization
 @_name
 @_permissions
@@ -174,7 +186,7 @@ def _register(
 
 
 @_keys.command(name="list")
-@click.option("--organization", help="Only this one's.")
+@click.option("--organization", callback=_text, help="Only this one's.")
 def list_(organization: str | None) -> None:
     """List the keys, without the keys themselves."""
     for key in _with_schema(lambda connection: keys.list_keys(connection, organization)):

@@ -266,6 +266,7 @@ async def test_request_id_needs_no_escapes_where_the_url_allows_it(
     ("sent", "message"),
     [
         ("x" * 256, "must have at most 255 characters, got 256"),
+        ("", "must not be empty"),
         ("a%00b", "must not contain control characters"),
         ("a%0Ab", "must not contain control characters"),
         ("a%C2%85b", "must not contain control characters"),

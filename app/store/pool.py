@@ -53,12 +53,20 @@ class Database:
                 "narrow the filter or the time range"
             ) from error
         except _PASSING as error:
-            if isinstance(error, ValueError):
-                raise  # asyncpg could not encode an argument: our mistake, not the database's
-            raise Unavailable("the database is not available just now, please try again") from error
+            if (refusal := refusal_of(error)) is None:
+                raise
+            raise refusal from error
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+def refusal_of(error: Exception) -> Unavailable | None:
+    """What a caller is told of an error that may pass; None for one that is our own mistake."""
+    # asyncpg could not encode an argument: a ValueError too.
+    if not isinstance(error, _PASSING) or isinstance(error, ValueError):
+        return None
+    return Unavailable("the database is not available just now, please try again")
 
 
 async def open_database(settings: Settings, on_connect: Callable[[], None] | None = None) -> Database:

@@ -109,3 +109,9 @@ async def record(
     if accept_unknown:
         return {(post.organization_id, post.request_id) for post in posts}
     return set(map(tuple, rows))
+
+
+async def lock_uploads(connection: Connection, organization_id: int) -> None:
+    """Let one transaction of many batches at a time write in an organization: two of them, each holding what
+    the other wants, could not both go on."""
+    await connection.execute(_SQL["lock_uploads"], organization_id)

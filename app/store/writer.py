@@ -14,13 +14,22 @@ import asyncpg
 import msgspec
 
 from app.errors import Unavailable
-from app.store.pool import Connection, Database
+from app.store.pool import Connection, Database, refusal_of
 from app.store.scores import Post, ScoreNames, merged, record
 
 _MAX_WAITING_SCORES: Final = 100_000
 """More are refused: at 50,000 scores a second a queue this long is two seconds of waiting."""
 
 _MAX_BATCH_SCORES: Final = 5_000
+
+
+_OF_ONE: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.DeadlockDetectedError,
+)
+"""What a single score map may be to blame for."""
 
 
 class _Entry(msgspec.Struct, eq=False):
@@ -40,6 +49,8 @@ class Writer:
         self._waiting_scores = 0
         self._under_way: list[_Entry] = []
         self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task = asyncio.create_task(self._run())
 
     async def record(self, post: Post) -> bool:
@@ -52,13 +63,13 @@ class Writer:
         entry = _Entry(post, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._waiting_scores += len(post.scores)
+        self._idle.clear()
         self._arrived.set()
         return await entry.written
 
     async def close(self) -> None:
         """Finish what is waiting, then stop."""
-        while self._waiting:
-            await asyncio.wait({self._waiting[-1].written})
+        await self._idle.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
 
@@ -76,6 +87,8 @@ class Writer:
             self._under_way = []
             if self._waiting:
                 self._arrived.set()
+            else:
+                self._idle.set()
 
     def _take(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -95,14 +108,14 @@ class Writer:
         return batch
 
     async def _write(self, connection: Connection, batch: list[_Entry]) -> None:
-        """Write a batch in one statement. Should a value in it be at fault, each score map is written alone,
-        so that only its own caller hears of it."""
+        """Write a batch in one statement. Should something in it be at fault, or its locks cross another's,
+        each score map is written alone, so that only its own caller hears of it."""
         posts = merged(entry.post for entry in batch)
         try:
             written = await record(connection, self._names, posts, accept_unknown=self._accept_unknown)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except _OF_ONE as error:
             if len(batch) == 1:
-                _fail(batch, error)
+                _fail(batch, refusal_of(error) or error)
                 return
             for entry in batch:
                 await self._write(connection, [entry])

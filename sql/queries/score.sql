@@ -49,3 +49,6 @@ recorded AS (
     WHERE (s.value, s.is_boolean) IS DISTINCT FROM (excluded.value, excluded.is_boolean)
 )
 SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
+
+-- name: lock_uploads
+SELECT pg_advisory_xact_lock(727651802, $1)

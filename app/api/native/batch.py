@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import msgspec
 from starlette.responses import Response
@@ -16,9 +16,9 @@ from app.api.native.items import Item, in_chunks, read_item, read_line, split_li
 from app.api.score_maps import SCORES
 from app.api.wire import MAX_FAULTS, decode_object, now, stream_body
 from app.errors import Fault, InvalidInput
-from app.scores import described
+from app.scores import MAX_NAME_LENGTH, described
 from app.store.pool import Connection
-from app.store.scores import Post, merged, record
+from app.store.scores import Post, lock_uploads, merged, record
 
 _MODES: Final = ("atomic", "partial")
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -32,7 +32,8 @@ async def post_batch(call: Call) -> Response:
     The body is JSON, or lines of `{"requestId", "scores"}` with Content-Type `application/x-ndjson` and the
     mode in the query (`?mode=partial`), as many as you like and gzipped if you like. `atomic`, the default:
     with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
-    what is not is listed, the first 1000 of it. Of two items for one score the later counts.
+    what is not is listed, the first 1000 of it. Of two items for one score the later counts. The requests of
+    an atomic upload are locked while it is written: other posts may wait for it.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:
@@ -42,12 +43,12 @@ async def post_batch(call: Call) -> Response:
         raise InvalidInput([Fault("mode", f'expected "atomic" or "partial", got {described(mode)}')])
     lines = split_lines(stream_body(call.request))
     if mode == "partial":
-        upload = _Upload(call)
         count = 0
-        async for some in lines:
-            await upload.add(read_line(count + i, line) for i, line in enumerate(some))
-            count += len(some)
-        return await upload.finish()
+        async with _Upload(call) as upload:
+            async for some in lines:
+                await upload.add(read_line(count + i, line) for i, line in enumerate(some))
+                count += len(some)
+        return upload.answer()
     # Nothing may be written before the last line is read, and no row stay locked while a client dawdles.
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         async for some in lines:
@@ -62,16 +63,16 @@ async def _post_json(call: Call) -> Response:
         fields.fault(
             "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
         )
-    mode = fields.text("mode") or "atomic"
-    if mode not in _MODES:
+    mode = fields.text("mode")
+    if mode is not None and mode not in _MODES:
         fields.fault("mode", f'expected "atomic" or "partial", got {described(mode)}')
     fields.faults.raise_any()
     items = [read_item(index, item) for index, item in enumerate(raw or ())]
-    if mode == "atomic":
+    if mode != "partial":
         return await _store_all(call, items)
-    upload = _Upload(call)
-    await upload.add(items)
-    return await upload.finish()
+    async with _Upload(call) as upload:
+        await upload.add(items)
+    return upload.answer()
 
 
 class _Spooled:
@@ -104,13 +105,13 @@ async def _store_all(call: Call, items: Iterable[Item]) -> Response:
         # Outside the transaction: the ids are remembered, also when it is rolled back.
         await services.names.ensure(connection, organization_id, names)
         async with connection.transaction():
-            upload = _Upload(call, connection)
-            await upload.add(items)
-            answer = await upload.finish()
+            await lock_uploads(connection, organization_id)
+            async with _Upload(call, connection) as upload:
+                await upload.add(items)
             if upload.errors:
                 unknown = upload.errors[:MAX_FAULTS]
                 raise InvalidInput([Fault(f"items[{e.index}].requestId", e.message) for e in unknown])
-            return answer
+    return upload.answer()
 
 
 class _Error(msgspec.Struct, rename="camel"):
@@ -130,13 +131,19 @@ class _Upload:
         self._rejected = 0
         self.errors: list[_Error] = []
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Wait for the last chunk, also when reading failed: nothing is written behind the answer."""
+        await self._written()
+
     async def add(self, items: Iterable[Item]) -> None:
         for chunk in in_chunks(items):
             await self._written()
             self._writing = asyncio.create_task(self._write(chunk))
 
-    async def finish(self) -> Response:
-        await self._written()
+    def answer(self) -> Response:
         return envelope.answer(
             {"accepted": self._accepted, "rejected": self._rejected, "errors": self.errors}
         )
@@ -173,7 +180,8 @@ class _Upload:
     def _reject(self, item: Item, message: str) -> None:
         self._rejected += 1
         if len(self.errors) < _MAX_ERRORS:
-            self.errors.append(_Error(item.index, item.request_id, message))
+            request_id = None if item.request_id is None else item.request_id[:MAX_NAME_LENGTH]
+            self.errors.append(_Error(item.index, request_id, message))
 
 
 def _object(properties: dict[str, Schema], *required: str) -> Schema:

@@ -39,7 +39,7 @@ def read_item(index: int, raw: object) -> Item:
     if not isinstance(raw, dict):
         return Item(index, None, {}, (Fault("", f"expected a JSON object, got {described(raw)}"),))
     fields = Fields(raw, "", Faults())
-    for key in raw.keys() - _KEYS:
+    for key in [key for key in raw if key not in _KEYS]:
         fields.fault(key, "unknown key; known are requestId, scores")
     request_id = fields.text("requestId", required=True)
     if request_id is not None and (fault := fault_in_text(request_id)):
@@ -67,13 +67,18 @@ async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]
         if lines:
             lines[0] = rest + lines[0]
             rest = last
-            yield [line for line in lines if line.strip()]
+            yield [line for line in lines if _holds_something(line)]
         else:
             rest += last
         if len(rest) > MAX_LINE_BYTES:
             rest = rest[: MAX_LINE_BYTES + 1]
-    if rest.strip():
+    if _holds_something(rest):
         yield [rest]
+
+
+def _holds_something(line: bytes) -> bool:
+    """Of a line that is too long only the beginning is there, perhaps only blanks: it is never left out."""
+    return len(line) > MAX_LINE_BYTES or bool(line.strip())
 
 
 def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

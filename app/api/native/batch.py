@@ -33,7 +33,8 @@ async def post_batch(call: Call) -> Response:
     mode in the query (`?mode=partial`), as many as you like and gzipped if you like. `atomic`, the default:
     with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
     what is not is listed, the first 1000 of it. Of two items for one score the later counts. The requests of
-    an atomic upload are locked while it is written: other posts may wait for it.
+    an atomic upload are locked while it is written: other posts may wait for it. Where reading a partial upload
+    fails midway (broken gzip, 400), what came before is stored.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:
@@ -64,11 +65,13 @@ async def _post_json(call: Call) -> Response:
             "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
         )
     mode = fields.text("mode")
-    if mode is not None and mode not in _MODES:
+    if mode is None:
+        mode = call.request.query_params.get("mode", "atomic")
+    if mode not in _MODES:
         fields.fault("mode", f'expected "atomic" or "partial", got {described(mode)}')
     fields.faults.raise_any()
     items = [read_item(index, item) for index, item in enumerate(raw or ())]
-    if mode != "partial":
+    if mode == "atomic":
         return await _store_all(call, items)
     async with _Upload(call) as upload:
         await upload.add(items)

@@ -32,9 +32,9 @@ async def post_batch(call: Call) -> Response:
     The body is JSON, or lines of `{"requestId", "scores"}` with Content-Type `application/x-ndjson` and the
     mode in the query (`?mode=partial`), as many as you like and gzipped if you like. `atomic`, the default:
     with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
-    what is not is listed, the first 1000 of it. Of two items for one score the later counts. The requests of
-    an atomic upload are locked while it is written: other posts may wait for it. Where reading a partial upload
-    fails midway (broken gzip, 400), what came before is stored.
+    what is not is listed, the first 1000 of it; should reading fail midway (broken gzip), what came before
+    stays. Of two items for one score the later counts. The requests of an atomic upload are locked while it
+    is written: other posts may wait for it.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:

@@ -339,6 +339,8 @@ class _Compiler:
             return f"{by} IS NULL AND {tied}"
         kind = kind_of(sort.subject)
         value = self.add(_argument(position.value, kind), _TYPES[kind])
+        if kind is Kind.SCORE:  # never missing here, and the bound lets the index begin at the page
+            return f"{by} {beyond}= {value} AND ({by} {beyond} {value} OR {tied})"
         return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
 
 

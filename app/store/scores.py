@@ -40,14 +40,15 @@ class ScoreNames:
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
         """The ids of those names that the organization has used; the others are left out."""
-        missing = [name for name in names if (organization_id, name) not in self._ids]
+        # In a dict of our own: while we wait, a new connection may have everything forgotten.
+        known = {name: id_ for name in names if (id_ := self._ids.get((organization_id, name))) is not None}
+        missing = [name for name in names if name not in known]
         if missing:
             if len(self._ids) > self._CAPACITY:
                 self._ids.clear()
-                missing = list(names)
             for name, id_ in await connection.fetch(_SQL["find_names"], organization_id, missing):
-                self._ids[organization_id, name] = id_
-        return {name: id_ for name in names if (id_ := self._ids.get((organization_id, name))) is not None}
+                known[name] = self._ids[organization_id, name] = id_
+        return known
 
     async def ensure(
         self, connection: Connection, organization_id: int, names: Collection[str]

@@ -1,0 +1,327 @@
+"""What PostgreSQL does with the statements of a search: which index each shape begins at, and that it reads
+little of a table of 40,000 requests with five scores each.
+
+The statements are recorded on their way to PostgreSQL and explained with the same values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+import pytest
+
+from app.filters import (
+    NEWEST_FIRST,
+    AllOf,
+    Column,
+    Compare,
+    Everything,
+    Filter,
+    Score,
+    Sort,
+    Value,
+)
+from app.settings import Settings
+from app.store import keys
+from app.store.compiler import RARE, Position
+from app.store.pool import Connection, open_database
+from app.store.queries import load
+from app.store.requests import Page, search
+from app.store.scores import ScoreNames
+
+from ..conftest import TEMPLATE, at_database
+
+REQUESTS = 40_000
+"""So many that a tenth is more than RARE."""
+
+LIMIT = 25
+
+PAGE_ROWS = (LIMIT + 1) * (1 + 5)
+"""What showing a page takes: its requests and their scores."""
+
+SEED = f"""
+SELECT setseed(0.5);
+INSERT INTO score_name (organization_id, name)
+SELECT id, unnest(ARRAY['rare', 'medium', 'broad', 'accuracy', 'cited']) FROM organization;
+INSERT INTO request (organization_id, request_id, created_at, updated_at)
+SELECT id, 'request ' || n, timestamptz '2026-01-01Z' + n * interval '1 minute', '2026-03-01Z'
+FROM organization, generate_series(1, {REQUESTS}) AS n;
+INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
+SELECT
+    CASE s.name
+        WHEN 'rare' THEN (random() < 0.001)::integer
+        WHEN 'medium' THEN (random() < 0.1)::integer
+        WHEN 'broad' THEN (random() < 0.6)::integer
+        WHEN 'cited' THEN (random() < 0.5)::integer
+        ELSE floor(random() * 1000)
+    END,
+    r.request_no, r.created_at, r.created_at, r.organization_id, s.id, nullif(s.name = 'cited', false)
+FROM request AS r JOIN score_name AS s USING (organization_id)
+WHERE r.request_no % 100 <> 0
+ORDER BY r.request_no, s.id;
+"""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A statement and its arguments."""
+
+    statement: str
+    arguments: tuple[object, ...]
+
+
+class Recorder:
+    """A connection that notes what is sent through it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.sent: list[Sent] = []
+
+    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        self.sent.append(Sent(statement, arguments))
+        return await self._connection.fetch(statement, *arguments)
+
+    async def fetchval(self, statement: str, *arguments: object) -> Any:
+        self.sent.append(Sent(statement, arguments))
+        return await self._connection.fetchval(statement, *arguments)
+
+    def of(self, verb: str) -> list[Sent]:
+        """What was sent of a statement of sql/queries/request.sql, known by how it begins."""
+        beginning = load("request")[verb].split("/*")[0]
+        return [sent for sent in self.sent if sent.statement.startswith(beginning)]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Of a statement's plan, what the tests look at: the scans of requests and scores that took place."""
+
+    scans: frozenset[str]
+    """Names of indexes, and `all of <table>` where it was read from one end to the other."""
+
+    rows: int
+    """How many rows the scans found, those that they threw away included."""
+
+
+def scans_in(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    is_scan = "Index Name" in node or node.get("Relation Name") in ("request", "score")
+    if is_scan and node.get("Relation Name") != "score_name" and node["Actual Loops"]:
+        yield node
+    for child in node.get("Plans", []):
+        yield from scans_in(child)
+
+
+def name_of(scan: dict[str, Any]) -> str:
+    return cast("str", scan.get("Index Name") or f"all of {scan['Relation Name']}")
+
+
+def rows_read(scan: dict[str, Any]) -> int:
+    counts = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    rows_a_loop: float = sum(scan.get(count, 0) for count in counts)
+    loops: float = scan["Actual Loops"]
+    return round(loops * rows_a_loop)
+
+
+async def explained(connection: Connection, sent: Sent) -> Plan:
+    text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sent.statement}", *sent.arguments)
+    scans = list(scans_in(json.loads(text)[0]["Plan"]))
+    return Plan(frozenset(map(name_of, scans)), sum(map(rows_read, scans)))
+
+
+class Searched(msgspec.Struct, frozen=True):
+    """A page and how PostgreSQL came by it."""
+
+    page: Page
+    rarity: list[Plan]
+    """Of the count that comes before a search by scores."""
+
+    plans: list[Plan]
+    """Of the search itself."""
+
+
+class Searches:
+    """Searches in the seeded database, as the service sends them."""
+
+    def __init__(self, connection: Connection, organization_id: int) -> None:
+        self.connection = connection
+        self.organization_id = organization_id
+
+    async def search(
+        self, tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = None
+    ) -> Searched:
+        recorder = Recorder(self.connection)
+        page = await search(
+            cast("Connection", recorder),
+            ScoreNames(),
+            self.organization_id,
+            tree,
+            sort=sort,
+            after=after,
+            limit=LIMIT,
+        )
+        return Searched(
+            page,
+            [await explained(self.connection, sent) for sent in recorder.of("rarity")],
+            [await explained(self.connection, sent) for sent in recorder.of("search")],
+        )
+
+
+@pytest.fixture(scope="module")
+def seeded(server: str) -> Iterator[str]:
+    """The seeded database's address."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    try:
+        asyncio.run(seed(at_database(server, name)))
+        yield at_database(server, name)
+    finally:
+        asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def seed(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await keys.ensure_organization(connection)
+    await connection.execute(SEED)
+    await connection.execute("VACUUM (ANALYZE) request")
+    await connection.execute("VACUUM (ANALYZE) score")
+    await connection.close()
+
+
+@pytest.fixture
+async def searches(seeded: str) -> AsyncIterator[Searches]:
+    """On a connection of the pool, for its settings."""
+    database = await open_database(Settings(database_url=seeded))
+    async with database.connection() as connection:
+        yield Searches(connection, await keys.ensure_organization(connection))
+    await database.close()
+
+
+# The shapes
+
+ACCURACY = Score("accuracy")
+EVERYTHING = Everything()
+OLDEST_FIRST = Sort(Column("created_at"), descending=False)
+BEST_FIRST = Sort(ACCURACY)
+WORST_FIRST = Sort(ACCURACY, descending=False)
+
+IN_TIME = frozenset({"request_created_at_idx", "score_pkey"})
+BY_ID = frozenset({"request_pkey", "score_pkey"})
+SCORE_IN_TIME = frozenset({"score_created_at_idx", "request_request_no_key", "score_pkey"})
+SCORE_BY_VALUE = frozenset({"score_value_idx", "request_request_no_key", "score_pkey"})
+
+
+def is_one(name: str) -> Compare:
+    return Compare(Score(name), "=", 1)
+
+
+RARE_ONE, MEDIUM, BROAD = map(is_one, ("rare", "medium", "broad"))
+"""Met by 0.1 %, 10 % and 60 % of the scored requests."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A search, the scans it takes, and how many rows it may read beside those of the page."""
+
+    tree: Filter
+    scans: frozenset[str]
+    rows: int = 0
+    sort: Sort = NEWEST_FIRST
+
+
+SHAPES = {
+    "newest": Shape(EVERYTHING, IN_TIME),
+    "oldest": Shape(EVERYTHING, IN_TIME, sort=OLDEST_FIRST),
+    "10 %": Shape(MEDIUM, SCORE_IN_TIME, 20 * LIMIT),
+    "60 %": Shape(BROAD, SCORE_IN_TIME, 3 * LIMIT),
+    "bound that 10 % meet": Shape(Compare(ACCURACY, ">=", 900), SCORE_IN_TIME, 20 * LIMIT),
+    "bound that 60 % meet": Shape(Compare(ACCURACY, ">=", 400), SCORE_IN_TIME, 3 * LIMIT),
+    "60 %, oldest": Shape(BROAD, SCORE_IN_TIME, 3 * LIMIT, OLDEST_FIRST),
+    "0.1 %": Shape(RARE_ONE, SCORE_BY_VALUE, 150),
+    "bound that 0.1 % meet": Shape(Compare(ACCURACY, "=", 999), SCORE_BY_VALUE, 150),
+    "0.1 % and 60 %": Shape(AllOf((RARE_ONE, BROAD)), SCORE_BY_VALUE, 200),
+    "60 % and 0.1 %": Shape(AllOf((BROAD, RARE_ONE)), SCORE_BY_VALUE, 200),
+    "10 % and 60 %": Shape(AllOf((MEDIUM, BROAD)), SCORE_IN_TIME, 60 * LIMIT),
+    "highest score": Shape(EVERYTHING, SCORE_BY_VALUE, 150, BEST_FIRST),
+    "lowest score": Shape(EVERYTHING, SCORE_BY_VALUE, 150, WORST_FIRST),
+    "highest score of 60 %": Shape(BROAD, SCORE_BY_VALUE, 300, BEST_FIRST),
+    "one by id": Shape(Compare(Column("request_id"), "=", "request 7"), BY_ID),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+async def test_search_reads_its_index_and_little_more_than_its_page(searches: Searches, shape: Shape) -> None:
+    [plan] = (await searches.search(shape.tree, shape.sort)).plans
+    assert plan.scans == shape.scans
+    assert plan.rows <= shape.rows + PAGE_ROWS + 5
+
+
+MIDDLE = datetime(2026, 1, 14, tzinfo=UTC)
+
+LATER_PAGES: dict[str, Value] = {
+    "newest": MIDDLE,
+    "oldest": MIDDLE,
+    "10 %": MIDDLE,
+    "60 %": MIDDLE,
+    "10 % and 60 %": MIDDLE,
+    "highest score": 500,
+    "lowest score": 500,
+    "highest score of 60 %": 500,
+}
+"""Where, about halfway through the table, a page begins."""
+
+
+@pytest.mark.parametrize(("name", "value"), LATER_PAGES.items(), ids=LATER_PAGES)
+async def test_page_halfway_through_costs_what_the_first_one_does(
+    searches: Searches, name: str, value: Value
+) -> None:
+    shape = SHAPES[name]
+    searched = await searches.search(shape.tree, shape.sort, Position(value, MIDDLE, "request 18720"))
+    [plan] = searched.plans
+    assert len(searched.page.requests) == LIMIT
+    assert plan.scans == shape.scans
+    assert plan.rows <= shape.rows + PAGE_ROWS + 2 * LIMIT
+
+
+async def test_pages_of_a_walk_in_time_follow_each_other(searches: Searches) -> None:
+    first = await searches.search(MEDIUM)
+    second = await searches.search(MEDIUM, after=first.page.next)
+    assert first.page.requests[-1].created_at > second.page.requests[0].created_at
+    assert [plan.scans for plan in second.plans] == [SCORE_IN_TIME]
+    assert second.plans[0].rows <= 20 * LIMIT + PAGE_ROWS
+
+
+@pytest.mark.parametrize("value", [2, 10**18])
+async def test_absent_value_is_not_searched_for(searches: Searches, value: int) -> None:
+    searched = await searches.search(AllOf((BROAD, Compare(Score("rare"), "=", value))))
+    assert searched == Searched(Page([], None), [Plan(frozenset({"score_value_idx"}), RARE)], [])
+
+
+async def test_name_never_used_is_not_even_counted(searches: Searches) -> None:
+    searched = await searches.search(AllOf((BROAD, is_one("never used"))))
+    assert searched == Searched(Page([], None), [], [])
+
+
+COUNTED: dict[str, tuple[Filter, range]] = {
+    "0.1 %": (RARE_ONE, range(20, 61)),
+    "60 %": (BROAD, range(RARE, RARE + 1)),
+    "0.1 % and 60 %": (AllOf((RARE_ONE, BROAD)), range(RARE + 20, RARE + 61)),
+    "bound that 10 % meet": (Compare(ACCURACY, ">=", 900), range(RARE, RARE + 1)),
+}
+
+
+@pytest.mark.parametrize(("tree", "rows"), COUNTED.values(), ids=COUNTED)
+async def test_rarity_is_counted_on_the_index_of_values_up_to_a_limit(
+    searches: Searches, tree: Filter, rows: range
+) -> None:
+    [plan] = (await searches.search(tree)).rarity
+    assert plan.scans == {"score_value_idx"}
+    assert plan.rows in rows

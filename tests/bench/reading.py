@@ -40,13 +40,14 @@ def _measure(dsn: str, running: Server, size: int, shape: Shape, plan: Plan) -> 
     statements = connected(dsn, lambda connection: recorded(connection, shape))
     http: list[float] = []
     sql: list[float] = []
-    with Client(running.port, KEY) as client:
-        for _ in range(_WARM_UP):
-            answer = client.post(shape.path, shape.body)
-        for _ in range(plan.search_rounds):
+    for _ in range(plan.search_rounds):
+        # A client for each round: while the other side is slow, the service closes one that is idle.
+        with Client(running.port, KEY) as client:
+            for _ in range(_WARM_UP):
+                answer = client.post(shape.path, shape.body)
             calls = _call(client, shape, plan.search_s)
-            http += calls
-            sql += run_pgbench(dsn, statements, len(calls))
+        http += calls
+        sql += run_pgbench(dsn, statements, len(calls))
     if answer.status != 200:
         progress(f"answered {answer.status}: {answer.body[:200]!r}")
         return Reading(shape, size, None, None, spread(sql))

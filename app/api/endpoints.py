@@ -33,6 +33,12 @@ Schema = dict[str, Any]
 """A piece of OpenAPI 3.1, which is JSON Schema."""
 
 
+def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
+    """An object of these properties and no others."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | {"required": list(required)} if required else schema
+
+
 class Services(msgspec.Struct, frozen=True):
     """What handlers work with, made once a process."""
 

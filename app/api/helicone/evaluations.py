@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from app.api import envelope
-from app.api.endpoints import Call, Schema
+from app.api.endpoints import Call, Schema, closed_object
 from app.api.helicone import schemas
 from app.api.helicone.filters import decode_filter
 from app.api.recording import record
@@ -232,8 +232,8 @@ _MINUTES: Final[Schema] = {
     "maximum": _MAX_MINUTES,
     "description": "How many minutes the caller's clock is behind UTC; moves the edges of the buckets.",
 }
-_TIME_FILTER: Final = schemas.closed_object({"start": _TEXT, "end": _TEXT}, required=("start", "end"))
-_QUERY: Final = schemas.closed_object(
+_TIME_FILTER: Final = closed_object({"start": _TEXT, "end": _TEXT}, required=("start", "end"))
+_QUERY: Final = closed_object(
     {
         "filter": schemas.FILTER,
         "timeFilter": _TIME_FILTER,
@@ -247,7 +247,7 @@ _QUERY_EXAMPLE: Final = {"filter": "all", "timeFilter": _TIMES, "timeZoneDiffere
 
 
 def _list(properties: dict[str, Schema]) -> Schema:
-    return {"type": "array", "items": schemas.closed_object(properties, required=tuple(properties))}
+    return {"type": "array", "items": closed_object(properties, required=tuple(properties))}
 
 
 _STATISTICS: Final = {
@@ -308,7 +308,7 @@ ENDPOINTS: Final = (
         compare,
         "r",
         _TAG,
-        body=schemas.closed_object(
+        body=closed_object(
             {
                 "filter": schemas.FILTER,
                 "timeFilter": {"anyOf": [_TIME_FILTER, {"type": "null"}]},
@@ -321,7 +321,7 @@ ENDPOINTS: Final = (
                 "groupBy": {
                     "anyOf": [
                         {"enum": list(_GROUPABLE)},
-                        schemas.closed_object(
+                        closed_object(
                             {"property": {"type": "string", "minLength": 1, "maxLength": 255}},
                             required=("property",),
                         ),
@@ -337,7 +337,7 @@ ENDPOINTS: Final = (
                 "group": {"type": ["string", "null"]},
                 "scores": {
                     "type": "object",
-                    "additionalProperties": schemas.closed_object(_STATISTICS, required=tuple(_STATISTICS)),
+                    "additionalProperties": closed_object(_STATISTICS, required=tuple(_STATISTICS)),
                 },
             }
         ),
@@ -348,7 +348,7 @@ ENDPOINTS: Final = (
         post_evaluation,
         "w",
         _TAG,
-        body=schemas.closed_object(
+        body=closed_object(
             {"name": {"type": "string", "minLength": 1, "maxLength": 255}, "score": SCORE},
             required=("name", "score"),
         ),
@@ -361,7 +361,7 @@ ENDPOINTS: Final = (
         query_dashboard,
         "r",
         _TAG,
-        body=schemas.closed_object(
+        body=closed_object(
             {
                 "userFilter": schemas.FILTER,
                 "timeFilter": _TIME_FILTER,

@@ -7,8 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from app.api import envelope
-from app.api.endpoints import Call, Schema
-from app.api.helicone import schemas
+from app.api.endpoints import Call, Schema, closed_object
 from app.api.wire import Fields, Json, decode_object, format_time, path_text
 from app.errors import NotFound
 from app.keys import Permissions, hash_key, mint_key
@@ -117,7 +116,7 @@ ENDPOINTS: Final = (
         list_keys,
         "r",
         _TAG,
-        data={"type": "array", "items": schemas.closed_object(_KEY, required=tuple(_KEY))},
+        data={"type": "array", "items": closed_object(_KEY, required=tuple(_KEY))},
     ),
     envelope.endpoint(
         "POST",
@@ -125,12 +124,12 @@ ENDPOINTS: Final = (
         create_key,
         "rw",
         _TAG,
-        body=schemas.closed_object(
+        body=closed_object(
             {"api_key_name": _NAME, "key_permissions": {"enum": [*_PERMISSIONS, None]}},
             required=("api_key_name",),
         ),
         body_example={"api_key_name": "my evaluator", "key_permissions": "w"},
-        answer=schemas.closed_object(_MADE, required=tuple(_MADE)),
+        answer=closed_object(_MADE, required=tuple(_MADE)),
     ),
     envelope.endpoint(
         "PATCH",
@@ -138,7 +137,7 @@ ENDPOINTS: Final = (
         rename_key,
         "rw",
         _TAG,
-        body=schemas.closed_object({"api_key_name": _NAME}, required=("api_key_name",)),
+        body=closed_object({"api_key_name": _NAME}, required=("api_key_name",)),
         body_example={"api_key_name": "my judge"},
         refusals=(NotFound,),
     ),

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from app.api import envelope
-from app.api.endpoints import Call, Schema
+from app.api.endpoints import Call, Schema, closed_object
 from app.api.recording import set_properties
 from app.api.wire import Fields, decode_object, now, path_text
 from app.errors import NotFound
@@ -77,15 +77,6 @@ _TEXT: Final[Schema] = {"type": "string"}
 _TAG: Final = "Properties"
 
 
-def _object(properties: dict[str, Schema]) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
 ENDPOINTS: Final = (
     envelope.endpoint(
         "PUT",
@@ -93,7 +84,9 @@ ENDPOINTS: Final = (
         put_property,
         "w",
         _TAG,
-        body=_object({"key": {"type": "string", "minLength": 1, "maxLength": 255}, "value": _TEXT}),
+        body=closed_object(
+            {"key": {"type": "string", "minLength": 1, "maxLength": 255}, "value": _TEXT}, ("key", "value")
+        ),
         body_example={"key": "variant", "value": "A"},
         refusals=(NotFound,),
     ),
@@ -111,9 +104,9 @@ ENDPOINTS: Final = (
         list_keys,
         "r",
         _TAG,
-        body=_object({}),
+        body=closed_object({}),
         body_example={},
-        data={"type": "array", "items": _object({"property": _TEXT})},
+        data={"type": "array", "items": closed_object({"property": _TEXT}, ("property",))},
         data_example=[{"property": "env"}],
     ),
     envelope.endpoint(
@@ -122,7 +115,7 @@ ENDPOINTS: Final = (
         search_values,
         "r",
         _TAG,
-        body=_object({"searchTerm": _TEXT}),
+        body=closed_object({"searchTerm": _TEXT}, ("searchTerm",)),
         body_example={"searchTerm": "prod"},
         data={"type": "array", "maxItems": 25, "items": _TEXT},
         data_example=["production"],

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from app.api.endpoints import Schema
+from app.api.endpoints import Schema, closed_object
 from app.api.helicone.columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed, Special, Target
 from app.api.helicone.filters import OPERATORS
 from app.api.helicone.queries import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
@@ -34,12 +34,6 @@ _VALUES: Final[dict[Kind, Schema]] = {
     Kind.BOOLEAN: {"enum": [True, False, "true", "false"]},
     Kind.SCORE: _SCORE,
 }
-
-
-def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
-    """An object of these properties and no others."""
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return schema | {"required": list(required)} if required else schema
 
 
 def _ref(name: str) -> Schema:

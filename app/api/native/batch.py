@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from app.api import envelope
-from app.api.endpoints import Call, Schema
+from app.api.endpoints import Call, Schema, closed_object
 from app.api.native.items import Item, in_chunks, read_item, read_line, split_lines
 from app.api.score_maps import SCORES
 from app.api.wire import MAX_FAULTS, decode_object, now, stream_body
@@ -187,22 +187,11 @@ class _Upload:
             self.errors.append(_Error(item.index, request_id, message))
 
 
-def _object(properties: dict[str, Schema], *required: str) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
 _ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_ERROR: Final = _object(
+_ERROR: Final = closed_object(
     {"index": _COUNT, "requestId": {"type": ["string", "null"]}, "message": {"type": "string"}},
-    "index",
-    "requestId",
-    "message",
+    ("index", "requestId", "message"),
 )
 
 ENDPOINTS: Final = (
@@ -212,29 +201,27 @@ ENDPOINTS: Final = (
         post_batch,
         "w",
         "Scores",
-        body=_object(
+        body=closed_object(
             {
                 "items": {
                     "type": "array",
-                    "items": _object({"requestId": _ID, "scores": SCORES}, "requestId", "scores"),
+                    "items": closed_object({"requestId": _ID, "scores": SCORES}, ("requestId", "scores")),
                 },
                 "mode": {"enum": [*_MODES, None], "default": "atomic"},
             },
-            "items",
+            ("items",),
         ),
         body_example={
             "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
             "mode": "partial",
         },
-        data=_object(
+        data=closed_object(
             {
                 "accepted": _COUNT,
                 "rejected": _COUNT,
                 "errors": {"type": "array", "maxItems": _MAX_ERRORS, "items": _ERROR},
             },
-            "accepted",
-            "rejected",
-            "errors",
+            ("accepted", "rejected", "errors"),
         ),
         data_example={"accepted": 1, "rejected": 0, "errors": []},
     ),

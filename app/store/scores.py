@@ -25,22 +25,19 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class ScoreNames:
-    """The ids of score names, remembered: in one database they never change and are never removed."""
+    """The ids of score names, remembered: in one database (origin.py) they never change, and none becomes
+    another's."""
 
     _CAPACITY: Final = 100_000
 
     def __init__(self) -> None:
         self._ids: dict[tuple[int, str], int] = {}
 
-    def forget(self) -> None:
-        """Look every name up anew, in what may be another database."""
-        self._ids.clear()
-
     async def find(
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
         """The ids of those names that the organization has used; the others are left out."""
-        # In a dict of our own: while we wait, a new connection may have everything forgotten.
+        # In a dict of our own: while we wait, another call may have everything forgotten.
         known = {name: id_ for name in names if (id_ := self._ids.get((organization_id, name))) is not None}
         missing = [name for name in names if name not in known]
         if missing:
@@ -78,12 +75,18 @@ def merged(posts: Iterable[Post]) -> list[Post]:
 
 
 async def record(
-    connection: Connection, names: ScoreNames, posts: Sequence[Post], *, accept_unknown: bool = True
+    connection: Connection,
+    names: ScoreNames,
+    posts: Sequence[Post],
+    *,
+    accept_unknown: bool = True,
+    lock_timeout_ms: int = 0,
 ) -> set[tuple[int, str]]:
     """Write a batch of posts in one statement and return the (organization, request id) that were written.
 
     A request may occur once in a batch. With `accept_unknown` false, posts for requests that do not exist
-    are left out, and missing in what is returned.
+    are left out, and missing in what is returned. A row that another transaction holds is waited for, up to
+    the timeout (0: without one).
     """
     numbers: list[int] = []
     name_ids: list[int] = []
@@ -106,6 +109,7 @@ async def record(
         values,
         booleans,
         accept_unknown,
+        str(lock_timeout_ms),
     )
     if accept_unknown:
         return {(post.organization_id, post.request_id) for post in posts}

@@ -17,11 +17,12 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 -- its request cannot change in between. Where $8 is false, only requests that exist are scored, and returned.
 -- New requests get their numbers in order of arrival, and scores are written in order of those numbers:
 -- then number, time and place in the table rise together, and every index but that of values is appended to.
--- An equal score posted again changes nothing and costs next to nothing.
+-- An equal score posted again changes nothing and costs next to nothing. $9 is how long to wait for a lock; set
+-- here, it costs no round trip, and it ends with the transaction.
 WITH posted AS (
     INSERT INTO request AS r (request_no, organization_id, request_id, created_at, updated_at)
     SELECT n.request_no, n.organization_id, n.request_id, n.posted_at, n.posted_at
-    FROM (
+    FROM (SELECT set_config('lock_timeout', $9::text, true)) AS patience, (
         SELECT nextval('request_request_no_seq') AS request_no, p.organization_id, p.request_id, p.posted_at
         FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
         WHERE $8::boolean OR EXISTS (

@@ -853,3 +853,22 @@ async def test_atomic_uploads_that_cross_are_both_taken(
         (200, taken(len(there))),
         (200, taken(len(back))),
     ]
+
+
+@json_and_lines
+async def test_post_of_another_request_does_not_wait_for_an_atomic_upload(
+    client: httpx.AsyncClient, connection: Connection, organization_id: int, form: str
+) -> None:
+    await post(client, "gate", {"a": 0})
+    items = [item("x", a=1), *filler("upload"), item("gate", a=1)]
+    async with locked(connection, organization_id, "gate"):
+        uploading = asyncio.create_task(upload(client, form, items, "atomic"))
+        await asyncio.wait([uploading], timeout=0.5)  # its first chunk is written
+        same = asyncio.create_task(post(client, "x", {"a": 2}))
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(post(client, f"other {n}", {"a": n}) for n in range(20)))
+        assert not uploading.done()
+        assert not same.done()
+    assert got(await uploading) == (200, taken(len(items)))
+    await same
+    assert await scores_of(client, "x") == {"a": 2}

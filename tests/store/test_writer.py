@@ -1,6 +1,7 @@
 """The group commit: who is written with whom, who is answered when, and that nobody pays for another.
 
-A statement is kept under way by a lock on the row of one request, `held`, that it wants to write.
+A statement is kept under way by a lock on the row of one request, `held`, that it wants to write, and by
+PATIENCE, with which it waits for it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ import pytest
 
 from app.errors import Unavailable
 from app.scores import Score
+from app.settings import Settings
 from app.store import keys
 from app.store import writer as writer_module
-from app.store.pool import Connection, Database
+from app.store.pool import Connection, Database, open_database
 from app.store.scores import Post, ScoreNames, merged, record
 from app.store.writer import Writer
 
 from .test_record import values
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+PATIENCE = 60_000
 
 Caller = asyncio.Task[bool]
 
@@ -36,8 +40,10 @@ def post(organization_id: int, request_id: str, **scores: int | bool) -> Post:
 
 
 @asynccontextmanager
-async def running(database: Database, *, accept_unknown: bool = True) -> AsyncIterator[Writer]:
-    writer = Writer(database, ScoreNames(), accept_unknown=accept_unknown)
+async def running(
+    database: Database, *, accept_unknown: bool = True, lock_timeout_ms: int = PATIENCE
+) -> AsyncIterator[Writer]:
+    writer = Writer(database, ScoreNames(), accept_unknown=accept_unknown, lock_timeout_ms=lock_timeout_ms)
     try:
         yield writer
     finally:
@@ -313,7 +319,7 @@ async def test_too_many_waiting_are_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And there is room again when those that waited are written."""
-    monkeypatch.setattr(writer_module, "_MAX_WAITING_SCORES", 3)
+    monkeypatch.setattr(writer_module, "_MAX_WAITING_SCORES", 4)  # one of them under way
     async with under_way(writer, dsn, organization_id) as first:
         gathered = await sent(writer, [post(organization_id, "r", a=1, b=1), post(organization_id, "s", a=1)])
         with pytest.raises(Unavailable, match="too many"):
@@ -321,6 +327,85 @@ async def test_too_many_waiting_are_refused_at_once(
     assert await answers(first + gathered) == [True] * 3
     assert await transactions(connection) == {"held": 1, "r": 2, "s": 2}
     assert await writer.record(post(organization_id, "t", a=1, b=1, c=1))
+
+
+# Locked requests
+
+
+@pytest.fixture
+async def hasty(database: Database) -> AsyncIterator[Writer]:
+    async with running(database, lock_timeout_ms=20) as writer:
+        yield writer
+
+
+async def test_nobody_waits_for_a_lock_on_anothers_request(
+    hasty: Writer, dsn: str, connection: Connection, organization_id: int
+) -> None:
+    """Neither in the batch that meets the lock nor in those that come after it."""
+    neighbours = [post(organization_id, f"n{n}", a=n) for n in range(50)]
+    async with under_way(hasty, dsn, organization_id, *neighbours) as callers:
+        *written, held = callers
+        assert await answers(written) == [True] * 50
+        later = await sent(hasty, [post(organization_id, "n1", a=100), post(organization_id, "new", a=1)])
+        assert await answers(later) == [True] * 2
+        assert not held.done()
+    assert await answers([held]) == [True]
+    assert await values(connection, organization_id, "n1") == {"a": 100}
+    assert await values(connection, organization_id, "held") == {"before": 1, "held": 1}
+
+
+async def test_request_that_another_transaction_is_making_is_waited_for_alone(
+    hasty: Writer, dsn: str, connection: Connection, organization_id: int
+) -> None:
+    locker = await asyncpg.connect(dsn)
+    async with locker.transaction():
+        await record(locker, ScoreNames(), [post(organization_id, "held", before=1)])
+        callers = await sent(hasty, [post(organization_id, id_, a=1) for id_ in ("r", "held", "s")])
+        assert await answers([callers[0], callers[2]]) == [True, True]
+        assert not callers[1].done()
+    await locker.close()
+    assert await answers(callers) == [True] * 3
+    assert await values(connection, organization_id, "held") == {"before": 1, "a": 1}
+
+
+async def test_order_of_arrival_holds_across_a_lock(
+    hasty: Writer, dsn: str, connection: Connection, organization_id: int
+) -> None:
+    async with under_way(hasty, dsn, organization_id) as first:
+        later = await sent(hasty, [post(organization_id, "held", held=n, last=n) for n in range(2, 6)])
+        await asyncio.sleep(0.1)
+        later += await sent(hasty, [post(organization_id, "held", held=6)])
+        await asyncio.sleep(0.1)
+        assert not any(caller.done() for caller in [*first, *later])
+    assert await answers(first + later) == [True] * 6
+    assert await values(connection, organization_id, "held") == {"before": 1, "held": 6, "last": 5}
+
+
+async def test_request_that_stays_locked_is_refused_in_the_end_and_free_again(
+    dsn: str, connection: Connection, organization_id: int
+) -> None:
+    database = await open_database(Settings(database_url=dsn, statement_timeout_ms=300))
+    async with running(database, lock_timeout_ms=20) as writer:
+        async with under_way(writer, dsn, organization_id, post(organization_id, "r", a=1)) as callers:
+            refusal = Unavailable("the scores could not be written in time, please try again")
+            assert list(map(repr, await answers(callers))) == ["True", repr(refusal)]
+        assert await answers(await sent(writer, [post(organization_id, "held", after=1)])) == [True]
+    await database.close()
+    assert await values(connection, organization_id, "held") == {"before": 1, "after": 1}
+
+
+async def test_close_finishes_what_waits_for_a_lock(
+    hasty: Writer, dsn: str, connection: Connection, organization_id: int
+) -> None:
+    async with under_way(hasty, dsn, organization_id) as callers:
+        later = await sent(hasty, [post(organization_id, "held", later=1)])
+        await asyncio.sleep(0.1)
+        closing = asyncio.create_task(hasty.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+    assert await answers(callers + later) == [True, True]
+    await within(closing)
+    assert await values(connection, organization_id, "held") == {"before": 1, "held": 1, "later": 1}
 
 
 # Callers that go away
@@ -414,6 +499,12 @@ async def test_close_finishes_what_waits_before_a_cancelled_caller(
     assert await answers([*first, stays]) == [True, True]
     await within(closing)
     assert await values(connection, organization_id) == {"a": 1}
+
+
+async def test_post_after_close_is_refused(writer: Writer, organization_id: int) -> None:
+    await within(writer.close())
+    with pytest.raises(Unavailable, match="shutting down"):
+        await within(writer.record(post(organization_id, "r", a=1)))
 
 
 async def test_close_of_an_idle_writer_returns(writer: Writer, organization_id: int) -> None:

@@ -34,7 +34,7 @@ async def post_batch(call: Call) -> Response:
     with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
     what is not is listed, the first 1000 of it; should reading fail midway (broken gzip), what came before
     stays. Of two items for one score the later counts. The requests of an atomic upload are locked while it
-    is written: other posts may wait for it.
+    is written: a post to one of them waits for it, others do not.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:

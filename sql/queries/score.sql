@@ -17,6 +17,9 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 -- its request cannot change in between. Where $8 is false, only requests that exist are scored, and returned.
 -- New requests get their numbers in order of arrival, and scores are written in order of those numbers:
 -- then number, time and place in the table rise together, and every index but that of values is appended to.
+-- A request that this statement makes (xmax is 0) has no scores yet, and nobody else can give it any before the
+-- commit: its scores go in without looking for a conflict, a fourth of the work. Were that ever wrong, the
+-- primary key would refuse the batch.
 -- An equal score posted again changes nothing and costs next to nothing. $9 is how long to wait for a lock; set
 -- here, it costs no round trip, and it ends with the transaction.
 WITH posted AS (
@@ -33,18 +36,25 @@ WITH posted AS (
     ORDER BY n.organization_id, n.request_id COLLATE "C"
     ON CONFLICT ON CONSTRAINT request_pkey
     DO UPDATE SET updated_at = greatest(r.updated_at, excluded.updated_at)
-    RETURNING r.organization_id, r.request_id, r.request_no, r.created_at
+    RETURNING r.organization_id, r.request_id, r.request_no, r.created_at, r.xmax = 0 AS is_new
 ),
-recorded AS (
-    INSERT INTO score AS s (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
+given AS (
     SELECT v.value, posted.request_no, posted.created_at, p.posted_at, posted.organization_id, v.name_id,
-        nullif(v.is_boolean, false)
+        nullif(v.is_boolean, false) AS is_boolean, posted.is_new
     FROM unnest($1::integer[], $2::text[], $3::timestamptz[])
         WITH ORDINALITY AS p (organization_id, request_id, posted_at, post)
     JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
     JOIN unnest($4::integer[], $5::integer[], $6::bigint[], $7::boolean[]) AS v (post, name_id, value, is_boolean)
         ON v.post = p.post
     ORDER BY posted.request_no, v.name_id
+),
+made AS (
+    INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
+    SELECT value, request_no, created_at, posted_at, organization_id, name_id, is_boolean FROM given WHERE is_new
+),
+recorded AS (
+    INSERT INTO score AS s (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
+    SELECT value, request_no, created_at, posted_at, organization_id, name_id, is_boolean FROM given WHERE NOT is_new
     ON CONFLICT ON CONSTRAINT score_pkey
     DO UPDATE SET value = excluded.value, is_boolean = excluded.is_boolean, scored_at = excluded.scored_at
     WHERE (s.value, s.is_boolean) IS DISTINCT FROM (excluded.value, excluded.is_boolean)

@@ -136,6 +136,33 @@ async def test_equal_score_posted_again_changes_nothing(
     assert await stored(connection, organization_id) == before
 
 
+async def test_batch_scores_requests_it_makes_beside_those_that_were_there(
+    connection: Connection, organization_id: int, names: ScoreNames
+) -> None:
+    await record(connection, names, [post(organization_id, {"a": 1, "b": 1}, request_id="old")])
+    await connection.execute(
+        """
+        INSERT INTO request (organization_id, request_id, created_at, updated_at) VALUES ($1, 'bare', $2, $2)
+        """,
+        organization_id,
+        NOON,
+    )
+    batch = [
+        post(organization_id, {"a": 2, "c": True}, LATER, request_id)
+        for request_id in ("new", "old", "bare", "newer")
+    ]
+    await record(connection, names, batch)
+    fresh = {"a": 2, "c": 1}
+    assert {
+        id_: await values(connection, organization_id, id_) for id_ in ("new", "old", "bare", "newer")
+    } == {
+        "new": fresh,
+        "old": {"a": 2, "b": 1, "c": 1},
+        "bare": fresh,
+        "newer": fresh,
+    }
+
+
 async def test_score_copies_the_time_of_an_older_request(
     connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:

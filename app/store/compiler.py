@@ -117,6 +117,19 @@ def compile_rarity(tree: Filter, name_ids: Mapping[str, int], first_parameter: i
     return Compiled({"counts": ", ".join(counts)}, tuple(compiler.arguments))
 
 
+def compile_reach(
+    tree: Filter, score: Score, *, descending: bool, name_ids: Mapping[str, int], first_parameter: int
+) -> Compiled:
+    """Compile, for the slots scores and direction, the conditions on a driving score, in its order."""
+    compiler = _Compiler(name_ids, first_parameter)
+    conditions = _split(tree)[0][score.name]
+    slots = {
+        "scores": compiler.scores_that("s", score.name, conditions),
+        "direction": "DESC" if descending else "ASC",
+    }
+    return Compiled(slots, tuple(compiler.arguments))
+
+
 def compile_search(
     tree: Filter,
     sort: Sort,
@@ -170,7 +183,7 @@ class _Compiler:
         self.arguments: list[object] = []
         self.joins: dict[str, str] = {}
         self.source: dict[str, str] = {}
-        self.created_at = "r.created_at"
+        self.created_at = "r.created_at"  # or a score's copy of it, by which its index can be walked
 
     def add(self, value: object, type_: str) -> str:
         self.arguments.append(value)
@@ -295,6 +308,8 @@ class _Compiler:
 
     def expression(self, subject: Column | Property | Variable) -> str:
         match subject:
+            case Column("created_at"):
+                return self.created_at
             case Column(name):
                 return _EXPRESSIONS[name]
             case Property(key):
@@ -339,8 +354,6 @@ class _Compiler:
             return f"{by} IS NULL AND {tied}"
         kind = kind_of(sort.subject)
         value = self.add(_argument(position.value, kind), _TYPES[kind])
-        if kind is Kind.SCORE:  # never missing here, and the bound lets the index begin at the page
-            return f"{by} {beyond}= {value} AND ({by} {beyond} {value} OR {tied})"
         return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
 
 
@@ -348,7 +361,7 @@ def _split(tree: Filter) -> tuple[dict[str, _ScoreConditions], list[Filter]]:
     """The top level's conditions by score, of a few scores, and all the rest."""
     drivers: dict[str, _ScoreConditions] = {}
     rest: list[Filter] = []
-    for part in _conjuncts(tree):
+    for part in conjuncts(tree):
         match part:
             case Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) if (
                 name in drivers or len(drivers) < _MAX_DRIVERS
@@ -359,11 +372,11 @@ def _split(tree: Filter) -> tuple[dict[str, _ScoreConditions], list[Filter]]:
     return drivers, rest
 
 
-def _conjuncts(tree: Filter) -> list[Filter]:
+def conjuncts(tree: Filter) -> list[Filter]:
     """The parts that must all hold, through any depth of AllOf."""
     match tree:
         case AllOf(parts):
-            return [conjunct for part in parts for conjunct in _conjuncts(part)]
+            return [conjunct for part in parts for conjunct in conjuncts(part)]
         case Everything():
             return []
         case _:

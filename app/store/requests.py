@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from app.filters import NEWEST_FIRST, AllOf, Column, Compare, Exists, Filter, Not, Sort, score_names
+from app.filters import NEWEST_FIRST, Column, Compare, Filter, Sort, Value, score_names
 from app.filters import Score as ScoreSubject
 from app.store.compiler import (
     RARE,
     Position,
     compile_conditions,
     compile_rarity,
+    compile_reach,
     compile_search,
     driving_scores,
 )
@@ -23,8 +24,12 @@ from app.store.logs import Outcome
 from app.store.pool import Connection
 from app.store.queries import fill, load
 from app.store.scores import ScoreNames
+from app.store.segments import alternatives, by_score
 
 _SQL = load("request")
+
+_MAX_MERGED: Final = 2000
+"""A page this far down is not merged of several searches: each would have to come as far."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -92,6 +97,10 @@ class Page(msgspec.Struct, frozen=True):
     """Where the following page begins, None behind the last one."""
 
 
+_Row = tuple[Request, Any]
+"""A request and its sort value."""
+
+
 async def search(
     connection: Connection,
     names: ScoreNames,
@@ -104,12 +113,21 @@ async def search(
     limit: int,
 ) -> Page:
     """Find the organization's requests that match, `limit` of them from `after` or `offset` on."""
-    find = partial(_find, connection, names, organization_id)
+    searching = _Search(connection, names, organization_id)
     wanted = limit + 1
     if isinstance(sort.subject, ScoreSubject):
-        rows = await _find_by_score(find, tree, sort, sort.subject, after, offset, wanted)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            rows = await searching.by_score(tree, sort, sort.subject, after, offset, wanted)
+    elif (
+        isinstance(sort.subject, Column)
+        and sort.subject.name == "created_at"
+        and offset + wanted <= _MAX_MERGED
+        and (choices := alternatives(tree))
+    ):
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            rows = await searching.any_of(choices, sort, after, offset, wanted)
     else:
-        rows = await find(tree, sort, after, offset, wanted)
+        rows = await searching.matching(tree, sort, after, offset, wanted)
     requests = [request for request, _ in rows[:limit]]
     if len(rows) <= limit or not requests or sort.subject is None:
         return Page(requests, None)
@@ -117,70 +135,91 @@ async def search(
     return Page(requests, Position(value, last.created_at, last.request_id))
 
 
-_Row = tuple[Request, Any]
-"""A request and its sort value."""
+class _Search:
+    """The ways to the rows of one organization's page. Those that take several statements need one snapshot
+    for all of them: a request whose score changes in between could come twice or not at all."""
 
+    def __init__(self, connection: Connection, names: ScoreNames, organization_id: int) -> None:
+        self._connection = connection
+        self._names = names
+        self._organization_id = organization_id
 
-async def _find_by_score(
-    find: Callable[..., Awaitable[list[_Row]]],
-    tree: Filter,
-    sort: Sort,
-    score: ScoreSubject,
-    after: Position | None,
-    offset: int,
-    limit: int,
-) -> list[_Row]:
-    """First the requests that have the score, read off the index of values, then the others by time."""
-    # The score first: it is one of those at which the search can begin, however many the tree names.
-    present, absent = AllOf((Exists(score), tree)), AllOf((tree, Not(Exists(score))))
-    if after is not None and after.value is None:
-        return await find(absent, NEWEST_FIRST, after, offset, limit, with_value=False)
-    rows = await find(present, sort, after, offset, limit)
-    if len(rows) < limit:
-        passed = offset if rows or not offset else len(await find(present, sort, after, 0, offset))
-        rows += await find(absent, NEWEST_FIRST, None, offset - passed, limit - len(rows), with_value=False)
-    return rows
+    async def by_score(
+        self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, offset: int, limit: int
+    ) -> list[_Row]:
+        """Segment by segment until there are enough."""
+        rows: list[_Row] = []
 
+        async def reach(tree: Filter, length: int) -> tuple[Value | None, Value | None]:
+            return await self._reach(tree, score, length, descending=sort.descending)
 
-async def _find(
-    connection: Connection,
-    names: ScoreNames,
-    organization_id: int,
-    tree: Filter,
-    sort: Sort,
-    after: Position | None,
-    offset: int,
-    limit: int,
-    *,
-    with_value: bool = True,
-) -> list[_Row]:
-    ids = await names.find(connection, organization_id, score_names(tree))
-    rare = None
-    if drivers := driving_scores(tree):
-        counts = await _count_drivers(connection, organization_id, tree, ids, drivers)
-        if not all(counts):
-            return []
-        if min(counts) < RARE:
-            rare = drivers[counts.index(min(counts))]
-    compiled = compile_search(tree, sort, after, ids, 4, rare)
-    statement = fill(_SQL["search"], **compiled.slots)
-    rows = []
-    for row in await connection.fetch(statement, organization_id, limit, offset, *compiled.arguments):
-        *columns, scored, sort_value = row
-        rows.append((Request(*(*columns, Scored(*scored))), sort_value if with_value else None))
-    return rows
+        async with aclosing(by_score(reach, score, tree, sort, after, offset + limit)) as segments:
+            async for segment in segments:
+                search = partial(self.matching, segment.tree, segment.sort, segment.after)
+                found = await search(offset, limit - len(rows))
+                if found:
+                    offset = 0
+                elif offset:
+                    offset -= len(await search(0, offset))
+                in_time = segment.sort is NEWEST_FIRST
+                rows += [(request, segment.value if in_time else value) for request, value in found]
+                if len(rows) == limit:
+                    break
+        return rows
 
+    async def any_of(
+        self, choices: list[Filter], sort: Sort, after: Position | None, offset: int, limit: int
+    ) -> list[_Row]:
+        """The first of each choice, merged: the page is among them."""
+        found: dict[str, _Row] = {}
+        for choice in choices:
+            rows = await self.matching(choice, sort, after, 0, offset + limit)
+            found |= {request.request_id: (request, value) for request, value in rows}
+        by_id = sorted(found.values(), key=lambda row: row[0].request_id)
+        by_id.sort(key=lambda row: row[0].created_at, reverse=sort.descending)
+        return by_id[offset : offset + limit]
 
-async def _count_drivers(
-    connection: Connection, organization_id: int, tree: Filter, ids: dict[str, int], drivers: list[str]
-) -> list[int]:
-    """How many scores meet the conditions on each driving score, counted up to RARE: a tenth of a millisecond
-    that saves the many in which a walk would find nothing."""
-    if not ids.keys() >= set(drivers):
-        return [0]
-    compiled = compile_rarity(tree, ids, first_parameter=2)
-    statement = fill(_SQL["rarity"], **compiled.slots)
-    return list(await connection.fetchval(statement, organization_id, *compiled.arguments))
+    async def matching(
+        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
+    ) -> list[_Row]:
+        """By one statement, which begins where few rows are."""
+        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
+        rare = None
+        if drivers := driving_scores(tree):
+            counts = await self._count_drivers(tree, ids, drivers)
+            if not all(counts):
+                return []
+            if min(counts) < RARE:
+                rare = drivers[counts.index(min(counts))]
+        compiled = compile_search(tree, sort, after, ids, 4, rare)
+        statement = fill(_SQL["search"], **compiled.slots)
+        rows = []
+        for row in await self._connection.fetch(
+            statement, self._organization_id, limit, offset, *compiled.arguments
+        ):
+            *columns, scored, sort_value = row
+            rows.append((Request(*(*columns, Scored(*scored))), sort_value))
+        return rows
+
+    async def _count_drivers(self, tree: Filter, ids: dict[str, int], drivers: list[str]) -> list[int]:
+        """How many scores meet the conditions on each driving score, counted up to RARE: a tenth of a
+        millisecond that saves the many in which a walk would find nothing."""
+        if not ids.keys() >= set(drivers):
+            return [0]
+        compiled = compile_rarity(tree, ids, first_parameter=2)
+        statement = fill(_SQL["rarity"], **compiled.slots)
+        return list(await self._connection.fetchval(statement, self._organization_id, *compiled.arguments))
+
+    async def _reach(
+        self, tree: Filter, score: ScoreSubject, length: int, *, descending: bool
+    ) -> tuple[Value | None, Value | None]:
+        ids = await self._names.find(self._connection, self._organization_id, [score.name])
+        if not ids:
+            return None, None
+        compiled = compile_reach(tree, score, descending=descending, name_ids=ids, first_parameter=3)
+        statement = fill(_SQL["reach"], **compiled.slots)
+        [row] = await self._connection.fetch(statement, self._organization_id, length, *compiled.arguments)
+        return row[0], row[1]
 
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:

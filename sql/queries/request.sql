@@ -38,6 +38,18 @@ FROM request AS r
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */
 
+-- name: reach
+-- In the order of a score: the first value, and the one that comes so many further on.
+SELECT
+    (
+        SELECT s.value FROM /* scores */ score AS s WHERE s.organization_id = $1 /* end */
+        ORDER BY s.value /* direction */ DESC /* end */ LIMIT 1
+    ),
+    (
+        SELECT s.value FROM /* scores */ score AS s WHERE s.organization_id = $1 /* end */
+        ORDER BY s.value /* direction */ DESC /* end */ LIMIT 1 OFFSET $2
+    )
+
 -- name: rarity
 -- How many scores meet each of the conditions that every match must meet; what none meets needs no search.
 SELECT ARRAY[/* counts */ 0 /* end */]

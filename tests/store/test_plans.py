@@ -20,6 +20,7 @@ import pytest
 from app.filters import (
     NEWEST_FIRST,
     AllOf,
+    AnyOf,
     Column,
     Compare,
     Everything,
@@ -87,6 +88,9 @@ class Recorder:
         self.sent.append(Sent(statement, arguments))
         return await self._connection.fetch(statement, *arguments)
 
+    def transaction(self, **options: Any) -> Any:
+        return self._connection.transaction(**options)
+
     async def fetchval(self, statement: str, *arguments: object) -> Any:
         self.sent.append(Sent(statement, arguments))
         return await self._connection.fetchval(statement, *arguments)
@@ -140,7 +144,16 @@ class Searched(msgspec.Struct, frozen=True):
     """Of the count that comes before a search by scores."""
 
     plans: list[Plan]
-    """Of the search itself."""
+    """Of the searches of which the page was put together."""
+
+    reaches: list[Plan]
+    """Of the looks at where in the order of a score they begin and end."""
+
+    @property
+    def whole(self) -> Plan:
+        """All the searches as one."""
+        scans = frozenset[str]().union(*(plan.scans for plan in self.plans))
+        return Plan(scans, sum(plan.rows for plan in self.plans))
 
 
 class Searches:
@@ -167,6 +180,7 @@ class Searches:
             page,
             [await explained(self.connection, sent) for sent in recorder.of("rarity")],
             [await explained(self.connection, sent) for sent in recorder.of("search")],
+            [await explained(self.connection, sent) for sent in recorder.of("reach")],
         )
 
 
@@ -208,7 +222,9 @@ async def searches(seeded: str) -> AsyncIterator[Searches]:
 
 # The shapes
 
+MIDDLE = datetime(2026, 1, 14, tzinfo=UTC)
 ACCURACY = Score("accuracy")
+CITED = Score("cited")
 EVERYTHING = Everything()
 OLDEST_FIRST = Sort(Column("created_at"), descending=False)
 BEST_FIRST = Sort(ACCURACY)
@@ -235,6 +251,7 @@ class Shape(msgspec.Struct, frozen=True):
     scans: frozenset[str]
     rows: int = 0
     sort: Sort = NEWEST_FIRST
+    matches: int = REQUESTS
 
 
 SHAPES = {
@@ -245,6 +262,9 @@ SHAPES = {
     "bound that 10 % meet": Shape(Compare(ACCURACY, ">=", 900), SCORE_IN_TIME, 20 * LIMIT),
     "bound that 60 % meet": Shape(Compare(ACCURACY, ">=", 400), SCORE_IN_TIME, 3 * LIMIT),
     "60 %, oldest": Shape(BROAD, SCORE_IN_TIME, 3 * LIMIT, OLDEST_FIRST),
+    "10 % of a time": Shape(
+        AllOf((MEDIUM, Compare(Column("created_at"), "<", MIDDLE))), SCORE_IN_TIME, 20 * LIMIT
+    ),
     "0.1 %": Shape(RARE_ONE, SCORE_BY_VALUE, 150),
     "bound that 0.1 % meet": Shape(Compare(ACCURACY, "=", 999), SCORE_BY_VALUE, 150),
     "0.1 % and 60 %": Shape(AllOf((RARE_ONE, BROAD)), SCORE_BY_VALUE, 200),
@@ -253,18 +273,33 @@ SHAPES = {
     "highest score": Shape(EVERYTHING, SCORE_BY_VALUE, 150, BEST_FIRST),
     "lowest score": Shape(EVERYTHING, SCORE_BY_VALUE, 150, WORST_FIRST),
     "highest score of 60 %": Shape(BROAD, SCORE_BY_VALUE, 300, BEST_FIRST),
-    "one by id": Shape(Compare(Column("request_id"), "=", "request 7"), BY_ID),
+    "true first": Shape(EVERYTHING, SCORE_IN_TIME, 3 * LIMIT, Sort(CITED)),
+    "false first": Shape(EVERYTHING, SCORE_IN_TIME, 3 * LIMIT, Sort(CITED, descending=False)),
+    "true first of 60 %": Shape(BROAD, SCORE_IN_TIME, 20 * LIMIT, Sort(CITED)),
+    "0.1 % first": Shape(EVERYTHING, SCORE_BY_VALUE, 5 * LIMIT, Sort(Score("rare"))),
+    "10 % or 60 %": Shape(AnyOf((MEDIUM, BROAD)), SCORE_IN_TIME, 20 * LIMIT + PAGE_ROWS),
+    "0.1 % or 60 %": Shape(AnyOf((RARE_ONE, BROAD)), SCORE_BY_VALUE | SCORE_IN_TIME, 5 * LIMIT + PAGE_ROWS),
+    "0.1 % or 0.1 %": Shape(
+        AnyOf((RARE_ONE, Compare(ACCURACY, "=", 999))), SCORE_BY_VALUE, 10 * LIMIT + PAGE_ROWS
+    ),
+    "10 % or 60 % of a time": Shape(
+        AllOf((AnyOf((MEDIUM, BROAD)), Compare(Column("created_at"), "<", MIDDLE))),
+        SCORE_IN_TIME,
+        20 * LIMIT + PAGE_ROWS,
+    ),
+    "one by id": Shape(Compare(Column("request_id"), "=", "request 7"), BY_ID, matches=1),
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 async def test_search_reads_its_index_and_little_more_than_its_page(searches: Searches, shape: Shape) -> None:
-    [plan] = (await searches.search(shape.tree, shape.sort)).plans
-    assert plan.scans == shape.scans
-    assert plan.rows <= shape.rows + PAGE_ROWS + 5
+    searched = await searches.search(shape.tree, shape.sort)
+    assert len(searched.page.requests) == min(LIMIT, shape.matches)
+    assert searched.whole.scans == shape.scans
+    assert searched.whole.rows <= shape.rows + PAGE_ROWS + 5
+    assert all(plan.scans == {"score_value_idx"} for plan in searched.reaches)
+    assert sum(plan.rows for plan in searched.reaches) <= 5 * LIMIT
 
-
-MIDDLE = datetime(2026, 1, 14, tzinfo=UTC)
 
 LATER_PAGES: dict[str, Value] = {
     "newest": MIDDLE,
@@ -275,6 +310,10 @@ LATER_PAGES: dict[str, Value] = {
     "highest score": 500,
     "lowest score": 500,
     "highest score of 60 %": 500,
+    "true first": 1,
+    "false first": 0,
+    "true first of 60 %": 1,
+    "10 % or 60 %": MIDDLE,
 }
 """Where, about halfway through the table, a page begins."""
 
@@ -285,10 +324,9 @@ async def test_page_halfway_through_costs_what_the_first_one_does(
 ) -> None:
     shape = SHAPES[name]
     searched = await searches.search(shape.tree, shape.sort, Position(value, MIDDLE, "request 18720"))
-    [plan] = searched.plans
     assert len(searched.page.requests) == LIMIT
-    assert plan.scans == shape.scans
-    assert plan.rows <= shape.rows + PAGE_ROWS + 2 * LIMIT
+    assert searched.whole.scans == shape.scans
+    assert searched.whole.rows <= shape.rows + PAGE_ROWS + 4 * LIMIT
 
 
 async def test_pages_of_a_walk_in_time_follow_each_other(searches: Searches) -> None:
@@ -302,12 +340,12 @@ async def test_pages_of_a_walk_in_time_follow_each_other(searches: Searches) -> 
 @pytest.mark.parametrize("value", [2, 10**18])
 async def test_absent_value_is_not_searched_for(searches: Searches, value: int) -> None:
     searched = await searches.search(AllOf((BROAD, Compare(Score("rare"), "=", value))))
-    assert searched == Searched(Page([], None), [Plan(frozenset({"score_value_idx"}), RARE)], [])
+    assert searched == Searched(Page([], None), [Plan(frozenset({"score_value_idx"}), RARE)], [], [])
 
 
 async def test_name_never_used_is_not_even_counted(searches: Searches) -> None:
     searched = await searches.search(AllOf((BROAD, is_one("never used"))))
-    assert searched == Searched(Page([], None), [], [])
+    assert searched == Searched(Page([], None), [], [], [])
 
 
 COUNTED: dict[str, tuple[Filter, range]] = {

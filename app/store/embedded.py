@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,14 +26,15 @@ from typing import IO
 from urllib.parse import quote
 
 from app.errors import DataFolderInUse, EmbeddedServerError
+from app.store import orphans
 from app.store.account import MAJOR, Account, choose_account
 
 SOCKET_PATH_LIMIT_BYTES = 100  # the kernel's is 107 on Linux and 103 on macOS
 READY_TIMEOUT_S = 600.0  # replaying max_wal_size of log on a slow disk takes minutes
 DISK_MB = 64  # what a new cluster takes, and some
-STOP_TIMEOUT_S = 30.0  # a fast shutdown writes up to shared_buffers to the disk
-ORPHAN_ATTEMPTS = 750  # at getting the lock, 20 ms apart
-ORPHAN_SIGNALS = {0: signal.SIGINT, 250: signal.SIGQUIT, 500: signal.SIGKILL}  # by attempt
+STOP_SIGNALS = {signal.SIGINT: 2.5, signal.SIGQUIT: 0.5}  # seconds for each: a service ends within ten
+
+_RELEASE = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
 
 SETTINGS = {
     "listen_addresses": "",  # no TCP: who can enter the socket's 0700 folder may connect
@@ -39,22 +42,24 @@ SETTINGS = {
     "log_timezone": "UTC",
     "fsync": "on",
     "synchronous_commit": "on",  # what was acknowledged survives a power cut
+    # After a crash one call for the file system, not one for each file. Linux reports its failures since 5.8.
+    "recovery_init_sync_method": "syncfs" if sys.platform == "linux" and _RELEASE >= (5, 8) else "fsync",
     "max_connections": "100",
     "shared_buffers": "128MB",
     "max_wal_size": "4GB",  # a page is logged whole once a checkpoint: with 1 GB that was 9/10 of the log
     "wal_compression": "pglz",  # the build has no lz4
+    "autovacuum_naptime": "10s",  # in the usual minute, posts leave millions of dead rows behind
     "random_page_cost": "1.1",  # solid-state disks
     "jit": "off",  # compiling costs more than it saves on short statements
     "log_min_messages": "error",
     "log_min_error_statement": "panic",  # a statement that fails is reported by its caller, and may hold data
+    "log_error_verbosity": "terse",  # the details of an error may hold data too: the row that broke a rule
     "log_checkpoints": "off",
 }
 
-_LINUX = sys.platform == "linux"
-
 
 class EmbeddedPostgres:
-    """One server over one data folder. One that crashed is started again by stop() and start().
+    """One server over one data folder. One that died is started again by restart().
 
     On Linux it ends with the thread that started it: start it from one that lives as long as the service.
     """
@@ -63,8 +68,10 @@ class EmbeddedPostgres:
         self._folder = data_dir.resolve()
         self._cluster = self._folder / "pgdata"
         self._log = self._folder / "postgres.log"
+        self._sockets = self._folder / "sockets"
         self._server: subprocess.Popen[bytes] | None = None
         self._held = ExitStack()
+        self._interrupted = threading.Event()
 
     def __enter__(self) -> str:
         return self.start()
@@ -94,34 +101,71 @@ class EmbeddedPostgres:
         Raises DataFolderInUse, or EmbeddedServerError with the reason.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._own_folder()
-            with (self._folder / "postgres.lock").open("a") as lock:
-                _replace_orphan(lock, self._cluster)
-                account, bin_dir = choose_account(self._folder)
-                if not self._cluster.exists():
-                    self._make_cluster(account, bin_dir, lock)
-                sockets = self._make_sockets(account)
-                self._server = self._launch(account, bin_dir, sockets, lock)
-            self._wait_until_ready(self._server)
-        except (OSError, subprocess.SubprocessError, KeyError, ImportError) as error:
-            self.stop()
-            raise EmbeddedServerError(f"PostgreSQL cannot be started in {self._folder}: {error}") from error
+            self._prepare_folder()
+            self._start_server()
         except BaseException:
             self.stop()
             raise
-        return _dsn(sockets)
+        return _dsn(self._sockets)
+
+    def restart(self) -> None:
+        """Start a server that died again, at the same address. Raises EmbeddedServerError with the reason;
+        another attempt may follow."""
+        try:
+            self._start_server()
+        except EmbeddedServerError:
+            self._end_server()
+            raise
+
+    def interrupt(self) -> None:
+        """Let a start() or restart() that is under way in another thread fail."""
+        self._interrupted.set()
 
     def stop(self) -> None:
         """Shut the server down without waiting for its clients, and let go of the data folder."""
+        self._end_server()
+        self._held.close()
+        self._interrupted.clear()
+
+    def how_it_ended(self) -> str:
+        """Say of a server that is not running any more what ended it, and its last words."""
+        code = self._server.returncode if self._server else 0
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return " | ".join(filter(None, (how, self._last_words())))
+
+    def _end_server(self) -> None:
         if self._server is not None:
-            for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            for signum, seconds in STOP_SIGNALS.items():
                 self._server.send_signal(signum)
                 with suppress(subprocess.TimeoutExpired):
-                    self._server.wait(STOP_TIMEOUT_S)
+                    self._server.wait(seconds)
                     break
+            else:
+                self._server.kill()
+                self._server.wait()
+                orphans.end_leftovers(self._folder / "postgres.lock")
         self._server = None
-        self._held.close()
+
+    def _start_server(self) -> None:
+        try:
+            with (self._folder / "postgres.lock").open("a") as lock:
+                orphans.replace(lock, self._cluster, self._pause)
+                account, bin_dir = choose_account(self._folder)
+                if not self._cluster.exists():
+                    self._make_cluster(account, bin_dir, lock)
+                account.make_afresh(self._sockets)
+                self._server = self._launch(account, bin_dir, lock)
+            self._wait_until_ready(self._server)
+        except (OSError, subprocess.SubprocessError, KeyError, ImportError) as error:
+            raise self._explained(error) from error
+
+    def _prepare_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._own_folder()
+            self._choose_sockets()
+        except OSError as error:
+            raise self._explained(error) from error
 
     def _own_folder(self) -> None:
         path = self._folder / "owner.lock"
@@ -143,24 +187,27 @@ class EmbeddedPostgres:
         flags += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         with self._log.open("wb") as log:
             initdb = account.spawn([bin_dir / "initdb", "-D", unfinished, *flags], log, lock)
-        if initdb.wait() != 0:
+        try:
+            while initdb.poll() is None:
+                self._pause(0.01)
+        finally:
+            initdb.kill()
+            initdb.wait()
+        if initdb.returncode != 0:
             raise EmbeddedServerError(f"initdb failed in {self._folder}: {self._last_words()}")
         unfinished.rename(self._cluster)
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)  # else a power cut could undo the rename, and the next start delete the cluster
         os.close(folder)
 
-    def _make_sockets(self, account: Account) -> Path:
+    def _choose_sockets(self) -> None:
         folder = self._folder / "sockets"
         if len(os.fsencode(folder / ".s.PGSQL.5432")) > SOCKET_PATH_LIMIT_BYTES or "," in str(folder):
             # A comma separates folders for PostgreSQL and hosts for asyncpg.
             folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="heliscore-")))
-        account.make_afresh(folder)
-        return folder
+        self._sockets = folder
 
-    def _launch(
-        self, account: Account, bin_dir: Path, sockets: Path, lock: IO[str]
-    ) -> subprocess.Popen[bytes]:
+    def _launch(self, account: Account, bin_dir: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
         made_by = (self._cluster / "PG_VERSION").read_text().strip()
         if made_by != MAJOR:
             raise EmbeddedServerError(
@@ -168,7 +215,7 @@ class EmbeddedPostgres:
             )
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         account.take(self._cluster)
-        settings = SETTINGS | {"unix_socket_directories": str(sockets)}
+        settings = SETTINGS | {"unix_socket_directories": str(self._sockets)}
         flags = [f"--{name}={value}" for name, value in settings.items()]
         with self._log.open("wb") as log:
             return account.spawn([bin_dir / "postgres", "-D", self._cluster, *flags], log, lock)
@@ -184,8 +231,15 @@ class EmbeddedPostgres:
                 raise EmbeddedServerError(
                     f"PostgreSQL is not ready after {READY_TIMEOUT_S:.0f} s: {self._log}"
                 )
-            time.sleep(0.01)
+            self._pause(0.01)
         raise EmbeddedServerError(f"PostgreSQL did not start in {self._folder}: {self._last_words()}")
+
+    def _pause(self, seconds: float) -> None:
+        if self._interrupted.wait(seconds):
+            raise EmbeddedServerError("interrupted while PostgreSQL started")
+
+    def _explained(self, error: Exception) -> EmbeddedServerError:
+        return EmbeddedServerError(f"PostgreSQL cannot be started in {self._folder}: {error}")
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines()[-5:]]
@@ -197,27 +251,3 @@ class EmbeddedPostgres:
 
 def _dsn(sockets: Path) -> str:
     return f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}&port=5432"
-
-
-def _replace_orphan(lock: IO[str], cluster: Path) -> None:
-    """Get the lock that all processes of PostgreSQL inherit, ending those whose owner died."""
-    for attempt in range(ORPHAN_ATTEMPTS):
-        with suppress(BlockingIOError):
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if attempt in ORPHAN_SIGNALS:
-            _signal_orphan(cluster, ORPHAN_SIGNALS[attempt])
-        time.sleep(0.02)
-    raise EmbeddedServerError(f"a PostgreSQL whose service died still runs over {cluster}: end it first")
-
-
-def _signal_orphan(cluster: Path, signum: signal.Signals) -> None:
-    """Signal the process that postmaster.pid names, unless its number was reused by a stranger."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        pid = (cluster / "postmaster.pid").read_text(errors="replace").split("\n")[0]
-        if _LINUX:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        else:
-            ps = ["ps", "-wwo", "command=", "-p", pid]
-            command = subprocess.run(ps, stdout=subprocess.PIPE, check=False).stdout
-        if os.fsencode(cluster) in command:
-            os.kill(int(pid), signum)

@@ -1,0 +1,46 @@
+-- Around backups and restores. From `limit_waiting` on, psql runs them, in one transaction with what pg_restore
+-- writes.
+
+-- name: find_schema
+SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('schema_migration')
+
+-- name: list_migrations
+SELECT number, name, checksum FROM schema_migration
+
+-- name: find_existing
+SELECT t.name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(t.name) IS NOT NULL ORDER BY t.name
+
+-- name: has_rows
+SELECT EXISTS (SELECT FROM /* table */ request /* end */)
+
+-- name: limit_waiting
+SET LOCAL lock_timeout = '10s'
+
+-- name: shut_out
+-- What a service reads first on a new connection (origin.sql): it waits there until we are through.
+LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE
+
+-- name: end_sessions
+-- Those that services have open. Each is waited for.
+SELECT pg_terminate_backend(pid, 5000)
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'heliscore' AND pid <> pg_backend_pid()
+
+-- name: refuse_data
+DO $$ BEGIN
+    IF /* full */ false /* end */ THEN
+        RAISE 'data has come in since it was looked at';
+    END IF;
+END $$
+
+-- name: remember_sequences
+-- An id that was given out since the backup is not given out again: clients may hold it.
+SELECT set_config('heliscore.reached', coalesce(jsonb_agg(to_jsonb(s)), '[]')::text, true)
+FROM (SELECT schemaname, sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL) AS s
+
+-- name: advance_sequences
+SELECT setval(format('%I.%I', s.schemaname, s.sequencename)::regclass, r.last_value)
+FROM jsonb_to_recordset(current_setting('heliscore.reached')::jsonb)
+    AS r (schemaname name, sequencename name, last_value bigint)
+JOIN pg_sequences AS s USING (schemaname, sequencename)
+WHERE r.last_value > coalesce(s.last_value, 0)

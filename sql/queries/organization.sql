@@ -1,0 +1,52 @@
+-- An organization as a whole: what is in it, and how all of it goes.
+
+-- name: find
+SELECT id FROM organization WHERE name = $1
+
+-- name: began_with_key
+-- Whether the transaction that made the organization also made a key of that name: nobody can do so later.
+SELECT EXISTS (
+    SELECT FROM organization AS o
+    JOIN api_key AS k ON k.organization_id = o.id AND k.created_at = o.created_at
+    WHERE o.id = $1 AND k.name = $2
+)
+
+-- name: count_requests
+-- All of them, and those whose id does not begin like that.
+SELECT count(*) AS requests, count(*) FILTER (WHERE NOT starts_with(r.request_id, $2)) AS others
+FROM request AS r
+WHERE r.organization_id = $1
+
+-- name: revoke_keys
+UPDATE api_key SET revoked_at = now() WHERE organization_id = $1 AND revoked_at IS NULL
+
+-- name: remove_requests
+-- The next thousand, locked in the order in which every writer locks them.
+DELETE FROM request
+WHERE organization_id = $1 AND request_id = ANY (ARRAY(
+    SELECT r.request_id FROM request AS r WHERE r.organization_id = $1 ORDER BY r.request_id LIMIT 1000 FOR UPDATE
+))
+RETURNING request_no
+
+-- name: remove_scores
+-- Behind `remove_requests`, which waits for writers of the requests; this statement sees what they wrote.
+DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])
+
+-- name: lock
+-- Names and keys refer to this row: none can be added from here on.
+SELECT FROM organization WHERE id = $1 FOR UPDATE
+
+-- name: remove_names
+DELETE FROM score_name WHERE organization_id = $1
+
+-- name: remove_keys
+DELETE FROM api_key WHERE organization_id = $1
+
+-- name: remove_promptlayer_logs
+DELETE FROM promptlayer_log WHERE organization_id = $1
+
+-- name: remove_promptlayer_groups
+DELETE FROM promptlayer_group WHERE organization_id = $1
+
+-- name: remove
+DELETE FROM organization WHERE id = $1

@@ -166,10 +166,10 @@ def compile_conditions(
     group_by: Column | Property | None = None,
 ) -> Compiled:
     """Compile a filter without an order, for the slots joins, where and group. The slot request, where a
-    statement can do without the request's row, is emptied if the filter does not need it."""
+    statement can do without the request's row, is emptied if neither filter nor group needs it."""
     compiler = _Compiler(name_ids, first_parameter)
     slots = {"where": compiler.conjunction(tree), "joins": "\n".join(compiler.joins.values())}
-    if slots == {"where": "true", "joins": ""}:
+    if slots == {"where": "true", "joins": ""} and group_by is None:
         slots["request"] = ""
     if group_by is not None:
         slots["group"] = compiler.expression(group_by)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import asyncpg
 import msgspec
@@ -19,6 +20,12 @@ _SQL = load("evaluation")
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 
 PERCENTILES = (50, 90, 99)
+
+PROPERTY: Final = "property:"
+"""How a facet's field begins that is a property."""
+
+_FACET_REQUESTS: Final = 1000
+_FACET_VALUES: Final = 50
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -39,6 +46,40 @@ class Bucket(msgspec.Struct, frozen=True):
     sum: int
     lowest: int
     highest: int
+
+
+class Total(msgspec.Struct, frozen=True):
+    """Values of one score, at least one."""
+
+    count: int
+    sum: int
+    lowest: int
+    highest: int
+    all_boolean: bool
+
+    @property
+    def average(self) -> float:
+        """Of booleans, the share of true."""
+        return self.sum / self.count
+
+
+class Stretch(Total, frozen=True):
+    """One score in one stretch of time."""
+
+    name: str
+    number: int
+    """Of the stretch, from 1."""
+
+
+class Spread(Total, frozen=True):
+    """One score of one group of requests: its values from `lower` on, less than `width` above it."""
+
+    group: str | None
+    name: str
+    lower: int
+    width: int
+    squares: int
+    """The sum of the values' squares."""
 
 
 class Bin(msgspec.Struct, frozen=True):
@@ -66,6 +107,21 @@ class Group(msgspec.Struct, frozen=True):
     all_boolean: bool
 
 
+class Facets(msgspec.Struct, frozen=True):
+    """What requests can be told apart by: the values of each field, the commonest first. A field is a column
+    or `property:<key>`."""
+
+    values: dict[str, list[str]] = {}
+
+    def of(self, field: str) -> list[str]:
+        return self.values.get(field, [])
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of properties, sorted."""
+        return [field.removeprefix(PROPERTY) for field in self.values if field.startswith(PROPERTY)]
+
+
 async def list_names(connection: Connection, organization_id: int) -> list[str]:
     """Every name under which the organization has a score, sorted."""
     return [name for (name,) in await connection.fetch(_SQL["names"], organization_id)]
@@ -77,6 +133,44 @@ async def over_time(
     """Every score by time, by name and then time; stretches without a score are left out."""
     rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc)
     return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
+
+
+async def trends(
+    connection: Connection, names: ScoreNames, range_: Range, instants: list[datetime]
+) -> list[Stretch]:
+    """Every score in the stretches of time that begin at those instants, by name and then time; the first
+    must be the range's start. Stretches without a score are left out."""
+    rows = await _fetch(connection, names, "trends", range_, instants)
+    return [Stretch(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
+
+
+async def spread(
+    connection: Connection,
+    names: ScoreNames,
+    range_: Range,
+    scores: Collection[str],
+    bins: int,
+    group_by: Column | Property | None = None,
+) -> list[Spread]:
+    """How the values of the scores of those names spread over at most `bins` bins, by name, group and then
+    value. The bins of a score are alike in all groups; those without a score are left out. Groups are as in
+    `compare`; without `group_by` there is one, None."""
+    name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
+    rows = await _fetch(connection, names, "spread", range_, name_ids, bins, group_by=group_by)
+    return [
+        Spread(count, int(sum_), low, high, boolean, group, name, int(lower), int(width), int(squares))
+        for count, sum_, low, high, boolean, group, name, lower, width, squares in rows
+    ]
+
+
+async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
+    """Look what there is to choose from. Only the newest requests are looked at: what is rare may be
+    missing."""
+    rows = await connection.fetch(_SQL["facets"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
+    values: dict[str, list[str]] = {}
+    for field, value in rows:
+        values.setdefault(field, []).append(value)
+    return Facets(values)
 
 
 async def distributions(connection: Connection, names: ScoreNames, range_: Range, bins: int) -> list[Bin]:

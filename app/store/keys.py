@@ -70,6 +70,30 @@ async def find(connection: Connection, key_hash: bytes) -> Principal | None:
     return None if row is None else Principal(*row)
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """A usable key as a signed-in person holds it, with the hash that signs the session."""
+
+    organization_id: int
+    organization: str
+    key_id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    expires_at: datetime | None
+    key_hash: bytes
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
+
+
+async def find_holder(connection: Connection, key_id: int) -> Holder | None:
+    """Return the key of that number, or None when it is unknown, revoked or expired. The number proves
+    nothing: believe it only with a signature by the hash."""
+    row = await connection.fetchrow(_SQL["find_holder"], key_id)
+    return None if row is None else Holder(*row)
+
+
 async def count_usable(connection: Connection, organization_id: int) -> int:
     return int(await connection.fetchval(_SQL["count_usable"], organization_id))
 

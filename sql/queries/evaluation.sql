@@ -28,6 +28,91 @@ WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_create
 GROUP BY n.name, begins_at
 ORDER BY n.name, begins_at
 
+-- name: trends
+-- By score and stretch of time. The stretches begin at the instants $4, of which the first is $2, and are
+-- numbered from 1.
+SELECT b.count, b.sum, b.lowest, b.highest, b.all_boolean, n.name, b.number
+FROM (
+    SELECT
+        v.name_id, width_bucket(v.request_created_at, $4::timestamptz[]) AS number, count(*) AS count,
+        sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest,
+        bool_and(v.is_boolean IS NOT NULL) AS all_boolean
+    FROM score AS v
+    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND /* where */ true /* end */
+    GROUP BY v.name_id, number
+) AS b
+JOIN score_name AS n ON n.id = b.name_id
+ORDER BY n.name, b.number
+
+-- name: spread
+-- By group, score and bin, for the scores $4. The bins of a score are 1, 2 or 5 times a power of ten wide and
+-- begin at multiples of that, alike in all groups; so that there are at most $5, the least one below the
+-- lowest value. Sums of squares, so that deviations stay exact.
+WITH counted AS (
+    SELECT
+        /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value::numeric AS value, count(*) AS count,
+        bool_and(v.is_boolean IS NOT NULL) AS all_boolean
+    FROM score AS v
+    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    GROUP BY group_value, v.name_id, v.value
+),
+bounds AS (
+    SELECT name_id, min(value) AS lowest, max(value) AS highest
+    FROM counted
+    GROUP BY name_id
+)
+SELECT
+    sum(c.count)::bigint AS count, sum(c.value * c.count) AS sum, min(c.value)::bigint AS lowest,
+    max(c.value)::bigint AS highest, bool_and(c.all_boolean) AS all_boolean, c.group_value AS group, n.name,
+    c.value - mod(mod(c.value, w.width) + w.width, w.width) AS lower, w.width,
+    sum(c.value * c.value * c.count) AS squares
+FROM counted AS c
+JOIN bounds AS b ON b.name_id = c.name_id
+CROSS JOIN LATERAL (
+    SELECT min(step * 10::numeric ^ power) AS width
+    FROM unnest(ARRAY[1, 2, 5]::numeric[]) AS step, generate_series(0, 19) AS power
+    WHERE floor(b.highest / (step * 10::numeric ^ power)) - floor(b.lowest / (step * 10::numeric ^ power)) < $5::integer
+) AS w
+JOIN score_name AS n ON n.id = c.name_id
+GROUP BY c.group_value, n.name, lower, w.width
+ORDER BY n.name, c.group_value NULLS LAST, lower
+
+-- name: facets
+-- What there is to choose from: by field, the $5 commonest values among the newest $4 requests, for all
+-- of them would take as long as what is chosen.
+WITH newest AS (
+    SELECT r.model, r.provider, r.prompt_id, r.prompt_version, r.user_id, r.properties
+    FROM request AS r
+    WHERE r.organization_id = $1 AND r.created_at >= $2 AND r.created_at < $3
+    ORDER BY r.created_at DESC
+    LIMIT $4
+),
+counted AS (
+    SELECT
+        f.field, f.value, count(*) AS count,
+        row_number() OVER (PARTITION BY f.field ORDER BY count(*) DESC, f.value) AS rank
+    FROM newest AS r
+    CROSS JOIN LATERAL (
+        VALUES
+            ('model', r.model), ('provider', r.provider), ('prompt_id', r.prompt_id),
+            ('prompt_version', r.prompt_version), ('user_id', r.user_id)
+        UNION ALL
+        SELECT 'property:' || p.key, p.value FROM jsonb_each_text(r.properties) AS p
+    ) AS f (field, value)
+    WHERE length(f.value) BETWEEN 1 AND 255
+    GROUP BY f.field, f.value
+)
+SELECT field, value
+FROM counted
+WHERE rank <= $5
+ORDER BY field, rank
+
 -- name: distributions
 -- At most $4 bins of equal width from the lowest to the highest value of a score; where there are fewer
 -- integers than that, one each.

@@ -1,0 +1,243 @@
+// A review by keyboard. Going to another request changes the page in place, so that what is typed meanwhile is
+// kept and reaches it; the address changes along, without an entry in the history: Back leads to the table.
+
+import { localiseTimes, notify, Refused } from "./page.js";
+import { extendQueue, findInQueue } from "./queue.js";
+import { Sheet } from "./scores.js";
+
+const MARKED = "heliscore.marked";
+const NO_KEYS = "heliscore.no-keys";
+
+/** The keys that `press` takes. */
+const MEANT = /^([-0-9jkynud?]|Enter|ArrowLeft|ArrowRight)$/;
+
+let review, sheet;
+let moving = false;
+let typedAhead = [];
+
+function begin() {
+  review = document.getElementById("review");
+  const scores = document.getElementById("scores");
+  const mayWrite = scores !== null && "mayWrite" in scores.dataset;
+  sheet = mayWrite ? new Sheet(scores, review.dataset.save, renew) : null;
+  if (sheet) {
+    const marked = sessionStorage.getItem(MARKED) ?? review.dataset.marked;
+    const integers = sheet.scores.filter((score) => score.input);
+    sheet.mark(sheet.scores.find((score) => score.name === marked) ?? integers[0] ?? sheet.scores[0]);
+    scores.addEventListener("focusin", () => sessionStorage.setItem(MARKED, sheet.marked.name));
+    document.getElementById("save-all").hidden = false;
+    document.getElementById("save-next").addEventListener("click", () => press("Enter"));
+    document.getElementById("new-score").addEventListener("submit", addScore);
+    document.getElementById("keys").hidden = false;
+    document.getElementById("keys").addEventListener("click", showHelp);
+  }
+  const previous = document.getElementById("previous");
+  previous.hidden = findInQueue(review.dataset.here).index === 0;
+  previous.addEventListener("click", () => press("k"));
+  document.getElementById("next")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    press("j");
+  });
+}
+
+/** Fetch a page of ours; whoever is signed out by now is told so. */
+async function load(address) {
+  let response, text;
+  try {
+    response = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(15000) });
+    text = await response.text();
+  } catch {
+    throw new Refused(0, "the server cannot be reached");
+  }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  if (new URL(response.url).pathname === "/sign-in") throw new Refused(401, "you are signed out");
+  if (!response.ok) {
+    throw new Refused(response.status, page.querySelector("main p")?.textContent ?? `status ${response.status}`);
+  }
+  return page;
+}
+
+const organizationOf = (page) => page.querySelector(".who-name span")?.textContent;
+
+/** After somebody signed in again in another tab: take over the new session's token, if it is of the same
+ * organization. */
+async function renew() {
+  const page = await load(review.dataset.here);
+  if (organizationOf(page) !== organizationOf(document)) {
+    throw new Refused(403, "you have signed in to another organization");
+  }
+  takeToken(page);
+}
+
+function takeToken(page) {
+  const select = (source) => source.querySelector('meta[name="csrf-token"]');
+  select(document).content = select(page).content;
+}
+
+/** Show another request instead of this one. False where there is none. */
+async function show(address) {
+  const page = await load(address);
+  const next = page.getElementById("review");
+  if (next === null) return false;
+  if (sheet?.unsaved.length) throw new Refused(0, "a score was changed meanwhile and is not saved yet");
+  takeToken(page);
+  document.title = page.title;
+  localiseTimes(next);
+  review.replaceWith(document.adoptNode(next));
+  history.replaceState(null, "", next.dataset.here);
+  scrollTo(0, 0);
+  begin();
+  return true;
+}
+
+/** Go one request on or back in the queue, and behind its end to what the search finds next. */
+async function go(by) {
+  const { queue, index } = findInQueue(review.dataset.here);
+  const address = queue[index + by] ?? (by > 0 ? review.dataset.next : "");
+  const from = review.dataset.here;
+  if (!address || !await show(address)) {
+    notify(by > 0 ? "That was the last one." : "That was the first one.");
+    return;
+  }
+  if (by > 0) extendQueue(from, review.dataset.here);
+  if (sheet) sheet.marked.focus();
+  else document.getElementById("title").focus();
+}
+
+/** Do what takes a while; keys that are pressed meanwhile wait for it. */
+async function during(act) {
+  moving = true;
+  try {
+    await act();
+  } catch (refusal) {
+    if (!(refusal instanceof Refused)) throw refusal;
+    notify(`This did not work: ${refusal.message}.`, { kind: "bad" });
+    typedAhead = [];
+  } finally {
+    moving = false;
+  }
+  while (typedAhead.length && !moving) press(typedAhead.shift());
+}
+
+async function leave(by) {
+  if (sheet) await sheet.saving;
+  const unsaved = sheet?.unsaved ?? [];
+  if (unsaved.length === 0) return go(by);
+  for (const score of unsaved) score.show("Not saved yet: Enter saves it, Esc takes it back", "fault");
+  unsaved[0].focus();
+  typedAhead = [];
+}
+
+async function saveAndGo() {
+  if (await sheet.save()) await go(1);
+  else typedAhead = [];
+}
+
+/** Do what a key stands for, and tell whether it stands for anything. */
+function press(key) {
+  if (moving) {
+    if (!MEANT.test(key)) return false;
+    typedAhead.push(key);
+  } else if (key === "j" || key === "ArrowRight") during(() => leave(1));
+  else if (key === "k" || key === "ArrowLeft") during(() => leave(-1));
+  else if (!sheet) return false;
+  else if (key === "Enter") during(saveAndGo);
+  else if (key === "?") showHelp();
+  else if (key === "u" || key === "d") sheet.scores.find((score) => score.isThumb).choose(String(key === "u"));
+  else if (key === "y" || key === "n") return answer(key === "y");
+  else if (/^[-0-9]$/.test(key)) return type(key);
+  else return false;
+  return true;
+}
+
+/** Yes or no for the marked score, or for the only one that can be answered so. */
+function answer(isYes) {
+  const choices = sheet.scores.filter((score) => score.isBoolean && !score.isThumb);
+  const score = choices.includes(sheet.marked) ? sheet.marked : choices.length === 1 ? choices[0] : null;
+  if (score) score.choose(String(isYes));
+  else notify("Go to a score with yes and no first (Tab).");
+  return true;
+}
+
+/** A digit for the marked score. Typed into its field it goes the usual way. */
+function type(digit) {
+  const { input } = sheet.marked;
+  if (!input) return false;
+  if (document.activeElement !== input) sheet.marked.focus();
+  input.setRangeText(digit, input.selectionStart, input.selectionEnd, "end");
+  sheet.marked.type(input.value);
+  return true;
+}
+
+function showHelp() {
+  document.getElementById("help").showModal();
+}
+
+/** Store a score of another name, and show the page with it. */
+async function addScore(event) {
+  event.preventDefault();
+  const form = event.target;
+  const [name, value] = ["name", "value"].map((field) => form.elements[field].value.trim());
+  const state = form.querySelector(".score-state");
+  const score = { name, unsaved: value, show: (note, kind = "") => {
+    state.className = `score-state ${kind}`;
+    state.replaceChildren(note);
+  } };
+  await during(async () => {
+    if (sheet.unsaved.length && !await sheet.save()) return;
+    if (!await sheet.give(score, () => form.requestSubmit())) return;
+    await show(review.dataset.here);
+    (sheet.scores.find((other) => other.name === name) ?? sheet.marked).focus();
+  });
+}
+
+const isText = (target) => target.matches("textarea, select, input:not([type=radio], [type=checkbox], .num)") ||
+  target.isContentEditable;
+
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (event.defaultPrevented || event.isComposing || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (isText(target)) return;
+  if (event.ctrlKey) {
+    if (key === "Enter" && sheet) {
+      event.preventDefault();
+      sheet.save();
+    }
+    return;
+  }
+  const field = target.closest("form[data-name]") && sheet?.scores.find((score) => score.form.contains(target));
+  if (field?.input === target && fieldKey(event, field)) return;
+  // Buttons, links and what folds have an Enter of their own, and radio buttons the arrows.
+  if (key === "Enter" && target.closest("button, a, summary")) return;
+  if (target.matches("input") && key.startsWith("Arrow")) return;
+  if (key.length === 1 && localStorage.getItem(NO_KEYS)) return;
+  if (key.startsWith("Arrow") && (event.shiftKey || target.closest("pre, [role=region]"))) return;
+  if (event.repeat && key !== "ArrowUp" && key !== "ArrowDown") return;
+  if (press(key)) event.preventDefault();
+});
+
+/** What a key does in the field of a number; true where nothing else is to happen. */
+function fieldKey(event, field) {
+  const { key } = event;
+  if (key === "ArrowUp" || key === "ArrowDown") {
+    event.preventDefault();
+    field.step(key === "ArrowUp" ? 1n : -1n);
+  } else if (key === "Escape") {
+    field.takeBack();
+    field.input.select();
+  } else return /^[-+0-9]$/.test(key) && !moving;
+  return true;
+}
+
+addEventListener("beforeunload", (event) => { if (sheet?.unsaved.length) event.preventDefault(); });
+
+const useKeys = document.getElementById("use-keys");
+if (useKeys) {
+  useKeys.checked = !localStorage.getItem(NO_KEYS);
+  useKeys.addEventListener("change", () => {
+    if (useKeys.checked) localStorage.removeItem(NO_KEYS);
+    else localStorage.setItem(NO_KEYS, "true");
+  });
+}
+
+begin();

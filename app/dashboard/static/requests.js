@@ -1,0 +1,166 @@
+// The table of requests: the filter builder, more rows, and the way into a review.
+
+import { Builder } from "./builder.js";
+import { makeTree, readTree } from "./filter.js";
+import { localiseTimes, notify, send } from "./page.js";
+import { rememberQueue } from "./queue.js";
+
+const form = document.getElementById("search");
+const text = document.getElementById("filter");
+const faults = JSON.parse(form.dataset.faults);
+
+const builder = new Builder(document.getElementById("builder"), {
+  changed: () => { text.value = format(makeTree(builder.group)); showCall(); },
+  apply: () => form.requestSubmit(),
+  names: [...document.querySelectorAll('input[type="checkbox"][name="column"]')].map((box) => box.value),
+});
+
+/** The tree as it is sent; all requests need none. */
+const format = (tree) => tree === "all" ? "" : JSON.stringify(tree);
+
+/** The tree of the text field, or undefined where it is no JSON. */
+function treeOfText() {
+  try {
+    return text.value.trim() ? JSON.parse(text.value) : "all";
+  } catch {
+    return undefined;
+  }
+}
+
+function takeText() {
+  const tree = treeOfText();
+  builder.root.hidden = tree === undefined;
+  if (tree !== undefined) builder.show(readTree(tree));
+  showCall();
+}
+
+/** Put the faults that the server found beside the rows in which they are. */
+function placeFaults(group) {
+  for (const item of group.items) {
+    if (item.kind === "group") {
+      placeFaults(item);
+      continue;
+    }
+    const inside = faults.filter(({ path }) => path === item.path || /^[.[]/.test(path.slice(item.path.length)) &&
+      path.startsWith(item.path));
+    item.faults = inside.map(({ message }) => message);
+  }
+}
+
+/** Show what is in the fields as a call of the API. Numbers that a script would round stay as they were typed. */
+function showCall() {
+  const sort = form.elements.sort?.value;
+  const body = `{"filter": ${text.value.trim() || '"all"'}${sort ? `, "sort": ${sort}` : ""}, "limit": ${form.dataset.limit}}`;
+  document.querySelector("#curl code").textContent =
+    `curl ${form.dataset.api} -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' ` +
+    `-d '${body.replaceAll("'", "'\\''")}'`;
+}
+
+function offerCopy() {
+  const copy = document.getElementById("copy");
+  copy.hidden = !navigator.clipboard;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.querySelector("#curl code").textContent);
+    notify("Copied. Put your API key into KEY.", { kind: "good" });
+  });
+}
+
+async function showCount() {
+  const place = document.getElementById("count");
+  if (!place) return;
+  const { count } = await send("GET", place.dataset.address).catch(() => ({ count: null }));
+  if (count !== null) place.textContent = `${count.toLocaleString("en")} ${count === 1 ? "request" : "requests"}`;
+}
+
+async function offerValues() {
+  const { values } = await send("GET", "/request-values").catch(() => ({ values: {} }));
+  builder.values = values;
+  if (!builder.root.contains(document.activeElement)) builder.show(builder.group);
+}
+
+/** Append the rows of another page of the table. Scores that only it has get a column of their own. */
+function append(page) {
+  const [table, other] = [document, page].map((source) => source.getElementById("rows"));
+  const scoresOf = (row) => [...row.querySelectorAll("[data-score]")];
+  const known = new Set(scoresOf(table.tHead.rows[0]).map(({ dataset }) => dataset.score));
+  for (const heading of scoresOf(other.tHead.rows[0])) {
+    if (known.has(heading.dataset.score)) continue;
+    putScore(table.tHead.rows[0], document.importNode(heading, true));
+    for (const row of table.tBodies[0].rows) putScore(row, emptyCell(heading.dataset.score));
+  }
+  for (const row of [...other.tBodies[0].rows]) {
+    localiseTimes(row);
+    const cells = new Map(scoresOf(row).map((cell) => [cell.dataset.score, cell]));
+    for (const { dataset } of scoresOf(table.tHead.rows[0])) {
+      putScore(row, cells.get(dataset.score) ?? emptyCell(dataset.score));
+    }
+    table.tBodies[0].append(document.adoptNode(row));
+  }
+}
+
+/** Make a cell the last of a row's scores. */
+const putScore = (row, cell) => row.insertBefore(cell, row.querySelector(".model"));
+
+function emptyCell(name) {
+  const cell = Object.assign(document.createElement("td"), { className: "num score-value" });
+  cell.dataset.score = name;
+  cell.append(Object.assign(document.createElement("span"), { className: "quiet", textContent: "–" }));
+  return cell;
+}
+
+let loading = false;
+
+async function loadMore(link) {
+  if (loading) return;
+  loading = true;
+  link.setAttribute("aria-busy", "true");
+  try {
+    const response = await fetch(link.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(15000) });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (!response.ok || !page.getElementById("rows")) throw new Error(`status ${response.status}`);
+    append(page);
+    const pager = document.getElementById("pager");
+    pager.replaceChildren(...document.adoptNode(page.getElementById("pager")).childNodes);
+    pager.querySelector("a:not(#more)")?.parentElement.replaceChildren("These are all.");
+    watchMore();
+  } catch {
+    // No loading by itself after a failure: the button is there to be pressed.
+    link.removeAttribute("aria-busy");
+    watcher.disconnect();
+    notify("The next requests could not be loaded.", { kind: "bad", retry: () => loadMore(link) });
+  } finally {
+    loading = false;
+  }
+}
+
+const watcher = new IntersectionObserver(
+  (entries) => { if (entries.some((entry) => entry.isIntersecting)) loadMore(document.getElementById("more")); },
+  { rootMargin: "400px" },
+);
+
+function watchMore() {
+  watcher.disconnect();
+  const link = document.getElementById("more");
+  if (!link) return;
+  link.addEventListener("click", (event) => { event.preventDefault(); loadMore(link); });
+  watcher.observe(link);
+}
+
+document.getElementById("rows")?.addEventListener("click", (event) => {
+  if (event.target.closest("th.what a")) {
+    rememberQueue([...document.querySelectorAll("#rows th.what a")].map((link) => link.getAttribute("href")));
+  }
+});
+text.addEventListener("input", takeText);
+form.addEventListener("submit", () => { text.disabled = !text.value.trim(); });
+addEventListener("pageshow", () => { text.disabled = false; });
+takeText();
+if (faults.length && treeOfText() === undefined) document.getElementById("as-json").open = true;
+else if (faults.length) {
+  placeFaults(builder.group);
+  builder.show(builder.group);
+}
+offerCopy();
+watchMore();
+showCount();
+offerValues();

@@ -8,12 +8,15 @@ HeliscoreError
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
 │   ├── BodyTooLarge         413
-│   └── Unavailable          503  our own trouble; the same call may succeed later
+│   ├── TooManyRequests      429  knows when to come back
+│   ├── Unavailable          503  our own trouble; the same call may succeed later
+│   └── Defect               500  our own mistake; the log says where
 └── StartError               what an operator must mend before the service can start: one line, exit 1
     ├── InvalidSettings
     ├── DataFolderInUse
     ├── EmbeddedServerError
-    └── MigrationError
+    ├── MigrationError
+    └── BackupError
 """
 
 from __future__ import annotations
@@ -84,9 +87,23 @@ class BodyTooLarge(Refusal):
         super().__init__(f"the body is larger than the limit of {limit_bytes} bytes")
 
 
+class TooManyRequests(Refusal):
+    status = 429
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"more than {limit} calls with this key in a minute, please try again in {retry_after_s} s"
+        )
+
+
 class Unavailable(Refusal):
     status = 503
     retry_after_s = 1
+
+
+class Defect(Refusal):
+    status = 500
 
 
 class StartError(HeliscoreError):
@@ -107,3 +124,7 @@ class EmbeddedServerError(StartError):
 
 class MigrationError(StartError):
     """The database's schema and ours do not fit together."""
+
+
+class BackupError(StartError):
+    """A backup could not be made or restored."""

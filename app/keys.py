@@ -2,13 +2,15 @@
 
 The format is Helicone's own (`sk-helicone-` and four groups of seven), but any existing key can be
 registered, so that a team that moves here keeps the keys in its clients. Only the SHA-256 of a key is
-ever stored: a key has enough entropy (or was chosen by its owner) for a plain hash to be the right tool,
-and a look-up by hash takes the same time whatever the key.
+ever stored: a key has enough entropy (or was chosen by its owner) for a plain hash to be the right tool.
+A look-up compares hashes, not keys, so how long it takes tells nothing of use: to come nearer to a stored
+hash byte by byte, a caller would have to choose the bytes of its own key's hash.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from datetime import datetime
 from typing import Literal
@@ -21,6 +23,21 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _GROUPS, _GROUP_LENGTH = 4, 7
 _MIN_LENGTH, _MAX_LENGTH = 16, 200
 _HINT_LENGTH = 4
+
+_PLACEHOLDER_WORDS = re.compile(
+    r"""
+    (?: change | replace | insert | put | choose | fill | me | this | here | it | in | with | please
+      | placeholder | example | sample | dummy | default | demo | testing | tests? | local | dev | development
+      | prod | production | secrets? | password | passwd | pass | admin | root | user | letmein | qwerty
+      | your | my | our | own | the | an? | some | any | very | super | api | keys? | apikey | token | bearer
+      | auth | access | helicone | heliscore | promptlayer | sk | pk | pl | old | new | long | random | strong
+      | string | value | text | foo | bar | baz
+    )* [0-9]*
+    """,
+    re.VERBOSE,
+)
+_RUNS = "01234567890123456789abcdefghijklmnopqrstuvwxyz 98765432109876543210"
+_MIN_UNGUESSED, _MIN_DIFFERENT = 10, 6
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -49,6 +66,18 @@ def hash_key(key: str) -> bytes:
 def hint_of(key: str) -> str:
     """The end of a key, enough for its owner to recognise it and for nobody else to guess it."""
     return "…" + key[-_HINT_LENGTH:]
+
+
+def is_placeholder(key: str) -> bool:
+    """Whether a key looks like one of a manual: `changeme-changeme`, `sk-helicone-xxxxxxx-…`, `your-api-key`.
+
+    Words that manuals use, runs and repetitions count for nothing; a good key has something left. This does
+    not measure strength: it catches what was never meant to be a secret.
+    """
+    words = re.split("[^a-z0-9]+", key.lower())
+    unguessed = {word for word in words if not _PLACEHOLDER_WORDS.fullmatch(word) and word not in _RUNS}
+    rest = "".join(word for word in unguessed if len(set(word)) > len(word) / 4)
+    return len(rest) < _MIN_UNGUESSED or len(set(rest)) < _MIN_DIFFERENT
 
 
 def fault_in_key(key: str) -> str | None:

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
 
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import envelope, health, openapi
+from app import dashboard
+from app.api import envelope, exposition, health, openapi
 from app.api.auth import Keyring
 from app.api.endpoints import Endpoint, Refuse, Services, make_routes, refused
+from app.api.entrance import Entrance
 from app.api.helicone import evaluations, keys, logs, properties, requests, schemas, scores
+from app.api.limits import RateLimiter
+from app.api.memory import BodyMemory
 from app.api.native import batch
 from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from app.api.promptlayer import envelope as promptlayer
 from app.api.promptlayer import search
-from app.errors import NotFound, Refusal
+from app.errors import NotFound
+from app.log_lines import open_request_log
 from app.scores import shortened
 from app.settings import Settings, read_settings
+from app.store.origin import Origin
 from app.store.pool import open_database
+from app.store.retention import kept_pruned
 from app.store.scores import ScoreNames
+from app.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from app.store.writer import Writer
+from app.workers import end_with_supervisor
 
 _log = logging.getLogger("heliscore")
+
+_QUICK_CONNECTIONS: Final = 2
+"""For what every call needs before it is looked at."""
+
+_CLOSE_TIMEOUT_S: Final = 0.5
+"""Whoever waits for a score to be written has had the time that calls have to finish."""
 
 _API: Final = (
     *scores.ENDPOINTS,
@@ -38,6 +54,7 @@ _API: Final = (
     *batch.ENDPOINTS,
     *PROMPTLAYER,
     *health.make_endpoints(envelope.refuse),
+    *exposition.make_endpoints(envelope.refuse),
 )
 
 _DOCUMENT: Final = openapi.make_document(
@@ -51,51 +68,92 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUME
 def app_from_environment() -> ASGIApp:
     """Make the application in a server's process; `heliscore serve` has put the database's address into the
     environment."""
+    end_with_supervisor()
     return create_app(read_settings(os.environ))
 
 
 def create_app(settings: Settings) -> ASGIApp:
     """Make the application; it connects to the database when it starts and lets go when it ends."""
 
+    generations = _Generations(settings)
+    log = open_request_log(settings.log_level)
+
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[Mapping[str, Any]]:
-        names = ScoreNames()
-        database = await open_database(settings, on_connect=names.forget)
-        writer = Writer(database, names, accept_unknown=settings.unknown_requests == "accept")
+    async def lifespan(_: object) -> AsyncIterator[None]:
         try:
-            yield {"services": Services(settings, database, Keyring(database), names, writer)}
+            async with generations.kept():
+                yield
         finally:
-            await writer.close()
-            await database.close()
+            if log is not None:
+                log.close()
 
     router = Router(
-        routes=make_routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False, default=_answer_not_found
+        routes=[*make_routes(ENDPOINTS), *dashboard.ROUTES],
+        lifespan=lifespan,
+        redirect_slashes=False,
+        default=_answer_not_found,
     )
-    return _Entrance(router)
+    return Entrance(router, lambda: generations.services, _refuse, log)
 
 
-class _Entrance:
-    """What every call passes: the path is made ready for the router, and a defect is answered and logged.
+@asynccontextmanager
+async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]:
+    """The services over one database."""
+    names = ScoreNames()
+    database = await open_database(settings, on_connect=origin.check)
+    # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
+    quick = await open_database(settings, on_connect=origin.check, size=_QUICK_CONNECTIONS, plans="generic")
+    writing = await open_database(
+        settings, on_connect=origin.check, size=WRITING_CONNECTIONS, plans="generic"
+    )
+    writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
+    try:
+        limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
+        async with kept_pruned(database, settings.retention_days):
+            memory = BodyMemory(settings.max_body_bytes)
+            services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
+            async with exposition.looked_at(services):
+                yield services
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await writer.close()
+        await asyncio.gather(writing.close(), quick.close(), database.close())
 
-    Routing is done on the path as it was sent, so that `%2F` inside an id does not split it. Several slashes
-    at its beginning, which clients make of a base URL that ends in one, count as one. A bare Router stands
-    behind this: the layers of Starlette's application would do the same once more, at a price.
-    """
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+class _Generations:
+    """Services, made anew when another database takes the place of theirs. A call stays with those that it
+    began with: what it has learnt of the old database cannot lead it into the new one."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._router(scope, receive, send)
-            return
-        sent: bytes = scope.get("raw_path") or scope["path"].encode()
-        scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
+    services: Services
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Have services as long as the block lasts."""
+        renewing = asyncio.create_task(self._renew(await self._begin()))
         try:
-            await self._router(scope, receive, send)
-        except Exception:
-            _log.exception("defect in %s %s", scope["method"], scope["path"])
-            await _answer_defect(scope, receive, send)
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            await self._held.aclose()
+
+    async def _begin(self) -> Origin:
+        origin, held = Origin(), AsyncExitStack()
+        self.services = await held.enter_async_context(_opened(self._settings, origin))
+        self._held = held
+        return origin
+
+    async def _renew(self, origin: Origin) -> None:
+        while True:
+            await origin.replaced.wait()
+            _log.warning("the database was replaced: beginning anew with what it holds now")
+            old = self._held
+            origin = await self._begin()
+            await old.aclose()
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,10 +161,8 @@ async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await refused(refusal, _refuse(scope))(scope, receive, send)
 
 
-async def _answer_defect(scope: Scope, receive: Receive, send: Send) -> None:
-    await refused(Refusal("internal error: please report it"), _refuse(scope))(scope, receive, send)
-
-
 def _refuse(scope: Scope) -> Refuse:
-    """The words of the dialect to which a path belongs."""
-    return promptlayer.refuse if promptlayer.serves(scope["path"]) else envelope.refuse
+    """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
+    if promptlayer.serves(scope["path"]):
+        return promptlayer.refuse
+    return dashboard.make_refuse(scope) if dashboard.wants_page(scope) else envelope.refuse

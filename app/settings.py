@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import InvalidSettings
-from app.keys import fault_in_key
+from app.keys import fault_in_key, is_placeholder
 
 PREFIX = "HELISCORE_"
 
@@ -32,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
     statement_timeout_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 10_000
     pgbouncer: bool = False
+    retention_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    rate_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    allow_weak_key: bool = False
 
 
 def default_data_dir() -> Path:
@@ -69,6 +73,24 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _read_path(_: type, value: str) -> Path:
     return Path(value).expanduser().absolute()
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises InvalidSettings where other machines can call with a key that they can guess."""
+    if settings.api_key is None or settings.allow_weak_key or _is_loopback(settings.host):
+        return
+    if is_placeholder(settings.api_key):
+        raise InvalidSettings(
+            f"{PREFIX}API_KEY looks like a placeholder, and other machines can call at {settings.host}: "
+            f"choose another (`heliscore keys create` makes one), or set {PREFIX}ALLOW_WEAK_KEY=true"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_secrets(settings: Settings) -> None:

@@ -12,7 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app import metrics
 from app.api.auth import Keyring, bearer_key
+from app.api.limits import RateLimiter, announcing
+from app.api.memory import BodyMemory
 from app.api.wire import read_body
 from app.errors import (
     BodyTooLarge,
@@ -20,6 +23,7 @@ from app.errors import (
     InvalidInput,
     MethodNotAllowed,
     Refusal,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -47,6 +51,8 @@ class Services(msgspec.Struct, frozen=True):
     keyring: Keyring
     names: ScoreNames
     writer: Writer
+    memory: BodyMemory
+    limiter: RateLimiter | None = None
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -70,7 +76,7 @@ Identify = Callable[[Request, Services], Awaitable[Call]]
 
 async def identify_bearer(request: Request, services: Services) -> Call:
     """Take the key from the headers in which Helicone's clients send it."""
-    principal = await services.keyring.principal(bearer_key(request.headers))
+    principal = await services.keyring.principal(bearer_key(request))
     return Call(request, services, principal)
 
 
@@ -119,7 +125,7 @@ def make_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     return [
-        _Route(path.replace("}", ":segment}"), _Resource(methods), methods=list(methods))
+        AnyMethodRoute(path.replace("}", ":segment}"), _Resource(methods), methods=list(methods))
         for path, methods in by_path.items()
     ]
 
@@ -133,8 +139,8 @@ class _Segment(StringConvertor):
 register_url_convertor("segment", _Segment())
 
 
-class _Route(Route):
-    """Leaves a wrong method to the resource, which answers in its dialect's words."""
+class AnyMethodRoute(Route):
+    """Leaves a wrong method to the resource, which answers in words of its own."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -158,7 +164,8 @@ class _Resource:
             response = refused(refusal, (endpoint or self._any).refuse)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        allowance = scope["state"].get("allowance")
+        await response(scope, receive, send if allowance is None else announcing(send, allowance))
 
     async def _answer(self, endpoint: Endpoint | None, request: Request) -> Response:
         if endpoint is None:
@@ -166,16 +173,31 @@ class _Resource:
         if endpoint.permission is None:
             return await endpoint.handler(request)
         call = await endpoint.identify(request, request.state.services)
-        if not call.principal.may(endpoint.permission):
-            raise Forbidden(
-                f"the API key has permissions {call.principal.permissions!r}, "
-                f"this needs {endpoint.permission!r}"
-            )
+        request.scope["state"]["organization_id"] = call.principal.organization_id
+        if call.services.limiter is not None:
+            await self._count(call, call.services.limiter)
+        check_permission(call.principal, endpoint.permission)
+        if endpoint.permission == "r":
+            call.services.database.refuse_if_crowded()
         return await endpoint.handler(call)
+
+    async def _count(self, call: Call, limiter: RateLimiter) -> None:
+        """Note what the key has left, for the headers of whatever is answered. Raises TooManyRequests."""
+        allowance = await limiter.count(call.principal.key_id)
+        call.request.scope["state"]["allowance"] = allowance
+        if allowance.exceeded:
+            raise TooManyRequests(allowance.limit, allowance.reset_s)
+
+
+def check_permission(principal: Principal, needed: Permissions) -> None:
+    """Raises Forbidden."""
+    if not principal.may(needed):
+        raise Forbidden(f"the API key has permissions {principal.permissions!r}, this needs {needed!r}")
 
 
 def refused(refusal: Refusal, refuse: Refuse) -> Response:
-    """Answer a refusal in a dialect's body, with the headers that its status asks for."""
+    """Answer a refusal in a dialect's body, with the headers that its status asks for, and count it."""
+    metrics.count_refusal(type(refusal).__name__)
     response = refuse(refusal)
     response.status_code = refusal.status
     match refusal:
@@ -183,7 +205,7 @@ def refused(refusal: Refusal, refuse: Refuse) -> Response:
             response.headers["WWW-Authenticate"] = "Bearer"
         case MethodNotAllowed():
             response.headers["Allow"] = refusal.allowed
-        case Unavailable():
+        case TooManyRequests() | Unavailable():
             response.headers["Retry-After"] = str(refusal.retry_after_s)
         case BodyTooLarge():
             # What is still on its way need not be read.
@@ -191,4 +213,11 @@ def refused(refusal: Refusal, refuse: Refuse) -> Response:
     return response
 
 
-GENERAL_REFUSALS: Final = (InvalidInput, Unauthenticated, Forbidden, BodyTooLarge, Unavailable)
+GENERAL_REFUSALS: Final = (
+    InvalidInput,
+    Unauthenticated,
+    Forbidden,
+    BodyTooLarge,
+    TooManyRequests,
+    Unavailable,
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
 import re
 from collections.abc import Iterable
@@ -10,10 +12,11 @@ from typing import Any, Final
 import jinja2
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from app import __version__
 from app.api.endpoints import GENERAL_REFUSALS, Endpoint, Refuse, Schema
+from app.api.pages import Html, make_policy
 from app.api.wire import Json
 
 _DESCRIPTION: Final = """\
@@ -30,7 +33,25 @@ _REASONS: Final = {
     403: "The API key lacks the permission",
     404: "Not there",
     413: "The body is too large",
+    429: "Too many calls with this key in a minute; try again after Retry-After seconds",
     503: "Unavailable just now; try again after Retry-After seconds",
+}
+
+_RETRY_AFTER: Final[Schema] = {
+    "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "seconds"}
+}
+
+_HEADERS: Final[dict[int, Schema]] = {
+    429: {
+        **_RETRY_AFTER,
+        "RateLimit-Limit": {"schema": {"type": "integer"}, "description": "calls a minute"},
+        "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "calls left of them"},
+        "RateLimit-Reset": {
+            "schema": {"type": "integer"},
+            "description": "seconds until all are there again",
+        },
+    },
+    503: _RETRY_AFTER,
 }
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
@@ -115,8 +136,8 @@ def _refusal(status: int, name: str) -> dict[str, Any]:
         "description": _REASONS[status],
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
     }
-    if status == 503:
-        refusal["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    if status in _HEADERS:
+        refusal["headers"] = _HEADERS[status]
     return refusal
 
 
@@ -129,6 +150,7 @@ def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, 
     page = environment.get_template("docs.html").render(
         document=document, tags=_by_tag(document), pretty=_pretty
     )
+    policy = make_policy(style_src=_digest_of_style(page))
 
     async def openapi(_: Request) -> Response:
         """Read this document."""
@@ -136,9 +158,7 @@ def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, 
 
     async def docs(_: Request) -> Response:
         """Show this document to people."""
-        return HTMLResponse(
-            page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'"}
-        )
+        return Html(page, headers={"Content-Security-Policy": policy})
 
     return (
         Endpoint(
@@ -161,6 +181,12 @@ def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, 
             answer_type="text/html",
         ),
     )
+
+
+def _digest_of_style(page: str) -> str:
+    """How a content security policy names the page's own style, and so no other that stands in it."""
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
 
 
 def _by_tag(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.api.endpoints import Schema
-from app.api.wire import Faults, Fields, step
+from app.api.wire import Fields
 from app.scores import (
     FEEDBACK,
     MAX_NAME_LENGTH,
@@ -41,27 +41,31 @@ def read_scores(fields: Fields) -> dict[str, Score]:
         fields.fault("scores", f"at most {MAX_SCORES_PER_CALL} in a call, got {len(sent.raw)}")
     else:
         for sent_name, value in sent.raw.items():
-            read_entry(step(sent.path, sent_name), sent_name, value, scores, fields.faults)
+            for fault in read_entry(sent_name, value, scores):
+                sent.fault(sent_name, fault)
     return scores
 
 
-def read_entry(path: str, sent_name: str, value: object, scores: dict[str, Score], faults: Faults) -> None:
-    """Read one name and value into `scores`, or note what is wrong with them; the name is in `scores` then
+def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[str]:
+    """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
     too, which tells if it comes twice."""
+    faults = []
     name = plain_name(sent_name)
     if fault := fault_in_text(name):
-        faults.add(path, f"the name {fault}")
+        faults.append(f"the name {fault}")
     if name in scores:
-        faults.add(path, f"the same score as {name}, which is in this call too")
+        faults.append(f"the same score as {name}, which is in this call too")
     score = read_score(value)
-    scores[name] = Score(0, False)
     only_boolean = name != sent_name or name == FEEDBACK
     if isinstance(score, str):
-        faults.add(path, score)
-    elif only_boolean and score.value not in (0, 1):
-        faults.add(path, f"expected true, false, 1 or 0, got {described(value)}")
-    else:
-        scores[name] = Score(score.value, score.is_boolean or only_boolean)
+        faults.append(score)
+        score = Score(0, False)
+    elif only_boolean:
+        if score.value not in (0, 1):
+            faults.append(f"expected true, false, 1 or 0, got {described(value)}")
+        score = Score(score.value, True)
+    scores[name] = score
+    return faults
 
 
 def plain_name(name: str) -> str:

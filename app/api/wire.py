@@ -13,6 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.headers import header
+from app.api.memory import FREE_BYTES, BodyMemory
 from app.errors import BodyTooLarge, Fault, InvalidInput
 from app.scores import described, fault_in_text, shortened
 
@@ -66,24 +68,26 @@ def step(path: str, key: str) -> str:
 async def read_body(request: Request, limit_bytes: int) -> bytes:
     """Read the whole body, decompressed where it is gzip.
 
-    Raises BodyTooLarge before reading one that announces its size, else as soon as the limit is passed.
+    Raises BodyTooLarge before reading one that announces its size, else as soon as the limit is passed, and
+    Unavailable when all calls together hold too much.
     """
-    announced = request.headers.get("content-length", "")
+    announced = header(request, b"content-length") or ""
     if announced.isdigit() and int(announced) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
-    chunks = []
-    size = 0
+    body = bytearray()
     async for chunk in stream_body(request):
-        size += len(chunk)
-        if size > limit_bytes:
+        body += chunk
+        if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if len(body) > FREE_BYTES:
+            memory: BodyMemory = request.state.services.memory
+            memory.hold(len(body))
+    return bytes(body)
 
 
 def stream_body(request: Request) -> AsyncIterator[bytes]:
     """Read the body piece by piece, decompressed where it is gzip. Raises InvalidInput."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = (header(request, b"content-encoding") or "identity").strip().lower()
     match encoding:
         case "identity" | "":
             return request.stream()
@@ -224,6 +228,12 @@ def read_time(text: str) -> datetime | None:
 def format_time(time: datetime) -> str:
     """ISO 8601, UTC, milliseconds, `Z`. The database speaks UTC."""
     return time.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def encode_time(time: datetime) -> Any:
+    """The same as JSON that goes out as it is, at a fifth of the price: an answer may hold thousands."""
+    text = _encoder.encode(time)  # with six digits of a fraction, or none where it is zero
+    return msgspec.Raw(text[:-5] + b'Z"' if time.microsecond else text[:-2] + b'.000Z"')
 
 
 def now() -> datetime:

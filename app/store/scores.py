@@ -31,21 +31,32 @@ class ScoreNames:
     _CAPACITY: Final = 100_000
 
     def __init__(self) -> None:
-        self._ids: dict[tuple[int, str], int] = {}
+        self._ids: dict[int, dict[str, int]] = {}
+        self._count = 0
+
+    def known(self, organization_id: int) -> Mapping[str, int]:
+        """The ids that are remembered, good until the caller next waits for something."""
+        return self._ids.get(organization_id, {})
 
     async def find(
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
         """The ids of those names that the organization has used; the others are left out."""
         # In a dict of our own: while we wait, another call may have everything forgotten.
-        known = {name: id_ for name in names if (id_ := self._ids.get((organization_id, name))) is not None}
-        missing = [name for name in names if name not in known]
+        remembered = self.known(organization_id)
+        found = {name: remembered[name] for name in names if name in remembered}
+        missing = [name for name in names if name not in found]
         if missing:
-            if len(self._ids) > self._CAPACITY:
-                self._ids.clear()
             for name, id_ in await connection.fetch(_SQL["find_names"], organization_id, missing):
-                known[name] = self._ids[organization_id, name] = id_
-        return known
+                found[name] = id_
+                self._remember(organization_id, name, id_)
+        return found
+
+    def _remember(self, organization_id: int, name: str, id_: int) -> None:
+        if self._count >= self._CAPACITY:
+            self._ids, self._count = {}, 0
+        self._ids.setdefault(organization_id, {})[name] = id_
+        self._count += 1
 
     async def ensure(
         self, connection: Connection, organization_id: int, names: Collection[str]
@@ -93,7 +104,9 @@ async def record(
     values: list[int] = []
     booleans: list[bool] = []
     for number, post in enumerate(posts, 1):
-        ids = await names.ensure(connection, post.organization_id, post.scores.keys())
+        ids = names.known(post.organization_id)
+        if not post.scores.keys() <= ids.keys():
+            ids = await names.ensure(connection, post.organization_id, post.scores.keys())
         for name, score in post.scores.items():
             numbers.append(number)
             name_ids.append(ids[name])

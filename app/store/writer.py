@@ -11,6 +11,7 @@ request holds back later posts to that request, so that the order of arrival is 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from app import metrics
 from app.errors import Unavailable
 from app.store.pool import Connection, Database, refusal_of
 from app.store.scores import Post, ScoreNames, merged, record
@@ -99,6 +101,11 @@ class Writer:
         self._waiting.append(entry)
         self._arrived.set()
         return await entry.written
+
+    @property
+    def waiting_scores(self) -> int:
+        """Scores that are not written yet."""
+        return self._unsettled_scores
 
     async def close(self) -> None:
         """Take no more, finish what is waiting, then stop."""
@@ -187,6 +194,7 @@ class Writer:
         Raises LockNotAvailableError when a row stays locked for longer than the timeout (0: the statement's);
         then some of the batch may have been written, and are settled.
         """
+        begun = time.perf_counter()
         try:
             written = await record(
                 connection,
@@ -209,6 +217,7 @@ class Writer:
             if not entry.written.done():  # its caller may have gone away
                 entry.written.set_result(entry.request in written)
         self._settle(batch)
+        _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun)
 
     def _fail(self, batch: Iterable[_Entry], error: Exception) -> None:
         unsettled = [entry for entry in batch if not entry.settled]
@@ -229,3 +238,11 @@ class Writer:
             self._arrived.set()
         if not self._unsettled_scores:
             self._idle.set()
+
+
+def _count(posts: Iterable[Post], seconds: float) -> None:
+    """Count the posts of one statement."""
+    totals = metrics.ScoreTotals()
+    for post in posts:
+        totals.add(post.organization_id, post.scores)
+    metrics.observe_batch(totals.count(), seconds)

@@ -129,7 +129,8 @@ async def post_evaluation(call: Call) -> Response:
     if "score" not in fields.raw:
         fields.fault("score", "missing")
     elif name is not None:
-        read_entry("score", name, fields.raw["score"], scores, fields.faults)
+        for fault in read_entry(name, fields.raw["score"], scores):
+            fields.fault("score", fault)
     fields.faults.raise_any()
     await record(call, request_id, scores)
     return envelope.DONE

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from app.api.wire import format_time
+from app.api.wire import encode_time
 from app.store.requests import Request
 
 
@@ -77,7 +77,7 @@ def make_row(request: Request) -> Row:
         response_status=request.status,
         response_model=request.response_model,
         request_id=request.request_id,
-        request_created_at=format_time(request.created_at),
+        request_created_at=encode_time(request.created_at),
         request_body=_json(request.request_body),
         request_path=request.request_path,
         request_user_id=request.user_id,
@@ -115,15 +115,15 @@ def make_row(request: Request) -> Row:
         model=request.model,
         cache_reference_id=request.cache_reference_id,
         cache_enabled=request.cache_enabled,
-        updated_at=format_time(request.updated_at),
+        updated_at=encode_time(request.updated_at),
         request_referrer=request.request_referrer,
         ai_gateway_body_mapping=_json(request.ai_gateway_body_mapping),
         storage_location=request.storage_location,
     )
 
 
-def _time(time: datetime | None) -> str | None:
-    return None if time is None else format_time(time)
+def _time(time: datetime | None) -> Any:
+    return None if time is None else encode_time(time)
 
 
 def _json(text: str | None) -> Raw | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import IO, Any, Final, Self
 
 import msgspec
 from starlette.responses import Response
 
+from app import metrics
 from app.api import envelope
 from app.api.endpoints import Call, Schema, closed_object
-from app.api.native.items import Item, in_chunks, read_item, read_line, split_lines
+from app.api.native.items import MAX_LINE_BYTES, Item, in_chunks, read_item, read_line, split_lines
 from app.api.score_maps import SCORES
 from app.api.wire import MAX_FAULTS, decode_object, now, stream_body
 from app.errors import Fault, InvalidInput
@@ -23,7 +24,9 @@ from app.store.scores import Post, lock_uploads, merged, record
 _MODES: Final = ("atomic", "partial")
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _MAX_ERRORS: Final = 1000
-_IN_MEMORY_BYTES: Final = 8 << 20
+_IN_MEMORY_BYTES: Final = 1 << 20
+_MOST_HELD_BYTES: Final = MAX_LINE_BYTES + _IN_MEMORY_BYTES
+"""Of a stream of lines: one of them, and what need not go to a file."""
 
 
 async def post_batch(call: Call) -> Response:
@@ -42,7 +45,7 @@ async def post_batch(call: Call) -> Response:
     mode = call.request.query_params.get("mode", "atomic")
     if mode not in _MODES:
         raise InvalidInput([Fault("mode", f'expected "atomic" or "partial", got {described(mode)}')])
-    lines = split_lines(stream_body(call.request))
+    lines = split_lines(_counted(call))
     if mode == "partial":
         count = 0
         async with _Upload(call) as upload:
@@ -55,6 +58,16 @@ async def post_batch(call: Call) -> Response:
         async for some in lines:
             spool.writelines(line + b"\n" for line in some)
         return await _store_all(call, _Spooled(spool))
+
+
+async def _counted(call: Call) -> AsyncIterator[bytes]:
+    """The pieces of a body, counted for as much of it as is held. Raises Unavailable."""
+    size = 0
+    async for piece in stream_body(call.request):
+        if size < _MOST_HELD_BYTES:
+            size = min(size + len(piece), _MOST_HELD_BYTES)
+            call.services.memory.hold(size)
+        yield piece
 
 
 async def _post_json(call: Call) -> Response:
@@ -132,6 +145,7 @@ class _Upload:
         self._writing: asyncio.Task[None] | None = None
         self._accepted = 0
         self._rejected = 0
+        self._written_scores = metrics.ScoreTotals()
         self.errors: list[_Error] = []
 
     async def __aenter__(self) -> Self:
@@ -147,6 +161,9 @@ class _Upload:
             self._writing = asyncio.create_task(self._write(chunk))
 
     def answer(self) -> Response:
+        """What to say once all is durable."""
+        metrics.count_upload("partial" if self._connection is None else "atomic")
+        metrics.count_upload_scores(self._written_scores.count())
         return envelope.answer(
             {"accepted": self._accepted, "rejected": self._rejected, "errors": self.errors}
         )
@@ -174,6 +191,9 @@ class _Upload:
                 self._reject(item, f"there is no request {item.request_id}")
             else:
                 self._accepted += 1
+                self._written_scores.add(organization_id, item.scores)
+        if self._connection is None:  # else a transaction is still to be committed
+            metrics.count_upload_scores(self._written_scores.count())
 
     async def _record(self, connection: Connection, posts: list[Post]) -> set[tuple[int, str]]:
         services = self._call.services

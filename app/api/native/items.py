@@ -61,22 +61,19 @@ def read_line(index: int, line: bytes) -> Item:
 async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """The lines of a stream, as many at a time as have come; empty ones are left out. Of a line that is too
     long only as much is kept as shows that it is."""
-    rest = b""
+    rest = bytearray()
     async for chunk in chunks:
         *lines, last = chunk.split(b"\n")
         if lines:
-            lines[0] = rest + lines[0]
-            rest = last
+            lines[0] = bytes(rest + lines[0])
+            rest.clear()
             yield [line for line in lines if _holds_something(line)]
-        else:
-            rest += last
-        if len(rest) > MAX_LINE_BYTES:
-            rest = rest[: MAX_LINE_BYTES + 1]
+        rest += last[: MAX_LINE_BYTES + 1 - len(rest)]
     if _holds_something(rest):
-        yield [rest]
+        yield [bytes(rest)]
 
 
-def _holds_something(line: bytes) -> bool:
+def _holds_something(line: bytes | bytearray) -> bool:
     """Of a line that is too long only the beginning is there, perhaps only blanks: it is never left out."""
     return len(line) > MAX_LINE_BYTES or bool(line.strip())
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.endpoints import Call, Endpoint, Handler, Schema, Services
+from app.api.headers import header
 from app.api.wire import Json, decode, read_body
 from app.errors import InvalidInput, Refusal, Unauthenticated
 from app.keys import Permissions
@@ -52,7 +53,7 @@ _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 async def identify(request: Request, services: Services) -> Call:
     """Take the key from the header, which counts where both are sent, or from the body."""
-    key, body = request.headers.get("x-api-key", "").strip(), None
+    key, body = (header(request, b"x-api-key") or "").strip(), None
     if not key:
         body = await read_body(request, services.settings.max_body_bytes)
         key = _key_in(body)

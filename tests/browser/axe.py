@@ -1,0 +1,44 @@
+"""axe-core looks at a page: labels, contrast, landmarks, and the other rules of WCAG 2.2 AA that a machine
+can check. Its script is put in as a debugger would, past the page's own policy, which stays in force."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Page
+
+_HERE: Final = Path(__file__).parent
+_FILES: Final = (".npmrc", "package.json", "package-lock.json")
+
+_RUN: Final = """
+async () => {
+  const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  return (await axe.run(document, {runOnly: {type: "tag", values: tags}})).violations;
+}
+"""
+
+
+def install(folder: Path) -> str:
+    """Install the locked axe-core into a folder and return its script."""
+    for name in _FILES:
+        shutil.copy(_HERE / name, folder)
+    subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        cwd=folder,
+        check=True,
+        timeout=300,
+    )
+    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+async def find_violations(page: Page, source: str) -> list[str]:
+    """A line for each rule that the page breaks, and where."""
+    await page.evaluate(source)
+    violations: list[dict[str, Any]] = await page.evaluate(_RUN)
+    return [
+        f"{found['id']}: {found['help']}: {', '.join(str(node['target']) for node in found['nodes'])}"
+        for found in violations
+    ]

@@ -1,0 +1,117 @@
+"""A service on a database of its own, in a thread: it answers while the event loop waits for the browser."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import uvicorn
+
+from app.demo import organization
+from app.demo.traffic import make_visits
+from app.keys import Permissions, hash_key, mint_key
+from app.main import create_app
+from app.settings import Settings
+from app.store import installation, keys
+from app.store.pool import Connection
+from tests.conftest import TEMPLATE, at_database
+
+ORGANIZATION: Final = "demo"
+
+_WAIT_S: Final = 20
+
+
+class Ground:
+    """A service that can be stopped and started again at the same address."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._port = 0
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(Settings(database_url=self.dsn)),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread.start()
+        deadline = time.monotonic() + _WAIT_S
+        while not self._server.started:
+            assert self._thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Stop the service, if it runs."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join(_WAIT_S)
+        assert not self._thread.is_alive()
+        self._server = self._thread = None
+
+    async def make_key(self, permissions: Permissions = "rw", name: str = ORGANIZATION) -> str:
+        """Make a key of an organization, which comes into being if need be."""
+        connection = await installation.connect(self.dsn)
+        try:
+            key = mint_key()
+            id_ = await keys.ensure_organization(connection, name)
+            await keys.register(connection, id_, key, name="test", permissions=permissions)
+            return key
+        finally:
+            await connection.close()
+
+    async def revoke(self, key: str) -> None:
+        """End a key, and with it the sessions that it began."""
+        connection = await installation.connect(self.dsn)
+        try:
+            found = await keys.find(connection, hash_key(key))
+            assert found is not None
+            await keys.revoke(connection, found.key_id)
+        finally:
+            await connection.close()
+
+
+async def make_database(server: str, name: str, requests: int) -> str:
+    """Make a migrated database, with that many requests of the demo if any, and return its address."""
+    connection = await installation.connect(server)
+    await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await connection.close()
+    dsn = at_database(server, name)
+    connection = await installation.connect(dsn)
+    await keys.ensure_organization(connection)
+    if requests:
+        await fill_demo(connection, requests)
+    await connection.close()
+    return dsn
+
+
+async def fill_demo(connection: Connection, requests: int) -> str:
+    """Make the demo organization, with that many requests of 30 days, and return its key."""
+    id_, key = await organization.ensure(connection, ORGANIZATION)
+    assert key is not None
+    visits = make_visits(id_, count=requests, days=30, seed=1, now=datetime.now(UTC))
+    await organization.fill(connection, visits, lambda _: None)
+    return key
+
+
+async def drop_database(server: str, name: str) -> None:
+    connection = await installation.connect(server)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chromium import sign_in
+from tests.browser.conftest import AssertAccessible, OpenPage, StartGround
+
+CHART = "[data-chart]"
+
+
+async def drawn(page: Page, scheme: str = "light") -> None:
+    """Wait until all charts are drawn in a scheme."""
+    charts = page.locator(CHART)
+    for number in range(await charts.count()):
+        await expect(charts.nth(number)).to_have_attribute("data-drawn", scheme)
+
+
+async def plotted(page: Page, chart: str, axis: str, trace: int = 0) -> list[Any]:
+    """What Plotly was given for a trace of the first chart of a kind."""
+    found: list[Any] = await page.locator(f"[data-chart={chart}]").first.evaluate(
+        "(chart, [trace, axis]) => [...chart.data[trace][axis]]", [trace, axis]
+    )
+    return found
+
+
+async def tabled(page: Page, chart: str, column: int) -> list[str | None]:
+    """The values of a column of the table behind it."""
+    rows = page.locator(f".card:has([data-chart={chart}])").first.locator("tbody tr")
+    found: list[str | None] = await rows.evaluate_all(
+        "(rows, column) => rows.map((row) => row.cells[column].querySelector('data')?.value ?? null)", column
+    )
+    return found
+
+
+async def sideways(page: Page) -> int:
+    """How many pixels of the page are beyond its right edge."""
+    found: int = await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return found
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+async def test_charts_show_what_the_tables_say(reviewer: Page, assert_accessible: AssertAccessible) -> None:
+    await reviewer.goto("/?range=30d&score=accuracy&score=is_hallucinated")
+    await drawn(reviewer)
+    averages = [None if value is None else float(value) for value in await tabled(reviewer, "trend", 1)]
+    assert len(averages) == 31
+    assert await plotted(reviewer, "trend", "y") == averages
+    counts = [int(value or 0) for value in await tabled(reviewer, "trend", 2)]
+    assert await plotted(reviewer, "trend", "y", 1) == counts
+    bins = [int(value or 0) for value in await tabled(reviewer, "distribution", 1)]
+    assert await plotted(reviewer, "distribution", "y") == bins
+    assert sum(bins) == sum(counts) > 100
+    for kind in ("trend", "distribution"):
+        assert await reviewer.locator(f"[data-chart={kind}] svg .point").count() > 5
+    assert await reviewer.locator(CHART).count() == 4
+    summary = reviewer.get_by_text("As a table").first
+    await summary.focus()
+    await reviewer.keyboard.press("Enter")
+    await expect(reviewer.get_by_role("table").first).to_be_visible()
+    await assert_accessible(reviewer)
+
+
+async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address(reviewer: Page) -> None:
+    await reviewer.goto("/")
+    await reviewer.get_by_role("link", name="30 days").click()
+    await reviewer.get_by_role("link", name=re.compile("^relevance")).click()
+    await reviewer.get_by_role("link", name="Week", exact=True).click()
+    assert query(reviewer) == {"range": ["30d"], "score": ["relevance"], "step": ["week"]}
+    await reviewer.get_by_text("Filter", exact=True).click()
+    await reviewer.get_by_label("Prompt", exact=True).fill("support-reply")
+    await reviewer.get_by_label("Property").fill("variant")
+    await reviewer.get_by_label("Its value").fill("B")
+    await reviewer.get_by_role("button", name="Apply").click()
+    await drawn(reviewer)
+    chosen = {"range": ["30d"], "score": ["relevance"], "step": ["week"]}
+    assert query(reviewer) == chosen | {"prompt": ["support-reply"], "key": ["variant"], "value": ["B"]}
+    filtered = sum(await plotted(reviewer, "distribution", "y"))
+    await reviewer.get_by_role("link", name=re.compile("variant = B")).click()
+    await drawn(reviewer)
+    assert query(reviewer) == chosen | {"prompt": ["support-reply"]}
+    assert sum(await plotted(reviewer, "distribution", "y")) > filtered > 0
+    await reviewer.get_by_text("Custom").click()
+    await reviewer.get_by_label("From").fill("2026-01-01")
+    await reviewer.get_by_label("To, the day included").fill("2026-01-31")
+    await reviewer.get_by_role("button", name="Show").click()
+    await expect(reviewer.get_by_role("heading", name="Quiet time")).to_be_visible()
+    assert query(reviewer) == {
+        "score": ["relevance"], "prompt": ["support-reply"], "from": ["2026-01-01"], "to": ["2026-01-31"],
+    }  # fmt: skip
+
+
+async def test_charts_follow_the_colour_scheme(reviewer: Page, assert_accessible: AssertAccessible) -> None:
+    await reviewer.goto("/?range=30d")
+    await drawn(reviewer)
+    colour = "document.querySelector('[data-chart] .xtick text').style.fill"
+    light = await reviewer.evaluate(colour)
+    await reviewer.emulate_media(color_scheme="dark")
+    await drawn(reviewer, "dark")
+    assert await reviewer.evaluate(colour) != light
+    await assert_accessible(reviewer)
+    await reviewer.emulate_media(color_scheme="light")
+    await drawn(reviewer)
+    assert await reviewer.evaluate(colour) == light
+
+
+@pytest.mark.parametrize("path", ["/?range=30d&model=gpt-4.1", "/compare?range=30d"])
+async def test_a_narrow_page_scrolls_down_only(reviewer: Page, path: str) -> None:
+    await reviewer.set_viewport_size({"width": 380, "height": 800})
+    await reviewer.goto(path)
+    await drawn(reviewer)
+    for text in ("Filter", "Custom"):
+        await reviewer.get_by_text(text, exact=True).click()
+        assert await sideways(reviewer) == 0
+    widths: list[float] = await reviewer.locator(f"{CHART} svg.main-svg").evaluate_all(
+        "(charts) => charts.map((chart) => chart.getBoundingClientRect().right)"
+    )
+    assert widths
+    assert max(widths) <= 380
+
+
+async def test_without_script_there_are_cards_and_tables(open_page: OpenPage, reviewer: Page) -> None:
+    state = await reviewer.context.storage_state()
+    page = await open_page(storage_state=state, java_script_enabled=False)
+    await page.goto("/?range=30d")
+    assert await page.locator(".cards .card").count() == 7
+    await expect(page.locator(CHART).first).to_be_hidden()
+    await page.get_by_text("As a table").first.click()
+    await expect(page.get_by_role("table").first).to_be_visible()
+
+
+async def test_the_first_score_turns_the_page_into_the_overview(
+    start_ground: StartGround, open_page: OpenPage, assert_accessible: AssertAccessible
+) -> None:
+    ground = await start_ground()
+    key = await ground.make_key()
+    page = await open_page(ground)
+    await sign_in(page, key)
+    await expect(page.get_by_text("Waiting for the first score")).to_be_visible()
+    await assert_accessible(page)
+    command = await page.locator("code").filter(has_text="curl").inner_text()
+    assert command.startswith(f"curl {ground.address}/v1/request/req_1/score ")
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"{ground.address}/v1/request/req_1/score",
+            headers={"Authorization": f"Bearer {key}"},
+            json={"scores": {"accuracy": 95, "has_citations": True}},
+        )
+    assert answer.status_code == 200
+    await expect(page.get_by_role("heading", name="accuracy").first).to_be_visible()
+    await drawn(page)
+
+
+async def test_nobody_waits_for_the_first_score_in_a_hidden_page(
+    start_ground: StartGround, open_page: OpenPage
+) -> None:
+    ground = await start_ground()
+    page = await open_page(ground)
+    await page.clock.install()
+    await sign_in(page, await ground.make_key())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    hide += "document.dispatchEvent(new Event('visibilitychange')); }"
+    await page.evaluate(hide, True)
+    await page.clock.run_for(60_000)
+    assert "/first-score" not in asked
+    await page.evaluate(hide, False)
+    async with page.expect_response("**/first-score") as answered:
+        await page.clock.run_for(3_000)
+    assert (await (await answered.value).json()) == {"arrived": False}

@@ -1,0 +1,51 @@
+"""Hand-made requests with their scores, at any time: what the numbers of pages are checked with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from app.scores import Score
+from app.store import keys, logs, scores
+from app.store.logs import LoggedRequest
+from app.store.scores import Post, ScoreNames
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One request: when, with which scores, and its columns and properties."""
+
+    at: datetime
+    scores: dict[str, int | bool]
+    columns: dict[str, Any] = {}
+    properties: dict[str, str] = {}
+
+
+async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default") -> None:
+    """Put requests into an organization, which comes into being if need be."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        id_ = await keys.ensure_organization(connection, organization)
+        posts = []
+        for entry in entries:
+            request = LoggedRequest(
+                organization_id=id_,
+                request_id=str(uuid.uuid4()),
+                created_at=entry.at,
+                updated_at=entry.at,
+                properties=msgspec.json.encode(entry.properties).decode(),
+                **entry.columns,
+            )
+            await logs.log(connection, request)
+            given = {
+                name: Score(int(value), value is True or value is False)
+                for name, value in entry.scores.items()
+            }
+            posts.append(Post(id_, request.request_id, given, datetime.now(UTC)))
+        await scores.record(connection, ScoreNames(), [post for post in posts if post.scores])
+    finally:
+        await connection.close()

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import httpx
+from markupsafe import escape
+
+from tests.conftest import Service
+from tests.dashboard.conftest import SignIn
+from tests.dashboard.entries import Entry, enter
+from tests.dashboard.reading import read_tables, read_text
+from tests.dashboard.test_overview import HOSTILE
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+WEEK = "from=2026-03-02&to=2026-03-08"
+
+
+async def get(client: httpx.AsyncClient, address: str, status: int = 200) -> str:
+    response = await client.get(address)
+    assert response.status_code == status, response.text
+    return response.text
+
+
+def variant(name: str | None, **scores: int | bool) -> Entry:
+    return Entry(MONDAY, {**scores}, {}, {} if name is None else {"variant": name})
+
+
+async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, sign_in: SignIn) -> None:
+    accuracy = {"A": [*range(60, 90)], "B": [*range(64, 94), 100], "C": [50, 51]}
+    await enter(
+        service.dsn,
+        [
+            variant(name, accuracy=value, cited=value % 4 != 0)
+            for name, values in accuracy.items()
+            for value in values
+        ],
+    )
+    await enter(
+        service.dsn, [variant("A", only=3), variant(None, accuracy=1), Entry(MONDAY, {"accuracy": 7})]
+    )
+    client = await sign_in()
+    address = (
+        f"/compare?{WEEK}&by=property:variant&group=A&group=B&group=C&score=accuracy&score=cited&score=only"
+    )
+    page = await get(client, address)
+    comparison, accuracies, cited, only = read_tables(page)
+    assert comparison == [
+        ["Score", "A base", "B put first", "C put first"],
+        # The first interval with t(58.904, 0.975) = 2.00106, from the integral of its density.
+        [
+            "accuracy average",
+            "74.5 sd 8.80 · 30 scores",
+            "79.2 +4.69 +0.01 to +9.38 sd 9.48 · 31 scores",
+            "50.5 -24.0 sd 0.71 · 2 scores few",
+        ],
+        [
+            "cited share of true",
+            "73.3% 30 scores",
+            "71% -2.4 pts -23.9 to +19.6 31 scores",
+            "100% +26.7 pts -40.3 to +44.4 2 scores few",
+        ],
+        ["only average", "3 1 score few", "no score", "no score"],
+    ]
+    assert accuracies[0] == ["Value", "A", "B", "C"]
+    assert accuracies[1:4] == [
+        ["50 - 54", "0", "0", "2"],
+        ["55 - 59", "0", "0", "0"],
+        ["60 - 64", "5", "1", "0"],
+    ]
+    assert accuracies[-1] == ["100 - 104", "0", "1", "0"]
+    assert [sum(int(row[column]) for row in accuracies[1:]) for column in (1, 2, 3)] == [30, 31, 2]
+    assert cited == [["Value", "A", "B", "C"], ["false", "8", "9", "0"], ["true", "22", "22", "2"]]
+    assert only == [["Value", "A", "B", "C"], ["3", "1", "0", "0"]]
+    assert "?from=2026-03-02&to=2026-03-08&by=property%3Avariant&score=accuracy" in unescape(page)
+    assert "&group=B&group=A&group=C" in unescape(page)
+
+
+async def test_requests_are_grouped_by_any_field_and_those_without_it_are_one_too(
+    service: Service, sign_in: SignIn
+) -> None:
+    columns = {
+        "request_model": "m1",
+        "provider": "OPENAI",
+        "prompt_id": "reply",
+        "prompt_version": "v1",
+        "user_id": "ada",
+    }
+    await enter(service.dsn, [Entry(MONDAY, {"s": 4}, columns, {"k": "x"}), Entry(MONDAY, {"s": 2})])
+    client = await sign_in()
+    values = {
+        "model": "m1",
+        "provider": "OPENAI",
+        "prompt_id": "reply",
+        "prompt_version": "v1",
+        "user_id": "ada",
+        "property:k": "x",
+    }
+    for by, value in values.items():
+        rows = read_tables(await get(client, f"/compare?{WEEK}&by={by}"))[0]
+        assert rows == [["Score", value], ["s average", "4 1 score few"]]
+        rows = read_tables(await get(client, f"/compare?{WEEK}&by={by}&group={value}&without=1"))[0]
+        assert rows == [
+            ["Score", f"{value} base", "none"],
+            ["s average", "4 1 score few", "2 -2.00 1 score few"],
+        ]
+
+
+async def test_the_commonest_groups_and_the_first_scores_are_compared_where_nothing_is_chosen(
+    service: Service, sign_in: SignIn
+) -> None:
+    entries = [
+        Entry(MONDAY, {f"s{n}": n for n in range(8)}, {"request_model": f"m{model}"})
+        for model in range(6)
+        for _ in range(model + 1)
+    ]
+    await enter(service.dsn, entries)
+    rows = read_tables(await get(await sign_in(), f"/compare?{WEEK}"))[0]
+    assert [head.split()[0] for head in rows[0]] == ["Score", "m5", "m4", "m3", "m2"]
+    assert [row[0].split()[0] for row in rows[1:]] == ["s0", "s1", "s2", "s3", "s4", "s5"]
+
+
+async def test_time_and_filters_apply(service: Service, sign_in: SignIn) -> None:
+    model = {"request_model": "m"}
+    await enter(
+        service.dsn,
+        [
+            Entry(MONDAY, {"s": 1}, model, {"env": "prod"}),
+            Entry(MONDAY, {"s": 2}, model, {"env": "test"}),
+            Entry(MONDAY + timedelta(days=7), {"s": 3}, model, {"env": "prod"}),
+        ],
+    )
+    page = await get(await sign_in(), f"/compare?{WEEK}&key=env&value=prod")
+    assert read_tables(page)[0][1] == ["s average", "1 1 score few"]
+
+
+async def test_another_organizations_requests_are_no_group(service: Service, sign_in: SignIn) -> None:
+    await enter(service.dsn, [Entry(MONDAY, {"s": 1}, {"request_model": "mine"}, {"k": "v"})], "mine")
+    theirs = {"request_model": "theirs", "user_id": "theirs"}
+    await enter(service.dsn, [Entry(MONDAY, {"s": 9, "theirs": 9}, theirs, {"theirs": "theirs"})], "other")
+    client = await sign_in("mine")
+    page = await get(client, f"/compare?{WEEK}")
+    assert read_tables(page)[0] == [["Score", "mine"], ["s average", "1 1 score few"]]
+    assert "theirs" not in page
+    page = await get(client, f"/compare?{WEEK}&group=mine&group=theirs&score=s&score=theirs")
+    assert read_tables(page)[0][1:] == [
+        ["s average", "1 1 score few", "no score"],
+        ["theirs average", "no score", "no score"],
+    ]
+
+
+async def test_hostile_names_are_only_text(service: Service, sign_in: SignIn) -> None:
+    await enter(
+        service.dsn, [Entry(MONDAY, {name: 1}, {"request_model": name}, {name: name}) for name in HOSTILE]
+    )
+    client = await sign_in()
+    for name in HOSTILE:
+        for by in ("model", f"property:{name}"):
+            params = {"from": "2026-03-02", "by": by, "group": name, "score": name}
+            response = await client.get("/compare", params=params)
+            assert response.status_code == 200
+            assert read_tables(response.text)[0] == [
+                ["Score", " ".join(name.split())],
+                [f"{' '.join(name.split())} average", "1 1 score few"],
+            ]
+            assert "<script>alert" not in response.text
+            assert "<img src=x" not in response.text
+            if by != "model":
+                assert f'<option value="{escape(by)}" selected>' in response.text
+
+
+FAULTS = {
+    "by=latency": "by expected one of model, provider, prompt_id, prompt_version, user_id or property:<key>, "
+    'got "latency"',
+    "by=property:": "by expected one of model, provider, prompt_id, prompt_version, user_id or "
+    'property:<key>, got "property:"',
+    "&".join(f"group={n}" for n in range(6)) + "&without=1": "group at most 6 at a time",
+    "&".join(f"score={n}" for n in range(13)): "score at most 12 at a time",
+    "range=1y": 'range expected one of 24h, 7d, 30d, 90d, got "1y"',
+    "group=a%00b": "group must not contain NUL",
+}
+
+
+async def test_what_cannot_be_compared_is_named(sign_in: SignIn) -> None:
+    client = await sign_in()
+    for question, fault in FAULTS.items():
+        page = await get(client, f"/compare?{question}", 400)
+        assert f"This view cannot be shown {fault}" in read_text(page)
+
+
+async def test_nothing_to_compare_is_said(service: Service, sign_in: SignIn) -> None:
+    client = await sign_in()
+    assert "No scores yet There is nothing to compare" in read_text(await get(client, "/compare"))
+    await enter(service.dsn, [Entry(MONDAY, {"s": 1})])
+    text = read_text(await get(client, f"/compare?{WEEK}&by=user_id"))
+    assert "Nothing to compare No request of this time has a value for User ." in text

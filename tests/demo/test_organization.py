@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from app.api.wire import format_time
+from app.demo import organization
+from app.demo.traffic import Visit, make_visits
+from app.errors import StartError
+from app.keys import hash_key, mint_key
+from app.scores import Score
+from app.store import keys, scores
+from app.store.organizations import RequestCount
+from app.store.pool import Connection
+from app.store.scores import Post, ScoreNames
+from tests.conftest import Service
+
+NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
+COUNT = 120
+
+TABLES = """
+SELECT table_name, CASE table_name WHEN 'organization' THEN 'id' ELSE 'organization_id' END
+FROM information_schema.columns
+WHERE table_schema = 'public'
+    AND (column_name = 'organization_id' OR table_name = 'organization' AND column_name = 'id')
+ORDER BY table_name
+"""
+
+
+async def contents(connection: Connection, organization_id: int) -> dict[str, list[str]]:
+    """Every row that belongs to an organization, by table."""
+    tables = await connection.fetch(TABLES)
+    assert len(tables) >= 7
+    return {
+        table: [
+            row
+            for (row,) in await connection.fetch(
+                f"SELECT t::text FROM {table} AS t WHERE {column} = $1 ORDER BY 1", organization_id
+            )
+        ]
+        for table, column in tables
+    }
+
+
+def visits(organization_id: int, now: datetime = NOW) -> list[Visit]:
+    return list(make_visits(organization_id, count=COUNT, days=30, seed=1, now=now))
+
+
+async def fill(connection: Connection, organization_id: int, now: datetime = NOW) -> list[int]:
+    steps: list[int] = []
+    await organization.fill(connection, iter(visits(organization_id, now)), steps.append)
+    return steps
+
+
+@pytest.fixture
+async def stranger(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[int]:
+    """Another organization with data of its own, which is the same in the end."""
+    id_ = await keys.ensure_organization(connection, "stranger")
+    await keys.register(connection, id_, mint_key(), name="heliscore demo")
+    post = Post(id_, "demo_1", {"accuracy": Score(1, False)}, NOW)
+    await scores.record(connection, ScoreNames(), [post])
+    before = await contents(connection, id_)
+    yield id_
+    assert await contents(connection, id_) == before
+
+
+async def test_made_organization_has_a_key(connection: Connection) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    assert key is not None
+    principal = await keys.find(connection, hash_key(key))
+    assert principal is not None
+    assert (principal.organization_id, principal.permissions) == (id_, "rw")
+
+
+async def test_key_is_made_once(connection: Connection) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    assert key is not None
+    assert await organization.ensure(connection, "demo") == (id_, None)
+    assert await organization.find(connection, "demo") == id_
+    assert [known.name for known in await keys.list_keys(connection)] == ["heliscore demo"]
+
+
+async def test_what_was_filled_in_is_there_through_a_running_service(
+    connection: Connection, service: Service
+) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    client = await service.client(key=key)
+    assert await fill(connection, id_) == [50, 50, 20]
+    query = {"filter": "all", "limit": 1000, "sort": {"created_at": "asc"}}
+    rows = (await client.post("/v1/request/query", json=query)).json()["data"]
+    expected = [
+        (
+            visit.request.request_id,
+            format_time(visit.request.created_at),
+            visit.request.status,
+            visit.request.request_model,
+            visit.request.prompt_version,
+            {name: score.value for name, score in visit.post.scores.items()} if visit.post else {},
+        )
+        for visit in visits(id_)
+    ]
+    columns = (
+        "request_id",
+        "request_created_at",
+        "response_status",
+        "request_model",
+        "prompt_version",
+        "scores",
+    )
+    assert [tuple(row[column] for column in columns) for row in rows] == expected
+
+
+async def test_filling_again_moves_what_is_there_and_keeps_scores_by_hand(
+    connection: Connection, service: Service
+) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    demo = await service.client(key=key)
+    await fill(connection, id_)
+    request = visits(id_)[60].request
+    await demo.post(f"/v1/request/{request.request_id}/score", json={"scores": {"by_hand": 3}})
+    later = datetime(2026, 3, 6, 15, 30, tzinfo=UTC)
+    await fill(connection, id_, later)
+    assert await organization.count(connection, id_) == RequestCount(requests=COUNT, others=0)
+    row = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]
+    assert row["scores"]["by_hand"] == 3
+    assert row["request_created_at"] == format_time(visits(id_, later)[60].request.created_at)
+
+
+async def test_organization_of_somebody_is_left_alone(connection: Connection, stranger: int) -> None:
+    assert stranger
+    message = "the organization stranger was not made by heliscore demo, and is left alone"
+    with pytest.raises(StartError, match=message):
+        await organization.ensure(connection, "stranger")
+    with pytest.raises(StartError, match=message):
+        await organization.find(connection, "stranger")
+
+
+async def test_organization_that_is_not_there_is_not_found(connection: Connection) -> None:
+    with pytest.raises(StartError, match="there is no organization demo"):
+        await organization.find(connection, "demo")
+
+
+async def test_requests_of_others_are_counted(connection: Connection) -> None:
+    id_, _ = await organization.ensure(connection, "demo")
+    await fill(connection, id_)
+    await scores.record(connection, ScoreNames(), [Post(id_, "mine", {"accuracy": Score(1, False)}, NOW)])
+    assert await organization.count(connection, id_) == RequestCount(requests=COUNT + 1, others=1)
+
+
+async def test_removal_leaves_nothing_behind_and_others_alone(
+    connection: Connection, service: Service, stranger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organization, "_KEYS_STOP_S", 0.0)
+    id_, key = await organization.ensure(connection, "demo")
+    await fill(connection, id_)
+    client = await service.client(key=key)
+    assert (await client.post("/create-group", json={"api_key": key})).is_success
+    body = {
+        "provider": "openai", "model": "m", "api_key": key, "input": {"type": "chat", "messages": []},
+        "output": {"type": "chat", "messages": []}, "request_start_time": 1, "request_end_time": 2,
+    }  # fmt: skip
+    assert (await client.post("/log-request", json=body)).is_success
+    steps: list[int] = []
+    await organization.remove(connection, id_, steps.append)
+    assert sum(steps) == COUNT + 1
+    assert {table: rows for table, rows in (await contents(connection, id_)).items() if rows} == {}
+    assert stranger != id_
+
+
+async def test_organization_that_was_removed_can_be_made_again(
+    connection: Connection, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organization, "_KEYS_STOP_S", 0.0)
+    for _ in range(2):
+        id_, key = await organization.ensure(connection, "demo")
+        await fill(connection, id_)
+        client = await service.client(key=key)
+        query = {"filter": {"request_response_rmt": {"scores": {"accuracy": {"gte": 0}}}}, "limit": 1000}
+        rows = (await client.post("/v1/request/query", json=query)).json()["data"]
+        assert len(rows) == sum(visit.post is not None for visit in visits(id_))
+        await organization.remove(connection, id_, lambda _: None)

@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-quick bench-design schema lock clean
+.PHONY: help run test fuzz screenshots check audit bench bench-quick bench-peers bench-design schema lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,19 +14,32 @@ run: .venv/run ## serve on http://127.0.0.1:8585 (HELISCORE_* variables reach it
 	@exec $(BIN)/heliscore serve
 
 test: .venv/test ## run every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
-check: .venv/test .venv/bench ## format, lint, types, import contract
+fuzz: .venv/test ## try random calls, new ones each time (about 10 minutes)
+	FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
+screenshots: .venv/test ## write every page of the demo, light, dark and narrow, into screenshots/
+	$(BIN)/python -m tests.browser.screenshots screenshots
+
+check: .venv/test .venv/bench ## format, lint, types, import contract, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
+
+audit: .venv/test ## look the locked versions up among the known vulnerabilities
+	$(BIN)/python -m tests.audit
 
 bench: .venv/bench ## measure the service, its rivals and its limits (about 10 minutes)
 	$(BIN)/python -m tests.bench --output tests/bench/results $(ARGS)
 
 bench-quick: .venv/bench ## the same, small (about a minute)
 	$(BIN)/python -m tests.bench --quick $(ARGS)
+
+bench-peers: .venv/bench .venv/peers/installed ## measure Arize Phoenix and MLflow beside it (about 10 minutes)
+	$(BIN)/python -m tests.bench.peers $(ARGS)
 
 bench-design: .venv/test ## repeat the study behind the table layout (about 15 minutes)
 	$(BIN)/python -m tests.bench.design
@@ -43,6 +56,8 @@ lock: .venv/test ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade --extra bench pyproject.toml --output-file tests/bench/requirements.lock \
 		--constraint tests/requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --no-strip-extras tests/bench/peers.in --output-file tests/bench/peers.lock  # pip needs the extras
 
 clean: ## remove the virtual environment and caches; the data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -66,4 +81,11 @@ clean: ## remove the virtual environment and caches; the data stays
 .venv/bench: .venv/run tests/bench/requirements.lock
 	@echo "installing the locked benchmark tools into .venv"
 	$(PIP_INSTALL) --require-hashes --requirement tests/bench/requirements.lock
+	@touch $@
+
+.venv/peers/installed: .venv/python tests/bench/peers.lock
+	@echo "installing the locked peers into .venv/peers"
+	$(BIN)/python -m venv --clear .venv/peers
+	.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement tests/bench/peers.lock
 	@touch $@

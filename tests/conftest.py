@@ -18,6 +18,7 @@ import uvicorn
 
 from app.keys import Permissions, mint_key
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import Settings
 from app.store import installation, keys
 from app.store.pool import Database, open_database
@@ -153,12 +154,12 @@ async def start_service(dsn: str) -> AsyncIterator[StartService]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: object) -> Service:
-            configured = msgspec.structs.replace(Settings(database_url=dsn), **settings)
+            configured = msgspec.structs.replace(Settings(database_url=dsn, log_level="warning"), **settings)
             listener = listening_socket()
             config = uvicorn.Config(
                 create_app(configured),
                 loop="none",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 log_level="warning",

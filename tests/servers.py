@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,13 @@ def temporary_server() -> Iterator[str]:
         Path(folder).chmod(0o755)  # where tests run as root, the server runs as nobody
         with EmbeddedPostgres(Path(folder)) as dsn:
             yield dsn
+
+
+def children(pid: int) -> dict[int, str]:
+    """A process's children, each with its command line."""
+    ps = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)]
+    listed = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+    return {int(child): command for child, command in (line.split(None, 1) for line in listed.splitlines())}
 
 
 def listening_socket() -> socket.socket:

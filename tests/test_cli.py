@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
 from app import __version__
+from app.log_lines import RequestLine
 from app.store.migrations import read_migrations
 
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")
+LINE_KEYS = set(RequestLine.__struct_fields__)
 TIMEOUT_S = 30
 
 Finished = subprocess.CompletedProcess[str]
@@ -340,24 +345,31 @@ class Served:
 
     def __init__(self, *arguments: str, **settings: str) -> None:
         self.printed: list[str] = []
+        self.lines: list[dict[str, Any]] = []
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [HELISCORE, "serve", *arguments],
             env=environment(**settings),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
         )
+
+    def errors(self) -> str:
+        """What it has written to stderr."""
+        self._errors.seek(0)
+        return self._errors.read()
 
     def wait_until_ready(self) -> str:
         """Keep what is printed at the start and return the address in it."""
         assert self.process.stdout is not None
         self.printed = [self.process.stdout.readline().rstrip("\n") for _ in range(4)]
         found = re.search(r"serves on (http://\S+)", self.printed[0])
-        assert found, self.process.communicate(timeout=TIMEOUT_S)
+        assert found, self.errors()
         address = found[1]
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.process.poll() is None, self.errors()
             try:
                 if httpx.get(f"{address}/readyz").status_code == 200:
                     return address
@@ -374,11 +386,16 @@ class Served:
         return found - {self.process.pid}
 
     def stop(self, signum: signal.Signals) -> str:
-        """End it and return what it wrote to stderr; it must end well and print no more."""
+        """End it and return what it wrote to stderr; it must end well and print only lines of requests."""
         self.process.send_signal(signum)
-        more, errors = self.process.communicate(timeout=TIMEOUT_S)
-        assert (self.process.returncode, more) == (0, "")
-        return errors
+        more, _ = self.process.communicate(timeout=TIMEOUT_S)
+        assert self.process.returncode == 0
+        self.lines += map(json.loads, more.splitlines())
+        assert all(line.keys() == LINE_KEYS for line in self.lines)
+        return self.errors()
+
+    def close(self) -> None:
+        self._errors.close()
 
     def kill(self) -> None:
         """End it the hard way and let the processes that it started end."""
@@ -403,6 +420,7 @@ def serving() -> Iterator[Serve]:
         for served in started:
             if served.process.returncode is None:
                 served.kill()
+            served.close()
 
 
 @pytest.fixture
@@ -467,6 +485,15 @@ def test_taken_port_is_one_line(dsn: str) -> None:
 def test_host_that_is_none_is_one_line(dsn: str) -> None:
     finished = run_with("serve", "--host", "host.invalid", "--port", "0", DATABASE_URL=dsn)
     assert_fails(finished, re.compile("cannot listen on host.invalid:0: .+"))
+
+
+@pytest.mark.parametrize("place", ["setting", "option"])
+def test_placeholder_for_a_key_keeps_other_machines_out(dsn: str, place: str) -> None:
+    key = "changeme-changeme"
+    arguments, settings = ([], {"HOST": "0.0.0.0"}) if place == "setting" else (["--host", "0.0.0.0"], {})  # noqa: S104
+    finished = run_with("serve", "--port", "0", *arguments, DATABASE_URL=dsn, API_KEY=key, **settings)
+    assert_fails(finished, re.compile(r"HELISCORE_API_KEY looks like a placeholder, .+ALLOW_WEAK_KEY=true"))
+    assert key not in finished.stderr
 
 
 def test_configured_key_that_was_revoked_is_one_line(run: Run, dsn: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import Settings
 from app.store import keys
 from app.store.pool import Connection
@@ -34,10 +35,10 @@ def shared_address(server: str) -> Iterator[str]:
         await connection.close()
 
     asyncio.run(make_database())
-    settings = Settings(database_url=at_database(server, SHARED))
+    settings = Settings(database_url=at_database(server, SHARED), log_level="warning")
     listener = listening_socket()
     config = uvicorn.Config(
-        create_app(settings), http="httptools", ws="none", lifespan="on", log_level="warning"
+        create_app(settings), http=Protocol, ws="none", lifespan="on", log_level="warning"
     )
     uvicorn_server = uvicorn.Server(config)
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],))

@@ -30,13 +30,18 @@ async def send(address: str, *parts: bytes) -> Answer:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
-        status_line, *lines = head.decode("latin-1").strip().split("\r\n")
-        headers = Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
-        content = await asyncio.wait_for(reader.readexactly(int(headers["content-length"])), 30)
-        return Answer(int(status_line.split()[1]), headers, content)
+        return await read_answer(reader)
     finally:
         writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """Read one answer."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    status_line, *lines = head.decode("latin-1").strip().split("\r\n")
+    headers = Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
+    content = await asyncio.wait_for(reader.readexactly(int(headers["content-length"])), 30)
+    return Answer(int(status_line.split()[1]), headers, content)
 
 
 def request(method: str, target: bytes | str, key: str, body: bytes = b"", **headers: str) -> bytes:

@@ -12,12 +12,13 @@ import pytest
 
 from app.api import envelope
 from app.api.endpoints import Endpoint
+from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from app.keys import Permissions, hash_key, mint_key
 from app.main import ENDPOINTS
 from app.store import keys
 from app.store.pool import Connection
 from tests.api import raw
-from tests.api.calls import PROTECTED, call, name_of
+from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
 from tests.api.envelope import ids, one, post, scores_of
 from tests.conftest import Service, StartService
 
@@ -242,6 +243,44 @@ async def test_key_without_the_permission_is_refused(
     }
     assert "www-authenticate" not in response.headers
     assert await ids(client) == []
+
+
+ENOUGH: list[tuple[Endpoint, Permissions]] = [
+    (endpoint, permissions)
+    for endpoint in PROTECTED
+    for permissions in ("r", "w", "rw")
+    if set(endpoint.permission or "") <= set(permissions)
+]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "permissions"), ENOUGH, ids=[f"{name_of(endpoint)} {have}" for endpoint, have in ENOUGH]
+)
+async def test_key_with_the_permission_is_enough(
+    shared: Service,
+    client: httpx.AsyncClient,
+    connection: Connection,
+    organization: str,
+    organization_id: int,
+    endpoint: Endpoint,
+    permissions: Permissions,
+) -> None:
+    await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
+    response = await client.put(f"/v1/request/{REQUEST}/property", json={"key": PROPERTY, "value": "prod"})
+    assert response.status_code == 200
+    await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    key_id = await keys.register(connection, organization_id, mint_key(), name="test")
+    response = await call(await shared.client(organization, permissions), endpoint, key_id)
+    assert response.status_code == endpoint.success
+
+
+def test_every_endpoint_is_public_or_refuses_a_key_without_the_permission() -> None:
+    """Each endpoint is named here or met by one of the tests of permissions: those above, or the dialect's
+    own in test_promptlayer_key.py."""
+    public = {"/healthz", "/readyz", "/healthcheck", "/metrics", "/openapi.json", "/docs"}
+    assert {endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None} == public
+    tested = [*{name_of(endpoint) for endpoint, _ in LACKING}, *map(name_of, PROMPTLAYER)]
+    assert sorted(tested) == sorted(map(name_of, PROTECTED))
 
 
 async def test_reading_key_queries_and_reads(

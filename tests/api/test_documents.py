@@ -70,6 +70,13 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
     assert all(response["description"] for response in described["responses"].values())
     if "503" in statuses:
         assert described["responses"]["503"]["headers"].keys() == {"Retry-After"}
+    if endpoint.permission:
+        assert described["responses"]["429"]["headers"].keys() == {
+            "Retry-After",
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+        }
     secured: Any = [{name: []} for name in endpoint.security] if endpoint.permission else None
     assert described.get("security") == secured
 

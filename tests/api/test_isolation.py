@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx
@@ -11,8 +12,10 @@ from app.api.endpoints import Endpoint
 from app.keys import mint_key
 from app.store import keys
 from app.store.pool import Connection
+from tests.api import promptlayer
 from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
 from tests.api.envelope import ids, log, post, scores_of
+from tests.api.test_query import SORTS
 from tests.conftest import Service
 
 MARK = "only for the owner"
@@ -111,6 +114,97 @@ async def test_cursor_of_another_organization_opens_nothing(
     body = {"filter": "all", "cursor": response.json()["nextCursor"]}
     response = await stranger.post("/v1/request/query", json=body)
     assert (response.status_code, response.json()) == (200, {"data": [], "error": None})
+
+
+@pytest.mark.parametrize("sort", SORTS, ids=str)
+async def test_cursor_of_another_organization_leads_through_the_caller_s_own_rows(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, sort: object
+) -> None:
+    for number in range(3):
+        await post(owner, f"owner's {number}", {SCORE: number})
+        await post(stranger, f"stranger's {number}", {SCORE: number})
+    query = {"filter": "all", "sort": sort}
+    page = await owner.post("/v1/request/query", json={**query, "limit": 1})
+    response = await stranger.post("/v1/request/query", json={**query, "cursor": page.json()["nextCursor"]})
+    assert response.status_code == 200
+    found = [row["request_id"] for row in response.json()["data"]]
+    own = await ids(stranger, sort=sort)
+    assert len(own) == 3
+    assert found == own[len(own) - len(found) :]
+
+
+async def test_scores_written_together_stay_apart(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    """They meet in one batch of the writer, under the same ids and names."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(100):
+            for client, value in ((owner, 1), (stranger, 2)):
+                group.create_task(post(client, f"r{number % 10}", {SCORE: value, f"score {number}": value}))
+    for number in range(10):
+        names = [SCORE, *(f"score {n}" for n in range(number, 100, 10))]
+        assert await scores_of(owner, f"r{number}") == dict.fromkeys(names, 1)
+        assert await scores_of(stranger, f"r{number}") == dict.fromkeys(names, 2)
+
+
+@pytest.mark.usefixtures("owner")
+async def test_upload_of_a_stranger_leaves_requests_of_the_same_ids_alone(
+    stranger: httpx.AsyncClient, connection: Connection, organization_id: int
+) -> None:
+    before = await belongings(connection, organization_id)
+    for mode in ("atomic", "partial"):
+        items = [{"requestId": id_, "scores": {SCORE: 1, MARK: 1}} for id_ in (REQUEST, "new", REQUEST)]
+        response = await stranger.post("/v1/scores/batch", json={"items": items, "mode": mode})
+        assert response.json()["data"]["accepted"] == 3
+    assert await scores_of(stranger, REQUEST) == {SCORE: 1, MARK: 1}
+    assert await belongings(connection, organization_id) == before
+
+
+# PromptLayer's ids and groups
+
+
+async def test_same_log_call_of_two_organizations_is_two_requests(
+    shared: Service, organization: str, client: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    clients = [await promptlayer.make_client(shared, name) for name in (organization, f"not {organization}")]
+    first, second = [await promptlayer.log(client, score=50) for client in clients]
+    assert first != second
+    assert await ids(client) == [str(first)]
+    assert await ids(stranger) == [str(second)]
+
+
+async def test_search_and_tracking_find_no_request_of_another_organization(
+    shared: Service, organization: str
+) -> None:
+    owner = await promptlayer.make_client(shared, organization)
+    stranger = await promptlayer.make_client(shared, f"not {organization}")
+    id_ = await promptlayer.log(owner, score=50, tags=[MARK], metadata={PROPERTY: MARK})
+    conditions = [
+        {"field": "score", "operator": "gte", "value": 0},
+        {"field": "tags", "operator": "in", "value": [MARK]},
+        {"field": "metadata", "nested_key": PROPERTY, "operator": "is", "value": MARK},
+    ]
+    for condition in conditions:
+        assert await promptlayer.search(owner, condition) == [id_]
+        assert await promptlayer.search(stranger, condition) == []
+
+
+async def test_group_of_another_organization_is_not_there(
+    shared: Service, organization: str, connection: Connection, organization_id: int
+) -> None:
+    owner = await promptlayer.make_client(shared, organization)
+    stranger = await promptlayer.make_client(shared, f"not {organization}")
+    group_id = (await owner.post("/create-group", json={})).json()["id"]
+    before = await belongings(connection, organization_id)
+    id_ = await promptlayer.log(stranger)
+    response = await promptlayer.track(stranger, "/track-group", request_id=id_, group_id=group_id)
+    assert response.status_code in (400, 404)
+    assert response.json() == promptlayer.refused(response.json()["message"])
+    missing = await promptlayer.track(stranger, "/track-group", request_id=id_, group_id=group_id + 1000)
+    assert response.json()["message"] == missing.json()["message"].replace(
+        str(group_id + 1000), str(group_id)
+    )
+    assert await belongings(connection, organization_id) == before
 
 
 async def test_score_names_of_one_organization_mean_nothing_in_another(

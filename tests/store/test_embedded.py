@@ -20,8 +20,10 @@ import pytest
 
 import app
 from app.errors import DataFolderInUse, EmbeddedServerError
-from app.store import account, embedded
+from app.store import account, embedded, orphans
 from app.store.embedded import EmbeddedPostgres
+from tests.servers import children
+from tests.test_cli import wait_until_gone
 
 ROOT = os.geteuid() == 0
 TIMEOUT_S = 30
@@ -240,6 +242,41 @@ def test_acknowledged_row_survives_a_killed_server(any_folder: Path) -> None:
         server.stop()
 
 
+def test_killed_server_is_restarted_at_the_same_address(any_folder: Path) -> None:
+    server = EmbeddedPostgres(any_folder)
+    with server as dsn:
+        run(dsn, "CREATE TABLE kept AS SELECT 7 AS n")
+        os.kill(postmaster(any_folder), signal.SIGKILL)
+        wait_for(lambda: not server.running)
+        assert server.how_it_ended().startswith("SIGKILL")
+        server.restart()
+        assert run(dsn, "SELECT n FROM kept") == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere leftovers are waited for")
+def test_hanging_leftovers_of_a_killed_server_are_ended(any_folder: Path) -> None:
+    server = EmbeddedPostgres(any_folder)
+    with server as dsn:
+        run(dsn, "CREATE TABLE kept AS SELECT 7 AS n")
+        left = children(postmaster(any_folder))
+        for process in left:
+            os.kill(process, signal.SIGSTOP)
+        os.kill(postmaster(any_folder), signal.SIGKILL)
+        wait_for(lambda: not server.running)
+        server.restart()
+        assert run(dsn, "SELECT n FROM kept") == 7
+    wait_until_gone(set(left))
+
+
+def test_interrupted_start_fails_and_lets_go(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    server.interrupt()
+    with pytest.raises(EmbeddedServerError, match="interrupted"):
+        server.start()
+    with server:
+        assert server.running
+
+
 def test_server_ends_with_its_killed_owner(any_folder: Path, start_owner: Callable[..., Owner]) -> None:
     process = start_owner(any_folder)
     run(dsn_of(process), "CREATE TABLE kept AS SELECT 7 AS n")
@@ -268,7 +305,7 @@ def test_orphan_is_replaced(
     if state == "hanging":
         os.kill(pid, signal.SIGSTOP)
         quick = {0: signal.SIGINT, 5: signal.SIGQUIT, 10: signal.SIGKILL}
-        monkeypatch.setattr(embedded, "ORPHAN_SIGNALS", quick)
+        monkeypatch.setattr(orphans, "SIGNALS", quick)
     server = EmbeddedPostgres(any_folder)
     try:
         assert run(server.start(), "SELECT n FROM kept") == 7
@@ -284,8 +321,8 @@ def test_orphan_that_does_not_end_is_reported(
     dsn_of(process)
     kill(process)
     with monkeypatch.context() as patched:
-        patched.setattr(embedded, "ORPHAN_SIGNALS", {})
-        patched.setattr(embedded, "ORPHAN_ATTEMPTS", 5)
+        patched.setattr(orphans, "SIGNALS", {})
+        patched.setattr(orphans, "ATTEMPTS", 5)
         with pytest.raises(EmbeddedServerError, match="service died still runs"):
             EmbeddedPostgres(any_folder).start()
     server = EmbeddedPostgres(any_folder)
@@ -320,8 +357,8 @@ def test_pid_file_of_a_bystander_is_not_trusted_while_the_lock_is_held(
     with subprocess.Popen(["sleep", "60"]) as bystander:
         pid_file.write_text(str(bystander.pid))
         with monkeypatch.context() as patched:
-            patched.setattr(embedded, "ORPHAN_SIGNALS", {0: signal.SIGINT, 1: signal.SIGKILL})
-            patched.setattr(embedded, "ORPHAN_ATTEMPTS", 5)
+            patched.setattr(orphans, "SIGNALS", {0: signal.SIGINT, 1: signal.SIGKILL})
+            patched.setattr(orphans, "ATTEMPTS", 5)
             with pytest.raises(EmbeddedServerError):
                 EmbeddedPostgres(any_folder).start()
         assert bystander.poll() is None

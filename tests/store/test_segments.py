@@ -1,5 +1,5 @@
-"""Pages that several searches are put together of: by score, and of what any of several scores picks. A
-page is what sorting everything and cutting it would give."""
+"""Pages that several searches are put together of: by score, and of what any of several scores picks. Each is
+what sorting everything and cutting it would give."""
 
 from __future__ import annotations
 

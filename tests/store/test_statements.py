@@ -6,8 +6,8 @@ import asyncpg
 import msgspec
 
 from app.keys import Principal
-from app.store.evaluations import Bucket
-from app.store.keys import ApiKey
+from app.store.evaluations import Bucket, Spread, Stretch
+from app.store.keys import ApiKey, Holder
 from app.store.logs import LoggedRequest
 from app.store.pool import Connection
 from app.store.queries import SQL_FOLDER, load
@@ -24,7 +24,10 @@ RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
+    ("key", "find_holder"): fields(Holder),
     ("evaluation", "over_time"): fields(Bucket),
+    ("evaluation", "trends"): fields(Stretch),
+    ("evaluation", "spread"): fields(Spread),
 }
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, mint_key
+from app.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, is_placeholder, mint_key
 
 
 def test_minted_key_has_helicones_format() -> None:
@@ -55,6 +55,48 @@ def test_foreign_key_can_be_registered(key: str) -> None:
 )
 def test_key_is_refused(key: str, fault: str) -> None:
     assert fault_in_key(key) == fault
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "changeme-changeme",
+        "CHANGE-ME-IN-PRODUCTION",
+        "secretsecretsecret",
+        "my_super_secret_password_1",
+        "test-key-1234567",
+        "testtesttesttest",
+        "your-api-key-here",
+        "sk-helicone-your-key-here",
+        "sk-helicone-xxxxxxx-xxxxxxx-xxxxxxx-xxxxxxx",
+        "sk-helicone-abcdefg-1234567-xxxxxxx-0000000",
+        "sk-helicone-aaaaaaa-bbbbbbb-ccccccc-ddddddd",
+        "pl_1234567890123456",
+        "0123456789abcdef",
+        "aaaaaaaaaaaaaaaaaaaaaaaa",
+        "abcabcabcabcabcabcabcabc",
+        "abcdefgh-abcdefgh-abcdefgh",
+    ],
+)
+def test_key_of_a_manual_is_a_placeholder(key: str) -> None:
+    assert is_placeholder(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-helicone-k3v9x1q-p0z7m2c-a8d4f6h-j5l1n9r",
+        "test_4f9a8e7c6b5d4f9a",
+        "pl_9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d",
+        "correct-horse-battery-staple",
+    ],
+)
+def test_key_of_somebody_is_none(key: str) -> None:
+    assert not is_placeholder(key)
+
+
+def test_minted_key_is_no_placeholder() -> None:
+    assert [key for key in (mint_key() for _ in range(2000)) if is_placeholder(key)] == []
 
 
 @pytest.mark.parametrize(

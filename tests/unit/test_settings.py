@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from app.errors import InvalidSettings
-from app.settings import Settings, default_data_dir, read_settings
+from app.keys import mint_key
+from app.settings import Settings, check_exposure, default_data_dir, read_settings
 
 EVERY_VARIABLE = {
     "HELISCORE_HOST": "scores.example.org",
@@ -22,6 +23,9 @@ EVERY_VARIABLE = {
     "HELISCORE_POOL_SIZE": "20",
     "HELISCORE_STATEMENT_TIMEOUT_MS": "500",
     "HELISCORE_PGBOUNCER": "true",
+    "HELISCORE_RETENTION_DAYS": "90",
+    "HELISCORE_RATE_LIMIT": "600",
+    "HELISCORE_ALLOW_WEAK_KEY": "true",
 }
 
 
@@ -39,6 +43,9 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "pool_size": 10,
         "statement_timeout_ms": 10_000,
         "pgbouncer": False,
+        "retention_days": None,
+        "rate_limit": None,
+        "allow_weak_key": False,
     }
 
 
@@ -56,6 +63,9 @@ def test_every_setting_comes_from_its_variable() -> None:
         "pool_size": 20,
         "statement_timeout_ms": 500,
         "pgbouncer": True,
+        "retention_days": 90,
+        "rate_limit": 600,
+        "allow_weak_key": True,
     }
 
 
@@ -107,6 +117,10 @@ def test_unknown_variable_is_refused(variable: str, message: str) -> None:
         ("STATEMENT_TIMEOUT_MS", "3600001"),
         ("STATEMENT_TIMEOUT_MS", "10s"),
         ("PGBOUNCER", "perhaps"),
+        ("RATE_LIMIT", "0"),
+        ("RATE_LIMIT", "1.5"),
+        ("RATE_LIMIT", "10/s"),
+        ("ALLOW_WEAK_KEY", "perhaps"),
     ],
 )
 def test_malformed_value_is_refused_with_its_variable(name: str, value: str) -> None:
@@ -126,6 +140,33 @@ def test_secret_is_not_repeated(variable: str, value: str, secret: str) -> None:
     with pytest.raises(InvalidSettings) as refused:
         read_settings({variable: value})
     assert secret not in str(refused.value)
+
+
+WEAK = "changeme-changeme"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "scores.example.org", "localhost.example.org"])  # noqa: S104
+def test_placeholder_for_a_key_is_refused_where_other_machines_can_call(host: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        check_exposure(Settings(host=host, api_key=WEAK))
+    assert str(refused.value) == (
+        f"HELISCORE_API_KEY looks like a placeholder, and other machines can call at {host}: choose another "
+        "(`heliscore keys create` makes one), or set HELISCORE_ALLOW_WEAK_KEY=true"
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_placeholder_for_a_key_is_accepted_where_only_this_machine_can_call(host: str) -> None:
+    check_exposure(Settings(host=host, api_key=WEAK))
+
+
+def test_placeholder_for_a_key_is_accepted_where_that_is_asked_for() -> None:
+    check_exposure(Settings(host="0.0.0.0", api_key=WEAK, allow_weak_key=True))  # noqa: S104
+
+
+def test_key_of_somebody_is_accepted_everywhere() -> None:
+    check_exposure(Settings(host="0.0.0.0", api_key=mint_key()))  # noqa: S104
+    check_exposure(Settings(host="0.0.0.0"))  # noqa: S104
 
 
 def test_data_dir_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,427 @@
+"""What the service tells Prometheus. Each test's services are processes of their own: what a process has
+counted cannot be taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import metrics
+from app.keys import Permissions, mint_key
+from app.metrics import MAX_NAMES, MAX_SERIES
+from app.store import keys
+from tests.conftest import TEMPLATE, at_database
+from tests.test_cli import Serve, Served, serving
+
+SCORE = "/v1/request/{requestId}/score"
+CHAT = {"type": "chat", "messages": []}
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+Samples = dict[Sample, float]
+
+
+class Ground:
+    """A service with so many workers on a database of its own."""
+
+    def __init__(self, serve: Serve, dsn: str, workers: int, **settings: str) -> None:
+        self.dsn = dsn
+        self.workers = workers
+        self.served: Served = serve(DATABASE_URL=dsn, PORT="0", WORKERS=str(workers), **settings)
+        self.address = self.served.wait_until_ready()
+
+    def make_key(self, organization: str, permissions: Permissions = "rw") -> str:
+        async def make() -> str:
+            connection = await asyncpg.connect(self.dsn)
+            key = mint_key()
+            id_ = await keys.ensure_organization(connection, organization)
+            await keys.register(connection, id_, key, name="test", permissions=permissions)
+            await connection.close()
+            return key
+
+        return asyncio.run(make())
+
+    def call(
+        self, method: str, path: str, body: object = None, key: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """Make a call on a connection of its own, and so by any of the workers."""
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        content = None if body is None else json.dumps(body).encode()
+        return httpx.request(method, self.address + path, content=content, headers=headers, timeout=30)
+
+    def post(self, key: str, request_id: str, scores: dict[str, object]) -> None:
+        response = self.call("POST", f"/v1/request/{request_id}/score", {"scores": scores}, key)
+        assert response.status_code == 200
+
+    def scrape(self, key: str | None = None) -> Samples:
+        response = self.call("GET", "/metrics", key=key)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        return parse(response.text)
+
+    def scrape_all(self) -> Samples:
+        """After each worker has passed on what it observed."""
+        time.sleep(1 if self.workers > 1 else 0)
+        return self.scrape()
+
+    def score_values(self, key: str) -> dict[str, tuple[float, float]]:
+        return score_values(self.scrape(key))
+
+
+def parse(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def score_values(samples: Samples) -> dict[str, tuple[float, float]]:
+    """Count and sum of each score name."""
+    values = {}
+    for name, labels in samples:
+        if name == "heliscore_score_value_count":
+            assert dict(labels).keys() == {"name"}
+            values[dict(labels)["name"]] = (
+                samples[name, labels],
+                samples["heliscore_score_value_sum", labels],
+            )
+    return values
+
+
+def sample(name: str, **labels: str) -> Sample:
+    return name, frozenset(labels.items())
+
+
+def grown(before: Samples, after: Samples, name: str) -> Samples:
+    """By how much the samples of a name have grown."""
+    return {
+        found: value - before.get(found, 0.0)
+        for found, value in after.items()
+        if found[0] == name and value != before.get(found, 0.0)
+    }
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Serve]:
+    with serving() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def dsn(server: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+
+    async def execute(statement: str) -> None:
+        connection = await asyncpg.connect(server)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    yield at_database(server, name)
+    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
+def ground(request: pytest.FixtureRequest, serve: Serve, dsn: str) -> Iterator[Ground]:
+    ground = Ground(serve, dsn, request.param)
+    yield ground
+    ground.served.stop(signal.SIGTERM)
+
+
+@pytest.fixture
+def organization() -> str:
+    return f"organization {uuid.uuid4()}"
+
+
+@pytest.fixture
+def key(ground: Ground, organization: str) -> str:
+    return ground.make_key(organization)
+
+
+# Calls
+
+
+def test_calls_are_counted_exactly(ground: Ground, key: str) -> None:
+    before = ground.scrape_all()
+    for number in range(20):
+        ground.post(key, f"r{number}", {"a": number})
+    for _ in range(3):
+        assert ground.call("GET", "/nowhere").status_code == 404
+    assert ground.call("POST", "/v1/request/r/score", {}, key).status_code == 400
+    assert ground.call("POST", "/v1/request/r/score", {}, mint_key()).status_code == 401
+    assert ground.call("TRACE", "/v1/request/r/score").status_code == 405
+    after = ground.scrape_all()
+    expected = {
+        sample("heliscore_requests_total", route=SCORE, method="POST", status="200"): 20,
+        sample("heliscore_requests_total", route=SCORE, method="POST", status="400"): 1,
+        sample("heliscore_requests_total", route=SCORE, method="POST", status="401"): 1,
+        sample("heliscore_requests_total", route=SCORE, method="other", status="405"): 1,
+        sample("heliscore_requests_total", route="none", method="GET", status="404"): 3,
+        # The scrape before; the one that tells is not over yet.
+        sample("heliscore_requests_total", route="/metrics", method="GET", status="200"): 1,
+    }
+    assert grown(before, after, "heliscore_requests_total") == expected
+    renamed = {("heliscore_request_duration_seconds_count", labels): n for (_, labels), n in expected.items()}
+    assert grown(before, after, "heliscore_request_duration_seconds_count") == renamed
+    buckets = grown(before, after, "heliscore_request_duration_seconds_bucket")
+    labels = {"route": SCORE, "method": "POST", "status": "200"}
+    assert (
+        buckets["heliscore_request_duration_seconds_bucket", frozenset({**labels, "le": "+Inf"}.items())]
+        == 20
+    )
+    sums = grown(before, after, "heliscore_request_duration_seconds_sum")
+    assert 0 < sums["heliscore_request_duration_seconds_sum", frozenset(labels.items())] < 20 * 30
+    assert grown(before, after, "heliscore_refusals_total") == {
+        sample("heliscore_refusals_total", cause="NotFound"): 3,
+        sample("heliscore_refusals_total", cause="InvalidInput"): 1,
+        sample("heliscore_refusals_total", cause="Unauthenticated"): 1,
+        sample("heliscore_refusals_total", cause="MethodNotAllowed"): 1,
+    }
+
+
+def test_what_is_refused_before_it_is_a_call_is_counted(ground: Ground) -> None:
+    before = ground.scrape()
+    response = ground.call("GET", "/healthz", None, None, Long="x" * 100_000)
+    assert response.status_code == 431
+    assert grown(before, ground.scrape(), "heliscore_refusals_total") == {
+        sample("heliscore_refusals_total", cause="HeadTooLarge"): 1
+    }
+
+
+def test_writer_and_pool_are_told(ground: Ground, key: str) -> None:
+    before = ground.scrape()
+    for number in range(5):
+        ground.post(key, f"r{number}", {"a": 1, "b": 2, "c": True})
+    after = ground.scrape()
+    assert grown(before, after, "heliscore_writer_batch_scores_count").popitem()[1] == 5
+    assert grown(before, after, "heliscore_writer_batch_scores_sum").popitem()[1] == 15
+    assert grown(before, after, "heliscore_writer_commit_duration_seconds_count").popitem()[1] == 5
+    assert after[sample("heliscore_writer_waiting_scores")] == 0
+    assert after[sample("heliscore_pool_connections_in_use")] == 0
+    assert after[sample("heliscore_pool_waiting_calls")] == 0
+    assert after[sample("heliscore_log_lines_dropped_total")] == 0
+
+
+def test_scores_that_wait_are_told(ground: Ground, key: str) -> None:
+    ground.post(key, "r", {"a": 1, "b": 2})
+
+    async def wait() -> None:
+        connection = await asyncpg.connect(ground.dsn)
+        async with connection.transaction(), httpx.AsyncClient(base_url=ground.address, timeout=30) as client:
+            await connection.execute("LOCK TABLE score IN ACCESS EXCLUSIVE MODE")
+            headers = {"Authorization": f"Bearer {key}"}
+            body = {"scores": {"a": 3, "b": 4}}
+            waiting = asyncio.create_task(client.post("/v1/request/r/score", json=body, headers=headers))
+            reading = asyncio.create_task(client.get("/v1/request/r", headers=headers))
+            found: Samples = {}
+            async with asyncio.timeout(8):
+                while (
+                    found.get(sample("heliscore_writer_waiting_scores")),
+                    found.get(sample("heliscore_pool_connections_in_use")),
+                ) != (2, 1):
+                    found = await asyncio.to_thread(ground.scrape)
+            await connection.execute("ROLLBACK; BEGIN")
+            assert (await waiting).status_code == 200
+            assert (await reading).status_code == 200
+        await connection.close()
+
+    asyncio.run(wait())
+
+
+def test_process_is_told_where_there_is_one(ground: Ground) -> None:
+    told = any(name == "process_resident_memory_bytes" for name, _ in ground.scrape())
+    assert told == (ground.workers == 1)
+
+
+def test_readme_names_every_metric() -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(heliscore_\w+)` \|", readme, re.MULTILINE)
+    text = metrics.expose(1).decode()
+    assert sorted(named) == sorted(re.findall(r"^# TYPE (heliscore_\w+) ", text, re.MULTILINE))
+
+
+# Score values
+
+
+def test_values_of_written_scores_are_counted_whoever_wrote_them(ground: Ground, key: str) -> None:
+    ground.post(key, "r1", {"accuracy": 95, "cited": True})
+    ground.post(key, "r2", {"accuracy": 85, "cited": False, "delta": -7})
+    ground.post(key, "r2", {"accuracy": 90})
+    assert ground.call("POST", "/v1/request/r/score", {"scores": {"accuracy": "x"}}, key).status_code == 400
+    tracked = {"request_id": 1, "score": 10, "name": "tracked"}
+    assert ground.call("POST", "/rest/track-score", tracked, **{"X-API-KEY": key}).status_code == 200
+    items = [{"requestId": f"u{number}", "scores": {"accuracy": 100}} for number in range(10)]
+    for mode in ("atomic", "partial"):
+        body = {"items": items, "mode": mode}
+        assert ground.call("POST", "/v1/scores/batch", body, key).status_code == 200
+    broken = {"items": [*items, {"requestId": "u", "scores": {"accuracy": "x"}}], "mode": "atomic"}
+    assert ground.call("POST", "/v1/scores/batch", broken, key).status_code == 400
+    assert ground.score_values(key) == {
+        "accuracy": (23, 95 + 85 + 90 + 20 * 100),
+        "cited": (2, 1),
+        "delta": (1, -7),
+        "tracked": (1, 10),
+    }
+
+
+def test_what_is_taken_back_is_not_counted(serve: Serve, dsn: str) -> None:
+    ground = Ground(serve, dsn, 1, UNKNOWN_REQUESTS="reject")
+    key = ground.make_key(f"organization {uuid.uuid4()}")
+    tracked = {"provider": "p", "model": "m", "input": CHAT, "output": CHAT}
+    times = {"request_start_time": 1.0, "request_end_time": 2.0}
+    logged = ground.call("POST", "/log-request", tracked | times, **{"X-API-KEY": key})
+    known = str(logged.json()["id"])
+    items = [{"requestId": name, "scores": {"a": 5}} for name in (known, "unknown")]
+    statuses = [
+        ground.call("POST", "/v1/request/unknown/score", {"scores": {"a": 1}}, key),
+        ground.call("POST", "/v1/scores/batch", {"items": items}, key),
+        ground.call("POST", "/v1/scores/batch", {"items": items, "mode": "partial"}, key),
+    ]
+    assert [response.status_code for response in statuses] == [404, 400, 200]
+    found = ground.scrape(key)
+    assert score_values(found) == {"a": (1, 5)}
+    assert grown({}, found, "heliscore_uploads_total") == {
+        sample("heliscore_uploads_total", mode="partial"): 1
+    }
+    assert found[sample("heliscore_upload_scores_total")] == 1
+    ground.served.stop(signal.SIGTERM)
+
+
+def test_nobody_sees_values_of_others(ground: Ground, key: str, organization: str) -> None:
+    name = f"name-{uuid.uuid4()}"
+    ground.post(key, "r", {name: 1})
+    other = ground.make_key(f"another {uuid.uuid4()}")
+    ground.post(other, "r", {"accuracy": 5})
+    assert ground.score_values(other) == {"accuracy": (1, 5)}
+    assert ground.score_values(key) == {name: (1, 1)}
+    assert ground.score_values(ground.make_key(organization, "r")) == {name: (1, 1)}
+    for text in (ground.call("GET", "/metrics").text, ground.call("GET", "/metrics", key=other).text):
+        assert name not in text
+        assert "organization" not in text
+    assert "heliscore_score_value" not in ground.call("GET", "/metrics").text
+
+
+def test_key_that_may_not_read_sees_nothing(ground: Ground, organization: str) -> None:
+    writer = ground.make_key(organization, "w")
+    answers = [
+        ground.call("GET", "/metrics", key=mint_key()),
+        ground.call("GET", "/metrics", Authorization="Basic x"),
+        ground.call("GET", "/metrics", key=writer),
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, 403]
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+    assert all("heliscore" not in answer.text for answer in answers)
+
+
+def test_name_is_told_as_it_is(ground: Ground, key: str) -> None:
+    name = 'a "b" \\ {c="d"} é 日本 \U0001f600'
+    ground.post(key, "r", {name: 3})
+    assert ground.score_values(key) == {name: (1, 3)}
+
+
+# Several processes
+
+
+def test_workers_count_and_log_as_one(serve: Serve, dsn: str) -> None:
+    """Also when one of them dies: its numbers stay and its files go."""
+    ground = Ground(serve, dsn, 2)
+    key = ground.make_key(f"organization {uuid.uuid4()}")
+    asyncio.run(load(ground, key))
+    counted = sample("heliscore_requests_total", route=SCORE, method="POST", status="200")
+    assert ground.scrape_all()[counted] == 200
+    assert ground.score_values(key) == {"a": (200, sum(range(200)))}
+
+    workers = workers_of(ground.served)
+    folder = folder_of(min(workers))
+    killed = workers.pop()
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while list(folder.glob(f"*_{killed}.db")) or count_writing(folder, ground.served) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert ground.scrape_all()[counted] == 200
+    ground.post(key, "r", {"a": 1000})
+    assert ground.scrape_all()[counted] == 201
+    assert ground.score_values(key) == {"a": (201, sum(range(200)) + 1000)}
+
+    said = [json.loads(line) for line in ground.served.stop(signal.SIGTERM).splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in said)
+    errors = [line["message"] for line in said if line["level"] != "info"]
+    assert errors == [f"worker process {killed} died; starting another"]
+    lines = Counter(line["id"] for line in ground.served.lines if line["id"].startswith("call-"))
+    assert lines == Counter(f"call-{n}" for n in range(200))
+    assert not folder.exists()
+
+
+async def load(ground: Ground, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=ground.address, headers=headers, timeout=30) as client:
+        for begin in range(0, 200, 20):
+            calls = [
+                client.post(
+                    f"/v1/request/{n}/score", json={"scores": {"a": n}}, headers={"X-Request-Id": f"call-{n}"}
+                )
+                for n in range(begin, begin + 20)
+            ]
+            assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+
+
+def workers_of(served: Served) -> set[int]:
+    """The processes that serve; there is another, which looks after them."""
+    return {pid for pid in served.descendants() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def count_writing(folder: Path, served: Served) -> int:
+    """How many of them have files."""
+    return sum(bool(list(folder.glob(f"*_{pid}.db"))) for pid in workers_of(served))
+
+
+def folder_of(worker: int) -> Path:
+    variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    [folder] = [v.partition(b"=")[2] for v in variables if v.startswith(b"PROMETHEUS_MULTIPROC_DIR=")]
+    return Path(os.fsdecode(folder))
+
+
+# Bounds
+
+FILL = """
+from app import metrics
+from app.scores import Score
+
+many = metrics.MAX_NAMES + 50
+for organization in range(1, metrics.MAX_SERIES // metrics.MAX_NAMES + 2):
+    totals = metrics.ScoreTotals()
+    for number in range(many):
+        totals.add(organization, {f"name-{number:03}": Score(number, False)})
+    assert totals.count() == many
+    print(metrics.expose(organization).decode(), end="# END\\n")
+"""
+
+
+def test_series_of_scores_are_bounded() -> None:
+    """In a process of its own: there is no room for others' names afterwards."""
+    printed = subprocess.run([sys.executable, "-c", FILL], capture_output=True, check=True, timeout=30).stdout
+    *texts, rest = printed.decode().split("# END\n")
+    assert rest == ""
+    many = MAX_NAMES + 50
+    named = {f"name-{number:03}": (1, number) for number in range(MAX_NAMES)}
+    other = {"_other": (50, sum(range(MAX_NAMES, many)))}
+    *full, last = [score_values(parse(text)) for text in texts]
+    assert full == [named | other] * (MAX_SERIES // MAX_NAMES)
+    assert last == {"_other": (many, sum(range(many)))}

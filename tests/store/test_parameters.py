@@ -1,0 +1,334 @@
+"""SQL comes from us, values from clients, and the two never mix."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import app
+from app.api.helicone.filters import decode_filter
+from app.api.promptlayer.filters import FIELDS, OPERATORS, decode_group
+from app.api.wire import Faults
+from app.filters import (
+    NEWEST_FIRST,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Exists,
+    Filter,
+    Not,
+    OneOf,
+    Property,
+    Score,
+    Scored,
+    Sort,
+    Variable,
+    score_names,
+)
+from app.store.compiler import Compiled, Position, compile_conditions, compile_rarity, compile_search
+from tests.api.test_query import FILTERS
+
+PACKAGE = Path(app.__file__).parent
+RUNNING = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "prepare", "cursor", "copy_from_query"}
+
+# The code
+
+
+class Module:
+    """A module as far as SQL is concerned: which of its names are SQL of ours, and what it runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.relative_to(PACKAGE.parent).as_posix()
+        self.tree = ast.parse(path.read_text())
+        self.constants = dict(_assigned(self.tree.body))
+
+    def calls(self) -> Iterator[tuple[ast.Call, dict[str, list[ast.expr]]]]:
+        """Each call that runs a statement, with what is assigned in the function around it."""
+        functions = [
+            node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        for function in functions:
+            local: dict[str, list[ast.expr]] = {}
+            for name, value in _assigned(list(ast.walk(function))):
+                local.setdefault(name, []).append(value)
+            for node in ast.walk(function):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in RUNNING
+                ):
+                    yield node, local
+
+    def is_fixed(self, sql: ast.expr, local: dict[str, list[ast.expr]]) -> bool:
+        """Whether an expression can only be text of ours."""
+        match sql:
+            case ast.Constant(str()):
+                return True
+            case ast.JoinedStr(parts):
+                return all(
+                    isinstance(part, ast.Constant)
+                    or (isinstance(part, ast.FormattedValue) and self.is_constant(part.value))
+                    for part in parts
+                )
+            case ast.Subscript(ast.Name(table)):  # a statement of a file, by whatever name
+                loaded = self.constants.get(table)
+                return isinstance(loaded, ast.Call) and ast.unparse(loaded.func) == "load"
+            case ast.Call(ast.Name("fill"), [statement], keywords):
+                return self.is_fixed(statement, local) and all(
+                    keyword.arg is None and self.is_compiled(keyword.value, local) for keyword in keywords
+                )
+            case ast.Name(name) if name in local:
+                return all(self.is_fixed(value, local) for value in local[name])
+            case _:
+                return self.is_constant(sql)
+
+    def is_constant(self, value: ast.expr) -> bool:
+        return isinstance(value, ast.Name) and isinstance(self.constants.get(value.id), ast.Constant)
+
+    def is_compiled(self, slots: ast.expr, local: dict[str, list[ast.expr]]) -> bool:
+        """Whether slots are filled with what the compiler made."""
+        match slots:
+            case ast.Attribute(ast.Name(name), "slots"):
+                values = local.get(name, [])
+                return bool(values) and all(
+                    isinstance(value, ast.Call) and ast.unparse(value.func).startswith("compile_")
+                    for value in values
+                )
+        return False
+
+
+def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
+    for node in nodes:
+        match node:
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(
+                ast.Name(name), value=ast.expr() as value
+            ):
+                yield name, value
+
+
+OURS = {
+    # A migration's statements are run as they stand in its file.
+    ("app/store/migrations.py", "connection.execute(statement)"),
+    # The names of tables, which sql/schema.sql has.
+    ("app/store/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
+    ("app/store/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
+}
+"""What is text of ours although it is put together: each looked at by somebody."""
+
+
+def test_every_statement_is_text_of_ours() -> None:
+    found = 0
+    mixed = []
+    for path in sorted((PACKAGE / "store").glob("*.py")):
+        module = Module(path)
+        for call, local in module.calls():
+            found += 1
+            if not (call.args and module.is_fixed(call.args[0], local)):
+                mixed.append((module.name, ast.unparse(call)))
+    assert found > 40
+    assert set(mixed) == OURS
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'connection.fetch(f"SELECT {name}")',
+        'connection.fetch("SELECT " + name)',
+        'connection.fetch("SELECT %s" % name)',
+        'connection.fetch("SELECT {}".format(name))',
+        "connection.execute(name)",
+        'connection.fetchval(_SQL["a"] + name)',
+        'connection.fetch(fill(_SQL["a"], where=name))',
+        'connection.fetch(fill(_SQL["a"], **name.slots))',
+        'connection.fetch(name["a"])',
+    ],
+)
+def test_statement_of_another_origin_would_be_found(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.store.test_parameters.PACKAGE", tmp_path)
+    (tmp_path / "m.py").write_text(f'_SQL = load("a")\nasync def f(connection, name):\n    await {line}\n')
+    module = Module(tmp_path / "m.py")
+    [(call, local)] = module.calls()
+    assert not module.is_fixed(call.args[0], local)
+
+
+# The compiler
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+MARK = "\N{SNOWMAN}"
+"""In every text of a client, and in no SQL."""
+
+NASTY = [
+    "'",
+    "''",
+    '"',
+    ";",
+    "--",
+    "/*",
+    "*/",
+    "\\",
+    "%",
+    "_",
+    "$1",
+    "$$",
+    "{0}",
+    "{",
+    "}",
+    "%s",
+    ":x",
+    "\n",
+    "Ω",
+]
+texts = st.lists(
+    st.sampled_from(NASTY) | st.text(st.characters(exclude_characters="\0"), max_size=4), max_size=4
+).map(lambda parts: MARK + "".join(parts))
+TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains"]
+
+conditions: st.SearchStrategy[Filter] = (
+    st.builds(
+        Compare,
+        st.builds(Score, texts),
+        st.sampled_from(["=", "<>", ">", ">=", "<", "<="]),
+        st.integers(0, 9),
+    )
+    | st.builds(
+        Compare,
+        st.builds(Property, texts) | st.builds(Variable, texts),
+        st.sampled_from(TEXT_OPERATORS),
+        texts,
+    )
+    | st.builds(
+        Compare,
+        st.sampled_from([Column("user_id"), Column("request_id"), Column("tags"), Column("request_body")]),
+        st.sampled_from(TEXT_OPERATORS),
+        texts,
+    )
+    | st.builds(OneOf, st.builds(Property, texts), st.lists(texts, max_size=3).map(tuple))
+    | st.builds(Exists, st.builds(Property, texts) | st.builds(Score, texts))
+    | st.just(Scored())
+)
+trees = st.recursive(
+    conditions,
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(AllOf, st.lists(inner, max_size=4).map(tuple))
+        | st.builds(AnyOf, st.lists(inner, max_size=4).map(tuple))
+    ),
+    max_leaves=8,
+)
+
+
+def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> list[Compiled]:
+    """Everything that the compiler makes of a filter, all its score names being known."""
+    ids = {name: number for number, name in enumerate(sorted(score_names(tree)), 1)}
+    return [
+        compile_search(tree, NEWEST_FIRST, None, ids, 4),
+        compile_search(tree, sort, after, ids, 4),
+        compile_conditions(tree, ids, 2, group),
+        compile_rarity(tree, ids, 2),
+    ]
+
+
+def sql_of(compiled: list[Compiled]) -> list[dict[str, str]]:
+    return [one.slots for one in compiled]
+
+
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """The same tree with other texts of clients; those that were alike stay alike."""
+    match value:
+        case str():
+            return names.setdefault(value, f"{MARK}{len(names):06}") if MARK in value else value
+        case tuple():
+            return tuple(renamed(one, names) for one in value)
+        case Compare() | OneOf() | Exists() | Not() | AllOf() | AnyOf() | Score() | Property() | Variable():
+            fields = (renamed(getattr(value, name), names) for name in value.__struct_fields__)
+            return type(value)(*fields)
+        case _:
+            return value
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(trees, texts, texts, texts)
+def test_no_text_of_a_client_is_in_compiled_sql(tree: Filter, key: str, value: str, id_: str) -> None:
+    sort, after = Sort(Property(key)), Position(value, NOON, id_)
+    compiled = compile_all(tree, sort, after, Property(key))
+    assert MARK not in repr(sql_of(compiled))
+    # More than that: other texts in their places make the same SQL: it depends on the shape alone.
+    names: dict[str, str] = {}
+    other = compile_all(renamed(tree, names), Sort(Property("k")), Position("v", NOON, "i"), Property("k"))
+    assert sql_of(other) == sql_of(compiled)
+
+
+def marked(value: Any, draw: st.DrawFn) -> Any:
+    """A body with texts of a client in some places, be they keys, operators, names of columns or values."""
+    if isinstance(value, dict):
+        return {
+            (draw(texts) if draw(st.integers(0, 5)) == 0 else key): marked(one, draw)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [marked(one, draw) for one in value]
+    return draw(texts) if isinstance(value, str) and draw(st.integers(0, 2)) == 0 else value
+
+
+helicone_filters = st.composite(
+    lambda draw: marked(draw(st.sampled_from([raw for raw, _ in FILTERS])), draw)
+)()
+promptlayer_groups = st.fixed_dictionaries(
+    {
+        "logic": st.sampled_from(["AND", "OR"]) | texts,
+        "filters": st.lists(
+            st.fixed_dictionaries(
+                {"field": st.sampled_from(FIELDS) | texts, "operator": st.sampled_from(OPERATORS) | texts},
+                optional={
+                    "value": texts | st.lists(texts, max_size=2) | st.integers(0, 9),
+                    "nested_key": texts,
+                },
+            ),
+            max_size=3,
+        ),
+    }
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    helicone_filters.map(lambda raw: (decode_filter, raw))
+    | promptlayer_groups.map(lambda raw: (decode_group, raw))
+)
+def test_no_text_of_a_body_comes_to_be_sql(sent: tuple[Any, Any]) -> None:
+    decode, raw = sent
+    faults = Faults()
+    tree = decode(json.loads(json.dumps(raw)), "filter", faults)
+    assume(not faults.found)
+    compiled = compile_all(tree, NEWEST_FIRST, Position(NOON, NOON, MARK), Property(MARK))
+    assert MARK not in repr(sql_of(compiled))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(texts)
+def test_operator_and_column_that_are_not_known_are_refused(text: str) -> None:
+    for decode, raw in (
+        (decode_filter, {"request_response_rmt": {"model": {text: "a"}}}),
+        (decode_filter, {"request_response_rmt": {"scores": {"a": {text: 1}}}}),
+        (decode_filter, {"request_response_rmt": {text: {"equals": "a"}}}),
+        (decode_filter, {text: {"model": {"equals": "a"}}}),
+        (decode_filter, {"left": "all", "operator": text, "right": "all"}),
+        (decode_group, {"filters": [{"field": "model", "operator": text, "value": "a"}]}),
+        (decode_group, {"filters": [{"field": text, "operator": "is", "value": "a"}]}),
+        (decode_group, {"logic": text, "filters": []}),
+    ):
+        faults = Faults()
+        decode(raw, "filter", faults)
+        assert faults.found

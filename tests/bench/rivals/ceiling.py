@@ -14,7 +14,7 @@ from app.keys import hash_key
 
 
 async def post_scores(request: Request) -> Response:
-    hash_key(bearer_key(request.headers))
+    hash_key(bearer_key(request))
     decode_scores(await request.body())
     return envelope.DONE
 

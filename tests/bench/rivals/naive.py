@@ -31,7 +31,7 @@ class State(TypedDict):
 
 async def post_scores(request: Request) -> Response:
     state = request.state
-    organization_id = state.organizations[hash_key(bearer_key(request.headers))]
+    organization_id = state.organizations[hash_key(bearer_key(request))]
     scores = decode_scores(await request.body())
     post = Post(organization_id, request.path_params["request_id"], scores, now())
     async with state.pool.acquire() as connection:

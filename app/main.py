@@ -41,6 +41,9 @@ _log = logging.getLogger("heliscore")
 _QUICK_CONNECTIONS: Final = 2
 """For what every call needs before it is looked at."""
 
+_QUICK_MAX_EXPECTED_WAIT_S: Final = 2
+"""Longer than others: without its key nothing of a call can be done, and looking it up is soon over."""
+
 _CLOSE_TIMEOUT_S: Final = 0.5
 """Whoever waits for a score to be written has had the time that calls have to finish."""
 
@@ -102,7 +105,13 @@ async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]
     names = ScoreNames()
     database = await open_database(settings, on_connect=origin.check)
     # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
-    quick = await open_database(settings, on_connect=origin.check, size=_QUICK_CONNECTIONS, plans="generic")
+    quick = await open_database(
+        settings,
+        on_connect=origin.check,
+        size=_QUICK_CONNECTIONS,
+        plans="generic",
+        max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
+    )
     writing = await open_database(
         settings, on_connect=origin.check, size=WRITING_CONNECTIONS, plans="generic"
     )

@@ -51,9 +51,15 @@ class Database:
     """A pool of connections; `connection()` is the one way to a statement."""
 
     def __init__(
-        self, pool: asyncpg.Pool[asyncpg.Record], statement_timeout_ms: int, *, pgbouncer: bool = False
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        statement_timeout_ms: int,
+        *,
+        pgbouncer: bool = False,
+        max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
     ) -> None:
         self._pool = pool
+        self._max_expected_wait_s = max_expected_wait_s
         self._statement_timeout_ms = statement_timeout_ms
         self._pgbouncer = pgbouncer
         self._strays = Strays()
@@ -63,7 +69,7 @@ class Database:
     def refuse_if_crowded(self) -> None:
         """Raise Unavailable where a caller would have to wait too long for a connection. To be asked before
         any work is done for the call: a refusal that costs little is what keeps the others going."""
-        if self._waiting * self._mean_lent_s > _MAX_EXPECTED_WAIT_S * self._pool.get_max_size():
+        if self._waiting * self._mean_lent_s > self._max_expected_wait_s * self._pool.get_max_size():
             raise Unavailable("too many calls wait for the database, please try again")
 
     @asynccontextmanager
@@ -151,6 +157,7 @@ async def open_database(
     *,
     size: int | None = None,
     plans: Literal["custom", "generic"] = "custom",
+    max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
 ) -> Database:
     """Connect to `settings.database_url`, with the session settings that every statement relies on.
 
@@ -158,7 +165,8 @@ async def open_database(
     than the one before, one that was restored from a backup. `size` is the number of connections at most
     (None: the setting's). Filters differ by a factor of 500 in how many rows they match, so each search is
     planned for its own values; a statement whose plan is always the same need not be planned anew each time:
-    `plans` says which it is.
+    `plans` says which it is. `max_expected_wait_s` is how long the wait for a connection may come to be until
+    callers are refused at once.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -189,7 +197,12 @@ async def open_database(
         # No statement of ours leaves anything behind in a session; resetting it would be a round trip a call.
         reset=_leave,
     )
-    return Database(pool, settings.statement_timeout_ms, pgbouncer=settings.pgbouncer)
+    return Database(
+        pool,
+        settings.statement_timeout_ms,
+        pgbouncer=settings.pgbouncer,
+        max_expected_wait_s=max_expected_wait_s,
+    )
 
 
 async def _leave(_: Connection) -> None:

@@ -508,7 +508,6 @@ async def test_client_that_leaves_midway_stores_nothing(
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/request",
         "/v2/request/r",

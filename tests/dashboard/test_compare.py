@@ -136,16 +136,18 @@ async def test_time_and_filters_apply(service: Service, sign_in: SignIn) -> None
 
 async def test_another_organizations_requests_are_no_group(service: Service, sign_in: SignIn) -> None:
     await enter(service.dsn, [Entry(MONDAY, {"s": 1}, {"request_model": "mine"}, {"k": "v"})], "mine")
-    theirs = {"request_model": "theirs", "user_id": "theirs"}
-    await enter(service.dsn, [Entry(MONDAY, {"s": 9, "theirs": 9}, theirs, {"theirs": "theirs"})], "other")
+    theirs = {"request_model": "strangers", "user_id": "strangers"}
+    await enter(
+        service.dsn, [Entry(MONDAY, {"s": 9, "strangers": 9}, theirs, {"strangers": "strangers"})], "other"
+    )
     client = await sign_in("mine")
     page = await get(client, f"/compare?{WEEK}")
     assert read_tables(page)[0] == [["Score", "mine"], ["s average", "1 1 score few"]]
-    assert "theirs" not in page
-    page = await get(client, f"/compare?{WEEK}&group=mine&group=theirs&score=s&score=theirs")
+    assert "strangers" not in page
+    page = await get(client, f"/compare?{WEEK}&group=mine&group=strangers&score=s&score=strangers")
     assert read_tables(page)[0][1:] == [
         ["s average", "1 1 score few", "no score"],
-        ["theirs average", "no score", "no score"],
+        ["strangers average", "no score", "no score"],
     ]
 
 

@@ -15,6 +15,13 @@ _TIMEOUT_S: Final = 120
 _PIECE_BYTES: Final = 1 << 18
 
 
+class Call(msgspec.Struct, frozen=True):
+    """One POST of JSON."""
+
+    path: str
+    body: bytes
+
+
 class Answer(msgspec.Struct, frozen=True):
     """One answer, and the milliseconds that it took."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -35,12 +37,22 @@ def require_wrk() -> str:
     raise BenchError("the load comes from wrk, which is not installed: apt-get install wrk")
 
 
-def post(url: str, connections: int, seconds: int, script: Path = _SCRIPT) -> Load:
-    """Put load on a server; one thread of wrk is enough for all of ours."""
+def post(
+    url: str, connections: int, seconds: int, script: Path = _SCRIPT, arguments: Sequence[str] = ()
+) -> Load:
+    """Put load on a server; one thread of wrk is enough for all of ours. The arguments reach the script."""
     command = [require_wrk(), "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{seconds}s", "--timeout", "20s", "--script", str(script)]
-    command += ["--header", f"Authorization: Bearer {KEY}", "--header", "Content-Type: application/json", url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _GRACE_S, check=False)
+    command += ["--header", f"Authorization: Bearer {KEY}", "--header", "Content-Type: application/json"]
+    command += [url, "--", *arguments]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"LUA_PATH": f"{_SCRIPT.parent}/?.lua"},
+        capture_output=True,
+        text=True,
+        timeout=seconds + _GRACE_S,
+        check=False,
+    )
     lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode != 0 or not lines:
         raise BenchError(f"wrk failed against {url}: {done.stderr or done.stdout}")

@@ -1,4 +1,6 @@
 -- One score map of five scores a call, each for a request of its own.
+require "result"
+
 local body = '{"scores":{"accuracy":95,"relevance":87,"helpfulness":92,"has_citations":true,"is_factual":false}}'
 local thread_number = 0
 
@@ -16,10 +18,4 @@ end
 function request()
     count = count + 1
     return wrk.format("POST", "/v1/request/" .. prefix .. count .. "/score", nil, body)
-end
-
-function done(summary, latency, _)
-    local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
-    io.write(string.format("RESULT %d %f %f %f %f %d\n", summary.requests, summary.duration / 1e6,
-        latency:percentile(50) / 1e3, latency:percentile(95) / 1e3, latency:percentile(99) / 1e3, failed))
 end

@@ -45,7 +45,7 @@ def _measure(dsn: str, running: Server, size: int, shape: Shape, plan: Plan) -> 
         with Client(running.port, KEY) as client:
             for _ in range(_WARM_UP):
                 answer = client.post(shape.path, shape.body)
-            calls = _call(client, shape, plan.search_s)
+            calls = call(client, shape.path, shape.body, plan.search_s)
         http += calls
         sql += run_pgbench(dsn, statements, len(calls))
     if answer.status != 200:
@@ -54,12 +54,12 @@ def _measure(dsn: str, running: Server, size: int, shape: Shape, plan: Plan) -> 
     return Reading(shape, size, _found(answer), spread(http), spread(sql))
 
 
-def _call(client: Client, shape: Shape, seconds: float) -> list[float]:
+def call(client: Client, path: str, body: bytes, seconds: float) -> list[float]:
     """Call until the time is over; returns the milliseconds of each call."""
     times_ms: list[float] = []
     end = time.perf_counter() + seconds
     while not times_ms or (len(times_ms) < _MAX_CALLS and time.perf_counter() < end):
-        times_ms.append(client.post(shape.path, shape.body).ms)
+        times_ms.append(client.post(path, body).ms)
     return times_ms
 
 

@@ -69,7 +69,7 @@ def _posts(posts: Posts) -> str:
     for name in (OURS, TWO_WORKERS, NAIVE, FASTAPI, CEILING, ALONE):
         load = posts.loads[name, 1 if name == ALONE else SATURATION]
         ratio = f"{ours.posts_per_s / load.posts_per_s:.2f}"
-        rows.append((name, f"{load.posts_per_s:,.0f}", ratio, _spread(load.latency), _failed(load)))
+        rows.append((name, f"{load.posts_per_s:,.0f}", ratio, percentiles(load.latency), failures(load)))
     head = ("", "posts/s", "Heliscore / this", "p50 / p95 / p99 ms", "failed")
     return (
         f"{SATURATION} connections, one process. (a) runs our statement once a call and (c) our decoding, "
@@ -89,10 +89,10 @@ def _latency(posts: Posts) -> str:
 
 def _load(load: Load) -> str:
     failed = f", {load.failed} failed" if load.failed else ""
-    return f"{_spread(load.latency)} ({load.posts_per_s:,.0f}/s{failed})"
+    return f"{percentiles(load.latency)} ({load.posts_per_s:,.0f}/s{failed})"
 
 
-def _failed(load: Load) -> str:
+def failures(load: Load) -> str:
     return str(load.failed) if load.failed else "-"
 
 
@@ -130,10 +130,19 @@ def _readings(findings: Findings, shapes: Sequence[Shape]) -> str:
 def _row(reading: Reading, growth: str) -> tuple[str, ...]:
     name, size, sql = reading.shape.name, f"{reading.size:,}", reading.sql
     if reading.http is None:
-        return name, size, "-", "refused", _spread(sql), "-", "-", growth
+        return name, size, "-", "refused", percentiles(sql), "-", "-", growth
     ratio, added = reading.http.p50 / sql.p50, reading.http.p50 - sql.p50
     found = f"{reading.found:,}"
-    return name, size, found, _spread(reading.http), _spread(sql), f"{ratio:.2f}", f"{added:.2f}", growth
+    return (
+        name,
+        size,
+        found,
+        percentiles(reading.http),
+        percentiles(sql),
+        f"{ratio:.2f}",
+        f"{added:.2f}",
+        growth,
+    )
 
 
 def _growth(findings: Findings, shape: Shape) -> str:
@@ -160,7 +169,7 @@ def _disk(disk: Disk) -> str:
     )
 
 
-def _spread(spread: Spread) -> str:
+def percentiles(spread: Spread) -> str:
     return " / ".join(
         f"{value:,.3g}" if value < 100 else f"{value:,.0f}" for value in (spread.p50, spread.p95, spread.p99)
     )

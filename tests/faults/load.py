@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-ROUNDS: Final = int(os.environ.get("FAULT_ROUNDS", "5"))
+ROUNDS: Final = int(os.environ.get("FAULT_ROUNDS", "3"))
 """How often a fault is provoked that can be provoked repeatedly."""
 
 CLIENTS: Final = 8

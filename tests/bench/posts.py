@@ -103,6 +103,7 @@ async def _post_alone(connection: Connection, seconds: int) -> Load:
             [*_SCORES.values()] * _BATCH_POSTS,
             [*_BOOLEANS] * _BATCH_POSTS,
             True,
+            "0",
         )
         started = time.perf_counter()
         await statement.fetch(*arguments)

@@ -51,6 +51,10 @@ class _Recorder:
         self.sent.append(Statement(sql, arguments))
         return await self._connection.fetch(sql, *arguments)
 
+    def transaction(self, **options: Any) -> Any:
+        """Not remembered: what begins and ends a transaction is the service's to pay for."""
+        return self._connection.transaction(**options)
+
     async def fetchval(self, sql: str, *arguments: object) -> Any:
         self.sent.append(Statement(sql, arguments))
         return await self._connection.fetchval(sql, *arguments)

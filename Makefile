@@ -1,6 +1,8 @@
 # Everything sets itself up: a virtual environment with the locked dependencies, and a PostgreSQL of its own.
 
 PYTHON ?= python3
+# Two a processor: many tests wait, for browsers, for processes to end, for time to pass.
+TEST_PROCESSES ?= 4
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -14,7 +16,7 @@ run: .venv/run ## serve on http://127.0.0.1:8585 (HELISCORE_* variables reach it
 	@exec $(BIN)/heliscore serve
 
 test: .venv/test ## run every test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 fuzz: .venv/test ## try random calls, new ones each time (about 10 minutes)
 	FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz $(ARGS)

@@ -1,7 +1,7 @@
 """Look the locked versions up among the known vulnerabilities; `make check` runs this.
 
-pip-audit asks pypi.org, whatever pip itself is told to ask. Where nobody answers, or a mirror without
-advisories does, the output says what was not audited; what was found is a failure.
+pip-audit asks the public package index, whatever pip itself is told to ask. Where nobody answers, or a mirror
+without advisories does, the output says what was not audited; what was found is a failure.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def read_report(report: str, errors: str) -> tuple[list[str], bool]:
     ]
     lines = [f"{len(dependencies) - len(skipped)} of {len(dependencies)} locked packages audited"]
     if skipped:
-        lines.append(f"not audited: pypi.org, or what answers for it, does not know {', '.join(skipped)}")
+        lines.append(
+            f"not audited: the package index, or what answers for it, does not know {', '.join(skipped)}"
+        )
     return [*lines, *found], bool(found)
 
 

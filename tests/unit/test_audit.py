@@ -39,14 +39,14 @@ def test_unknown_package_is_not_called_audited() -> None:
     assert read_report(report(STARLETTE, UNKNOWN), "No known vulnerabilities found") == (
         [
             "1 of 2 locked packages audited",
-            "not audited: pypi.org, or what answers for it, does not know uvloop",
+            "not audited: the package index, or what answers for it, does not know uvloop",
         ],
         False,
     )
 
 
 def test_missing_network_passes_and_is_told() -> None:
-    last = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='pypi.org', port=443)"
+    last = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='advisories.example', port=443)"
     assert read_report("", f"Traceback (most recent call last):\n  …\n{last}\n") == (
         [f"not audited: {last}"],
         False,

@@ -145,7 +145,7 @@ def compile_search(
     so few meet that the search shall begin there, whatever the planner thinks.
     """
     compiler = _Compiler(name_ids, first_parameter)
-    where = compiler.conjunction(tree) if rare is None else compiler.conjunction_from(rare, tree)
+    where = compiler.conjunction(tree) if rare is None else compiler.conjunction_from(rare, tree, sort)
     by = None if sort.subject is None else compiler.sorted_by(sort.subject)
     if after is not None and by is not None:
         where = f"{where} AND {compiler.after(by, sort, after)}"
@@ -202,18 +202,21 @@ class _Compiler:
             self.created_at = "s1.request_created_at"
         return " AND ".join(self.condition(part) for part in rest) or "true"
 
-    def conjunction_from(self, rare: str, tree: Filter) -> str:
+    def conjunction_from(self, rare: str, tree: Filter, sort: Sort) -> str:
         """Compile the top level so that the search begins at one score's few rows and visits their requests
-        one by one. The planner would often read a whole table instead: it takes the values of all scores for
-        alike. OFFSET 0 keeps it from taking the two halves apart."""
+        one by one, in the order asked for if that is time, so that it can stop when the page is full. The
+        planner would often read a whole table instead: it takes the values of all scores for alike. OFFSET 0
+        keeps it from taking the two halves apart."""
         drivers, rest = _split(tree)
         few = self.scores_that("s", rare, drivers.pop(rare))
         conditions = (self.condition(part) for part in rest)
         same = "r.organization_id = s1.organization_id AND r.request_no = s1.request_no"
         where = " AND ".join((same, *conditions))
         columns = "s.organization_id, s.request_no, s.request_created_at, s.value"
+        in_time = f" ORDER BY s.request_created_at {_direction(sort)}"
+        order = in_time if sort.subject == Column("created_at") else ""
         self.source["source"] = (
-            f"(SELECT {columns} FROM {few} OFFSET 0) AS s1\n"
+            f"(SELECT {columns} FROM {few}{order} OFFSET 0) AS s1\n"
             f"CROSS JOIN LATERAL (SELECT r.* FROM request AS r WHERE {where} OFFSET 0) AS r"
         )
         self.joins[rare] = ""
@@ -334,7 +337,7 @@ class _Compiler:
     def order(self, by: str, sort: Sort) -> str:
         """Missing values come last either way. Times and scores are never missing here, and to say so of them
         would keep the planner from reading an index backwards."""
-        direction = "DESC" if sort.descending else "ASC"
+        direction = _direction(sort)
         if by == self.created_at:
             return f"{by} {direction}, r.request_id"
         if not isinstance(sort.subject, Score):
@@ -355,6 +358,10 @@ class _Compiler:
         kind = kind_of(sort.subject)
         value = self.add(_argument(position.value, kind), _TYPES[kind])
         return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
+
+
+def _direction(sort: Sort) -> str:
+    return "DESC" if sort.descending else "ASC"
 
 
 def _split(tree: Filter) -> tuple[dict[str, _ScoreConditions], list[Filter]]:

@@ -381,6 +381,24 @@ def test_search_begins_at_the_rare_score() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        (NEWEST_FIRST, " ORDER BY s.request_created_at DESC"),
+        (Sort(Column("created_at"), descending=False), " ORDER BY s.request_created_at ASC"),
+        (Sort(Column("latency_ms")), ""),
+        (Sort(None), ""),
+    ],
+)
+def test_rare_scores_are_visited_in_order_of_time_if_asked_for(sort: Sort, order: str) -> None:
+    slots = compile_search(CITED, sort, None, NAME_IDS, 4, rare="cited").slots
+    assert slots["source"].partition("\n")[0] == (
+        "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
+        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint"
+        f"{order} OFFSET 0) AS s1"
+    )
+
+
 def test_conditions_alone_fill_where_and_joins() -> None:
     join = f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $2::integer AND s1.value >= $3::bigint"
     compiled = compile_conditions(AllOf((ACCURATE, Exists(USER))), NAME_IDS, first_parameter=2)

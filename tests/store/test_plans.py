@@ -244,6 +244,10 @@ RARE_ONE, MEDIUM, BROAD = map(is_one, ("rare", "medium", "broad"))
 """Met by 0.1 %, 10 % and 60 % of the scored requests."""
 
 
+FEW = Compare(ACCURACY, ">=", 950)
+"""Met by 2000: little enough to begin there, and their scores are read, but not their requests."""
+
+
 class Shape(msgspec.Struct, frozen=True):
     """A search, the scans it takes, and how many rows it may read beside those of the page."""
 
@@ -267,6 +271,9 @@ SHAPES = {
     ),
     "0.1 %": Shape(RARE_ONE, SCORE_BY_VALUE, 150),
     "bound that 0.1 % meet": Shape(Compare(ACCURACY, "=", 999), SCORE_BY_VALUE, 150),
+    "bound that 5 % meet": Shape(FEW, SCORE_BY_VALUE, 2200),
+    "bound that 5 % meet, oldest": Shape(FEW, SCORE_BY_VALUE, 2200, OLDEST_FIRST),
+    "bound that 5 % meet, and 60 %": Shape(AllOf((FEW, BROAD)), SCORE_BY_VALUE, 2300),
     "0.1 % and 60 %": Shape(AllOf((RARE_ONE, BROAD)), SCORE_BY_VALUE, 200),
     "60 % and 0.1 %": Shape(AllOf((BROAD, RARE_ONE)), SCORE_BY_VALUE, 200),
     "10 % and 60 %": Shape(AllOf((MEDIUM, BROAD)), SCORE_IN_TIME, 60 * LIMIT),

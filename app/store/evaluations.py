@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import asyncpg
@@ -19,7 +19,13 @@ _SQL = load("evaluation")
 
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 
-PERCENTILES = (50, 90, 99)
+PERCENTILES: Final = (50, 90, 99)
+
+_DAY: Final = timedelta(days=1)
+_PARTS: Final[dict[Unit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+"""Of longer units the part is a day: not all of them are of one length."""
+
+_A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 PROPERTY: Final = "property:"
 """How a facet's field begins that is a property."""
@@ -131,7 +137,9 @@ async def over_time(
     connection: Connection, names: ScoreNames, range_: Range, unit: Unit, minutes_behind_utc: int
 ) -> list[Bucket]:
     """Every score by time, by name and then time; stretches without a score are left out."""
-    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc)
+    part = _PARTS.get(unit, _DAY)
+    origin = _A_MIDNIGHT + timedelta(minutes=minutes_behind_utc)
+    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc, part, origin)
     return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
 
 

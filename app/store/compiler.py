@@ -159,6 +159,15 @@ def compile_search(
     return Compiled(slots, tuple(compiler.arguments))
 
 
+def compile_count(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile a filter for the slots source, joins and where. If it asks for a score, and for nothing else
+    that a score's row does not know, those rows stand in for the requests: mostly an index is enough then."""
+    compiler = _Compiler(name_ids, first_parameter)
+    where = compiler.conjunction_of_scores(tree) if _is_of_scores(tree) else compiler.conjunction(tree)
+    slots = {"joins": "\n".join(compiler.joins.values()), "where": where, **compiler.source}
+    return Compiled(slots, tuple(compiler.arguments))
+
+
 def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],
@@ -225,6 +234,18 @@ class _Compiler:
             rows = self.score_rows("s", name, conditions_on_it, " WHERE ")
             self.joins[name] = f"CROSS JOIN LATERAL (SELECT s.value FROM {rows} OFFSET 0) AS {self.alias()}"
         return "true"
+
+    def conjunction_of_scores(self, tree: Filter) -> str:
+        """Compile the top level so that the rows of a score are the requests."""
+        drivers, rest = _split(tree)
+        if not drivers or not drivers.keys() <= self.name_ids.keys():
+            return self.conjunction(tree)
+        first, *_ = drivers
+        rows = self.scores_that("s", first, drivers.pop(first))
+        columns = "s.organization_id, s.request_no, s.request_created_at AS created_at"
+        self.source["source"] = f"(SELECT {columns} FROM {rows}) AS r"
+        others = (condition for conditions in drivers.values() for condition in conditions)
+        return self.conjunction(AllOf((*others, *rest)))
 
     def alias(self) -> str:
         return f"s{len(self.joins) + 1}"
@@ -358,6 +379,19 @@ class _Compiler:
         kind = kind_of(sort.subject)
         value = self.add(_argument(position.value, kind), _TYPES[kind])
         return f"({by} {beyond} {value} OR {by} IS NULL OR ({by} = {value} AND {tied}))"
+
+
+def _is_of_scores(tree: Filter) -> bool:
+    """Whether nothing is asked for but scores and the time, of which scores have a copy."""
+    match tree:
+        case Not(part):
+            return _is_of_scores(part)
+        case AllOf(parts) | AnyOf(parts):
+            return all(map(_is_of_scores, parts))
+        case Compare(subject) | OneOf(subject) | Exists(subject):
+            return isinstance(subject, Score | FeedbackTime) or subject == Column("created_at")
+        case Everything() | Scored():
+            return True
 
 
 def _direction(sort: Sort) -> str:

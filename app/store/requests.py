@@ -14,7 +14,7 @@ from app.filters import Score as ScoreSubject
 from app.store.compiler import (
     RARE,
     Position,
-    compile_conditions,
+    compile_count,
     compile_rarity,
     compile_reach,
     compile_search,
@@ -225,9 +225,11 @@ class _Search:
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
     """How many of the organization's requests match."""
     ids = await names.find(connection, organization_id, score_names(tree))
-    compiled = compile_conditions(tree, ids, first_parameter=2)
+    compiled = compile_count(tree, ids, first_parameter=2)
     statement = fill(_SQL["count"], **compiled.slots)
-    return int(await connection.fetchval(statement, organization_id, *compiled.arguments))
+    # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
+    [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
+    return int(row[0])
 
 
 async def find(

@@ -34,7 +34,7 @@ LIMIT $2 OFFSET $3
 
 -- name: count
 SELECT count(*)
-FROM request AS r
+FROM /* source */ request AS r /* end */
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */
 

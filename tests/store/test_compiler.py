@@ -30,6 +30,7 @@ from app.store.compiler import (
     Compiled,
     Position,
     compile_conditions,
+    compile_count,
     compile_rarity,
     compile_search,
     driving_scores,
@@ -412,6 +413,42 @@ def test_conditions_alone_fill_where_and_joins() -> None:
 def test_request_is_left_out_where_no_condition_needs_it(tree: Filter, omitted: bool) -> None:
     slots = compile_conditions(tree, NAME_IDS, first_parameter=2).slots
     assert (slots.get("request") == "") is omitted
+
+
+def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None:
+    tree = AllOf((ACCURATE, CITED, Not(UNKNOWN), Compare(CREATED, "<", NOON)))
+    assert compile_count(tree, NAME_IDS, first_parameter=2) == Compiled(
+        {
+            "source": (
+                "(SELECT s.organization_id, s.request_no, s.request_created_at AS created_at FROM score AS s "
+                "WHERE s.organization_id = $1 AND s.name_id = $2::integer AND s.value >= $3::bigint) AS r"
+            ),
+            "joins": (
+                f"JOIN score AS s1 ON {of_request('s1')} "
+                "AND s1.name_id = $4::integer AND s1.value = $5::bigint"
+            ),
+            "where": "NOT false AND s1.request_created_at < $6::timestamptz",
+        },
+        (71, 90, 75, 1, NOON),
+    )
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        Everything(),
+        Scored(),
+        AnyOf((ACCURATE, CITED)),
+        AllOf((ACCURATE, Exists(USER))),
+        AllOf((ACCURATE, Not(Compare(Property("env"), "=", "prod")))),
+        AllOf((ACCURATE, UNKNOWN)),
+    ],
+)
+def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
+    counted = compile_count(tree, NAME_IDS, first_parameter=2)
+    conditions = compile_conditions(tree, NAME_IDS, first_parameter=2)
+    conditions.slots.pop("request", None)
+    assert counted == conditions
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,14 @@ from app.filters import (
     Variable,
     score_names,
 )
-from app.store.compiler import Compiled, Position, compile_conditions, compile_rarity, compile_search
+from app.store.compiler import (
+    Compiled,
+    Position,
+    compile_conditions,
+    compile_count,
+    compile_rarity,
+    compile_search,
+)
 from tests.api.test_query import FILTERS
 
 PACKAGE = Path(app.__file__).parent
@@ -236,6 +243,7 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, NEWEST_FIRST, None, ids, 4),
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
+        compile_count(tree, ids, 2),
         compile_rarity(tree, ids, 2),
     ]
 

@@ -34,7 +34,7 @@ from app.store import keys
 from app.store.compiler import RARE, Position
 from app.store.pool import Connection, open_database
 from app.store.queries import load
-from app.store.requests import Page, search
+from app.store.requests import Page, count, search
 from app.store.scores import ScoreNames
 
 from ..conftest import TEMPLATE, at_database
@@ -182,6 +182,12 @@ class Searches:
             [await explained(self.connection, sent) for sent in recorder.of("search")],
             [await explained(self.connection, sent) for sent in recorder.of("reach")],
         )
+
+    async def count(self, tree: Filter) -> tuple[int, Plan]:
+        recorder = Recorder(self.connection)
+        number = await count(cast("Connection", recorder), ScoreNames(), self.organization_id, tree)
+        [sent] = recorder.of("count")
+        return number, await explained(self.connection, sent)
 
 
 @pytest.fixture(scope="module")
@@ -370,3 +376,12 @@ async def test_rarity_is_counted_on_the_index_of_values_up_to_a_limit(
     [plan] = (await searches.search(tree)).rarity
     assert plan.scans == {"score_value_idx"}
     assert plan.rows in rows
+
+
+@pytest.mark.parametrize("tree", [RARE_ONE, BROAD, AllOf((RARE_ONE, BROAD))])
+async def test_matches_of_scores_are_counted_without_a_look_at_requests(
+    searches: Searches, tree: Filter
+) -> None:
+    number, plan = await searches.count(tree)
+    assert 0 < number <= plan.rows
+    assert plan.scans <= {"score_value_idx", "score_pkey"}

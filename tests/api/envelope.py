@@ -11,6 +11,10 @@ from app.store.pool import Connection
 
 DONE = {"data": None, "error": None}
 
+QUERY = "/v1/request/query"
+COUNT = "/v1/request/count/query"
+RMT = "request_response_rmt"
+
 
 def faulty(*faults: tuple[str, str]) -> dict[str, Any]:
     """The body of a 400 with those (path, message) faults and no others."""
@@ -29,6 +33,11 @@ def encoded(text: str) -> str:
 def one(request_id: str) -> dict[str, Any]:
     """The filter that finds one request."""
     return {"request_response_rmt": {"request_id": {"equals": request_id}}}
+
+
+def scores(**conditions: object) -> dict[str, Any]:
+    """The filter that compares scores by name."""
+    return {RMT: {"scores": conditions}}
 
 
 async def post(client: httpx.AsyncClient, request_id: str, scores: object) -> None:
@@ -78,3 +87,10 @@ async def log(
     places = ", ".join(f"${number}" for number in range(1, len(given) + 1))
     statement = f"INSERT INTO request ({', '.join(given)}) VALUES ({places})"
     await connection.execute(statement, *given.values())
+
+
+async def log_dozen(connection: Connection, organization_id: int) -> list[str]:
+    """Twelve requests, a minute apart; returns their ids, newest first."""
+    for minute in range(12):
+        await log(connection, organization_id, f"r{minute}", f"2026-01-01T00:{minute:02}:00Z")
+    return [f"r{minute}" for minute in reversed(range(12))]

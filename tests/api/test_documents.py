@@ -23,7 +23,8 @@ from app.store.migrations import read_migrations
 from app.store.pool import Connection
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of, send
 from tests.api.envelope import log, post
-from tests.api.test_query import FILTERS, SORTS
+from tests.api.test_query_filters import FILTERS
+from tests.api.test_query_pages import SORTS
 from tests.conftest import Service, StartService
 
 DESCRIBED = [endpoint for endpoint in ENDPOINTS if endpoint.tag != "Documentation"]

@@ -15,7 +15,7 @@ from app.store.pool import Connection
 from tests.api import promptlayer
 from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
 from tests.api.envelope import ids, log, post, scores_of
-from tests.api.test_query import SORTS
+from tests.api.test_query_pages import SORTS
 from tests.conftest import Service
 
 MARK = "only for the owner"

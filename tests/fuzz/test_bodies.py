@@ -17,7 +17,8 @@ from app.api import envelope
 from app.api.endpoints import Endpoint
 from app.api.promptlayer.filters import FIELDS, OPERATORS
 from tests.api.calls import BODIES, PROTECTED, REQUEST
-from tests.api.test_query import FILTERS, SORTS
+from tests.api.test_query_filters import FILTERS
+from tests.api.test_query_pages import SORTS
 from tests.fuzz.conftest import Headers, Target, tries
 
 PLACES = {"requestId": REQUEST, "name": "accuracy", "key": "env", "propertyKey": "env", "id": "1"}

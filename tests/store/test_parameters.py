@@ -42,7 +42,7 @@ from app.store.compiler import (
     compile_rarity,
     compile_search,
 )
-from tests.api.test_query import FILTERS
+from tests.api.test_query_filters import FILTERS
 
 PACKAGE = Path(app.__file__).parent
 RUNNING = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "prepare", "cursor", "copy_from_query"}

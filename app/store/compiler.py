@@ -67,9 +67,6 @@ _PATTERN_OPERATORS: Final[dict[Operator, str]] = {
     "not-contains": "NOT ILIKE",
 }
 
-RARE: Final = 3000
-"""Up to so many scores, beginning a search at them beats walking in time; see tests/bench/design."""
-
 _MAX_DRIVERS: Final = 4
 """Scores beyond these are looked up request by request: planning time grows steeply with joins."""
 
@@ -107,11 +104,10 @@ def driving_scores(tree: Filter) -> list[str]:
 
 
 def compile_rarity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
-    """Compile, for the slot counts, how many scores meet the conditions on each of the driving scores,
-    counted no further than RARE."""
+    """Compile, for the slot counts, how many scores meet the conditions on each of the driving scores."""
     compiler = _Compiler(name_ids, first_parameter)
     counts = (
-        f"(SELECT count(*) FROM (SELECT FROM {scores} LIMIT {RARE}) AS few)"
+        f"(SELECT count(*) FROM (SELECT FROM {scores} LIMIT few) AS first)"
         for scores in (compiler.scores_that("s", *driver) for driver in _split(tree)[0].items())
     )
     return Compiled({"counts": ", ".join(counts)}, tuple(compiler.arguments))

@@ -12,7 +12,6 @@ import msgspec
 from app.filters import NEWEST_FIRST, Column, Compare, Filter, Sort, Value, score_names
 from app.filters import Score as ScoreSubject
 from app.store.compiler import (
-    RARE,
     Position,
     compile_count,
     compile_rarity,
@@ -27,6 +26,12 @@ from app.store.scores import ScoreNames
 from app.store.segments import alternatives, by_score
 
 _SQL = load("request")
+
+MIN_FEW: Final = 3000
+"""A search begins at a score that up to so many requests meet, whatever it costs to walk in time instead."""
+
+MAX_FEW: Final = 20_000
+"""More are not counted: it costs 0.1 us each, before any search."""
 
 _MAX_MERGED: Final = 2000
 """A page this far down is not merged of several searches: each would have to come as far."""
@@ -186,10 +191,10 @@ class _Search:
         ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
         rare = None
         if drivers := driving_scores(tree):
-            counts = await self._count_drivers(tree, ids, drivers)
+            counts, few = await self._count_drivers(tree, ids, drivers, offset + limit)
             if not all(counts):
                 return []
-            if min(counts) < RARE:
+            if min(counts) < few:
                 rare = drivers[counts.index(min(counts))]
         compiled = compile_search(tree, sort, after, ids, 4, rare)
         statement = fill(_SQL["search"], **compiled.slots)
@@ -201,14 +206,20 @@ class _Search:
             rows.append((Request(*(*columns, Scored(*scored))), sort_value))
         return rows
 
-    async def _count_drivers(self, tree: Filter, ids: dict[str, int], drivers: list[str]) -> list[int]:
-        """How many scores meet the conditions on each driving score, counted up to RARE: a tenth of a
-        millisecond that saves the many in which a walk would find nothing."""
+    async def _count_drivers(
+        self, tree: Filter, ids: dict[str, int], drivers: list[str], wanted: int
+    ) -> tuple[list[int], int]:
+        """How many scores meet the conditions on each driving score, counted up to what is called few where
+        so many rows are wanted, and that: some tenths of a millisecond that save the many in which a walk
+        would find nothing."""
         if not ids.keys() >= set(drivers):
-            return [0]
-        compiled = compile_rarity(tree, ids, first_parameter=2)
+            return [0], MIN_FEW
+        compiled = compile_rarity(tree, ids, first_parameter=5)
         statement = fill(_SQL["rarity"], **compiled.slots)
-        return list(await self._connection.fetchval(statement, self._organization_id, *compiled.arguments))
+        [(counts, few)] = await self._connection.fetch(
+            statement, self._organization_id, wanted, MIN_FEW, MAX_FEW, *compiled.arguments
+        )
+        return counts, few
 
     async def _reach(
         self, tree: Filter, score: ScoreSubject, length: int, *, descending: bool

@@ -51,5 +51,12 @@ SELECT
     )
 
 -- name: rarity
--- How many scores meet each of the conditions that every match must meet; what none meets needs no search.
-SELECT ARRAY[/* counts */ 0 /* end */]
+-- How many scores meet each of the conditions that every match must meet; what none meets needs no search. To begin
+-- at them costs some 1 us for each, to walk in time 0.18 us for each row until $2 are found among them. So it is even
+-- where their number is the root of 0.18 * $2 * rows; between $3 and $4, that is as far as they are counted.
+SELECT ARRAY[/* counts */ $1::integer /* end */], few
+FROM (
+    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 0))))::integer
+    FROM pg_class
+    WHERE oid = 'request'::regclass
+) AS request_table (few)

@@ -347,7 +347,7 @@ def test_driving_scores_are_those_that_every_match_must_have() -> None:
 def test_matches_of_each_driving_score_are_counted_up_to_a_limit() -> None:
     counts = [
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE s.organization_id = $1 AND {conditions} "
-        "LIMIT 3000) AS few)"
+        "LIMIT few) AS first)"
         for conditions in (
             "s.name_id = $2::integer AND s.value >= $3::bigint",
             "s.name_id = $4::integer AND s.value = $5::bigint",

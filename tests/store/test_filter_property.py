@@ -44,8 +44,7 @@ from app.filters import (
 )
 from app.scores import FEEDBACK
 from app.scores import Score as ScoreValue
-from app.store import compiler, keys, requests
-from app.store.compiler import RARE
+from app.store import keys, requests
 from app.store.pool import Connection
 from app.store.scores import Post, ScoreNames, record
 
@@ -327,10 +326,10 @@ several_scores = st.lists(conditions(scores), max_size=6).map(tuple).map(AllOf)
 trees = filters | st.tuples(several_scores, filters).map(AllOf)
 
 
-@pytest.mark.parametrize("rare", [1, RARE], ids=["walking in order", "beginning at few scores"])
-def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, rare: int) -> None:
-    monkeypatch.setattr(compiler, "RARE", rare)
-    monkeypatch.setattr(requests, "RARE", rare)
+@pytest.mark.parametrize("few", [1, requests.MIN_FEW], ids=["walking in order", "beginning at few scores"])
+def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(requests, "MIN_FEW", few)
+    monkeypatch.setattr(requests, "MAX_FEW", few)
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(dsn))
         names = ScoreNames()

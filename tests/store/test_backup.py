@@ -137,19 +137,29 @@ async def test_restored_database_is_the_same_to_the_last_row(
 
 async def test_file_is_a_snapshot_of_one_moment(service: Service, empty_dsn: str, file: Path) -> None:
     client = await service.client()
-    written = 0
-    backing_up = asyncio.create_task(back_up(service.dsn, file))
-    while not backing_up.done():
-        scores = {"first": written, "second": written}
-        assert (await client.post("/v1/request/r/score", json={"scores": scores})).status_code == 200
-        written += 1
-    await backing_up
+    acknowledged = 0
+    enough = False
+
+    async def post_until_enough() -> None:
+        nonlocal acknowledged
+        while not enough:
+            scores = {"first": acknowledged + 1, "second": acknowledged + 1}
+            assert (await client.post("/v1/request/r/score", json={"scores": scores})).status_code == 200
+            acknowledged += 1
+
+    assert (await client.post("/v1/request/r/score", json={"scores": {"first": 0, "second": 0}})).is_success
+    posting = asyncio.create_task(post_until_enough())
+    before = acknowledged
+    await back_up(service.dsn, file)
+    after = acknowledged
+    enough = True
+    await posting
     await restore(empty_dsn, file)
     connection = await connect(empty_dsn)
-    values = [value for (value,) in await connection.fetch("SELECT value FROM score")]
+    first, second = [value for (value,) in await connection.fetch("SELECT value FROM score")]
     await connection.close()
-    assert written > 1
-    assert len(set(values)) <= 1
+    assert first == second
+    assert before <= first <= after + 1
 
 
 async def test_replaced_database_holds_the_backup_and_nothing_else(service: Service, file: Path) -> None:

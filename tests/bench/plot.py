@@ -26,7 +26,7 @@ def draw(findings: Findings, path: Path) -> None:
         left, right = figure.subplots(1, 2)
         _draw_posts(left, findings.posts)
         _draw_searches(right, findings)
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
 
 
 def _draw_posts(axes: Axes, posts: Posts) -> None:

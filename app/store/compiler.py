@@ -104,7 +104,8 @@ def driving_scores(tree: Filter) -> list[str]:
 
 
 def compile_rarity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
-    """Compile, for the slot counts, how many scores meet the conditions on each of the driving scores."""
+    """Compile, for the slot counts, how many scores meet the conditions on each of the driving scores,
+    counted no further than what the statement calls few."""
     compiler = _Compiler(name_ids, first_parameter)
     counts = (
         f"(SELECT count(*) FROM (SELECT FROM {scores} LIMIT few) AS first)"
@@ -159,7 +160,7 @@ def compile_count(tree: Filter, name_ids: Mapping[str, int], first_parameter: in
     """Compile a filter for the slots source, joins and where. If it asks for a score, and for nothing else
     that a score's row does not know, those rows stand in for the requests: mostly an index is enough then."""
     compiler = _Compiler(name_ids, first_parameter)
-    where = compiler.conjunction_of_scores(tree) if _is_of_scores(tree) else compiler.conjunction(tree)
+    where = compiler.conjunction_of_scores(tree)
     slots = {"joins": "\n".join(compiler.joins.values()), "where": where, **compiler.source}
     return Compiled(slots, tuple(compiler.arguments))
 
@@ -232,9 +233,9 @@ class _Compiler:
         return "true"
 
     def conjunction_of_scores(self, tree: Filter) -> str:
-        """Compile the top level so that the rows of a score are the requests."""
+        """Compile the top level so that, where that is enough, the rows of a score are the requests."""
         drivers, rest = _split(tree)
-        if not drivers or not drivers.keys() <= self.name_ids.keys():
+        if not drivers or not drivers.keys() <= self.name_ids.keys() or not _is_of_scores(tree):
             return self.conjunction(tree)
         first, *_ = drivers
         rows = self.scores_that("s", first, drivers.pop(first))

@@ -330,7 +330,7 @@ def _parents() -> dict[int, int]:
 
 def wait_until_gone(pids: set[int]) -> None:
     """Let processes end that were told to; a TimeoutError names those that do not."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while left := pids & set(_parents()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"still there: {left}")

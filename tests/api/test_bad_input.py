@@ -307,7 +307,7 @@ async def test_500_score_conditions_are_answered_in_seconds(scored: httpx.AsyncC
     begun = time.monotonic()
     found = await ids(scored, score_conditions(500), limit=1000)
     assert found == [f"r{number}" for number in reversed(range(10))]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def test_500_alternatives_are_answered_in_seconds(scored: httpx.AsyncClient) -> None:
@@ -316,7 +316,7 @@ async def test_500_alternatives_are_answered_in_seconds(scored: httpx.AsyncClien
     filter_ = {"left": alternatives, "operator": "or", "right": {RMT: {"scores": {"score 499": {"gt": 0}}}}}
     found = await ids(scored, filter_, limit=1000)
     assert found == ["last", *(f"r{number}" for number in reversed(range(10)))]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def test_501_conditions_are_refused(client: httpx.AsyncClient) -> None:

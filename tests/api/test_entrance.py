@@ -102,7 +102,7 @@ def read_lines(capfd: pytest.CaptureFixture[str]) -> Lines:
 
     async def read(count: int) -> list[dict[str, Any]]:
         written = ""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while written.count("\n") < count and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
             written += capfd.readouterr().out

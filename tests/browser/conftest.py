@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, StorageState
+from playwright.async_api import Browser, Page, StorageState, expect
 
 from app.keys import Permissions
 from tests.browser import axe
@@ -26,7 +26,10 @@ from tests.browser.ground import Ground, drop_database, make_database
 from tests.browser.watch import Watch
 
 REQUESTS = 400
-TIMEOUT_MS = 10_000
+# Not a figure of the product: how long a browser may stand still that shares two processors with three other
+# test processes. Plotly's script is megabytes to compile, and once took it more than five seconds.
+TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from tests.conftest import TEMPLATE, at_database
 
 ORGANIZATION: Final = "demo"
 
-_WAIT_S: Final = 20
+_WAIT_S: Final = 60
 
 
 class Ground:

@@ -420,7 +420,7 @@ async def test_service_never_mixes_the_ids_of_two_databases(
     restored.set()
     begun = time.monotonic()
     await asyncio.gather(*posting)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert refused
 
     connection = await connect(service.dsn)

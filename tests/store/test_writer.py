@@ -56,7 +56,7 @@ async def writer(database: Database) -> AsyncIterator[Writer]:
         yield writer
 
 
-async def within(awaitable: Awaitable[object], seconds: float = 5) -> None:
+async def within(awaitable: Awaitable[object], seconds: float = 30) -> None:
     """Wait for something that might hang."""
     async with asyncio.timeout(seconds):
         await awaitable
@@ -70,7 +70,7 @@ async def sent(writer: Writer, posts: Iterable[Post]) -> list[Caller]:
 
 
 async def answers(callers: Iterable[Caller]) -> list[bool | BaseException]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await asyncio.gather(*callers, return_exceptions=True)
 
 
@@ -96,7 +96,7 @@ async def locked_out(dsn: str) -> int:
     """Wait until a backend waits for the lock, and say which."""
     connection = await asyncpg.connect(dsn)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 pid: int | None = await connection.fetchval(
                     "SELECT pid FROM pg_stat_activity "
@@ -195,7 +195,7 @@ async def test_caller_is_answered_after_its_rows_are_committed(
         gathered = [asyncio.create_task(record_and_read(number)) for number in range(20)]
         await asyncio.sleep(0.05)
         assert not any(caller.done() for caller in [*first, *gathered])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await asyncio.gather(*gathered) == [{"a": number} for number in range(20)]
 
 

@@ -7,6 +7,7 @@ HeliscoreError
 │   ├── Forbidden            403  a good key without the permission
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
+│   ├── AnswerTooLarge       400  what was asked for is there, but not to be had at once
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to come back
 │   ├── Unavailable          503  our own trouble; the same call may succeed later
@@ -78,6 +79,15 @@ class MethodNotAllowed(Refusal):
     def __init__(self, allowed: Sequence[str]) -> None:
         self.allowed = ", ".join(sorted(allowed))
         super().__init__(f"method not allowed here, use {self.allowed}")
+
+
+class AnswerTooLarge(Refusal):
+    status = 400
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"the requests found hold more than {limit_bytes} bytes of JSON, ask for fewer on a page"
+        )
 
 
 class BodyTooLarge(Refusal):

@@ -21,11 +21,13 @@ from app.main import create_app
 from app.protocol import Protocol
 from app.settings import Settings
 from app.store import installation, keys
+from app.store.json_columns import JsonReader
 from app.store.pool import Database, open_database
 from app.store.scores import ScoreNames
 from tests.servers import listening_socket, temporary_server
 
 TEMPLATE = "heliscore_template"
+MAX_JSON_BYTES = 64 * 1024 * 1024
 
 
 def at_database(dsn: str, name: str) -> str:
@@ -87,7 +89,11 @@ async def _own_database(server: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that reads JSON as the service's do."""
     connection = await asyncpg.connect(dsn)
+    json = JsonReader()
+    json.begin(MAX_JSON_BYTES)
+    await json.attach(connection)
     try:
         yield connection
     finally:

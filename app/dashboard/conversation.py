@@ -59,27 +59,27 @@ class Turn(msgspec.Struct, frozen=True):
         return self.role if self.role in ("system", "user", "assistant", "tool", "error") else "other"
 
 
-def read_conversation(request_body: str | None, response_body: str | None) -> list[Turn]:
-    """Lay out what was asked and answered, in order. Bodies are JSON texts."""
+def read_conversation(request_body: bytes | None, response_body: bytes | None) -> list[Turn]:
+    """Lay out what was asked and answered, in order. Bodies are JSON."""
     return _read(request_body, "request", _asked) + _read(response_body, "response", _answered)
 
 
-def preview(request_body: str | None) -> str:
+def preview(request_body: bytes | None) -> str:
     """The beginning of what the user said last, on one line; empty where nobody can tell."""
     said = [turn for turn in _read(request_body, "", _asked) if turn.role == "user"]
     texts = [part.text for part in said[-1].parts if not part.title] if said else []
     return shortened(" ".join(" ".join(text[:1000] for text in texts).split()), _PREVIEW)
 
 
-def indented(body: str) -> str:
-    """The JSON text of a body, a line a value."""
+def indented(body: bytes) -> str:
+    """The JSON of a body, a line a value."""
     try:
-        return msgspec.json.format(body, indent=2)
+        return msgspec.json.format(body, indent=2).decode()
     except RecursionError:
-        return body
+        return body.decode()
 
 
-def _read(body: str | None, role: str, layout: Any) -> list[Turn]:
+def _read(body: bytes | None, role: str, layout: Any) -> list[Turn]:
     if body is None:
         return []
     try:
@@ -213,5 +213,4 @@ def _piece(piece: object) -> list[Part]:
 
 
 def _json(value: object, title: str) -> list[Part]:
-    encoded = msgspec.json.encode(value).decode()
-    return [Part(indented(encoded), shortened(title, 40))]
+    return [Part(indented(msgspec.json.encode(value)), shortened(title, 40))]

@@ -135,6 +135,7 @@ async def show_next(visit: Visit) -> Response:
             sort=query.sort,
             after=after,
             limit=1,
+            bodies="none",
         )
     found = page.requests[0].request_id if page.requests else None
     target = found and search.of_request(found)

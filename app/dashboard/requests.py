@@ -92,6 +92,7 @@ async def _find(visit: Visit, query: Query) -> store.Page:
             sort=query.sort,
             after=query.after,
             limit=query.limit,
+            bodies="preview",
         )
 
 
@@ -135,7 +136,7 @@ _SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "
 
 
 def _make_row(request: store.Request, search: Search) -> Row:
-    scores = msgspec.json.decode(request.scored.scores or "{}", type=dict[str, int])
+    scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
     return Row(
         id=request.request_id,
         address=search.of_request(request.request_id),

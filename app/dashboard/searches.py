@@ -79,6 +79,8 @@ def place(request: Request, sort: Sort, scores: dict[str, int]) -> Position | No
     match sort.subject:
         case Column(name) if name in _COLUMNS:
             value = getattr(request, name)
+            if isinstance(value, bytes):  # sorted by a body: by its text
+                value = value.decode()
         case Score(name):
             value = scores.get(name)
         case Property(key):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -77,6 +77,20 @@ _SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_
 _SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
 
 
+Bodies = Literal["whole", "preview", "none"]
+"""What a search reads of bodies; `preview` is the request's if it is not large."""
+
+_BODIES: Final[dict[Bodies, dict[str, str]]] = {
+    "whole": {},
+    "preview": {  # by what it takes on disk: that is known without reading it
+        "bodies": (
+            "CASE WHEN pg_column_size(r.request_body) <= 32768 THEN r.request_body END AS request_body, "
+            "NULL::jsonb AS response_body"
+        )
+    },
+    "none": {"bodies": "NULL::jsonb AS request_body, NULL::jsonb AS response_body"},
+}
+
 _ScoreConditions = list[Compare | OneOf | Exists]
 
 
@@ -134,8 +148,9 @@ def compile_search(
     name_ids: Mapping[str, int],
     first_parameter: int,
     rare: str | None = None,
+    bodies: Bodies = "whole",
 ) -> Compiled:
-    """Compile a filter and an order, for the slots source, joins, where, order and sort_value.
+    """Compile a filter and an order, for the slots bodies, source, joins, where, order and sort_value.
 
     `name_ids` knows the organization's score names; one that is not in it was never used, so no request has
     such a score. Parameters are numbered from `first_parameter`. `rare`: the driving score whose conditions
@@ -152,7 +167,17 @@ def compile_search(
         **compiler.source,
         "order": "random()" if by is None else compiler.order(by, sort),
         "sort_value": by or "NULL",
+        **_BODIES[bodies],
     }
+    return Compiled(slots, tuple(compiler.arguments))
+
+
+def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodies: Bodies) -> Compiled:
+    """Compile a search for rows that are known by their numbers. The order must be one of time."""
+    compiler = _Compiler({}, first_parameter)
+    where = f"r.request_no = ANY({compiler.add(request_nos, 'bigint[]')})"
+    by = compiler.created_at
+    slots = {"where": where, "order": compiler.order(by, sort), "sort_value": by, **_BODIES[bodies]}
     return Compiled(slots, tuple(compiler.arguments))
 
 

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import asyncpg
 
 from app.errors import Unavailable
 from app.settings import Settings
+from app.store.json_columns import JsonReader
 from app.store.strays import Strays, WatchfulConnection, watch_client
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _ACQUIRE_TIMEOUT_S: Final = 2
 _MAX_EXPECTED_WAIT_S: Final = 0.5
 """Who would have to wait for longer, at the pace of late, is refused at once."""
+
+_MIN_READ_BYTES: Final = 64 * 1024 * 1024
+_BODIES: Final = 4
+"""Of the largest size, which one call may read; and at least the bytes above."""
 
 _MEAN_OF: Final = 16
 _LONG_S: Final = 3.0
@@ -47,21 +52,27 @@ _PASSING: Final = (
 """What may go away by itself: the caller is told to come back."""
 
 
+class _PooledConnection(WatchfulConnection):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.json = JsonReader()
+
+
 class Database:
     """A pool of connections; `connection()` is the one way to a statement."""
 
     def __init__(
         self,
         pool: asyncpg.Pool[asyncpg.Record],
-        statement_timeout_ms: int,
+        settings: Settings,
         *,
-        pgbouncer: bool = False,
         max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
     ) -> None:
         self._pool = pool
         self._max_expected_wait_s = max_expected_wait_s
-        self._statement_timeout_ms = statement_timeout_ms
-        self._pgbouncer = pgbouncer
+        self._statement_timeout_ms = settings.statement_timeout_ms
+        self._pgbouncer = settings.pgbouncer
+        self._max_read_bytes = max(_BODIES * settings.max_body_bytes, _MIN_READ_BYTES)
         self._strays = Strays()
         self._waiting = 0
         self._mean_lent_s = 0.0
@@ -74,7 +85,8 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises Unavailable for whatever the database cannot do just now."""
+        """Lend a connection. Raises Unavailable for whatever the database cannot do just now, and
+        AnswerTooLarge where more is read than a process can hold."""
         try:
             try:
                 async with self._lent(_ACQUIRE_TIMEOUT_S) as connection:
@@ -102,7 +114,8 @@ class Database:
             self._waiting -= 1
         lent_at = time.monotonic()
         # When the connection breaks the pool takes its proxy back, which cannot be asked any more then.
-        connection = cast("WatchfulConnection", proxy).itself()
+        connection = cast("_PooledConnection", proxy).itself()
+        connection.json.begin(self._max_read_bytes)
         pid = connection.get_server_pid()
         try:
             if self._strays:
@@ -170,6 +183,7 @@ async def open_database(
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        await cast("_PooledConnection", connection).itself().json.attach(connection)
         if not settings.pgbouncer:
             await watch_client(connection)
         if on_connect is not None:
@@ -192,17 +206,12 @@ async def open_database(
         # survives, and session settings are refused.
         statement_cache_size=0 if settings.pgbouncer else 256,
         server_settings={} if settings.pgbouncer else session,
-        connection_class=WatchfulConnection,
+        connection_class=_PooledConnection,
         init=init,
         # No statement of ours leaves anything behind in a session; resetting it would be a round trip a call.
         reset=_leave,
     )
-    return Database(
-        pool,
-        settings.statement_timeout_ms,
-        pgbouncer=settings.pgbouncer,
-        max_expected_wait_s=max_expected_wait_s,
-    )
+    return Database(pool, settings, max_expected_wait_s=max_expected_wait_s)
 
 
 async def _leave(_: Connection) -> None:

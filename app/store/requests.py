@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import datetime
-from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +13,12 @@ import msgspec
 from app.filters import NEWEST_FIRST, Column, Compare, Filter, Sort, Value, score_names
 from app.filters import Score as ScoreSubject
 from app.store.compiler import (
+    Bodies,
     Position,
     compile_count,
     compile_rarity,
     compile_reach,
+    compile_rows,
     compile_search,
     driving_scores,
 )
@@ -40,15 +43,15 @@ _MAX_MERGED: Final = 2000
 class Scored(msgspec.Struct, frozen=True):
     """What is known of a request's scores."""
 
-    scores: str | None
-    """JSON text, name to integer; None without a score."""
+    scores: bytes | None
+    """JSON, name to integer; None without a score."""
 
     feedback: int | None
     feedback_at: datetime | None
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request as the search statement returns it, column by column. JSON columns are JSON text."""
+    """A request as the search statement returns it, column by column. JSON columns are in UTF-8."""
 
     request_id: str
     created_at: datetime
@@ -86,11 +89,11 @@ class Request(msgspec.Struct, frozen=True):
     storage_location: str | None
     assets: list[str] | None
     tags: list[str] | None
-    properties: str
-    promptlayer: str | None
-    ai_gateway_body_mapping: str | None
-    request_body: str | None
-    response_body: str | None
+    properties: bytes
+    promptlayer: bytes | None
+    ai_gateway_body_mapping: bytes | None
+    request_body: bytes | None
+    response_body: bytes | None
     scored: Scored
 
 
@@ -116,9 +119,10 @@ async def search(
     after: Position | None = None,
     offset: int = 0,
     limit: int,
+    bodies: Bodies = "whole",
 ) -> Page:
     """Find the organization's requests that match, `limit` of them from `after` or `offset` on."""
-    searching = _Search(connection, names, organization_id)
+    searching = _Search(connection, names, organization_id, bodies)
     wanted = limit + 1
     if isinstance(sort.subject, ScoreSubject):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -144,10 +148,13 @@ class _Search:
     """The ways to the rows of one organization's page. Those that take several statements need one snapshot
     for all of them: a request whose score changes in between could come twice or not at all."""
 
-    def __init__(self, connection: Connection, names: ScoreNames, organization_id: int) -> None:
+    def __init__(
+        self, connection: Connection, names: ScoreNames, organization_id: int, bodies: Bodies
+    ) -> None:
         self._connection = connection
         self._names = names
         self._organization_id = organization_id
+        self._bodies = bodies
 
     async def by_score(
         self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, offset: int, limit: int
@@ -160,12 +167,12 @@ class _Search:
 
         async with aclosing(by_score(reach, score, tree, sort, after, offset + limit)) as segments:
             async for segment in segments:
-                search = partial(self.matching, segment.tree, segment.sort, segment.after)
-                found = await search(offset, limit - len(rows))
+                searched = segment.tree, segment.sort, segment.after
+                found = await self.matching(*searched, offset, limit - len(rows))
                 if found:
                     offset = 0
                 elif offset:
-                    offset -= len(await search(0, offset))
+                    offset -= len(await self._locate(*searched, offset))
                 in_time = segment.sort is NEWEST_FIRST
                 rows += [(request, segment.value if in_time else value) for request, value in found]
                 if len(rows) == limit:
@@ -176,35 +183,52 @@ class _Search:
         self, choices: list[Filter], sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """The first of each choice, merged: the page is among them."""
-        found: dict[str, _Row] = {}
+        found: set[tuple[datetime, str, int]] = set()
         for choice in choices:
-            rows = await self.matching(choice, sort, after, 0, offset + limit)
-            found |= {request.request_id: (request, value) for request, value in rows}
-        by_id = sorted(found.values(), key=lambda row: row[0].request_id)
-        by_id.sort(key=lambda row: row[0].created_at, reverse=sort.descending)
-        return by_id[offset : offset + limit]
+            found.update(await self._locate(choice, sort, after, offset + limit))
+        places = sorted(found, key=itemgetter(1))
+        places.sort(key=itemgetter(0), reverse=sort.descending)
+        page = [request_no for _, _, request_no in places[offset : offset + limit]]
+        compiled = compile_rows(page, sort, 4, self._bodies)
+        statement = fill(_SQL["search"], **compiled.slots)
+        return _read(
+            await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
+        )
 
     async def matching(
         self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """By one statement, which begins where few rows are."""
         ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
-        rare = None
-        if drivers := driving_scores(tree):
-            counts, few = await self._count_drivers(tree, ids, drivers, offset + limit)
-            if not all(counts):
-                return []
-            if min(counts) < few:
-                rare = drivers[counts.index(min(counts))]
-        compiled = compile_search(tree, sort, after, ids, 4, rare)
+        is_possible, rare = await self._find_rare(tree, ids, offset + limit)
+        if not is_possible:
+            return []
+        compiled = compile_search(tree, sort, after, ids, 4, rare, self._bodies)
         statement = fill(_SQL["search"], **compiled.slots)
-        rows = []
-        for row in await self._connection.fetch(
-            statement, self._organization_id, limit, offset, *compiled.arguments
-        ):
-            *columns, scored, sort_value = row
-            rows.append((Request(*(*columns, Scored(*scored))), sort_value))
-        return rows
+        return _read(
+            await self._connection.fetch(statement, self._organization_id, limit, offset, *compiled.arguments)
+        )
+
+    async def _locate(
+        self, tree: Filter, sort: Sort, after: Position | None, limit: int
+    ) -> list[tuple[datetime, str, int]]:
+        """Times, ids and numbers of the requests that `matching` would find."""
+        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
+        is_possible, rare = await self._find_rare(tree, ids, limit)
+        if not is_possible:
+            return []
+        compiled = compile_search(tree, sort, after, ids, 4, rare)
+        statement = fill(_SQL["locate"], **compiled.slots)
+        rows = await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
+        return [(at, id_, number) for at, id_, number in rows]
+
+    async def _find_rare(self, tree: Filter, ids: dict[str, int], wanted: int) -> tuple[bool, str | None]:
+        """Whether anything can match, and the score that few enough meet to begin there."""
+        drivers = driving_scores(tree)
+        if not drivers:
+            return True, None
+        counts, few = await self._count_drivers(tree, ids, drivers, wanted)
+        return all(counts), drivers[counts.index(min(counts))] if min(counts) < few else None
 
     async def _count_drivers(
         self, tree: Filter, ids: dict[str, int], drivers: list[str], wanted: int
@@ -231,6 +255,14 @@ class _Search:
         statement = fill(_SQL["reach"], **compiled.slots)
         [row] = await self._connection.fetch(statement, self._organization_id, length, *compiled.arguments)
         return row[0], row[1]
+
+
+def _read(rows: Iterable[Iterable[Any]]) -> list[_Row]:
+    read = []
+    for row in rows:
+        *columns, scored, sort_value = row
+        read.append((Request(*(*columns, Scored(*scored))), sort_value))
+    return read
 
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:

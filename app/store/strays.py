@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import asyncpg
 
@@ -46,7 +46,7 @@ class WatchfulConnection(Base):
                 if hasattr(socket, name):
                     self.plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
-    def itself(self) -> WatchfulConnection:
+    def itself(self) -> Self:
         """The connection behind a pool's proxy."""
         return self
 

@@ -1,8 +1,9 @@
 -- Requests as they are read. The slots are filled by the filter compiler; $1 is always the organization.
 
 -- name: search
--- The scores of a row are collected after the page is cut: PostgreSQL puts such a column off until behind the
--- LIMIT. `scored` is (score map, feedback, time of the feedback), from one visit to the request's scores.
+-- The page is cut first, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
+-- feedback), from one visit to the request's scores. (The order of a subquery is kept where nothing above it sorts,
+-- joins or gathers.)
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
@@ -14,7 +15,8 @@ SELECT
     r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
     r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,
     r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,
-    r.properties, r.promptlayer, r.ai_gateway_body_mapping, r.request_body, r.response_body,
+    r.properties, r.promptlayer, r.ai_gateway_body_mapping,
+    /* bodies */ r.request_body, r.response_body /* end */,
     (
         SELECT row(
             jsonb_object_agg(n.name, s.value),
@@ -25,7 +27,19 @@ SELECT
         JOIN score_name AS n ON n.id = s.name_id
         WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no
     ) AS scored,
-    /* sort_value */ NULL /* end */ AS sort_value
+    r.sort_value
+FROM (
+    SELECT r.*, /* sort_value */ NULL /* end */ AS sort_value
+    FROM /* source */ request AS r /* end */
+    /* joins */ /* end */
+    WHERE r.organization_id = $1 AND /* where */ true /* end */
+    ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
+    LIMIT $2 OFFSET $3
+) AS r
+
+-- name: locate
+-- Which requests `search` would find, without reading them.
+SELECT r.created_at, r.request_id, r.request_no
 FROM /* source */ request AS r /* end */
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */

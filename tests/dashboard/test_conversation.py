@@ -12,6 +12,10 @@ TEXT = [{"type": "text", "text": "Hi"}]
 ANSWER = [{"type": "text", "text": "Hello"}]
 
 
+def encoded(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
 @pytest.mark.parametrize(
     ("asked", "answered", "turns"),
     [
@@ -82,7 +86,7 @@ ANSWER = [{"type": "text", "text": "Hello"}]
     ],
 )
 def test_bodies_are_laid_out_as_who_said_what(asked: object, answered: object, turns: list[Turn]) -> None:
-    assert read_conversation(json.dumps(asked), json.dumps(answered)) == turns
+    assert read_conversation(encoded(asked), encoded(answered)) == turns
 
 
 def test_tools_are_shown_beside_texts() -> None:
@@ -92,7 +96,7 @@ def test_tools_are_shown_beside_texts() -> None:
         {"role": "tool", "tool_call_id": "c1", "content": "found"},
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
     ]
-    shown = read_conversation(json.dumps({"messages": messages}), None)
+    shown = read_conversation(encoded({"messages": messages}), None)
     assert [(turn.role, [part.title for part in turn.parts]) for turn in shown] == [
         ("assistant", ["tool_calls"]),
         ("tool", ["", "tool_call_id"]),
@@ -106,7 +110,7 @@ def test_tools_are_shown_beside_texts() -> None:
     "raw", [{}, {"a": 1}, [], 5, True, {"messages": 5}, {"choices": "x"}, {"content": "x"}]
 )
 def test_any_other_body_is_shown_as_json(raw: object) -> None:
-    for turns in (read_conversation(json.dumps(raw), None), read_conversation(None, json.dumps(raw))):
+    for turns in (read_conversation(encoded(raw), None), read_conversation(None, encoded(raw))):
         [turn] = turns
         [part] = turn.parts
         assert (part.title, json.loads(part.text)) == ("JSON", raw)
@@ -115,20 +119,20 @@ def test_any_other_body_is_shown_as_json(raw: object) -> None:
 @pytest.mark.parametrize("piece", [None, 5, [], {}, [[]], "x", {"text": 5}, {"role": 5}, {"parts": 3}])
 def test_messages_of_any_kind_leave_nothing_out(piece: object) -> None:
     for body in ({"messages": [piece]}, {"messages": [{"role": "user", "content": piece}]}):
-        [turn] = read_conversation(json.dumps(body), None)
+        [turn] = read_conversation(encoded(body), None)
         assert turn.role == "user"
     for answered in ({"choices": [piece]}, {"choices": [{"message": piece}]}, {"candidates": [piece]}):
-        assert len(read_conversation(None, json.dumps(answered))) == 1
+        assert len(read_conversation(None, encoded(answered))) == 1
 
 
 def test_deep_bodies_are_shown_as_they_are() -> None:
     deep = "[" * 5000 + "]" * 5000
-    [turn] = read_conversation(deep, None)
+    [turn] = read_conversation(deep.encode(), None)
     assert turn.parts == [Part(deep, "JSON")]
 
 
 def test_numbers_in_bodies_keep_every_digit() -> None:
-    [turn] = read_conversation('{"seed": 12345678901234567890123}', None)
+    [turn] = read_conversation(b'{"seed": 12345678901234567890123}', None)
     assert turn.parts[0].text == '{\n  "seed": 12345678901234567890123\n}'
 
 
@@ -140,7 +144,7 @@ def test_long_texts_are_folded_and_very_long_ones_cut() -> None:
 
 def test_preview_is_what_the_user_said_last_on_one_line() -> None:
     messages = [{"role": "user", "content": "First"}, {"role": "user", "content": "  Where\n is\tit? "}]
-    assert preview(json.dumps({"messages": messages})) == "Where is it?"
-    assert preview(json.dumps({"a": 1})) == ""
+    assert preview(encoded({"messages": messages})) == "Where is it?"
+    assert preview(encoded({"a": 1})) == ""
     assert preview(None) == ""
-    assert preview(json.dumps("x" * 5000)) == "x" * 200 + "…"
+    assert preview(encoded("x" * 5000)) == "x" * 200 + "…"

@@ -376,7 +376,8 @@ async def test_answer_that_nobody_takes_is_broken_off(hasty: Flooded, connect: C
     await log_large(hasty, "large", 12_000_000)
     wire = await connect(hasty, receive_buffer=4096)
     await wire.send(keep_alive("GET", "/v1/request/large"))
-    await asyncio.sleep(STALL_S + 0.5)
+    assert await settled(hasty.clients, lambda found: found == 1)
+    assert await settled(hasty.clients, lambda found: found == 0)
     assert 0 < len(await wire.rest()) < 12_000_000
 
 

@@ -179,7 +179,10 @@ class Searches:
         return Searched(
             page,
             [await explained(self.connection, sent) for sent in recorder.of("rarity")],
-            [await explained(self.connection, sent) for sent in recorder.of("search")],
+            [
+                await explained(self.connection, sent)
+                for sent in recorder.of("locate") + recorder.of("search")
+            ],
             [await explained(self.connection, sent) for sent in recorder.of("reach")],
         )
 

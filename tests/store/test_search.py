@@ -155,11 +155,11 @@ async def test_feedback_conditions_find(connection: Connection, scored: int) -> 
 async def test_request_comes_with_its_scores_and_feedback(connection: Connection, scored: int) -> None:
     page = await search(connection, ScoreNames(), scored, Everything(), limit=5)
     assert {request.request_id: request.scored for request in page.requests} == {
-        "a": Scored('{"cited": 1, "accuracy": 95}', None, None),
-        "b": Scored(f'{{"accuracy": 90, "{FEEDBACK}": 1}}', 1, NOON + timedelta(seconds=2)),
+        "a": Scored(b'{"cited": 1, "accuracy": 95}', None, None),
+        "b": Scored(f'{{"accuracy": 90, "{FEEDBACK}": 1}}'.encode(), 1, NOON + timedelta(seconds=2)),
         "c": Scored(None, None, None),
-        "d": Scored(f'{{"accuracy": -3, "{FEEDBACK}": 0}}', 0, NOON + timedelta(seconds=4)),
-        "e": Scored('{"cited": 0}', None, None),
+        "d": Scored(f'{{"accuracy": -3, "{FEEDBACK}": 0}}'.encode(), 0, NOON + timedelta(seconds=4)),
+        "e": Scored(b'{"cited": 0}', None, None),
     }
 
 
@@ -284,7 +284,7 @@ async def test_organizations_do_not_see_each_other(connection: Connection, organ
     assert await count(connection, ScoreNames(), other, Compare(ACCURACY, "<", 2)) == 2
     request = await find(connection, ScoreNames(), organization_id, "r1")
     assert request
-    assert request.scored.scores == '{"accuracy": 91}'
+    assert request.scored.scores == b'{"accuracy": 91}'
 
 
 async def test_request_of_another_organization_is_not_found(

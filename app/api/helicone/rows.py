@@ -66,9 +66,9 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def make_row(request: Request) -> Row:
-    """Lay a request out for the wire. What the database gave as JSON text goes out as it is."""
+    """Lay a request out for the wire. What the database gave as JSON goes out as it is."""
     properties: Any = Raw(request.properties)
-    scores: Any = Raw(request.scored.scores or "{}")
+    scores: Any = Raw(request.scored.scores or b"{}")
     feedback = request.scored.feedback
     return Row(  # by position, in the order above: 48 keywords would cost more than all the rest
         request.response_id,
@@ -126,5 +126,5 @@ def _time(time: datetime | None) -> Any:
     return None if time is None else encode_time(time)
 
 
-def _json(text: str | None) -> Raw | None:
-    return None if text is None else Raw(text)
+def _json(sent: bytes | None) -> Raw | None:
+    return None if sent is None else Raw(sent)

@@ -45,8 +45,8 @@ class NamedScore(msgspec.Struct, frozen=True):
 
 def make_item(request: Request) -> SearchItem:
     """Lay a request out for the wire."""
-    scores: dict[str, int] = msgspec.json.decode(request.scored.scores or "{}")
-    said: dict[str, Any] = msgspec.json.decode(request.promptlayer or "{}")
+    scores: dict[str, int] = msgspec.json.decode(request.scored.scores or b"{}")
+    said: dict[str, Any] = msgspec.json.decode(request.promptlayer or b"{}")
     metadata: Any = msgspec.Raw(request.properties)
     return SearchItem(
         id=_id(request.request_id),

@@ -59,6 +59,7 @@ async def search_requests(call: Call) -> Response:
             sort=search.sort,
             offset=(search.page - 1) * search.per_page,
             limit=search.per_page,
+            bodies="none",
         )
     pages = -(-total // search.per_page)
     body = {

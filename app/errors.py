@@ -51,13 +51,14 @@ class Refusal(HeliscoreError):
 
 
 class InvalidInput(Refusal):
-    """Nothing of the call was carried out; `faults` names every reason."""
+    """Nothing of the call was carried out; `faults` names the reasons."""
 
     status = 400
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        first, *others = faults
-        super().__init__(f"{first} (and {len(others)} more)" if others else str(first))
+    def __init__(self, faults: Sequence[Fault], found: int | None = None) -> None:
+        """`found`: how many there are, where not all of them are given."""
+        more = (found or len(faults)) - 1
+        super().__init__(f"{faults[0]} (and {more} more)" if more else str(faults[0]))
         self.faults = tuple(faults)
 
 

@@ -39,6 +39,8 @@ COLUMNS: Final[dict[str, Kind]] = {
     "provider": Kind.TEXT,
     "model": Kind.TEXT,
     "model_override": Kind.TEXT,
+    "request_model": Kind.TEXT,
+    "response_model": Kind.TEXT,
     "prompt_id": Kind.TEXT,
     "prompt_version": Kind.TEXT,
     "request_body": Kind.TEXT,
@@ -76,8 +78,9 @@ COLUMNS: Final[dict[str, Kind]] = {
 }
 """What a request can be filtered by, beside its scores, properties and prompt variables.
 
-Three are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
-`properties` is missing where there is none; `outcome` is what the client said, or else follows from status.
+Five are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
+`properties` is missing where there is none; `outcome` is what the client said, or else follows from status;
+`request_model` and `response_model` stand in for each other where one of them is not known.
 """
 
 

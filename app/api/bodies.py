@@ -7,9 +7,24 @@ from typing import Any, Final
 
 import msgspec
 
+from app.api.surrogates import without_halves
+from app.api.wire import Fields, decode_object
+from app.errors import InvalidInput
 from app.scores import MAX_VALUE
 
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def decode_logged(body: bytes) -> tuple[Fields, bytes]:
+    """Decode a JSON object that is better taken with a broken character than lost; also returns the JSON as
+    it is taken. Raises InvalidInput."""
+    try:
+        return decode_object(body), body
+    except InvalidInput:
+        mended = without_halves(body)
+        if mended == body:
+            raise
+        return decode_object(mended), mended
 
 
 def storable(text: str) -> str:

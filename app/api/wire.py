@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -15,16 +16,18 @@ from starlette.responses import Response
 
 from app.api.headers import header
 from app.api.memory import FREE_BYTES, BodyMemory
+from app.api.surrogates import find_half
 from app.errors import BodyTooLarge, Fault, InvalidInput
 from app.scores import described, fault_in_text, shortened
 
-MAX_FAULTS: Final = 100
-"""More are not listed: they would only repeat the mistake of a program."""
+MAX_FAULTS: Final = 1000
+"""More are counted, but not listed: they would only repeat the mistake of a program."""
 
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
 _PIECE_BYTES: Final = 1 << 16
 _MAX_NUMBER: Final = 10**15
 
+_BLANK_COLON: Final = re.compile(rb"[ \t\r\n]:")
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -45,9 +48,11 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._count = 0
 
     def add(self, path: str, message: str) -> None:
-        if len(self._faults) < MAX_FAULTS:
+        self._count += 1
+        if self._count <= MAX_FAULTS:
             self._faults.append(Fault(path, message))
 
     @property
@@ -56,7 +61,7 @@ class Faults:
 
     def raise_any(self) -> None:
         if self._faults:
-            raise InvalidInput(self._faults)
+            raise InvalidInput(self._faults, self._count)
 
 
 def step(path: str, key: str) -> str:
@@ -124,20 +129,56 @@ def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
         raise InvalidInput([Fault("", "the body is not valid gzip")]) from None
 
 
-def decode(body: bytes) -> Any:
-    """Decode JSON, whatever its type. Raises InvalidInput for what is none."""
+def decode(body: bytes, noun: str = "body") -> Any:
+    """Decode JSON, whatever its type. Raises InvalidInput for what is none; `noun` is what it calls it."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = str(error) if body else "the body is empty"
+        if "out of range" in str(error):
+            raise InvalidInput([Fault("", f"the {noun} holds a number that is out of range")]) from None
+        half = find_half(body)
+        reason = f"{half} is half of a surrogate pair, no character" if half else str(error)
+        reason = reason if body else f"the {noun} is empty"
     except RecursionError:
         reason = "nested too deeply"
-    raise InvalidInput([Fault("", f"the body is not valid JSON: {reason}")])
+    raise InvalidInput([Fault("", f"the {noun} is not valid JSON: {reason}")])
 
 
-def decode_object(body: bytes, known: frozenset[str] | None = None) -> Fields:
-    """Decode a JSON object; its faults begin with the keys that are not known (None: any key is)."""
+def _decode_unique(body: bytes) -> Any:
+    """Decode JSON, and refuse a key that comes twice in an object."""
     raw = decode(body)
+    # Each key is followed by a colon. As many keys as colons: none was left out. Texts hold colons too, but
+    # rarely behind a quotation mark, or a blank.
+    keys = _count_keys(raw)
+    if body.count(b":") != keys and (body.count(b'":') != keys or _BLANK_COLON.search(body)):
+        _refuse_repetition(body)
+    return raw
+
+
+def _count_keys(raw: Any) -> int:
+    if type(raw) is dict:
+        return len(raw) + sum(map(_count_keys, raw.values()))
+    return sum(map(_count_keys, raw)) if type(raw) is list else 0
+
+
+def _refuse_repetition(body: bytes) -> None:
+    def check(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidInput([Fault(shortened(key), "given twice in one object")])
+            seen.add(key)
+
+    try:
+        json.loads(body, object_pairs_hook=check, parse_int=str)
+    except RecursionError:
+        raise InvalidInput([Fault("", "nested too deeply")]) from None
+
+
+def decode_object(body: bytes, known: frozenset[str] | None = None, *, unique: bool = False) -> Fields:
+    """Decode a JSON object; its faults begin with the keys that are not known (None: any key is). `unique`: a
+    key that comes twice, at any depth, is refused; else the last of them counts."""
+    raw = _decode_unique(body) if unique else decode(body)
     if not isinstance(raw, dict):
         raise InvalidInput([Fault("", f"expected a JSON object, got {described(raw)}")])
     fields = Fields(raw, "", Faults())

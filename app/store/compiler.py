@@ -43,6 +43,8 @@ _EXPRESSIONS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | 
     "organization_id": "r.organization_id::text",
     "request_body": "r.request_body::text",
     "response_body": "r.response_body::text",
+    "request_model": "coalesce(r.request_model, r.response_model)",
+    "response_model": "coalesce(r.response_model, r.request_model)",
     "assets": "array_to_string(r.assets, ',')",
     "tags": r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')",
     "properties": "nullif(r.properties, '{}')::text",

@@ -16,12 +16,12 @@ COUNT = "/v1/request/count/query"
 RMT = "request_response_rmt"
 
 
-def faulty(*faults: tuple[str, str]) -> dict[str, Any]:
-    """The body of a 400 with those (path, message) faults and no others."""
+def faulty(*faults: tuple[str, str], found: int | None = None) -> dict[str, Any]:
+    """The body of a 400 with those (path, message) faults and no others, or the first of so many."""
     path, message = faults[0]
     error = f"{path}: {message}" if path else message
-    if len(faults) > 1:
-        error += f" (and {len(faults) - 1} more)"
+    if (found or len(faults)) > 1:
+        error += f" (and {(found or len(faults)) - 1} more)"
     return {"data": None, "error": error, "details": [{"path": p, "message": m} for p, m in faults]}
 
 

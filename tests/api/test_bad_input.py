@@ -266,13 +266,13 @@ async def test_time_at_the_edge_can_be_compared(
     assert await ids(client, {RMT: {"updated_at": {"gt": moment}}}) == found
 
 
-async def test_only_the_first_100_faults_are_listed(client: httpx.AsyncClient) -> None:
-    columns: dict[str, object] = {f"bogus {number}": {} for number in range(1000)}
+async def test_only_the_first_1000_faults_are_listed(client: httpx.AsyncClient) -> None:
+    columns: dict[str, object] = {f"bogus {number}": {} for number in range(1200)}
     response = await client.post(QUERY, json={"filter": {RMT: columns}})
-    paths = [f"filter.request_response_rmt.bogus {number}" for number in range(100)]
+    paths = [f"filter.request_response_rmt.bogus {number}" for number in range(1000)]
     assert (response.status_code, response.json()) == (
         400,
-        faulty(*((path, "unknown column") for path in paths)),
+        faulty(*((path, "unknown column") for path in paths), found=1200),
     )
 
 

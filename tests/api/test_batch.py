@@ -385,10 +385,12 @@ async def test_refused_atomic_upload_leaves_former_scores_alone(client: httpx.As
 
 
 @json_and_lines
-async def test_atomic_upload_lists_a_hundred_faults(client: httpx.AsyncClient, form: str) -> None:
+async def test_atomic_upload_lists_a_thousand_faults_and_counts_all(
+    client: httpx.AsyncClient, form: str
+) -> None:
     response = await upload(client, form, [item(f"r{i}", a=0.5, b=0.5) for i in range(5_000)], "atomic")
-    faults = [(f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5") for i in range(50) for name in "ab"]
-    assert got(response) == (400, faulty(*faults))
+    faults = [(f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5") for i in range(500) for name in "ab"]
+    assert got(response) == (400, faulty(*faults, found=10_000))
 
 
 @json_and_lines
@@ -540,7 +542,7 @@ async def test_index_goes_on_across_pieces(client: httpx.AsyncClient) -> None:
     assert got(response) == (200, taken(20, (20, "", "requestId: must not be empty")))
 
 
-NO_JSON: Final = "the body is not valid JSON: "
+NO_JSON: Final = "the line is not valid JSON: "
 MALFORMED: Final = [
     pytest.param(b"{", NO_JSON + "Input data was truncated", id="cut off"),
     pytest.param(b"r", NO_JSON + "JSON is malformed: invalid character (byte 0)", id="bare word"),

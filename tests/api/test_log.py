@@ -181,6 +181,17 @@ async def test_unknown_keys_are_ignored(client: httpx.AsyncClient) -> None:
     assert await row_of(client) == ROW
 
 
+async def test_half_of_a_character_in_a_text_is_replaced(client: httpx.AsyncClient) -> None:
+    """As JavaScript escapes what it has cut off."""
+    request = {"model": "m", "said": ["cut \ud83d", "\ude00", "\U0001f600"]}
+    response = await client.post(PATH, content=json.dumps(changed(("providerRequest.json", request))))
+    assert (response.status_code, response.text) == (200, "ok")
+    assert await row_of(client) == ROW | {
+        "request_body": {"model": "m", "said": ["cut \ufffd", "\ufffd", "\U0001f600"]},
+        "request_model": "m",
+    }
+
+
 async def test_optional_fields_may_be_null(client: httpx.AsyncClient) -> None:
     body = changed(
         ("providerRequest.url", None),
@@ -851,7 +862,7 @@ async def test_scores_and_logs_of_one_request_at_once_agree_on_its_time(
 # Bad input
 
 STATUS = "expected an integer from -2147483647 to 2147483647"
-TIME = "expected {seconds, milliseconds} or an ISO 8601 time"
+TIME = "expected {seconds, milliseconds}, seconds an integer, or an ISO 8601 time of the years 1000 to 9999"
 
 
 @pytest.mark.parametrize(
@@ -890,14 +901,38 @@ TIME = "expected {seconds, milliseconds} or an ISO 8601 time"
         ("timing.startTime", "0999-12-31T23:59:59Z", f'{TIME}, got "0999-12-31T23:59:59Z"'),
         ("timing.startTime", "9" * 15, f'{TIME}, got "{"9" * 15}"'),
         pytest.param("timing.startTime", "9" * 100, f'{TIME}, got "{"9" * 80}…"', id="100 digits"),
-        ("timing.startTime", {}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": 1}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": 1.5, "milliseconds": 0}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": "1", "milliseconds": 0}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": True, "milliseconds": 0}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": 1, "milliseconds": False}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": 10**30, "milliseconds": 0}, f"{TIME}, got an object"),
-        ("timing.startTime", {"seconds": 0, "milliseconds": 1e300}, f"{TIME}, got an object"),
+        ("timing.startTime", {}, f"{TIME}, got {{}}"),
+        ("timing.startTime", {"seconds": 1}, f'{TIME}, got {{"seconds":1}}'),
+        (
+            "timing.startTime",
+            {"seconds": 1.5, "milliseconds": 0},
+            f'{TIME}, got {{"seconds":1.5,"milliseconds":0}}',
+        ),
+        (
+            "timing.startTime",
+            {"seconds": "1", "milliseconds": 0},
+            f'{TIME}, got {{"seconds":"1","milliseconds":0}}',
+        ),
+        (
+            "timing.startTime",
+            {"seconds": True, "milliseconds": 0},
+            f'{TIME}, got {{"seconds":true,"milliseconds":0}}',
+        ),
+        (
+            "timing.startTime",
+            {"seconds": 1, "milliseconds": False},
+            f'{TIME}, got {{"seconds":1,"milliseconds":false}}',
+        ),
+        (
+            "timing.startTime",
+            {"seconds": 10**30, "milliseconds": 0},
+            f'{TIME}, got {{"seconds":1000000000000000000000000000000,"milliseconds":0}}',
+        ),
+        (
+            "timing.startTime",
+            {"seconds": 0, "milliseconds": 1e300},
+            f'{TIME}, got {{"seconds":0,"milliseconds":1e300}}',
+        ),
         ("timing.endTime", [], f"{TIME}, got an array"),
         ("timing.timeToFirstToken", "5", 'expected a number, got "5"'),
         ("provider", 5, "expected a text, got 5"),

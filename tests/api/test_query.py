@@ -282,7 +282,7 @@ async def test_query_clickhouse_answers_the_same(client: httpx.AsyncClient) -> N
         ({"filter": "all", "sort": "asc"}, [("sort", 'expected an object of one key, got "asc"')]),
         (
             {"filter": "all", "sort": {"cost": "asc", "latency": "asc"}},
-            [("sort", "expected an object of one key, got an object")],
+            [("sort", "expected an object of one key, got 2 keys")],
         ),
         (
             {"filter": "all", "sort": {"bogus": "asc"}},
@@ -328,6 +328,14 @@ async def test_wrong_body_is_refused(
 ) -> None:
     response = await client.post(path, json=body)
     assert (response.status_code, response.json()) == (400, faulty(*faults))
+
+
+@pytest.mark.parametrize("path", [QUERY, COUNT, "/v1/evals/query"])
+async def test_condition_is_not_lost_to_another_of_the_same_key(client: httpx.AsyncClient, path: str) -> None:
+    body = """{"filter": {"request_response_rmt": {"scores": {"a": {"gte": 95}, "a": {"lte": 99}}}},
+        "timeFilter": {"start": "2026-01-01", "end": "2027-01-01"}}"""
+    response = await client.post(path, content=body)
+    assert (response.status_code, response.json()) == (400, faulty(("a", "given twice in one object")))
 
 
 async def test_defaults_are_the_ten_newest(

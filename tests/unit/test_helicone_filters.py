@@ -135,9 +135,9 @@ COLUMNS: list[tuple[str, str, str, Kind]] = [
     ("request", "org_id", "organization_id", Kind.TEXT),
     ("request", "auth_hash", "auth_hash", Kind.TEXT),
     ("request", "node_id", "node_id", Kind.TEXT),
-    ("request", "model", "model", Kind.TEXT),
+    ("request", "model", "request_model", Kind.TEXT),
     ("request", "modelOverride", "model_override", Kind.TEXT),
-    ("response", "model", "model", Kind.TEXT),
+    ("response", "model", "response_model", Kind.TEXT),
     ("response", "body_model", "model", Kind.TEXT),
     ("response", "body_completion", "response_body", Kind.TEXT),
     ("response", "body_tokens", "completion_tokens", Kind.NUMBER),
@@ -733,7 +733,7 @@ DIRECTION = 'expected "asc" or "desc"'
     [
         ("desc", Fault("sort", f'{ONE_KEY}, got "desc"')),
         ([], Fault("sort", f"{ONE_KEY}, got an array")),
-        ({"cost": "asc", "latency": "asc"}, Fault("sort", f"{ONE_KEY}, got an object")),
+        ({"cost": "asc", "latency": "asc"}, Fault("sort", f"{ONE_KEY}, got 2 keys")),
         ({"cost": "up"}, Fault("sort.cost", f'{DIRECTION}, got "up"')),
         ({"cost": ["asc"]}, Fault("sort.cost", f"{DIRECTION}, got an array")),
         ({"random": "asc"}, Fault("sort.random", 'expected true, got "asc"')),
@@ -741,10 +741,10 @@ DIRECTION = 'expected "asc" or "desc"'
         ({"scores": {"a": 1}}, Fault("sort.scores.a", f"{DIRECTION}, got 1")),
         ({"scores": {"a\0": "asc"}}, Fault(r"sort.scores.a\u0000", "must not contain NUL")),
         ({"scores": "asc"}, Fault("sort.scores", f'{ONE_KEY} and "asc" or "desc", got "asc"')),
-        ({"values": {}}, Fault("sort.values", f'{ONE_KEY} and "asc" or "desc", got an object')),
+        ({"values": {}}, Fault("sort.values", f'{ONE_KEY} and "asc" or "desc", got 0 keys')),
         (
             {"properties": {"a": "asc", "b": "asc"}},
-            Fault("sort.properties", f'{ONE_KEY} and "asc" or "desc", got an object'),
+            Fault("sort.properties", f'{ONE_KEY} and "asc" or "desc", got 2 keys'),
         ),
         (
             {"speed": "asc"},

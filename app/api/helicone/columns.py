@@ -85,11 +85,11 @@ TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
         "org_id": Column("organization_id"),
         "auth_hash": Column("auth_hash"),
         "node_id": Column("node_id"),
-        "model": Column("model"),
+        "model": Column("request_model"),
         "modelOverride": Column("model_override"),
     },
     "response": {
-        "model": Column("model"),
+        "model": Column("response_model"),
         "body_model": Column("model"),
         "body_completion": Column("response_body"),
         "body_tokens": Column("completion_tokens"),

@@ -51,7 +51,7 @@ async def query_evaluations(call: Call) -> Response:
 
     Averages are exact. Times are those of the requests; the end of the range does not belong to it.
     """
-    fields = decode_object(await call.body(), frozenset((*_RANGE, "offset", "limit", "timeZoneDifference")))
+    fields = _decode(await call.body(), *_RANGE, "offset", "limit", "timeZoneDifference")
     range_, minutes = _read_range(call, fields), _read_minutes(fields)
     offset, limit = fields.count("offset", MAX_VALUE) or 0, fields.count("limit", MAX_VALUE)
     fields.faults.raise_any()
@@ -82,7 +82,7 @@ async def query_distributions(call: Call) -> Response:
     At most 10 bins of equal width from the lowest to the highest value, each without its upper edge but the
     last; where there are fewer integers than that, one bin each.
     """
-    fields = decode_object(await call.body(), frozenset((*_RANGE, "offset", "limit", "timeZoneDifference")))
+    fields = _decode(await call.body(), *_RANGE, "offset", "limit", "timeZoneDifference")
     range_ = _read_range(call, fields)
     _read_minutes(fields)
     offset, limit = fields.count("offset", MAX_VALUE) or 0, fields.count("limit", MAX_VALUE)
@@ -101,9 +101,7 @@ async def query_distributions(call: Call) -> Response:
 
 async def query_dashboard(call: Call) -> Response:
     """Average each score by time. `score_sum` is upstream's name for the average."""
-    fields = decode_object(
-        await call.body(), frozenset(("userFilter", "timeFilter", "dbIncrement", "timeZoneDifference"))
-    )
+    fields = _decode(await call.body(), "userFilter", "timeFilter", "dbIncrement", "timeZoneDifference")
     range_, minutes = _read_range(call, fields, filter_key="userFilter"), _read_minutes(fields)
     increment = fields.text("dbIncrement", required=True)
     unit = _UNITS.get(increment or "")
@@ -128,7 +126,9 @@ async def post_evaluation(call: Call) -> Response:
     name = fields.text("name", required=True)
     if "score" not in fields.raw:
         fields.fault("score", "missing")
-    elif name is not None:
+    if name is not None and (fault := fault_in_text(plain_name(name))):
+        fields.fault("name", fault)
+    elif name is not None and "score" in fields.raw:
         for fault in read_entry(name, fields.raw["score"], scores):
             fields.fault("score", fault)
     fields.faults.raise_any()
@@ -143,7 +143,7 @@ async def compare(call: Call) -> Response:
     scores come first. The deviation is the sample's, null where there is one score; percentiles are
     interpolated; `shareTrue` is null unless all of the group's values were sent as booleans.
     """
-    fields = decode_object(await call.body(), frozenset((*_RANGE, "scores", "groupBy", "limit")))
+    fields = _decode(await call.body(), *_RANGE, "scores", "groupBy", "limit")
     range_ = _read_range(call, fields, required=False)
     names, group_by = _read_names(fields), _read_group(fields)
     limit = fields.count("limit", _MAX_GROUPS)
@@ -175,6 +175,11 @@ def _statistics(group: store.Group) -> dict[str, object]:
 # Bodies
 
 _RANGE: Final = ("filter", "timeFilter")
+
+
+def _decode(body: bytes, *known: str) -> Fields:
+    """A body with a filter in it: of a key that came twice, a condition would be lost."""
+    return decode_object(body, frozenset(known), unique=True)
 
 
 def _read_range(

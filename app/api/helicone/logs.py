@@ -15,10 +15,10 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
 from app.api import envelope
-from app.api.bodies import read_tokens, storable, storable_json, text_or_none
+from app.api.bodies import decode_logged, read_tokens, storable, storable_json, text_or_none
 from app.api.endpoints import Call, Endpoint, Handler, Schema
-from app.api.wire import Fields, decode_object, now, read_time, truncated
-from app.scores import described, fault_in_text
+from app.api.wire import Fields, now, read_time, truncated
+from app.scores import described, fault_in_text, shortened
 from app.store import logs as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
@@ -82,7 +82,7 @@ def read_log(
     body: bytes, headers: Headers, provider: str | None, organization_id: int
 ) -> store.LoggedRequest:
     """Read a log call. Raises InvalidInput with every fault; keys that are not known are ignored."""
-    fields = decode_object(body)
+    fields, body = decode_logged(body)
     request = fields.object("providerRequest", required=True)
     response = fields.object("providerResponse", required=True)
     request_json = request.object("json", required=True).raw
@@ -197,7 +197,9 @@ def _read_time(timing: Fields, key: str) -> datetime | None:
         pass
     if time is not None and time.year >= _FIRST_YEAR:
         return truncated(time)
-    timing.fault(key, f"expected {{seconds, milliseconds}} or an ISO 8601 time, got {described(raw)}")
+    shown = shortened(msgspec.json.encode(raw).decode()) if isinstance(raw, dict) else described(raw)
+    expected = "{seconds, milliseconds}, seconds an integer, or an ISO 8601 time of the years 1000 to 9999"
+    timing.fault(key, f"expected {expected}, got {shown}")
     return None
 
 

@@ -37,7 +37,7 @@ class Query(msgspec.Struct, frozen=True):
 
 def decode_query(body: bytes) -> Query:
     """Read the body of a query. Raises InvalidInput with every fault."""
-    fields = decode_object(body, _KEYS)
+    fields = decode_object(body, _KEYS, unique=True)
     raw, faults = fields.raw, fields.faults
     if "filter" in raw:
         tree = decode_filter(raw["filter"], "filter", faults)
@@ -84,7 +84,7 @@ def _decode_sort(raw: object, faults: Faults) -> Sort:
     if raw is None or raw == {}:
         return NEWEST_FIRST
     if not isinstance(raw, dict) or len(raw) != 1:
-        faults.add("sort", f"expected an object of one key, got {described(raw)}")
+        faults.add("sort", f"expected an object of one key, got {_shown(raw)}")
         return NEWEST_FIRST
     [(key, value)] = raw.items()
     path = step("sort", key)
@@ -99,7 +99,7 @@ def _decode_sort(raw: object, faults: Faults) -> Sort:
         faults.add(path, f"cannot be sorted by; known are {known}")
         return NEWEST_FIRST
     if not isinstance(value, dict) or len(value) != 1:
-        faults.add(path, f'expected an object of one key and "asc" or "desc", got {described(value)}')
+        faults.add(path, f'expected an object of one key and "asc" or "desc", got {_shown(value)}')
         return NEWEST_FIRST
     [(name, direction)] = value.items()
     path = step(path, name)
@@ -107,6 +107,10 @@ def _decode_sort(raw: object, faults: Faults) -> Sort:
         faults.add(path, "must not contain NUL")
     subject = SORTABLE_BY_KEY[key].subject(plain_name(name) if key == "scores" else name)
     return Sort(subject, _is_descending(direction, path, faults))
+
+
+def _shown(raw: object) -> str:
+    return f"{len(raw)} keys" if isinstance(raw, dict) else described(raw)
 
 
 def _is_descending(raw: object, path: str, faults: Faults) -> bool:

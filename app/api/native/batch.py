@@ -15,7 +15,7 @@ from app.api import envelope
 from app.api.endpoints import Call, Schema, closed_object
 from app.api.native.items import MAX_LINE_BYTES, Item, in_chunks, read_item, read_line, split_lines
 from app.api.score_maps import SCORES
-from app.api.wire import MAX_FAULTS, decode_object, now, stream_body
+from app.api.wire import Faults, decode_object, now, stream_body
 from app.errors import Fault, InvalidInput
 from app.scores import MAX_NAME_LENGTH, described
 from app.store.pool import Connection
@@ -105,17 +105,15 @@ class _Spooled:
 async def _store_all(call: Call, items: Iterable[Item]) -> Response:
     """Store all items in one transaction, or none. Raises InvalidInput with their faults."""
     names: set[str] = set()
-    faults: list[Fault] = []
+    faults = Faults()
     for chunk in in_chunks(items):
         for item in chunk:
             names.update(item.scores)
             place = f"items[{item.index}]"
-            faults += [Fault(f"{place}.{f.path}" if f.path else place, f.message) for f in item.faults]
-        if len(faults) >= MAX_FAULTS:
-            break
+            for fault in item.faults:
+                faults.add(f"{place}.{fault.path}" if fault.path else place, fault.message)
         await asyncio.sleep(0)  # others' turn
-    if faults:
-        raise InvalidInput(faults[:MAX_FAULTS])
+    faults.raise_any()
     organization_id, services = call.principal.organization_id, call.services
     async with services.database.connection() as connection:
         # Outside the transaction: the ids are remembered, also when it is rolled back.
@@ -124,9 +122,7 @@ async def _store_all(call: Call, items: Iterable[Item]) -> Response:
             await lock_uploads(connection, organization_id)
             async with _Upload(call, connection) as upload:
                 await upload.add(items)
-            if upload.errors:
-                unknown = upload.errors[:MAX_FAULTS]
-                raise InvalidInput([Fault(f"items[{e.index}].requestId", e.message) for e in unknown])
+            upload.raise_any()
     return upload.answer()
 
 
@@ -146,7 +142,7 @@ class _Upload:
         self._accepted = 0
         self._rejected = 0
         self._written_scores = metrics.ScoreTotals()
-        self.errors: list[_Error] = []
+        self._errors: list[_Error] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,12 +156,18 @@ class _Upload:
             await self._written()
             self._writing = asyncio.create_task(self._write(chunk))
 
+    def raise_any(self) -> None:
+        """Raises InvalidInput where an item was rejected."""
+        if self._errors:
+            unknown = [Fault(f"items[{error.index}].requestId", error.message) for error in self._errors]
+            raise InvalidInput(unknown, self._rejected)
+
     def answer(self) -> Response:
         """What to say once all is durable."""
         metrics.count_upload("partial" if self._connection is None else "atomic")
         metrics.count_upload_scores(self._written_scores.count())
         return envelope.answer(
-            {"accepted": self._accepted, "rejected": self._rejected, "errors": self.errors}
+            {"accepted": self._accepted, "rejected": self._rejected, "errors": self._errors}
         )
 
     async def _written(self) -> None:
@@ -202,9 +204,9 @@ class _Upload:
 
     def _reject(self, item: Item, message: str) -> None:
         self._rejected += 1
-        if len(self.errors) < _MAX_ERRORS:
+        if len(self._errors) < _MAX_ERRORS:
             request_id = None if item.request_id is None else item.request_id[:MAX_NAME_LENGTH]
-            self.errors.append(_Error(item.index, request_id, message))
+            self._errors.append(_Error(item.index, request_id, message))
 
 
 _ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}

@@ -53,7 +53,7 @@ def read_line(index: int, line: bytes) -> Item:
     if len(line) > MAX_LINE_BYTES:
         return Item(index, None, {}, (Fault("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
     try:
-        return read_item(index, decode(line))
+        return read_item(index, decode(line, "line"))
     except InvalidInput as refusal:
         return Item(index, None, {}, refusal.faults)
 

@@ -193,7 +193,6 @@ def random_row(rng: random.Random, number: int, organization_id: int) -> Row:
         return {key: rng.choice(TEXTS) for key in KEYS if rng.random() < 0.5}
 
     columns = {name: maybe(POOLS[kind]) for name, kind in COLUMNS.items()}
-    columns |= {name: maybe(TEXTS) for name in ("request_model", "response_model")}
     for name in ("request_body", "response_body"):  # one key each: PostgreSQL sorts keys in a way of its own
         columns[name] = maybe([json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS])
     columns["request_id"] = rng.choice(TEXTS) + str(number)
@@ -245,12 +244,15 @@ async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
 def made(row: Row) -> dict[str, Any]:
     """The columns that the database makes of others, or changes with the first score."""
     columns = row.columns
-    models = (columns["model_override"], columns["response_model"], columns["request_model"])
+    asked, answered = columns["request_model"], columns["response_model"]
+    models = (columns["model_override"], answered, asked)
     sorted_keys = sorted(row.properties, key=lambda key: (len(key.encode()), key.encode()))
     properties = {key: row.properties[key] for key in sorted_keys}
     outcome = None if columns["status"] is None else "SUCCESS" if columns["status"] in (200, 399) else "ERROR"
     return {
         "model": next((model for model in models if model is not None), None),
+        "request_model": answered if asked is None else asked,
+        "response_model": asked if answered is None else answered,
         "assets": None if columns["assets"] is None else ",".join(columns["assets"]),
         "tags": "\n{}\n".format("\n".join(columns["tags"] or ())),
         "properties": json.dumps(properties, ensure_ascii=False) if properties else None,

@@ -189,6 +189,8 @@ class _Search:
         places = sorted(found, key=itemgetter(1))
         places.sort(key=itemgetter(0), reverse=sort.descending)
         page = [request_no for _, _, request_no in places[offset : offset + limit]]
+        if not page:
+            return []
         compiled = compile_rows(page, sort, 4, self._bodies)
         statement = fill(_SQL["search"], **compiled.slots)
         return _read(

@@ -28,13 +28,16 @@ class Prompt(msgspec.Struct, frozen=True):
 
 async def log_once(connection: Connection, request: LoggedRequest, body_hash: bytes) -> int:
     """Store a request under a new id and return that; its own `request_id` does not count. Within a minute
-    the same hash stores nothing and gets the same id."""
-    organization_id = request.organization_id
+    the same hash stores nothing and gets the same id, unless that request was removed."""
+    call = request.organization_id, body_hash
     async with connection.transaction():
-        claimed: int | None = await connection.fetchval(_SQL["claim"], organization_id, body_hash)
+        claimed: int | None = await connection.fetchval(_SQL["claim"], *call)
         if claimed is None:
-            return int(await connection.fetchval(_SQL["find_claimed"], organization_id, body_hash))
-        await connection.execute(_SQL["forget"], organization_id)
+            logged: int | None = await connection.fetchval(_SQL["find_logged"], *call)
+            if logged is not None:
+                return logged
+            claimed = await connection.fetchval(_SQL["claim_another"], *call)
+        await connection.execute(_SQL["forget"], request.organization_id)
         await logs.log(connection, msgspec.structs.replace(request, request_id=str(claimed)))
     return claimed
 

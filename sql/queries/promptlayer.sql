@@ -2,7 +2,7 @@
 
 -- name: claim
 -- Takes a new id for a log call. Nothing comes back where the same call was logged less than a minute ago; one
--- that is being logged is waited for.
+-- that is being logged is waited for. Either way the call's row is locked until the commit.
 INSERT INTO promptlayer_log AS l (organization_id, body_hash)
 VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT promptlayer_log_pkey
@@ -10,9 +10,19 @@ DO UPDATE SET request_id = excluded.request_id, logged_at = excluded.logged_at
 WHERE l.logged_at < now() - interval '60 seconds'
 RETURNING l.request_id
 
--- name: find_claimed
--- A statement of its own behind `claim`: it sees what `claim` waited for.
-SELECT request_id FROM promptlayer_log WHERE organization_id = $1 AND body_hash = $2
+-- name: find_logged
+-- A statement of its own behind `claim`: it sees what `claim` waited for. A request that was removed since is not
+-- found, nor one that only a score or the like has made anew.
+SELECT l.request_id
+FROM promptlayer_log AS l
+JOIN request AS r ON r.organization_id = l.organization_id AND r.request_id = l.request_id::text
+WHERE l.organization_id = $1 AND l.body_hash = $2 AND r.response_created_at IS NOT NULL
+
+-- name: claim_another
+-- Takes another id for a call whose row is locked.
+UPDATE promptlayer_log SET request_id = DEFAULT, logged_at = now()
+WHERE organization_id = $1 AND body_hash = $2
+RETURNING request_id
 
 -- name: forget
 -- Two for each that is added keep the table as small as a minute. What another call is at stays to a later one.

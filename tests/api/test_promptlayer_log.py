@@ -258,6 +258,28 @@ async def test_logs_resent_at_once_are_one(sdk: httpx.AsyncClient, client: httpx
     assert await scores_of(client, str(logged[0])) == {"tone": 5}
 
 
+async def test_removed_request_is_logged_anew(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    first = await log(sdk)
+    assert (await client.delete(f"/v1/request/{first}")).status_code == 200
+    again = await asyncio.gather(*(log(sdk) for _ in range(8)))
+    assert (len(set(again)), await ids(client)) == (1, [str(again[0])])
+    row = await row_of(client, again[0])
+    assert (row["request_body"], row["request_created_at"]) == (MESSAGE, "2026-01-01T00:00:00.000Z")
+    assert await log(sdk) == again[0]
+
+
+async def test_removed_request_that_was_scored_since_is_logged_anew(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    first = await log(sdk)
+    assert (await client.delete(f"/v1/request/{first}")).status_code == 200
+    await post(client, str(first), {"late": 1})
+    again = await log(sdk)
+    assert again != first
+    assert set(await ids(client)) == {str(first), str(again)}
+    assert await log(sdk) == again
+
+
 async def test_log_of_a_minute_ago_is_another(
     sdk: httpx.AsyncClient, client: httpx.AsyncClient, connection: Connection, organization_id: int
 ) -> None:
@@ -400,6 +422,14 @@ async def test_tracked_request_that_is_resent_gets_the_same_id(
     again = await sdk.post("/rest/track-request", json=TRACK)
     assert first.json() == again.json()
     assert len(await ids(client)) == 1
+
+
+async def test_removed_request_is_tracked_anew(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    first = await sdk.post("/track-request", json=TRACK)
+    assert (await client.delete(f"/v1/request/{first.json()['request_id']}")).status_code == 200
+    again = await asyncio.gather(*(sdk.post("/track-request", json=TRACK) for _ in range(4)))
+    assert len({response.json()["request_id"] for response in again}) == 1
+    assert await ids(client) == [str(again[0].json()["request_id"])]
 
 
 async def test_function_must_be_named(sdk: httpx.AsyncClient) -> None:

@@ -37,9 +37,17 @@ async def log_once(connection: Connection, request: LoggedRequest, body_hash: by
             if logged is not None:
                 return logged
             claimed = await connection.fetchval(_SQL["claim_another"], *call)
+        while not await _reserve(connection, request, str(claimed)):
+            claimed = await connection.fetchval(_SQL["claim_another"], *call)
         await connection.execute(_SQL["forget"], request.organization_id)
         await logs.log(connection, msgspec.structs.replace(request, request_id=str(claimed)))
     return claimed
+
+
+async def _reserve(connection: Connection, request: LoggedRequest, request_id: str) -> bool:
+    """Make sure that the id is this request's; False when there is a request of that id."""
+    arguments = (request.organization_id, request_id, request.created_at, request.updated_at)
+    return await connection.fetchval(_SQL["reserve"], *arguments) is not None
 
 
 async def create_group(connection: Connection, organization_id: int) -> int:

@@ -19,10 +19,27 @@ JOIN request AS r ON r.organization_id = l.organization_id AND r.request_id = l.
 WHERE l.organization_id = $1 AND l.body_hash = $2 AND r.response_created_at IS NOT NULL
 
 -- name: claim_another
--- Takes another id for a call whose row is locked.
-UPDATE promptlayer_log SET request_id = DEFAULT, logged_at = now()
+-- Takes the next id that no request has, for a call whose row is locked.
+UPDATE promptlayer_log
+SET logged_at = now(), request_id = (
+    WITH RECURSIVE minted (id) AS (
+        SELECT nextval('promptlayer_log_request_id_seq')
+        UNION ALL
+        SELECT nextval('promptlayer_log_request_id_seq')
+        FROM minted
+        JOIN request AS r ON r.organization_id = $1 AND r.request_id = minted.id::text
+    )
+    SELECT max(id) FROM minted
+)
 WHERE organization_id = $1 AND body_hash = $2
 RETURNING request_id
+
+-- name: reserve
+-- Makes the request that `log` is to fill; nothing comes back where there is one, or just came to be one.
+INSERT INTO request (organization_id, request_id, created_at, updated_at)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING
+RETURNING request_no
 
 -- name: forget
 -- Two for each that is added keep the table as small as a minute. What another call is at stays to a later one.

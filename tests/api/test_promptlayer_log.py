@@ -11,6 +11,7 @@ import pytest
 from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track
+from tests.api.test_unavailable import COUNT_WAITING, connected
 from tests.conftest import Service, StartService
 
 ALL = {
@@ -256,6 +257,40 @@ async def test_logs_resent_at_once_are_one(sdk: httpx.AsyncClient, client: httpx
     assert len(set(logged)) == 1
     assert await ids(client) == [str(logged[0])]
     assert await scores_of(client, str(logged[0])) == {"tone": 5}
+
+
+async def test_ids_that_are_taken_are_passed_over(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    first = await log(sdk)
+    taken = [str(first + n) for n in (1, 2, 4)]
+    for request_id in taken:
+        await post(client, request_id, {"mine": 1})
+    before = [await read(client, request_id) for request_id in taken]
+    assert [await log(sdk, input_tokens=n) for n in range(2)] == [first + 3, first + 5]
+    assert (await sdk.post("/track-request", json=TRACK)).json()["request_id"] == first + 6
+    assert [await read(client, request_id) for request_id in taken] == before
+
+
+async def test_id_that_is_being_taken_is_passed_over(
+    shared: Service,
+    sdk: httpx.AsyncClient,
+    client: httpx.AsyncClient,
+    connection: Connection,
+    organization_id: int,
+) -> None:
+    first = await log(sdk)
+    async with connected(shared.dsn) as other, other.transaction():
+        await other.execute(
+            "INSERT INTO request (organization_id, request_id, created_at, updated_at, user_id) "
+            "VALUES ($1, $2, now(), now(), 'mine')",
+            organization_id,
+            str(first + 1),
+        )
+        logging = [asyncio.create_task(log(sdk, input_tokens=n)) for n in range(4)]
+        while not await connection.fetchval(COUNT_WAITING):
+            pass
+    assert sorted(await asyncio.gather(*logging)) == [first + n for n in range(2, 6)]
+    row = await row_of(client, first + 1)
+    assert (row["helicone_user"], "request_body" in row) == ("mine", False)
 
 
 async def test_removed_request_is_logged_anew(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

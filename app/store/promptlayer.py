@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
+from app import metrics
+from app.scores import Score
 from app.store import logs
 from app.store.logs import LoggedRequest
 from app.store.pool import Connection
 from app.store.queries import load
+from app.store.scores import Post, ScoreNames, record
 
 _SQL = load("promptlayer")
 
@@ -26,10 +30,19 @@ class Prompt(msgspec.Struct, frozen=True):
     """JSON text of an object."""
 
 
-async def log_once(connection: Connection, request: LoggedRequest, body_hash: bytes) -> int:
-    """Store a request under a new id and return that; its own `request_id` does not count. Within a minute
-    the same hash stores nothing and gets the same id, unless that request was removed."""
-    call = request.organization_id, body_hash
+async def log_once(
+    connection: Connection,
+    names: ScoreNames,
+    request: LoggedRequest,
+    scores: Mapping[str, Score],
+    body_hash: bytes,
+) -> int:
+    """Store a request with its scores under a new id and return that; its own `request_id` does not count.
+    Within a minute the same hash stores nothing and gets the same id, unless that request was removed."""
+    organization_id = request.organization_id
+    call = organization_id, body_hash
+    # Outside the transaction: the ids are remembered, also when it is rolled back.
+    await names.ensure(connection, organization_id, scores)
     async with connection.transaction():
         claimed: int | None = await connection.fetchval(_SQL["claim"], *call)
         if claimed is None:
@@ -39,8 +52,15 @@ async def log_once(connection: Connection, request: LoggedRequest, body_hash: by
             claimed = await connection.fetchval(_SQL["claim_another"], *call)
         while not await _reserve(connection, request, str(claimed)):
             claimed = await connection.fetchval(_SQL["claim_another"], *call)
-        await connection.execute(_SQL["forget"], request.organization_id)
-        await logs.log(connection, msgspec.structs.replace(request, request_id=str(claimed)))
+        await connection.execute(_SQL["forget"], organization_id)
+        request = msgspec.structs.replace(request, request_id=str(claimed))
+        await logs.log(connection, request)
+        if scores:
+            post = Post(organization_id, request.request_id, scores, request.updated_at)
+            await record(connection, names, [post])
+    written = metrics.ScoreTotals()
+    written.add(organization_id, scores)
+    written.count()
     return claimed
 
 

@@ -11,6 +11,7 @@ import pytest
 from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track
+from tests.api.test_metrics import parse, score_values
 from tests.api.test_unavailable import COUNT_WAITING, connected
 from tests.conftest import Service, StartService
 
@@ -358,13 +359,40 @@ async def test_same_body_of_another_organization_is_another_request(
     assert await log(stranger) != await log(sdk)
 
 
-async def test_score_whose_write_failed_is_stored_by_the_repetition(
-    sdk: httpx.AsyncClient, client: httpx.AsyncClient, connection: Connection, organization_id: int
+async def test_resent_log_leaves_a_newer_score(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    request_id = await log(sdk, score=5)
+    await post(client, str(request_id), {"default": 7})
+    assert await log(sdk, score=5) == request_id
+    assert await scores_of(client, str(request_id)) == {"default": 7}
+
+
+async def test_resent_log_brings_no_removed_score_back(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient
 ) -> None:
     request_id = await log(sdk, score=5)
-    await connection.execute("DELETE FROM score WHERE organization_id = $1", organization_id)
+    assert (await client.delete(f"/v1/request/{request_id}/score/default")).status_code == 200
     assert await log(sdk, score=5) == request_id
+    assert await scores_of(client, str(request_id)) == {}
+
+
+async def test_score_that_cannot_be_written_leaves_no_request(start_service: StartService, dsn: str) -> None:
+    service = await start_service()
+    sdk, client = await make_client(service), await service.client()
+    refuse = "ALTER TABLE score ADD CONSTRAINT none_of_5 CHECK (value <> 5)"
+    async with connected(dsn) as connection:
+        await connection.execute(refuse)
+        assert (await sdk.post("/log-request", json={**LOG, "score": 5})).status_code == 500
+        assert await ids(client) == []
+        await connection.execute("ALTER TABLE score DROP CONSTRAINT none_of_5")
+    request_id = await log(sdk, score=5)
     assert await scores_of(client, str(request_id)) == {"default": 5}
+
+
+async def test_score_is_counted_once(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await log(sdk, score=5, score_name="tone")
+    values = score_values(parse((await client.get("/metrics")).text))
+    assert values in ({"tone": (1, 5)}, {"_other": (1, 5)})
 
 
 # track-request

@@ -25,7 +25,6 @@ from app.api.promptlayer.fields import (
     read_text,
 )
 from app.api.promptlayer.tracking import refuse_unknown_group
-from app.api.recording import record
 from app.api.wire import Fields, now
 from app.scores import MAX_VALUE, described
 from app.store import promptlayer as store
@@ -51,10 +50,9 @@ async def log_request(call: Call) -> Response:
     if not fields.raw.get("score") and not fields.raw.get("score_name"):
         scores = {}
     fields.faults.raise_any()
-    async with call.services.database.connection() as connection:
-        request_id = await store.log_once(connection, request, _hash(b"log-request", sent))
-    # Also where the call is a repetition: the first may have come no further than the line above.
-    await record(call, str(request_id), scores)
+    services, body_hash = call.services, _hash(b"log-request", sent)
+    async with services.database.connection() as connection:
+        request_id = await store.log_once(connection, services.names, request, scores, body_hash)
     return envelope.answer(
         "the request is logged",
         201,
@@ -79,10 +77,11 @@ async def track_request(call: Call) -> Response:
     group_id = read_integer(fields, "group_id")
     request = _read_tracked(fields, sent, group_id, call.principal.organization_id)
     fields.faults.raise_any()
-    async with call.services.database.connection() as connection:
+    services, body_hash = call.services, _hash(b"track-request", sent)
+    async with services.database.connection() as connection:
         if group_id is not None:
             await refuse_unknown_group(connection, request.organization_id, group_id)
-        request_id = await store.log_once(connection, request, _hash(b"track-request", sent))
+        request_id = await store.log_once(connection, services.names, request, {}, body_hash)
     return envelope.answer(
         "the request is tracked", beside={"request_id": request_id, "prompt_blueprint": None}
     )

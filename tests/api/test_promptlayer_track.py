@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import done, make_client, refused, track
 from tests.conftest import Service, StartService
@@ -91,6 +92,24 @@ async def test_every_fault_is_named(sdk: httpx.AsyncClient) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["name", "score_name"])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a\nb", "must not contain control characters"),
+        ("x" * 256, "must have at most 255 characters, got 256"),
+        ("-hcone-bool", "must not be empty"),
+        (5, "expected a text, got 5"),
+    ],
+)
+async def test_name_at_fault_is_called_as_it_was_sent(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient, key: str, name: object, fault: str
+) -> None:
+    response = await track(sdk, "score", request_id=7, score=1, **{key: name})
+    assert (response.status_code, response.json()) == (400, refused(f"{key}: {fault}"))
+    assert await ids(client) == []
+
+
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [
@@ -149,6 +168,23 @@ async def test_feedback_is_a_score_of_0_or_1(sdk: httpx.AsyncClient, client: htt
     row = await read(client, "7")
     assert row
     assert row["feedback_rating"] is True
+
+
+async def test_name_with_the_ending_of_booleans_is_the_boolean_without_it(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient, connection: Connection, organization_id: int
+) -> None:
+    for score in (2, 0, 1):
+        response = await track(sdk, "score", request_id=7, score=score, name="cited-hcone-bool")
+        if score == 2:
+            assert (response.status_code, response.json()) == (
+                400,
+                refused("score: expected 0 or 1 under the name cited-hcone-bool, got 2"),
+            )
+        else:
+            assert response.status_code == 200
+            assert await scores_of(client, "7") == {"cited": score}
+    booleans = "SELECT is_boolean FROM score WHERE organization_id = $1"
+    assert [tuple(row) for row in await connection.fetch(booleans, organization_id)] == [(True,)]
 
 
 async def test_scores_of_both_dialects_at_once_all_stay(

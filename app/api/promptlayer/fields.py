@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 
 from app.api.bodies import storable
+from app.api.score_maps import plain_name
 from app.api.wire import Fields, decode_object, read_time, truncated
-from app.scores import FEEDBACK, MAX_VALUE, Score, described, fault_in_text
+from app.scores import FEEDBACK, MAX_VALUE, Score, described, fault_in_text, shortened
 
 MAX_TEXT: Final = 512
 MAX_SCORE: Final = 100
@@ -58,15 +59,19 @@ def read_text(fields: Fields, key: str, *, required: bool = False) -> str | None
     return None if text is None else storable(text)
 
 
-def read_score(fields: Fields, name: str | None, *, required: bool) -> dict[str, Score]:
-    """The score under a name, none standing for `default`; empty where there is no score."""
+def read_score(fields: Fields, *name_keys: str, required: bool) -> dict[str, Score]:
+    """The score under the first of those names that is there, `default` where none is; empty where there is
+    no score."""
     value = fields.integer("score", 0, MAX_SCORE, required=required)
-    name = name or DEFAULT_SCORE
+    sent = ((key, name) for key in name_keys if (name := fields.text(key)))
+    key, sent_name = next(sent, (name_keys[0], DEFAULT_SCORE))
+    name = plain_name(sent_name)
     if fault := fault_in_text(name):
-        fields.fault("name", fault)
-    if name == FEEDBACK and value not in (None, 0, 1):
-        fields.fault("score", f"expected 0 or 1 under the name {FEEDBACK}, got {value}")
-    return {} if value is None else {name: Score(value, name == FEEDBACK)}
+        fields.fault(key, fault)
+    only_boolean = name != sent_name or name == FEEDBACK
+    if only_boolean and value not in (None, 0, 1):
+        fields.fault("score", f"expected 0 or 1 under the name {shortened(sent_name)}, got {value}")
+    return {} if value is None else {name: Score(value, only_boolean)}
 
 
 def read_properties(fields: Fields, key: str, *, required: bool = False) -> dict[str, str]:

@@ -15,6 +15,7 @@ import msgspec
 
 from app.api.conditions import MAX_DEPTH, ConditionReader
 from app.api.promptlayer.fields import DEFAULT_SCORE
+from app.api.score_maps import plain_name
 from app.api.wire import Faults, step
 from app.filters import (
     AllOf,
@@ -110,6 +111,11 @@ def contains_text(text: str) -> Filter:
     return AnyOf(tuple(Compare(body, "contains", _in_json(text)) for body in bodies))
 
 
+def score_named(name: str) -> Score:
+    """The score of that name, as track-score takes it."""
+    return Score(plain_name(name or DEFAULT_SCORE))
+
+
 class _Decoder(ConditionReader):
     def node(self, raw: object, path: str, depth: int) -> Filter:
         if not isinstance(raw, dict):
@@ -161,7 +167,7 @@ class _Decoder(ConditionReader):
         if field in _LISTS:
             return None
         if field == "score":
-            return Score(DEFAULT_SCORE if key is None else self.text(key, f"{path}.nested_key"))
+            return score_named("" if key is None else self.text(key, f"{path}.nested_key"))
         return Property(self.text(key, f"{path}.nested_key"))
 
     # Conditions

@@ -46,7 +46,7 @@ async def log_request(call: Call) -> Response:
     body = await call.body()
     fields, sent = decode_call(body), decode_raw(body)
     request = _read_logged(fields, sent, call.principal.organization_id)
-    scores = read_score(fields, fields.text("score_name"), required=False)
+    scores = read_score(fields, "score_name", required=False)
     if not fields.raw.get("score") and not fields.raw.get("score_name"):
         scores = {}
     fields.faults.raise_any()

@@ -9,11 +9,10 @@ from starlette.responses import Response
 
 from app.api.endpoints import Call, Schema
 from app.api.promptlayer import envelope
-from app.api.promptlayer.fields import DEFAULT_SCORE
-from app.api.promptlayer.filters import COLUMNS, FIELDS, OPERATORS, contains_text, decode_group
+from app.api.promptlayer.filters import COLUMNS, FIELDS, OPERATORS, contains_text, decode_group, score_named
 from app.api.promptlayer.items import SearchItem, make_item
 from app.api.wire import Fields, Json, decode_object
-from app.filters import NEWEST_FIRST, AllOf, Filter, Score, Sort
+from app.filters import NEWEST_FIRST, AllOf, Filter, Sort
 from app.scores import described
 from app.store import requests as store
 
@@ -104,7 +103,7 @@ def _decode_sort(fields: Fields) -> Sort:
     if by is None:
         subject = NEWEST_FIRST.subject
     elif by == "score" or by.startswith(_SCORE_PREFIX):
-        subject = Score(by.removeprefix("score").removeprefix(".") or DEFAULT_SCORE)
+        subject = score_named(by.removeprefix("score").removeprefix("."))
     else:
         subject = COLUMNS.get(by)
         if subject is None:

@@ -29,14 +29,14 @@ from app.store.pool import Connection
 async def track_score(call: Call) -> Response:
     """Score a request with an integer from 0 to 100.
 
-    Without a name the score is called `default`. A score of the same name is replaced, others stay. A request
-    that was never logged exists from its first score on.
+    Without a name the score is called `default`. A score of the same name is replaced, others stay. A name
+    that ends in `-hcone-bool` is the boolean without that ending, 1 or 0. A request that was never logged
+    exists from its first score on.
     """
     fields = decode_call(await call.body())
     request_id = read_request_id(fields)
     # JavaScript has it as `name`, Python as `score_name`: who knows one copies it to the other.
-    name = fields.text("name") or fields.text("score_name")
-    scores = read_score(fields, name, required=True)
+    scores = read_score(fields, "name", "score_name", required=True)
     fields.faults.raise_any()
     await record(call, request_id, scores)
     return envelope.answer("the score is stored")

@@ -199,6 +199,16 @@ TIME = "expected an ISO 8601 time or seconds since 1970, got"
         ({"request_start_time": "soon"}, f'request_start_time: {TIME} "soon"'),
         ({"request_start_time": None}, f"request_start_time: {TIME} null"),
         ({"request_start_time": 1767225600000}, f"request_start_time: {TIME} 1767225600000"),
+        ({"request_start_time": -30610224001}, f"request_start_time: {TIME} -30610224001"),
+        (
+            {"request_start_time": "0999-12-31T23:59:59Z"},
+            f'request_start_time: {TIME} "0999-12-31T23:59:59Z"',
+        ),
+        ({"request_end_time": 253402300800}, f"request_end_time: {TIME} 253402300800"),
+        (
+            {"request_end_time": "9999-12-31T23:59:59-01:00"},
+            f'request_end_time: {TIME} "9999-12-31T23:59:59-01:00"',
+        ),
         ({"request_end_time": 0}, "request_end_time: before request_start_time"),
         ({"parameters": []}, "parameters: expected an object, got an array"),
         ({"tags": "a"}, 'tags: expected a list of texts, got "a"'),
@@ -226,6 +236,14 @@ async def test_log_at_fault_is_refused(
     response = await sdk.post("/log-request", json={**LOG, **sent})
     assert (response.status_code, response.json()) == (400, refused(message))
     assert await ids(client) == []
+
+
+async def test_times_are_of_the_years_1000_to_9999(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    row = await row_of(client, await log(sdk, request_start_time=-30610224000, request_end_time=253402300799))
+    assert (row["request_created_at"], row["response_created_at"]) == (
+        "1000-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.000Z",
+    )
 
 
 async def test_number_keeps_its_digits(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

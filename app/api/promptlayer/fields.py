@@ -23,6 +23,9 @@ GROUP: Final = "promptlayer_group_id"
 _DIGITS: Final = re.compile(r"\d{1,19}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_FIRST_YEAR: Final = 1000
+"""Earlier times are mistakes of a program, and the ends of the calendar are infinities to PostgreSQL."""
+
 
 def decode_call(body: bytes) -> Fields:
     """Decode a body. The key in it is taken out: it must reach no table and no message. Keys that are not
@@ -107,7 +110,8 @@ def read_tags(fields: Fields) -> list[str] | None:
 
 
 def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime | None:
-    """An ISO 8601 text, UTC where no zone is given, or seconds since 1970; to the millisecond."""
+    """An ISO 8601 text, UTC where no zone is given, or seconds since 1970; to the millisecond, of the years
+    1000 to 9999."""
     raw = fields.raw.get(key)
     if raw is None and not (required and key in fields.raw):
         if required:
@@ -118,9 +122,10 @@ def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime
         time = read_time(raw)
     elif isinstance(raw, int | float) and not isinstance(raw, bool):
         time = _after_epoch(raw)
-    if time is None:
-        fields.fault(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
-    return None if time is None else truncated(time)
+    if time is not None and time.year >= _FIRST_YEAR:
+        return truncated(time)
+    fields.fault(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
+    return None
 
 
 def _after_epoch(seconds: int | float) -> datetime | None:

@@ -150,7 +150,9 @@ CONDITIONS: list[tuple[dict[str, object], str]] = [
     (where("metadata", "not_in", [""], nested_key="env"), "a"),
     (where("metadata", "key_contains", "RO", nested_key="env"), "a"),
     (where("metadata", "starts_with", "p", nested_key="env"), "a"),
-    (where("metadata", "is_empty", nested_key="env"), "cd"),
+    (where("metadata", "is_empty", nested_key="env"), "bcd"),
+    (where("metadata", "is_not_empty", nested_key="env"), "a"),
+    (where("metadata", "is_null", nested_key="env"), "cd"),
     (where("metadata", "is_not_null", nested_key="env"), "ab"),
     (where("metadata_keys", "contains", "user"), "a"),
     (where("metadata_keys", "in", ["user", "env"]), "ab"),
@@ -176,6 +178,8 @@ CONDITIONS: list[tuple[dict[str, object], str]] = [
     (where("input_text", "starts_with", '"Hi'), ""),
     (where("input_text", "ends_with", '"hi"'), "a"),
     (where("input_text", "is_null"), "d"),
+    (where("input_text", "is_empty"), "d"),
+    (where("input_text", "is_not_empty"), "abc"),
     (where("output_text", "is", "refund policy"), "a"),
     (where("output_text", "is", "refund"), ""),
     (where("output_text", "in", ["first", "last"]), "a"),
@@ -188,6 +192,23 @@ CONDITIONS: list[tuple[dict[str, object], str]] = [
 @pytest.mark.parametrize(("condition", "letters"), CONDITIONS)
 async def test_condition_finds(found: Found, condition: dict[str, object], letters: str) -> None:
     assert sorted(await found(condition)) == list(letters)
+
+
+async def test_empty_text_is_empty_and_not_null(shared: Service, organization: str) -> None:
+    sdk = await make_client(shared, organization)
+    call = {"function_name": "f", "provider_type": "p", "kwargs": {"model": ""}, "request_response": ""}
+    request_id = (await track(sdk, "/track-request", **call)).json()["request_id"]
+    for field in ("engine", "output_text"):
+        found = {
+            operator: await search(sdk, where(field, operator))
+            for operator in ("is_empty", "is_not_empty", "is_null", "is_not_null")
+        }
+        assert found == {
+            "is_empty": [request_id],
+            "is_not_empty": [],
+            "is_null": [],
+            "is_not_null": [request_id],
+        }
 
 
 async def test_groups_nest(found: Found) -> None:

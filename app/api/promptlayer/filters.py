@@ -53,6 +53,7 @@ COLUMNS: Final[dict[str, Column]] = {
     "status": Column("outcome"),
 }
 
+_BODIES: Final = (Column("request_body"), Column("response_body"))
 _KEYED: Final = ("metadata", "score")
 
 _LISTS: Final[dict[str, Callable[[str], Filter]]] = {
@@ -107,8 +108,7 @@ def decode_group(raw: object, path: str, faults: Faults) -> Filter:
 
 def contains_text(text: str) -> Filter:
     """The request or its response holds the text, whatever its case."""
-    bodies = (Column("request_body"), Column("response_body"))
-    return AnyOf(tuple(Compare(body, "contains", _in_json(text)) for body in bodies))
+    return AnyOf(tuple(Compare(body, "contains", _in_json(text)) for body in _BODIES))
 
 
 def score_named(name: str) -> Score:
@@ -154,11 +154,9 @@ class _Decoder(ConditionReader):
         path = f"{path}.value"
         if subject is None:
             return self.listed(field, operator, value, path)
-        if operator in _ABSENT:
-            return Not(Exists(subject))
-        if operator in _PRESENT:
-            return Exists(subject)
-        if isinstance(subject, Column) and subject.name in ("request_body", "response_body"):
+        if operator in (*_ABSENT, *_PRESENT):
+            return _presence(subject, operator)
+        if isinstance(subject, Column) and subject in _BODIES:
             return self.on_body(subject, operator, value, path)
         return self.on_value(subject, operator, value, path)
 
@@ -238,6 +236,14 @@ class _Decoder(ConditionReader):
                 return str(raw)
             case _:
                 return self.value(kind_of(subject), raw, path)
+
+
+def _presence(subject: Column | Property | Score, operator: str) -> Filter:
+    """Whether there is something: an empty text is empty, but not null."""
+    present: Filter = Exists(subject)
+    if operator.endswith("_empty") and kind_of(subject) is Kind.TEXT:
+        present = Compare(subject, "<>", '""' if subject in _BODIES else "")
+    return present if operator in _PRESENT else Not(present)
 
 
 def _in_json(text: str) -> str:

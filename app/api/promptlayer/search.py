@@ -43,8 +43,9 @@ async def search_requests(call: Call) -> Response:
 
     Every condition counts; what is not understood is refused and never left out. The field `score` takes a
     score's name as its `nested_key` (`default` without one), and `sort_by` takes `score` or `score.<name>`. A
-    request that does not have the field matches no operator on it but `is_null` and `is_empty`; lists that
-    are missing are empty, missing metadata reads as an empty text for `is_not`, `not_in` and `not_contains`.
+    request that does not have the field matches no operator on it but `is_null` and `is_empty`, which an
+    empty text matches too; lists that are missing are empty, missing metadata reads as an empty text for
+    `is_not`, `not_in` and `not_contains`.
     """
     search = decode_search(await call.body())
     services, organization_id = call.services, call.principal.organization_id

@@ -520,6 +520,23 @@ async def test_removed_request_is_tracked_anew(sdk: httpx.AsyncClient, client: h
     assert await ids(client) == [str(again[0].json()["request_id"])]
 
 
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"function_name": None}, "function_name: expected a text, got null"),
+        ({"args": {}}, "args: expected a list, got an object"),
+        ({"args": "Hi"}, 'args: expected a list, got "Hi"'),
+        ({"args": 0}, "args: expected a list, got 0"),
+    ],
+)
+async def test_track_at_fault_is_refused(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient, sent: dict[str, object], message: str
+) -> None:
+    response = await sdk.post("/track-request", json=TRACK | sent)
+    assert (response.status_code, response.json()) == (400, refused(message))
+    assert await ids(client) == []
+
+
 async def test_function_must_be_named(sdk: httpx.AsyncClient) -> None:
     response = await sdk.post("/track-request", json={})
     assert (response.status_code, response.json()) == (400, refused("function_name: missing"))

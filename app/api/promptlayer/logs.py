@@ -126,7 +126,10 @@ def _read_tracked(
 ) -> LoggedRequest:
     fields.text("function_name", required=True)
     fields.text("span_id")
-    arguments = fields.raw.get("kwargs")
+    positional = fields.raw.get("args")
+    if positional is not None and not isinstance(positional, list):
+        fields.fault("args", f"expected a list, got {described(positional)}")
+    arguments = fields.raw.get("kwargs")  # npm's wrapper sends the first argument, be it an id alone
     model = arguments.get("model") if isinstance(arguments, dict) else None
     response = fields.raw.get("request_response")
     answered: dict[str, Any] = response if isinstance(response, dict) else {}

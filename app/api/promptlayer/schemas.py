@@ -96,8 +96,10 @@ TRACK: Final = _object(
     {
         **_LOGGED,
         "provider_type": _TEXT,
-        "args": {},
-        "kwargs": {"description": "`model` is the model and `messages` the input"},
+        "args": {"type": "array"},
+        "kwargs": {
+            "description": "`model` is the model and `messages` the input; what is no object is all input"
+        },
         "request_response": {"description": "The output; token counts are read from its `usage`."},
         "request_start_time": _TIME,
         "request_end_time": _TIME,

@@ -88,6 +88,7 @@ CONDITIONS: list[tuple[dict[str, object], str]] = [
     (where("pl_id", "in", ["req d", "nothing"]), "d"),
     (where("pl_id", "not_in", ["req d"]), "abc"),
     (where("engine", "is", "gpt-4o"), "a"),
+    (where("engine", "is", "gpt-4o", nested_key=None), "a"),
     (where("engine", "eq", "gpt-4o"), "a"),
     (where("engine", "is_not", "gpt-4o"), "bc"),
     (where("engine", "neq", "gpt-4o"), "bc"),
@@ -357,6 +358,8 @@ FIELDS = (
     "pl_id, engine, provider_type, input_text, output_text, prompt_id, prompt_version_number, input_tokens, "
 )
 FIELDS += "output_tokens, cost, latency_ms, request_start_time, request_end_time, status"
+ALL_FIELDS = f"{FIELDS}, metadata, score, tags, metadata_keys"
+KEYED = "only metadata and score take one"
 KNOWN = "known are field, operator, value, nested_key"
 NUMERIC = "is, eq, is_not, neq, gt, gte, lt, lte, before, after, between, in, not_in, "
 NUMERIC += "is_empty, is_null, is_not_empty, is_not_null"
@@ -381,7 +384,8 @@ OUT_OF_PAGES = "page: expected an integer from 1 to 1000000, got"
     [
         ({"filter": {}}, f"filter: unknown key; known are {BODY_KEYS}"),
         ({"filter_group": []}, "filter_group: expected an object, got an array"),
-        (group(), "filter_group.filters: expected a list, got null"),
+        (group(), "filter_group.filters: missing"),
+        (group(filters=None), "filter_group.filters: expected a list, got null"),
         ({"filters": {}}, "filters: expected a list, got an object"),
         (group(logic="OR", filters=[]), "filter_group.filters: empty: nothing could match"),
         (group(logic="or", filters=[]), 'filter_group.logic: expected "AND" or "OR", got "or"'),
@@ -394,13 +398,20 @@ OUT_OF_PAGES = "page: expected an integer from 1 to 1000000, got"
         (alone("engine", "is", "a", extra=1), f"filters[0].extra: unknown key; {KNOWN}"),
         (
             alone("model", "is", "a"),
-            f"filters[0].field: unknown; known are {FIELDS}, metadata, score, tags, metadata_keys",
+            f"filters[0].field: unknown; known are {ALL_FIELDS}",
         ),
+        (group(operator="is", value="a"), f"filter_group.field: missing; known are {ALL_FIELDS}"),
+        ({"filters": [{"value": "a"}]}, f"filters[0].field: missing; known are {ALL_FIELDS}"),
+        (group(filters=[], operator="AND"), "filter_group.operator: unknown key; known are logic, filters"),
         (
             alone("cost", "contains", "a"),
             f"filters[0].operator: unknown for cost; known are {NUMERIC}",
         ),
-        ({"filters": [{"field": "tags"}]}, f"filters[0].operator: unknown for tags; known are {LIST}"),
+        (alone("tags", "gt", 1), f"filters[0].operator: unknown for tags; known are {LIST}"),
+        ({"filters": [{"field": "tags"}]}, f"filters[0].operator: missing; known are {LIST}"),
+        (alone("engine", "is", "a", nested_key="b"), f"filters[0].nested_key: {KEYED}"),
+        (alone("engine", "is", "a", nested_key=""), f"filters[0].nested_key: {KEYED}"),
+        (alone("tags", "is_empty", nested_key=5), f"filters[0].nested_key: {KEYED}"),
         (alone("cost", "gt", "a"), 'filters[0].value: expected a number, got "a"'),
         (alone("cost", "between", [1]), "filters[0].value: expected [low, high], got an array"),
         (alone("cost", "between", [1, "a"]), 'filters[0].value[1]: expected a number, got "a"'),

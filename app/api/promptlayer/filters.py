@@ -3,7 +3,8 @@
 Group     := {"logic": "AND" | "OR", "filters": [Group | Condition, …]}
 Condition := {"field": …, "operator": …, "value": …, "nested_key": …}
 
-Bodies are looked at text by text: whatever string is in their JSON, be it a message or a key.
+Bodies are looked at text by text (whatever string is in their JSON, be it a message or a key) by `is`, `in`,
+their negations and `starts_with`; the others look at the JSON's text as a whole.
 """
 
 from __future__ import annotations
@@ -98,6 +99,9 @@ _PARTIAL: Final = ("contains", "key_contains", "not_contains", "starts_with", "e
 _BEFORE_A_TEXT: Final = ('"', '%["', '%{"', '% "')
 """What stands before a text in PostgreSQL's JSON; inside one, a backslash stands before a quotation mark."""
 
+_GROUP_KEYS: Final = ("logic", "filters")
+_CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
+
 OPERATORS: Final = tuple(dict.fromkeys((*_OF_NUMBERS, *_OF_TEXTS, *_OF_LISTS)))
 
 
@@ -122,15 +126,17 @@ class _Decoder(ConditionReader):
             return self.fault(path, f"expected an object, got {described(raw)}")
         if depth > MAX_DEPTH:
             return self.fault(path, f"nested more than {MAX_DEPTH} levels deep")
-        known = ("field", "operator", "value", "nested_key") if "field" in raw else ("logic", "filters")
+        is_condition = "filters" not in raw and not raw.keys().isdisjoint(_CONDITION_KEYS)
+        known = _CONDITION_KEYS if is_condition else _GROUP_KEYS
         for key in raw.keys() - set(known):
             self.faults.add(step(path, key), f"unknown key; known are {', '.join(known)}")
-        return self.condition(raw, path) if "field" in raw else self.group(raw, path, depth)
+        return self.condition(raw, path) if is_condition else self.group(raw, path, depth)
 
     def group(self, raw: dict[str, Any], path: str, depth: int) -> Filter:
         parts, place = raw.get("filters"), step(path, "filters")
         if not isinstance(parts, list):
-            return self.fault(place, f"expected a list, got {described(parts)}")
+            fault = f"expected a list, got {described(parts)}" if "filters" in raw else "missing"
+            return self.fault(place, fault)
         nodes = tuple(self.node(part, f"{place}[{index}]", depth + 1) for index, part in enumerate(parts))
         match raw.get("logic", "AND"):
             case "AND":
@@ -144,13 +150,18 @@ class _Decoder(ConditionReader):
 
     def condition(self, raw: dict[str, Any], path: str) -> Filter:
         self.count(path)
-        field, operator, value = raw["field"], raw.get("operator"), raw.get("value")
+        field, operator, value = raw.get("field"), raw.get("operator"), raw.get("value")
         if field not in FIELDS:
-            return self.fault(f"{path}.field", f"unknown; known are {', '.join(FIELDS)}")
-        subject = COLUMNS.get(field) or self.keyed(field, raw.get("nested_key"), path)
+            fault = "unknown" if "field" in raw else "missing"
+            return self.fault(f"{path}.field", f"{fault}; known are {', '.join(FIELDS)}")
+        key = raw.get("nested_key")
+        if key is not None and field not in _KEYED:
+            self.faults.add(f"{path}.nested_key", f"only {' and '.join(_KEYED)} take one")
+        subject = COLUMNS.get(field) or self.keyed(field, key, path)
         known = _OF_LISTS if subject is None else _OPERATORS[kind_of(subject)]
         if operator not in known:
-            return self.fault(f"{path}.operator", f"unknown for {field}; known are {', '.join(known)}")
+            fault = f"unknown for {field}" if "operator" in raw else "missing"
+            return self.fault(f"{path}.operator", f"{fault}; known are {', '.join(known)}")
         path = f"{path}.value"
         if subject is None:
             return self.listed(field, operator, value, path)

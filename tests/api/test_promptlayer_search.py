@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.promptlayer import ENDPOINTS
 from tests.api.envelope import post
 from tests.api.promptlayer import LOG, log, make_client, refused, search, track
 from tests.conftest import Service
@@ -285,6 +286,19 @@ async def test_nothing_found_is_no_page(found: Found) -> None:
             "prev_num": None,
         },
     )
+
+
+def test_document_allows_the_nulls_that_are_taken() -> None:
+    [endpoint] = [endpoint for endpoint in ENDPOINTS if endpoint.path == PATH]
+    assert endpoint.body
+    properties = endpoint.body["properties"]
+    assert properties["filter_group"]["anyOf"][-1] == {"type": "null"}
+    assert properties["filters"]["type"] == ["array", "null"]
+
+
+async def test_null_is_no_condition(found: Found) -> None:
+    response = await found.client.post(PATH, json={"filter_group": None, "filters": None})
+    assert (response.status_code, response.json()["total"]) == (200, 4)
 
 
 async def test_request_is_shown_whole(found: Found) -> None:

@@ -159,9 +159,9 @@ ENDPOINTS: Final = (
         body={
             "type": "object",
             "properties": {
-                "filter_group": {"$ref": _REF + "FilterGroup"},
+                "filter_group": {"anyOf": [{"$ref": _REF + "FilterGroup"}, {"type": "null"}]},
                 "filters": {
-                    "type": "array",
+                    "type": ["array", "null"],
                     "items": {"$ref": _REF + "FilterCondition"},
                     "description": "more conditions, which must all hold",
                 },

@@ -57,6 +57,7 @@ COLUMNS: Final[dict[str, Kind]] = {
     "tags": Kind.TEXT,
     "properties": Kind.TEXT,
     "outcome": Kind.TEXT,
+    "numeric_id": Kind.NUMBER,
     "status": Kind.NUMBER,
     "latency_ms": Kind.NUMBER,
     "time_to_first_token_ms": Kind.NUMBER,
@@ -78,9 +79,10 @@ COLUMNS: Final[dict[str, Kind]] = {
 }
 """What a request can be filtered by, beside its scores, properties and prompt variables.
 
-Five are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
+Six are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
 `properties` is missing where there is none; `outcome` is what the client said, or else follows from status;
-`request_model` and `response_model` stand in for each other where one of them is not known.
+`request_model` and `response_model` stand in for each other where one of them is not known; `numeric_id` is
+the request's id to sort by, missing where that is not all digits.
 """
 
 

@@ -48,6 +48,7 @@ _EXPRESSIONS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | 
     "assets": "array_to_string(r.assets, ',')",
     "tags": r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')",
     "properties": "nullif(r.properties, '{}')::text",
+    "numeric_id": "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END",
     "outcome": (
         "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
         "WHEN r.status IS NOT NULL THEN 'ERROR' END)"

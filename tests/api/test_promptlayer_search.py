@@ -251,6 +251,17 @@ async def test_order(found: Found, sort_by: str | None, ascending: str, descendi
     assert await found(sort_by=sort_by) == descending
 
 
+async def test_ids_sort_as_numbers_and_others_last(shared: Service, organization: str) -> None:
+    client = await shared.client(organization)
+    for request_id in ("100", "9", "req b", "20", "12345678901234567890", "-1", "req a"):
+        await post(client, request_id, {"default": 1})
+    sdk = await make_client(shared, organization)
+    numbers: list[object] = [9, 20, 100, "12345678901234567890"]
+    others = ["req a", "-1", "req b"]  # newest first
+    assert await search(sdk, sort_by="pl_id", sort_order="asc") == [*numbers, *others]
+    assert await search(sdk, sort_by="pl_id") == [*reversed(numbers), *others]
+
+
 async def test_pages(found: Found) -> None:
     pages = []
     for page in (1, 2, 3):

@@ -220,7 +220,7 @@ async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
         for row in rows
     ]
     for value in values:
-        del value["model"]
+        del value["model"], value["numeric_id"]
     columns = ", ".join(values[0])
     await connection.execute(
         f"INSERT INTO request ({columns}) "
@@ -257,6 +257,7 @@ def made(row: Row) -> dict[str, Any]:
         "tags": "\n{}\n".format("\n".join(columns["tags"] or ())),
         "properties": json.dumps(properties, ensure_ascii=False) if properties else None,
         "outcome": columns["outcome"] or outcome,
+        "numeric_id": int(columns["request_id"]) if columns["request_id"].isdecimal() else None,
         "updated_at": max(columns["updated_at"], row.scored_at) if row.scores else columns["updated_at"],
     }
 

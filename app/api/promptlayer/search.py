@@ -12,7 +12,7 @@ from app.api.promptlayer import envelope
 from app.api.promptlayer.filters import COLUMNS, FIELDS, OPERATORS, contains_text, decode_group, score_named
 from app.api.promptlayer.items import SearchItem, make_item
 from app.api.wire import Fields, Json, decode_object
-from app.filters import NEWEST_FIRST, AllOf, Filter, Sort
+from app.filters import NEWEST_FIRST, AllOf, Column, Filter, Sort
 from app.scores import described
 from app.store import requests as store
 
@@ -27,6 +27,7 @@ _KEYS: Final = frozenset(
     )
 )
 _SCORE_PREFIX: Final = "score."
+_SORTABLE: Final = COLUMNS | {"pl_id": Column("numeric_id")}
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -106,9 +107,9 @@ def _decode_sort(fields: Fields) -> Sort:
     elif by == "score" or by.startswith(_SCORE_PREFIX):
         subject = score_named(by.removeprefix("score").removeprefix("."))
     else:
-        subject = COLUMNS.get(by)
+        subject = _SORTABLE.get(by)
         if subject is None:
-            fields.fault("sort_by", f"unknown; known are {', '.join(COLUMNS)}, score and score.<name>")
+            fields.fault("sort_by", f"unknown; known are {', '.join(_SORTABLE)}, score and score.<name>")
     if "\0" in (by or ""):
         fields.fault("sort_by", "must not contain NUL")
     return Sort(subject, order != "asc")
@@ -168,10 +169,10 @@ ENDPOINTS: Final = (
                 "q": {"type": ["string", "null"], "description": "a text in the request or its response"},
                 "sort_by": {
                     "anyOf": [
-                        {"enum": [*COLUMNS, "score", None]},
+                        {"enum": [*_SORTABLE, "score", None]},
                         {"type": "string", "pattern": r"^score\."},
                     ],
-                    "description": "Missing values come last.",
+                    "description": "Missing values come last, and by `pl_id` ids that are no numbers.",
                 },
                 "sort_order": {"enum": ["asc", "desc", None]},
                 "page": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_PAGE, "default": 1},

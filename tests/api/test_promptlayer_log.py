@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -258,6 +259,15 @@ async def test_number_keeps_its_digits(sdk: httpx.AsyncClient, client: httpx.Asy
 
 
 # Repetitions
+
+
+async def test_half_of_a_character_is_replaced(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    body = json.dumps(LOG | {"output": {"text": "cut \ud83d"}, "metadata": {"a": "\ude00"}})
+    response = await sdk.post("/log-request", content=body)
+    assert response.status_code == 201
+    row = await read(client, str(response.json()["id"]))
+    assert row is not None
+    assert (row["response_body"], row["properties"]) == ({"text": "cut \ufffd"}, {"a": "\ufffd"})
 
 
 async def test_log_that_is_resent_gets_the_same_id(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

@@ -470,6 +470,13 @@ async def test_search_that_is_not_understood_is_refused(
     assert (response.status_code, response.json()) == (400, refused(message))
 
 
+async def test_condition_is_not_lost_to_another_of_the_same_key(shared: Service, organization: str) -> None:
+    client = await make_client(shared, organization)
+    body = '{"q": "cats", "q": "dogs"}'
+    response = await client.post("/api/public/v2/requests/search", content=body)
+    assert (response.status_code, response.json()) == (400, refused("q: given twice in one object"))
+
+
 async def test_search_too_deep_or_too_long_is_refused(shared: Service, organization: str) -> None:
     sdk = await make_client(shared, organization)
     group: dict[str, object] = {"filters": []}

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from app.api.bodies import storable
+from app.api.bodies import decode_logged, storable
 from app.api.score_maps import plain_name
 from app.api.wire import Fields, decode_object, read_time, truncated
 from app.scores import FEEDBACK, MAX_VALUE, Score, described, fault_in_text, shortened
@@ -33,6 +33,13 @@ def decode_call(body: bytes) -> Fields:
     fields = decode_object(body)
     fields.raw.pop("api_key", None)
     return fields
+
+
+def decode_log(body: bytes) -> tuple[Fields, dict[str, msgspec.Raw]]:
+    """Decode the body of a log call, in which a broken character is replaced, also byte for byte."""
+    fields, body = decode_logged(body)
+    fields.raw.pop("api_key", None)
+    return fields, decode_raw(body)
 
 
 def decode_raw(body: bytes) -> dict[str, msgspec.Raw]:

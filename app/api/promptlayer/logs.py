@@ -15,8 +15,7 @@ from app.api.endpoints import Call
 from app.api.promptlayer import envelope, schemas
 from app.api.promptlayer.fields import (
     GROUP,
-    decode_call,
-    decode_raw,
+    decode_log,
     read_integer,
     read_moment,
     read_properties,
@@ -43,8 +42,7 @@ async def log_request(call: Call) -> Response:
     The same body within a minute gets the same id and is stored once. A `score` of 0 without a `score_name`
     is no score: clients send it by default.
     """
-    body = await call.body()
-    fields, sent = decode_call(body), decode_raw(body)
+    fields, sent = decode_log(await call.body())
     request = _read_logged(fields, sent, call.principal.organization_id)
     scores = read_score(fields, "score_name", required=False)
     if not fields.raw.get("score") and not fields.raw.get("score_name"):
@@ -72,8 +70,7 @@ async def track_request(call: Call) -> Response:
 
     The same body within a minute gets the same id and is stored once. `prompt_blueprint` is always null.
     """
-    body = await call.body()
-    fields, sent = decode_call(body), decode_raw(body)
+    fields, sent = decode_log(await call.body())
     group_id = read_integer(fields, "group_id")
     request = _read_tracked(fields, sent, group_id, call.principal.organization_id)
     fields.faults.raise_any()

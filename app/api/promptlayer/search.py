@@ -80,7 +80,7 @@ async def search_requests(call: Call) -> Response:
 
 def decode_search(body: bytes) -> Search:
     """Read the body of a search. Raises InvalidInput with every fault."""
-    fields = decode_object(body, _KEYS)
+    fields = decode_object(body, _KEYS, unique=True)
     raw, faults = fields.raw, fields.faults
     trees: list[Filter] = []
     if raw.get("filter_group") is not None:

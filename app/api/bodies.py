@@ -33,7 +33,12 @@ def storable(text: str) -> str:
 
 
 def storable_json(raw: msgspec.Raw) -> str | None:
-    return None if bytes(raw) == b"null" else _ESCAPED_NUL.sub(rb"\1\\ufffd", bytes(raw)).decode()
+    sent = bytes(raw)
+    if sent == b"null":
+        return None
+    if rb"\u0000" in sent:  # told at once, where the expression takes half a millisecond for 10 kB
+        sent = _ESCAPED_NUL.sub(rb"\1\\ufffd", sent)
+    return sent.decode()
 
 
 def text_or_none(raw: object) -> str | None:

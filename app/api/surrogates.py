@@ -6,18 +6,27 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+_SURROGATE: Final = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:"
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
-"""An escape; a group where it is a surrogate without its other half."""
+"""Escaped backslashes, and then a pair or half of one."""
 
 
 def find_half(body: bytes) -> str | None:
     """The first escape of a surrogate that has not its other half beside it."""
-    return next((escape[0].decode() for escape in _ESCAPE.finditer(body) if escape[1]), None)
+    if not _may_have_any(body):
+        return None
+    return next((found[3].decode() for found in _SURROGATE.finditer(body) if found[3]), None)
 
 
 def without_halves(body: bytes) -> bytes:
     """The JSON with U+FFFD in the place of each half."""
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], body)
+    if not _may_have_any(body):
+        return body
+    return _SURROGATE.sub(lambda found: found[1] + (found[2] or rb"\ufffd"), body)
+
+
+def _may_have_any(body: bytes) -> bool:
+    """Told at once, where a large body that is no JSON would be looked through for most of a second."""
+    return b"\\ud" in body or b"\\uD" in body

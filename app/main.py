@@ -119,7 +119,7 @@ async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with kept_pruned(database, settings.retention_days):
-            memory = BodyMemory(settings.max_body_bytes)
+            memory = BodyMemory(settings.max_held_bytes)
             services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
             async with exposition.looked_at(services):
                 yield services

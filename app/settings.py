@@ -37,6 +37,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     allow_weak_key: bool = False
 
+    @property
+    def max_held_bytes(self) -> int:
+        """What all bodies together may take of a process, and what one call may read of JSON."""
+        return max(4 * self.max_body_bytes, 64 * 1024 * 1024)
+
 
 def default_data_dir() -> Path:
     """Root's data lives where daemons keep theirs, anybody else's in the home folder (XDG)."""

@@ -14,15 +14,12 @@ from app.errors import Unavailable
 FREE_BYTES: Final = 64 * 1024
 """Of each body, not counted: most calls are smaller, and pay nothing here."""
 
-_MIN_LIMIT_BYTES: Final = 64 * 1024 * 1024
-_BODIES: Final = 4
-
 
 class BodyMemory:
     """What there is, and which call holds how much of it."""
 
-    def __init__(self, max_body_bytes: int) -> None:
-        self._left = max(_BODIES * max_body_bytes, _MIN_LIMIT_BYTES)
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
         self._held: dict[asyncio.Task[Any] | None, int] = {}
 
     def hold(self, size_bytes: int) -> None:

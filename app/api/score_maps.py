@@ -50,13 +50,12 @@ def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[
     """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
     too, which tells if it comes twice."""
     faults = []
-    name = plain_name(sent_name)
+    name, only_boolean = read_name(sent_name)
     if fault := fault_in_text(name):
         faults.append(f"the name {fault}")
     if name in scores:
         faults.append(f"the same score as {name}, which is in this call too")
     score = read_score(value)
-    only_boolean = name != sent_name or name == FEEDBACK
     if isinstance(score, str):
         faults.append(score)
         score = Score(0, False)
@@ -68,8 +67,15 @@ def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[
     return faults
 
 
-def plain_name(name: str) -> str:
-    """Take upstream's suffix for booleans off a score's name, so that no stored name ends in it."""
+def read_name(sent_name: str) -> tuple[str, bool]:
+    """The name without upstream's suffix for booleans, in which no stored name ends, and whether it takes
+    booleans only."""
+    name = sent_name
     while name.endswith(_BOOLEAN_SUFFIX):
         name = name.removesuffix(_BOOLEAN_SUFFIX)
-    return name
+    return name, name != sent_name or name == FEEDBACK
+
+
+def plain_name(sent_name: str) -> str:
+    """The name under which a score is stored."""
+    return read_name(sent_name)[0]

@@ -26,6 +26,7 @@ MAX_FAULTS: Final = 1000
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
 _PIECE_BYTES: Final = 1 << 16
 _MAX_NUMBER: Final = 10**15
+_FIRST_YEAR: Final = 1000
 
 _BLANK_COLON: Final = re.compile(rb"[ \t\r\n]:")
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -136,9 +137,10 @@ def decode(body: bytes, noun: str = "body") -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if "out of range" in str(error):
             raise InvalidInput([Fault("", f"the {noun} holds a number that is out of range")]) from None
-        half = find_half(body)
-        reason = f"{half} is half of a surrogate pair, no character" if half else str(error)
-        reason = reason if body else f"the {noun} is empty"
+        if half := find_half(body):
+            reason = f"{half} is half of a surrogate pair, no character"
+        else:
+            reason = str(error) if body else f"the {noun} is empty"
     except RecursionError:
         reason = "nested too deeply"
     raise InvalidInput([Fault("", f"the {noun} is not valid JSON: {reason}")])
@@ -255,6 +257,12 @@ class Fields:
             return None
         self.fault(key, f"expected {expected}, got {described(value)}" if key in self.raw else "missing")
         return None
+
+
+def storable_time(time: datetime | None) -> datetime | None:
+    """A time of a client's to the millisecond; None before the year 1000: such times are mistakes of a
+    program, and the ends of the calendar are infinities to PostgreSQL."""
+    return None if time is None or time.year < _FIRST_YEAR else truncated(time)
 
 
 def read_time(text: str) -> datetime | None:

@@ -24,10 +24,6 @@ _ACQUIRE_TIMEOUT_S: Final = 2
 _MAX_EXPECTED_WAIT_S: Final = 0.5
 """Who would have to wait for longer, at the pace of late, is refused at once."""
 
-_MIN_READ_BYTES: Final = 64 * 1024 * 1024
-_BODIES: Final = 4
-"""Of the largest size, which one call may read; and at least the bytes above."""
-
 _MEAN_OF: Final = 16
 _LONG_S: Final = 3.0
 _CONNECT_TIMEOUT_S: Final = 3
@@ -72,7 +68,7 @@ class Database:
         self._max_expected_wait_s = max_expected_wait_s
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
-        self._max_read_bytes = max(_BODIES * settings.max_body_bytes, _MIN_READ_BYTES)
+        self._max_read_bytes = settings.max_held_bytes
         self._strays = Strays()
         self._waiting = 0
         self._mean_lent_s = 0.0

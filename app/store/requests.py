@@ -193,7 +193,7 @@ class _Search:
             return []
         compiled = compile_rows(page, sort, 4, self._bodies)
         statement = fill(_SQL["search"], **compiled.slots)
-        return _read(
+        return _make_rows(
             await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
         )
 
@@ -201,13 +201,13 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """By one statement, which begins where few rows are."""
-        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
-        is_possible, rare = await self._find_rare(tree, ids, offset + limit)
-        if not is_possible:
+        begun = await self._begin(tree, offset + limit)
+        if begun is None:
             return []
+        ids, rare = begun
         compiled = compile_search(tree, sort, after, ids, 4, rare, self._bodies)
         statement = fill(_SQL["search"], **compiled.slots)
-        return _read(
+        return _make_rows(
             await self._connection.fetch(statement, self._organization_id, limit, offset, *compiled.arguments)
         )
 
@@ -215,22 +215,26 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
     ) -> list[tuple[datetime, str, int]]:
         """Times, ids and numbers of the requests that `matching` would find."""
-        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
-        is_possible, rare = await self._find_rare(tree, ids, limit)
-        if not is_possible:
+        begun = await self._begin(tree, limit)
+        if begun is None:
             return []
+        ids, rare = begun
         compiled = compile_search(tree, sort, after, ids, 4, rare)
         statement = fill(_SQL["locate"], **compiled.slots)
         rows = await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
         return [(at, id_, number) for at, id_, number in rows]
 
-    async def _find_rare(self, tree: Filter, ids: dict[str, int], wanted: int) -> tuple[bool, str | None]:
-        """Whether anything can match, and the score that few enough meet to begin there."""
+    async def _begin(self, tree: Filter, wanted: int) -> tuple[dict[str, int], str | None] | None:
+        """The ids of the filter's score names, and the score that few enough meet to begin there; None where
+        nothing can match."""
+        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
         drivers = driving_scores(tree)
         if not drivers:
-            return True, None
+            return ids, None
         counts, few = await self._count_drivers(tree, ids, drivers, wanted)
-        return all(counts), drivers[counts.index(min(counts))] if min(counts) < few else None
+        if not all(counts):
+            return None
+        return ids, drivers[counts.index(min(counts))] if min(counts) < few else None
 
     async def _count_drivers(
         self, tree: Filter, ids: dict[str, int], drivers: list[str], wanted: int
@@ -259,7 +263,7 @@ class _Search:
         return row[0], row[1]
 
 
-def _read(rows: Iterable[Iterable[Any]]) -> list[_Row]:
+def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
     read = []
     for row in rows:
         *columns, scored, sort_value = row

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from app.api import envelope
 from app.api.bodies import decode_logged, read_tokens, storable, storable_json, text_or_none
 from app.api.endpoints import Call, Endpoint, Handler, Schema
-from app.api.wire import Fields, now, read_time, truncated
+from app.api.wire import Fields, now, read_time, storable_time
 from app.scores import described, fault_in_text, shortened
 from app.store import logs as store
 
@@ -30,9 +30,6 @@ _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A text of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
 
 _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
-
-_FIRST_YEAR: Final = 1000
-"""Earlier times are mistakes of a program, and the ends of the calendar are infinities to PostgreSQL."""
 
 _EXTREME_NUMBER: Final = re.compile(r"[eE][+-]?\d{4}|\d{10000}")
 """Perhaps a number with more digits than PostgreSQL's JSON can hold."""
@@ -195,8 +192,8 @@ def _read_time(timing: Fields, key: str) -> datetime | None:
                     time = _EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
     except OverflowError:
         pass
-    if time is not None and time.year >= _FIRST_YEAR:
-        return truncated(time)
+    if (moment := storable_time(time)) is not None:
+        return moment
     shown = shortened(msgspec.json.encode(raw).decode()) if isinstance(raw, dict) else described(raw)
     expected = "{seconds, milliseconds}, seconds an integer, or an ISO 8601 time of the years 1000 to 9999"
     timing.fault(key, f"expected {expected}, got {shown}")

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from app.api.bodies import decode_logged, storable
-from app.api.score_maps import plain_name
-from app.api.wire import Fields, decode_object, read_time, truncated
-from app.scores import FEEDBACK, MAX_VALUE, Score, described, fault_in_text, shortened
+from app.api.score_maps import read_name
+from app.api.wire import Fields, decode_object, read_time, storable_time
+from app.scores import MAX_VALUE, Score, described, fault_in_text, shortened
 
 MAX_TEXT: Final = 512
 MAX_SCORE: Final = 100
@@ -22,9 +22,6 @@ GROUP: Final = "promptlayer_group_id"
 
 _DIGITS: Final = re.compile(r"\d{1,19}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_FIRST_YEAR: Final = 1000
-"""Earlier times are mistakes of a program, and the ends of the calendar are infinities to PostgreSQL."""
 
 
 def decode_call(body: bytes) -> Fields:
@@ -75,10 +72,9 @@ def read_score(fields: Fields, *name_keys: str, required: bool) -> dict[str, Sco
     value = fields.integer("score", 0, MAX_SCORE, required=required)
     sent = ((key, name) for key in name_keys if (name := fields.text(key)))
     key, sent_name = next(sent, (name_keys[0], DEFAULT_SCORE))
-    name = plain_name(sent_name)
+    name, only_boolean = read_name(sent_name)
     if fault := fault_in_text(name):
         fields.fault(key, fault)
-    only_boolean = name != sent_name or name == FEEDBACK
     if only_boolean and value not in (None, 0, 1):
         fields.fault("score", f"expected 0 or 1 under the name {shortened(sent_name)}, got {value}")
     return {} if value is None else {name: Score(value, only_boolean)}
@@ -129,10 +125,9 @@ def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime
         time = read_time(raw)
     elif isinstance(raw, int | float) and not isinstance(raw, bool):
         time = _after_epoch(raw)
-    if time is not None and time.year >= _FIRST_YEAR:
-        return truncated(time)
-    fields.fault(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
-    return None
+    if (moment := storable_time(time)) is None:
+        fields.fault(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
+    return moment
 
 
 def _after_epoch(seconds: int | float) -> datetime | None:

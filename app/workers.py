@@ -51,6 +51,8 @@ class Workers(Multiprocess):
         self._failed = False
         self._pause_s = 0.0
         self._next_look = 0.0
+        self._beginning: dict[Process, float] = {}
+        """Replacements that have not been heard of yet, and until when they need not be."""
 
     def serve(self) -> bool:
         """Serve until told to stop; False when the processes could not start."""
@@ -80,8 +82,7 @@ class Workers(Multiprocess):
         numbered = list(enumerate(self.processes))
         # A process that hangs, or is about to begin, is waited for: not while another is known to be dead.
         if not (gone := [index for index, process in numbered if not process.process.is_alive()]):
-            patience_s = self.config.timeout_worker_healthcheck
-            gone = [index for index, process in numbered if not process.ping(patience_s)]
+            gone = [index for index, process in numbered if self._hangs(process)]
         if not gone:
             return
         soon = now - self._next_look < _SOON_S
@@ -91,8 +92,16 @@ class Workers(Multiprocess):
             self.processes[index].kill()
             self.processes[index].join()
             _log.error("worker process %d died; starting another", self.processes[index].pid)
+            self._beginning.pop(self.processes[index], None)
             self.processes[index] = Process(self.config, self.sockets)
+            self._beginning[self.processes[index]] = now + _START_TIMEOUT_S
             self.processes[index].start()
+
+    def _hangs(self, process: Process) -> bool:
+        if process.ping(self.config.timeout_worker_healthcheck):
+            self._beginning.pop(process, None)
+            return False
+        return time.monotonic() > self._beginning.get(process, 0.0)
 
     def join_all(self) -> None:
         deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + _CLOSE_S

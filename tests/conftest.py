@@ -12,9 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
+import hypothesis
 import msgspec
 import pytest
 import uvicorn
+from hypothesis import HealthCheck
 
 from app.keys import Permissions, mint_key
 from app.main import create_app
@@ -25,6 +27,15 @@ from app.store.json_columns import JsonReader
 from app.store.pool import Database, open_database
 from app.store.scores import ScoreNames
 from tests.servers import listening_socket, temporary_server
+
+# The machine serves others too: how long an example takes says nothing. `make fuzz` tries new ones.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 TEMPLATE = "heliscore_template"
 MAX_JSON_BYTES = 64 * 1024 * 1024

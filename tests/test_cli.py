@@ -28,7 +28,7 @@ from app.store.migrations import read_migrations
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")
 LINE_KEYS = set(RequestLine.__struct_fields__)
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
@@ -330,7 +330,7 @@ def _parents() -> dict[int, int]:
 
 def wait_until_gone(pids: set[int]) -> None:
     """Let processes end that were told to; a TimeoutError names those that do not."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + TIMEOUT_S
     while left := pids & set(_parents()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"still there: {left}")
@@ -371,7 +371,7 @@ class Served:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.errors()
             try:
-                if httpx.get(f"{address}/readyz").status_code == 200:
+                if httpx.get(f"{address}/readyz", timeout=30).status_code == 200:
                     return address
             except httpx.TransportError:
                 time.sleep(0.02)
@@ -440,10 +440,13 @@ def test_service_serves_until_it_is_told_to_stop(
     headers = {"Authorization": f"Bearer {key}"}
     for number in range(10):  # each on a connection of its own, and so by any of the processes
         response = httpx.post(
-            f"{address}/v1/request/r{number}/score", json={"scores": {"accuracy": number}}, headers=headers
+            f"{address}/v1/request/r{number}/score",
+            json={"scores": {"accuracy": number}},
+            headers=headers,
+            timeout=30,
         )
         assert response.status_code == 200
-        row = httpx.get(f"{address}/v1/request/r{number}", headers=headers).json()["data"]
+        row = httpx.get(f"{address}/v1/request/r{number}", headers=headers, timeout=30).json()["data"]
         assert row["scores"] == {"accuracy": number}
     served.stop(signum)
     with pytest.raises(httpx.ConnectError):

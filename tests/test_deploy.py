@@ -38,7 +38,7 @@ COMPOSE = TREE / "deploy" / "compose.yaml"
 INSTALLED = "/opt/heliscore"
 """Where the image has the service."""
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 
 SECRETS = {"POSTGRES_PASSWORD": "s3cret", "HELISCORE_API_KEY": "Wq7-kestrel-lantern-59"}
 
@@ -179,14 +179,19 @@ def _serve_and_stop(image: Path, dsn: str) -> None:
 
     def probed() -> int:
         run = subprocess.run(
-            command(probe[1]), env=variables, cwd="/", stderr=subprocess.DEVNULL, timeout=30, check=False
+            command(probe[1]),
+            env=variables,
+            cwd="/",
+            stderr=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
+            check=False,
         )
         return run.returncode
 
     assert probed() == 1
     service = subprocess.Popen(command(only("CMD").text), env=variables, cwd="/", stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT_S
         while probed() != 0:
             assert service.poll() is None
             assert time.monotonic() < deadline
@@ -194,10 +199,11 @@ def _serve_and_stop(image: Path, dsn: str) -> None:
             f"http://127.0.0.1:{port}/v1/request/r/score",
             json={"scores": {"accuracy": 95}},
             headers={"Authorization": f"Bearer {SECRETS['HELISCORE_API_KEY']}"},
+            timeout=TIMEOUT_S,
         )
         assert answer.status_code == 200
         service.send_signal(signal.SIGTERM)
-        assert service.wait(15) == 0
+        assert service.wait(TIMEOUT_S) == 0
     finally:
         service.kill()
         service.wait()
@@ -279,7 +285,7 @@ def test_health_check_of_the_database_tells_whether_it_is_there(dsn: str) -> Non
     def check(address: str) -> int:
         # The last name counts: an address in place of the container's own database.
         command = [binaries() / program, *arguments, "--dbname", address]
-        return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30, check=False).returncode
+        return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False).returncode
 
     assert check(dsn) == 0
     assert check("postgresql://127.0.0.1:1/heliscore") != 0

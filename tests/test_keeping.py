@@ -109,16 +109,18 @@ def test_own_database_is_backed_up_and_restored_with_and_without_its_service(
         assert (finished.returncode, finished.stderr) == (0, "")
 
     def get(address: str, request_id: str) -> int:
-        return httpx.get(f"{address}/v1/request/{request_id}", headers=headers).status_code
+        return httpx.get(f"{address}/v1/request/{request_id}", headers=headers, timeout=30).status_code
 
     def post(address: str, request_id: str) -> None:
-        posted = httpx.post(f"{address}/v1/request/{request_id}/score", json=SCORE, headers=headers)
+        posted = httpx.post(
+            f"{address}/v1/request/{request_id}/score", json=SCORE, headers=headers, timeout=30
+        )
         assert posted.status_code == 200
 
     def stop(served: Served) -> None:
         # The log says that the database was replaced; that is all it may say.
         served.process.send_signal(signal.SIGTERM)
-        served.process.communicate(timeout=30)
+        served.process.communicate(timeout=TIMEOUT_S)
         assert served.process.returncode == 0
 
     with serving() as serve:
@@ -182,7 +184,7 @@ def test_backup_that_finds_no_room_leaves_nothing(dsn: str, tmp_path: Path) -> N
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=TIMEOUT_S,
         check=False,
     )
     assert_fails(finished, re.compile("no backup was made: .+"))

@@ -187,9 +187,11 @@ async def test_revoked_key_stops_within_5_seconds(client: httpx.AsyncClient, sha
     response = await client.delete(f"{PATH}/{made['id']}")
     assert (response.status_code, response.json()) == (200, DONE)
     revoked_at = time.monotonic()
+    asked_at = revoked_at
     while (await holder.get("/v1/evals/scores")).status_code == 200:
-        assert time.monotonic() < revoked_at + 5
+        assert asked_at < revoked_at + 5
         await asyncio.sleep(0.1)
+        asked_at = time.monotonic()
     response = await holder.get("/v1/evals/scores")
     assert (response.status_code, response.json()["error"]) == (401, "the API key is not valid")
 

@@ -95,6 +95,9 @@ async def stored(connection: Connection, organization_id: int) -> dict[str, dict
     return found
 
 
+ANYBODY_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted) FROM pg_sleep(0.01)"
+
+
 @asynccontextmanager
 async def locked(connection: Connection, organization_id: int, request_id: str) -> AsyncIterator[None]:
     """Let every writer of the request wait."""
@@ -865,7 +868,8 @@ async def test_post_of_another_request_does_not_wait_for_an_atomic_upload(
     items = [item("x", a=1), *filler("upload"), item("gate", a=1)]
     async with locked(connection, organization_id, "gate"):
         uploading = asyncio.create_task(upload(client, form, items, "atomic"))
-        await asyncio.wait([uploading], timeout=0.5)  # its first chunk is written
+        while not await connection.fetchval(ANYBODY_WAITS):
+            pass  # its first chunk is being written
         same = asyncio.create_task(post(client, "x", {"a": 2}))
         async with asyncio.timeout(30):
             await asyncio.gather(*(post(client, f"other {n}", {"a": n}) for n in range(20)))

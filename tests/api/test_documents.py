@@ -32,7 +32,7 @@ DESCRIBED = [endpoint for endpoint in ENDPOINTS if endpoint.tag != "Documentatio
 
 @pytest.fixture(scope="module")
 def document(shared_address: str) -> Any:
-    response = httpx.get(f"{shared_address}/openapi.json")
+    response = httpx.get(f"{shared_address}/openapi.json", timeout=30)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     return response.json()
 

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.keys import mint_key
@@ -164,18 +164,14 @@ def asker(shared_address: str, shared: Service, organization: str) -> Iterator[A
         organization_id = runner.run(keys.ensure_organization(connection, organization))
         key = mint_key()
         runner.run(keys.register(connection, organization_id, key, name="test"))
-        client = httpx.AsyncClient(base_url=shared_address, headers={"Authorization": f"Bearer {key}"})
+        headers = {"Authorization": f"Bearer {key}"}
+        client = httpx.AsyncClient(base_url=shared_address, headers=headers, timeout=30)
         yield Asker(runner, connection, client, organization_id)
         runner.run(client.aclose())
         runner.run(connection.close())
 
 
-examples = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    print_blob=True,
-)
+examples = settings(max_examples=EXAMPLES, print_blob=True)
 
 
 # Plain Python

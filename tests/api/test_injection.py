@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.conftest import SHARED
@@ -97,12 +97,7 @@ def caller(shared_address: str, server: str, organization: str) -> Iterator[Call
         runner.run(service.close())
 
 
-examples = settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+examples = settings(max_examples=10)
 
 
 def rmt(**conditions: object) -> dict[str, object]:

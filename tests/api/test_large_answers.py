@@ -61,7 +61,7 @@ async def test_what_reads_no_bodies_is_never_too_large(laden: httpx.AsyncClient,
     found = await laden.post("/api/public/v2/requests/search", json=body, headers={"X-API-KEY": key})
     assert found.status_code == 200
     assert [item["id"] for item in found.json()["items"]] == [f"r{number}" for number in range(8, 0, -1)]
-    async with httpx.AsyncClient(base_url=narrow.address) as client:
+    async with httpx.AsyncClient(base_url=narrow.address, timeout=30) as client:
         await client.post("/sign-in", data={"key": key})
         page = await client.get("/requests")
     assert page.status_code == 200

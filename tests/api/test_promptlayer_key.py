@@ -184,7 +184,7 @@ async def test_body_that_is_too_large_is_refused(start_service: StartService) ->
 
 
 async def test_database_that_is_away_is_told_in_the_dialect(start_service: StartService) -> None:
-    service = await start_service(statement_timeout_ms=200)
+    service = await start_service(statement_timeout_ms=1000)
     client = await make_client(service)
     request_id = await log(client)
     connection = await asyncpg.connect(service.dsn)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
 import pytest
 
+from app import metrics
 from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track
@@ -363,7 +365,7 @@ async def test_log_of_a_minute_ago_is_another(
         )
 
     first = await log(sdk)
-    await grow_old(55)
+    await grow_old(45)
     assert await log(sdk) == first
     await grow_old(65)
     second = await log(sdk)
@@ -423,11 +425,16 @@ async def test_score_that_cannot_be_written_leaves_no_request(start_service: Sta
     assert await scores_of(client, str(request_id)) == {"default": 5}
 
 
-async def test_score_is_counted_once(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+async def test_score_is_counted_once(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process counts a number of names apart, and the tests before may have used them up.
+    monkeypatch.setattr(metrics, "_known", {})
+    monkeypatch.setattr(metrics, "_names_of", Counter())
     for _ in range(3):
         await log(sdk, score=5, score_name="tone")
     values = score_values(parse((await client.get("/metrics")).text))
-    assert values in ({"tone": (1, 5)}, {"_other": (1, 5)})
+    assert values == {"tone": (1, 5)}
 
 
 # track-request

@@ -87,23 +87,23 @@ async def test_refusals_cost_the_database_nothing(limited: Service) -> None:
 
 
 async def test_limit_is_exact_across_services(start_service: StartService) -> None:
-    services = [await start_service(rate_limit=100), await start_service(rate_limit=100)]
+    services = [await start_service(rate_limit=40), await start_service(rate_limit=40)]
     key = await services[0].make_key()
     clients = [await service.client(key=key) for service in services]
-    answers = await asyncio.gather(*(clients[n % 2].post(PATH, json=SCORES) for n in range(200)))
+    answers = await asyncio.gather(*(clients[n % 2].post(PATH, json=SCORES) for n in range(80)))
     allowed = [response for response in answers if response.status_code == 200]
-    assert len(allowed) == 100
-    assert sorted(int(response.headers["ratelimit-remaining"]) for response in allowed) == list(range(100))
+    assert len(allowed) == 40
+    assert sorted(int(response.headers["ratelimit-remaining"]) for response in allowed) == list(range(40))
     assert {response.status_code for response in answers} == {200, 429}
 
 
 async def test_next_window_begins_a_minute_after_the_first_call(limited: Service) -> None:
     client = await limited.client()
     await client.post(PATH, json=SCORES)
-    await end_window_in(limited.dsn, 1.5)
+    await end_window_in(limited.dsn, 3)
     answers = [await client.post(PATH, json=SCORES) for _ in range(LIMIT)]
     assert [answer.status_code for answer in answers] == [200] * (LIMIT - 1) + [429]
-    assert answers[-1].headers["retry-after"] in ("1", "2")
+    assert answers[-1].headers["retry-after"] in ("1", "2", "3")
     await asyncio.sleep(int(answers[-1].headers["retry-after"]))
     response = await client.post(PATH, json=SCORES)
     assert (response.status_code, announced(response)) == (200, (LIMIT, LIMIT - 1))

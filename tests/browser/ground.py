@@ -14,6 +14,7 @@ from app.demo import organization
 from app.demo.traffic import make_visits
 from app.keys import Permissions, hash_key, mint_key
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import Settings
 from app.store import installation, keys
 from app.store.pool import Connection
@@ -42,7 +43,7 @@ class Ground:
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
             create_app(Settings(database_url=self.dsn)),
-            http="httptools",
+            http=Protocol,
             ws="none",
             lifespan="on",
             log_level="warning",

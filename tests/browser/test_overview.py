@@ -16,6 +16,7 @@ CHART = "[data-chart]"
 
 async def drawn(page: Page, scheme: str = "light") -> None:
     """Wait until all charts are drawn in a scheme."""
+    await page.wait_for_load_state()  # a click waits for no more than the first bytes of its page
     charts = page.locator(CHART)
     for number in range(await charts.count()):
         await expect(charts.nth(number)).to_have_attribute("data-drawn", scheme)
@@ -150,7 +151,7 @@ async def test_the_first_score_turns_the_page_into_the_overview(
     await assert_accessible(page)
     command = await page.locator("code").filter(has_text="curl").inner_text()
     assert command.startswith(f"curl {ground.address}/v1/request/req_1/score ")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.post(
             f"{ground.address}/v1/request/req_1/score",
             headers={"Authorization": f"Bearer {key}"},
@@ -169,10 +170,10 @@ async def test_nobody_waits_for_the_first_score_in_a_hidden_page(
     await page.clock.install()
     await sign_in(page, await ground.make_key())
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     hide = "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
     hide += "document.dispatchEvent(new Event('visibilitychange')); }"
     await page.evaluate(hide, True)
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
     await page.clock.run_for(60_000)
     assert "/first-score" not in asked
     await page.evaluate(hide, False)

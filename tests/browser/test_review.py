@@ -34,7 +34,7 @@ async def reviewing(open_page: OpenPage, ground: Ground, number: int = 0, search
     """A reviewer's page, opened from the table at the request of that number."""
     page = await open_page(ground)
     await enter(page, await ground.make_key())
-    await page.goto(f"/requests?{search}", wait_until="networkidle")
+    await page.goto(f"/requests?{search}")
     await page.locator("#rows th.what a").nth(number).click()
     await expect(page.locator("#save-next")).to_be_visible()
     return page
@@ -221,7 +221,7 @@ async def test_what_was_typed_survives_the_end_of_the_session(
     page = await open_page(ground)
     key = await ground.make_key()
     await enter(page, key)
-    await page.goto(f"/requests?{OLDEST_FIRST}", wait_until="networkidle")
+    await page.goto(f"/requests?{OLDEST_FIRST}")
     await page.locator("#rows th.what a").nth(1).click()
     await expect(page.locator("#save-next")).to_be_visible()
     ids = await listed(page)
@@ -281,7 +281,7 @@ async def test_review_ends_where_the_search_does(start_ground: StartGround, open
 
 async def test_who_may_only_read_walks_and_cannot_score(reader: Page, ground: Ground) -> None:
     before = await stored(ground)
-    await reader.goto(f"/requests?{OLDEST_FIRST}", wait_until="networkidle")
+    await reader.goto(f"/requests?{OLDEST_FIRST}")
     await reader.locator("#rows th.what a").nth(1).click()
     await expect(reader.get_by_text("Your API key may look, not score.")).to_be_visible()
     assert await reader.locator("#review form, #review input, #keys").count() == 0

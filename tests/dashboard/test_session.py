@@ -155,7 +155,7 @@ async def test_tampered_and_forged_cookies_are_no_session(service: Service, sign
         f"99999999999999999999.{token}",
         f"{number}.x{token}",
     ]
-    async with httpx.AsyncClient(base_url=service.address) as client:
+    async with httpx.AsyncClient(base_url=service.address, timeout=30) as client:
         for value in bad:
             response = await client.get("/", headers={"Cookie": f"{COOKIE}={value}"})
             assert sent_to_sign_in(response), value
@@ -199,8 +199,8 @@ async def test_a_session_ends_with_its_key(service: Service, sign_in: SignIn, ch
 async def test_a_session_is_good_in_every_process(start_service: StartService) -> None:
     one, two = await start_service(), await start_service()
     async with (
-        httpx.AsyncClient(base_url=one.address) as first,
-        httpx.AsyncClient(base_url=two.address) as second,
+        httpx.AsyncClient(base_url=one.address, timeout=30) as first,
+        httpx.AsyncClient(base_url=two.address, timeout=30) as second,
     ):
         await first.post("/sign-in", data={"key": await one.make_key()})
         cookie = {"Cookie": f"{COOKIE}={first.cookies[COOKIE]}"}

@@ -21,10 +21,10 @@ ROUNDS: Final = int(os.environ.get("FAULT_ROUNDS", "3"))
 
 CLIENTS: Final = 8
 HEAL_S: Final = 5.0
-PATIENCE_S: Final = 20.0
-"""How long one healing may take on a machine that serves others too; the median is held to HEAL_S."""
+PATIENCE_S: Final = 60.0
+"""For a single healing that was unlucky; the median is held to HEAL_S."""
 
-_ANSWER_TIMEOUT_S: Final = 20
+_ANSWER_TIMEOUT_S: Final = 60
 _QUIET_S: Final = 0.3
 _PAUSE_S: Final = 0.004
 _PAUSE_AFTER_FAILURE_S: Final = 0.05
@@ -62,14 +62,14 @@ class Load:
     async def reach(self, more: int) -> None:
         """Wait until so many more posts were acknowledged."""
         wanted = self.acknowledged + more
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while self.acknowledged < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def refused(self) -> None:
         """Wait until posts are refused."""
         before = self.statuses[503]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while self.statuses[503] <= before:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -135,7 +135,7 @@ async def under_load(address: str, key: str) -> AsyncIterator[Load]:
         yield load
     finally:
         load.stop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await running
 
 
@@ -179,7 +179,7 @@ async def _read_all(address: str, key: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     query: dict[str, Any] = {"filter": "all", "limit": 1000}
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
         while True:
             answer = (await client.post("/v1/request/query", json=query)).raise_for_status().json()
             found |= {row["request_id"]: row["scores"] for row in answer["data"]}

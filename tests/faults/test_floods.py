@@ -29,10 +29,11 @@ import pytest
 from tests.api import raw
 from tests.conftest import TEMPLATE, at_database
 from tests.faults.conftest import KEY, resident_mib
+from tests.servers import CROWDED_S
 from tests.test_cli import HELISCORE, Served, environment
 
-CLOCK: Final = 50
-TIMEOUT_S: Final = 10
+CLOCK: Final = 20
+TIMEOUT_S: Final = 60
 HASTY: Final = f"import app.patience; app.patience.LOOK_S = 1 / {CLOCK}; from app.cli import main; main()"
 STALL_S: Final = 30 / CLOCK
 
@@ -45,6 +46,9 @@ LARGE_HEAD: Final = {
 }
 LONG_URL: Final = {"data": None, "error": "the head of the request is larger than 65536 bytes"}
 LARGE_BODY: Final = {"data": None, "error": "the body is larger than the limit of 16777216 bytes"}
+OPEN: Final = ("01", "08")
+"""States of connections in proc(5): established, and left by the client but not yet by the service."""
+
 MANY_BODIES: Final = "too many large bodies are on their way, please try again"
 MANY_CONNECTIONS: Final = "too many connections, please try again"
 CROWDED: Final = "too many calls wait for the database, please try again"
@@ -79,7 +83,7 @@ class Flooded(Served):
         """How many connections to it are open (proc(5), net/tcp)."""
         port = f":{urlsplit(self.address).port:04X}"
         listed = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-        return sum(local.endswith(port) and state == "01" for _, local, _, state, *_ in listed)
+        return sum(local.endswith(port) and state in OPEN for _, local, _, state, *_ in listed)
 
     def end(self) -> str:
         """Kill it and return what it complained of."""
@@ -195,9 +199,11 @@ class Wire:
         return cut
 
 
-async def settled(look: Callable[[], int], is_good: Callable[[int], bool]) -> bool:
+async def settled(
+    look: Callable[[], int], is_good: Callable[[int], bool], patience_s: int = TIMEOUT_S
+) -> bool:
     """Whether what is looked at becomes good in a while."""
-    for _ in range(TIMEOUT_S * 20):
+    for _ in range(patience_s * 20):
         if is_good(look()):
             return True
         await asyncio.sleep(0.05)
@@ -329,11 +335,11 @@ def lines(request_id: str, count: int) -> bytes:
 async def test_long_upload_at_a_good_rate_goes_on(hasty: Flooded, connect: Connect) -> None:
     wire = await connect(hasty)
     await wire.send(upload_head())
-    for _ in range(30):  # for three times as long as it may stall, at twice the least rate
+    for _ in range(75):  # for three times as long as it may stall, at up to four times the least rate
         await wire.send(chunked(lines("uploaded", 60)))
         await asyncio.sleep(0.06)
     await wire.send(b"0\r\n\r\n")
-    assert (await wire.answer()).json()["data"] == {"accepted": 1800, "rejected": 0, "errors": []}
+    assert (await wire.answer()).json()["data"] == {"accepted": 4500, "rejected": 0, "errors": []}
 
 
 async def test_no_clock_runs_while_the_service_is_behind(hasty: Flooded, connect: Connect) -> None:
@@ -389,7 +395,7 @@ async def test_answer_that_is_taken_slowly_is_given_whole(hasty: Flooded, connec
     started = time.monotonic()
     while piece := await wire.read(100_000):
         received += len(piece)
-        await asyncio.sleep(0.015)
+        await asyncio.sleep(0.03)
     assert received > 12_000_000
     assert time.monotonic() - started > 2 * STALL_S
 
@@ -397,15 +403,15 @@ async def test_answer_that_is_taken_slowly_is_given_whole(hasty: Flooded, connec
 async def test_answers_that_nobody_takes_do_not_pile_up(start: Flood, connect: Connect) -> None:
     """Where they come to more than the service may keep, it does not wait until their time is over."""
     code = f"import app.patience; app.patience.MAX_UNSENT_BYTES = 1 << 24; {HASTY}".replace(
-        f"1 / {CLOCK}", "0.5"
+        f"1 / {CLOCK}", "2"
     )
     served = start(sys.executable, "-c", code)
     await log_large(served, "large", 12_000_000)
     wires = [await connect(served, receive_buffer=4096) for _ in range(8)]
     for wire in wires:
         await wire.send(keep_alive("GET", "/v1/request/large"))
-    # Two of them are not too much. By itself each would have 15 s, longer than is waited for here.
-    assert await settled(served.clients, lambda found: found <= 2)
+    # Two of them are not too much. By itself each would have 60 s, longer than is waited for here.
+    assert await settled(served.clients, lambda found: found <= 2, 40)
     assert await scores_of(served, "nothing") == 404
 
 
@@ -629,7 +635,7 @@ async def test_many_large_bodies_do_not_take_all_memory(steady: Flooded, connect
     assert steady.mib() < before + 250
     for wire in wires:
         wire.plug.close()
-    await asyncio.sleep(0.2)
+    assert await settled(steady.clients, lambda found: found == 0)
     assert await store_large(steady) == [200] * 4
 
 
@@ -708,7 +714,7 @@ async def test_flood_of_searches_is_shed(start: Flood, connect: Connect) -> None
     assert statuses.keys() == {200, 503}
     assert {answer.json()["error"] for answer in answers if answer.status == 503} <= {CROWDED, AWAY}
     # Far from a clocked promise: unshed, the last of 200 would wait for all the others, again and again.
-    assert max(times_s) < TIMEOUT_S
+    assert max(times_s) < 10 + CROWDED_S
     assert await doing > 3
 
 
@@ -725,7 +731,7 @@ async def test_clients_beyond_the_limit_of_open_files_are_told(start: Flood, con
         assert (await wire.answer()).json() == {"status": "ok"}
     for wire in early:
         wire.plug.close()
-    await asyncio.sleep(0.2)
+    assert await settled(served.clients, lambda found: found == 0)
     assert await scores_of(served, "nothing") == 404
 
 

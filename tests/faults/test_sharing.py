@@ -55,10 +55,11 @@ async def test_key_revoked_in_one_service_stops_in_the_other(two_services: tuple
         user.headers["Authorization"] = f"Bearer {made['apiKey']}"
         assert (await user.get("/v1/api-keys")).status_code == 200
         assert (await owner.delete(f"/v1/api-keys/{made['id']}")).status_code == 200
-        begun = time.monotonic()
+        begun = asked_at = time.monotonic()
         while (await user.get("/v1/api-keys")).status_code != 401:
-            assert time.monotonic() - begun < REVOKED_WITHIN_S
+            assert asked_at - begun < REVOKED_WITHIN_S
             await asyncio.sleep(0.05)
+            asked_at = time.monotonic()
 
 
 async def test_restart_of_one_service_is_not_noticed_by_the_other(

@@ -31,7 +31,6 @@ def tries(count: int) -> settings:
     return settings(
         max_examples=count * max(TIMES, 1),
         derandomize=TIMES == 0,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

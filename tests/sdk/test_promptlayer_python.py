@@ -219,7 +219,7 @@ async def test_request_is_tracked_as_langchain_and_litellm_do(
     service: Service, client: httpx.AsyncClient, path: str
 ) -> None:
     body = TRACK | {"api_key": await service.make_key()}
-    async with httpx.AsyncClient(base_url=service.address) as plain:
+    async with httpx.AsyncClient(base_url=service.address, timeout=30) as plain:
         response = await plain.post(path, json=body)
         request_id = response.json()["request_id"]
         metadata = {"request_id": request_id, "api_key": body["api_key"], "metadata": {"user_id": "u1"}}

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -259,8 +260,10 @@ def test_hanging_leftovers_of_a_killed_server_are_ended(any_folder: Path) -> Non
     with server as dsn:
         run(dsn, "CREATE TABLE kept AS SELECT 7 AS n")
         left = children(postmaster(any_folder))
+        os.kill(postmaster(any_folder), signal.SIGSTOP)  # first: it would reap them
         for process in left:
-            os.kill(process, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
         os.kill(postmaster(any_folder), signal.SIGKILL)
         wait_for(lambda: not server.running)
         server.restart()

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.filters import (
@@ -338,7 +338,7 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
         names = ScoreNames()
         organization_id, rows, text_order = runner.run(prepare(connection))
 
-        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=EXAMPLES)
         @given(tree=trees, sort=sorts, limit=st.integers(1, 3), offset=st.integers(0, 30))
         def check(tree: Filter, sort: Sort, limit: int, offset: int) -> None:
             expected = ordered([row for row in rows if matches(row, tree)], sort, text_order)

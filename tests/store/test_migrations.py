@@ -144,9 +144,9 @@ async def test_newer_migrations_in_the_database_are_tolerated(empty: Connection)
 
 
 async def test_migration_is_free_of_the_statement_timeout(empty: Connection) -> None:
-    await empty.execute("SET statement_timeout = 50")
-    assert await migrate(empty, [migration(1, "SELECT pg_sleep(0.1)")]) == ["0001_made_up"]
-    assert await empty.fetchval("SHOW statement_timeout") == "50ms"
+    await empty.execute("SET statement_timeout = 500")
+    assert await migrate(empty, [migration(1, "SELECT pg_sleep(1)")]) == ["0001_made_up"]
+    assert await empty.fetchval("SHOW statement_timeout") == "500ms"
 
 
 # Counting them

@@ -266,7 +266,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
             return value
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(trees, texts, texts, texts)
 def test_no_text_of_a_client_is_in_compiled_sql(tree: Filter, key: str, value: str, id_: str) -> None:
     sort, after = Sort(Property(key)), Position(value, NOON, id_)
@@ -310,7 +310,7 @@ promptlayer_groups = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     helicone_filters.map(lambda raw: (decode_filter, raw))
     | promptlayer_groups.map(lambda raw: (decode_group, raw))
@@ -324,7 +324,7 @@ def test_no_text_of_a_body_comes_to_be_sql(sent: tuple[Any, Any]) -> None:
     assert MARK not in repr(sql_of(compiled))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(texts)
 def test_operator_and_column_that_are_not_known_are_refused(text: str) -> None:
     for decode, raw in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,28 +28,34 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._remembered: dict[bytes, tuple[float, Principal]] = {}
-        self._checks: dict[bytes, asyncio.Task[Principal]] = {}
+        self._beginning: dict[bytes, asyncio.Task[Principal]] = {}
+        """Look-ups that wait for a connection."""
 
     async def principal(self, key: str) -> Principal:
         """Return whom the key belongs to. Raises Unauthenticated, in the same words for any bad key."""
         key_hash = hash_key(key)
         until, principal = self._remembered.get(key_hash, (0.0, None))
         if principal is None or time.monotonic() > until:
-            principal = await (self._look_up(key_hash) if principal is None else self._check(key_hash))
+            principal = await asyncio.shield(self._ask(key_hash))
         if principal.expires_at is not None and principal.expires_at <= datetime.now(UTC):
             raise Unauthenticated("the API key is not valid")
         return principal
 
-    def _check(self, key_hash: bytes) -> asyncio.Future[Principal]:
-        """Look a known key up anew, once for all calls that need it: they may be a thousand."""
-        if (check := self._checks.get(key_hash)) is None:
-            check = self._checks[key_hash] = asyncio.create_task(self._look_up(key_hash))
-            check.add_done_callback(lambda _: self._checks.pop(key_hash))
-        return asyncio.shield(check)
+    def _ask(self, key_hash: bytes) -> asyncio.Task[Principal]:
+        """Look a key up, once for all calls that need it before that begins: they may be a thousand. One that
+        has begun may not know of a key that was made since."""
+        if (asking := self._beginning.get(key_hash)) is None:
+            asking = self._beginning[key_hash] = asyncio.create_task(self._look_up(key_hash))
+            asking.add_done_callback(_listen)
+        return asking
 
     async def _look_up(self, key_hash: bytes) -> Principal:
-        asked_at = time.monotonic()
-        async with self._database.connection() as connection:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._database.connection())
+            finally:
+                del self._beginning[key_hash]
+            asked_at = time.monotonic()
             principal = await keys.find(connection, key_hash)
         if principal is None:
             self._remembered.pop(key_hash, None)
@@ -57,6 +64,12 @@ class Keyring:
             self._remembered.clear()
         self._remembered[key_hash] = asked_at + _REMEMBERED_S, principal
         return principal
+
+
+def _listen(asking: asyncio.Task[Principal]) -> None:
+    """Take note of how a look-up ended, for asyncio, which complains if all who asked have gone away."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def bearer_key(request: Request) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import httpx
 import pytest
 
-from app.api import envelope
+from app.api import auth, envelope
 from app.api.endpoints import Endpoint
 from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from app.keys import Permissions, hash_key, mint_key
+from app.keys import Permissions, Principal, hash_key, mint_key
 from app.main import ENDPOINTS
 from app.store import keys
 from app.store.pool import Connection
@@ -209,6 +210,65 @@ async def test_new_key_works_at_once_even_after_it_was_refused(
     assert_unauthenticated(await client.post(QUERY, json=ALL), NOT_VALID)
     await register(connection, organization_id, key)
     assert (await client.post(QUERY, json=ALL)).status_code == 200
+
+
+class SlowLookUps:
+    """Keys are looked up as ever, but what was found is told only when it may be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.needed = self.begun = self.found = 0
+        self.may_be_told = asyncio.Event()
+        monkeypatch.setattr(auth, "hash_key", self._hash_key)
+        self._look_up = keys.find
+        monkeypatch.setattr(keys, "find", self._find)
+
+    def _hash_key(self, key: str) -> bytes:
+        self.needed += 1
+        return hash_key(key)
+
+    async def _find(self, connection: Connection, key_hash: bytes) -> Principal | None:
+        self.begun += 1
+        principal = await self._look_up(connection, key_hash)
+        self.found += 1
+        await self.may_be_told.wait()
+        return principal
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not is_so():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize(("is_good", "status"), [(True, 200), (False, 401)])
+async def test_key_of_many_calls_is_looked_up_together(
+    service: Service, monkeypatch: pytest.MonkeyPatch, is_good: bool, status: int
+) -> None:
+    client = await service.client(key=await service.make_key() if is_good else mint_key())
+    look_ups = SlowLookUps(monkeypatch)
+    calls = [asyncio.create_task(client.post(QUERY, json=ALL)) for _ in range(100)]
+    await look_ups.until(lambda: look_ups.needed == 100)
+    look_ups.may_be_told.set()
+    assert [(await call).status_code for call in calls] == [status] * 100
+    # Two at work, which is as many as there are connections, and one that waits for a connection.
+    assert look_ups.begun <= 3
+
+
+async def test_key_made_while_it_is_looked_up_works_at_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = mint_key()
+    client = await service.client(key=key)
+    look_ups = SlowLookUps(monkeypatch)
+    early = asyncio.create_task(client.post(QUERY, json=ALL))
+    await look_ups.until(lambda: look_ups.found == 1)
+    connection = await asyncpg.connect(service.dsn)
+    await register(connection, await keys.ensure_organization(connection), key)
+    await connection.close()
+    late = asyncio.create_task(client.post(QUERY, json=ALL))
+    await look_ups.until(lambda: look_ups.found == 2)
+    look_ups.may_be_told.set()
+    assert_unauthenticated(await early, NOT_VALID)
+    assert (await late).status_code == 200
 
 
 # Permissions

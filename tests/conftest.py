@@ -22,7 +22,7 @@ from app.keys import Permissions, mint_key
 from app.main import create_app
 from app.protocol import Protocol
 from app.settings import Settings
-from app.store import installation, keys
+from app.store import installation, keys, origin, pool
 from app.store.json_columns import JsonReader
 from app.store.pool import Database, open_database
 from app.store.scores import ScoreNames
@@ -60,6 +60,20 @@ async def _make_template(server: str) -> None:
     connection = await installation.connect(at_database(server, TEMPLATE))
     await installation.migrate(connection)
     await connection.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Services in this process wait longer for a connection than they would. The machine may stand still for
+    some seconds, and what is refused then would be no fault."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (pool, "_ACQUIRE_TIMEOUT_S"),
+            (pool, "_CONNECT_TIMEOUT_S"),
+            (origin, "_TIMEOUT_S"),
+        ):
+            patch.setattr(module, name, 30)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -265,13 +265,17 @@ async def test_heavy_query_is_cut_off(hasty: Service, connection: Connection, or
     assert await ids(client, one("7")) == ["7"]
 
 
-async def test_call_that_gets_no_connection_is_refused(start_service: StartService) -> None:
+async def test_call_that_gets_no_connection_is_refused(
+    start_service: StartService, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.pool._ACQUIRE_TIMEOUT_S", 2)
     service = await start_service(pool_size=1)
     client = await service.client()
     await post(client, "r", {"accuracy": 1})
     async with locked(service.dsn, "score"):
         first = asyncio.create_task(client.post("/v1/request/query", json=ALL))
-        await asyncio.sleep(0.1)
+        while not await connection.fetchval(COUNT_WAITING):
+            pass
         assert_unavailable(await client.post("/v1/request/query", json=ALL))
     assert (await first).status_code == 200
 

@@ -117,16 +117,21 @@ async def record(
         [post.organization_id for post in posts],
         [post.request_id for post in posts],
         [post.posted_at for post in posts],
-        numbers,
-        name_ids,
-        values,
-        booleans,
+        array_literal(numbers),
+        array_literal(name_ids),
+        array_literal(values),
+        array_literal(booleans),
         accept_unknown,
         str(lock_timeout_ms),
     )
     if accept_unknown:
         return {(post.organization_id, post.request_id) for post in posts}
     return set(map(tuple, rows))
+
+
+def array_literal(values: list[int] | list[bool]) -> str:
+    """PostgreSQL's literal of an array. Item by item, as asyncpg encodes a list, takes ten times as long."""
+    return f"{{{msgspec.json.encode(values)[1:-1].decode()}}}"
 
 
 async def lock_uploads(connection: Connection, organization_id: int) -> None:

@@ -10,7 +10,7 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 
 -- name: record
 -- A batch of posts: $1..$3 one element a post (organization, request id, time), $4..$7 one element a score
--- (number of its post, from 1; name; value; whether it was a boolean).
+-- (number of its post, from 1; name; value; whether it was a boolean), written as text.
 --
 -- The request's row is upserted first, in one order for all writers, and so locked until the commit: two
 -- writers of one request wait for each other instead of deadlocking, and the time that a score copies from
@@ -44,7 +44,8 @@ given AS (
     FROM unnest($1::integer[], $2::text[], $3::timestamptz[])
         WITH ORDINALITY AS p (organization_id, request_id, posted_at, post)
     JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
-    JOIN unnest($4::integer[], $5::integer[], $6::bigint[], $7::boolean[]) AS v (post, name_id, value, is_boolean)
+    JOIN unnest($4::text::integer[], $5::text::integer[], $6::text::bigint[], $7::text::boolean[])
+        AS v (post, name_id, value, is_boolean)
         ON v.post = p.post
     ORDER BY posted.request_no, v.name_id
 ),

@@ -14,7 +14,7 @@ import msgspec
 
 from app.store.pool import Connection
 from app.store.queries import load as load_sql
-from app.store.scores import ScoreNames
+from app.store.scores import ScoreNames, array_literal
 
 from . import load
 from .databases import ORGANIZATION_ID, checkpoint, connected, create
@@ -98,10 +98,10 @@ async def _post_alone(connection: Connection, seconds: int) -> Load:
             [ORGANIZATION_ID] * _BATCH_POSTS,
             [f"{prefix}-{number * _BATCH_POSTS + i}" for i in range(_BATCH_POSTS)],
             [at] * _BATCH_POSTS,
-            [post for post in range(1, _BATCH_POSTS + 1) for _ in _SCORES],
-            [ids[name] for name in _SCORES] * _BATCH_POSTS,
-            [*_SCORES.values()] * _BATCH_POSTS,
-            [*_BOOLEANS] * _BATCH_POSTS,
+            array_literal([post for post in range(1, _BATCH_POSTS + 1) for _ in _SCORES]),
+            array_literal([ids[name] for name in _SCORES] * _BATCH_POSTS),
+            array_literal([*_SCORES.values()] * _BATCH_POSTS),
+            array_literal([*_BOOLEANS] * _BATCH_POSTS),
             True,
             "0",
         )

@@ -96,6 +96,7 @@ async def stored(connection: Connection, organization_id: int) -> dict[str, dict
 
 
 ANYBODY_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted) FROM pg_sleep(0.01)"
+"""In the transaction of `locked`, where pg_stat_activity would show the same again and again."""
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ ROUNDS: Final = int(os.environ.get("FAULT_ROUNDS", "3"))
 CLIENTS: Final = 8
 HEAL_S: Final = 5.0
 PATIENCE_S: Final = 60.0
-"""For a single healing that was unlucky; the median is held to HEAL_S."""
+"""For what happens sooner or later, a single healing that was unlucky too; the median is held closer."""
 
 _ANSWER_TIMEOUT_S: Final = 60
 _QUIET_S: Final = 0.3

@@ -60,7 +60,7 @@ async def test_nothing_is_lost_when_the_disk_is_full(external: External, machine
         map_ = external.file(f"{path}_fsm")
         map_.symlink_to("/dev/full")
         async with machine.suffering("full disk") as load:
-            for _ in range(10):
+            for _ in range(11):
                 await load.refused()
             map_.unlink()
             await external.end_services_connections(connection)  # they hold the file open

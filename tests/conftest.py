@@ -16,16 +16,16 @@ import hypothesis
 import msgspec
 import pytest
 import uvicorn
+from heliscore.keys import Permissions, mint_key
+from heliscore.main import create_app
+from heliscore.protocol import Protocol
+from heliscore.settings import Settings
+from heliscore.store import installation, keys, origin, pool
+from heliscore.store.json_columns import JsonReader
+from heliscore.store.pool import Database, open_database
+from heliscore.store.scores import ScoreNames
 from hypothesis import HealthCheck
 
-from app.keys import Permissions, mint_key
-from app.main import create_app
-from app.protocol import Protocol
-from app.settings import Settings
-from app.store import installation, keys, origin, pool
-from app.store.json_columns import JsonReader
-from app.store.pool import Database, open_database
-from app.store.scores import ScoreNames
 from tests.servers import listening_socket, temporary_server
 
 # The machine serves others too: how long an example takes says nothing. `make fuzz` tries new ones.

@@ -20,10 +20,9 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-
-from app import __version__
-from app.log_lines import RequestLine
-from app.store.migrations import read_migrations
+from heliscore import __version__
+from heliscore.log_lines import RequestLine
+from heliscore.store.migrations import read_migrations
 
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")

@@ -24,10 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 import yaml
+from heliscore import __version__
+from heliscore.settings import Settings, check_exposure, read_settings
+from heliscore.store.account import binaries
 
-from app import __version__
-from app.settings import Settings, check_exposure, read_settings
-from app.store.account import binaries
 from tests.faults.proxy import Proxy
 from tests.test_cli import environment
 
@@ -129,8 +129,8 @@ def test_image_carries_every_file_of_the_package_and_of_sql(image: Path) -> None
         found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
         return {str(path) for path in found if "__pycache__" not in path.parts}
 
-    [package] = image.glob("lib/python*/site-packages/app")
-    assert files(package) == files(TREE / "app") | {f"sql/{name}" for name in files(TREE / "sql")}
+    [package] = image.glob("lib/python*/site-packages/heliscore")
+    assert files(package) == files(TREE / "app/heliscore") | {f"sql/{name}" for name in files(TREE / "sql")}
 
 
 def test_image_carries_the_locked_versions(image: Path) -> None:

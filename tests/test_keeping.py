@@ -16,8 +16,8 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.conftest import at_database
 from tests.test_cli import (
     HELISCORE,

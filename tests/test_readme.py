@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from app.settings import PREFIX, Settings
+from heliscore.settings import PREFIX, Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

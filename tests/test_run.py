@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from heliscore import __version__
 
-from app import __version__
 from tests.servers import CROWDED_S
 from tests.test_cli import (
     HELISCORE,

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 import pytest
+from heliscore.keys import mint_key
+from heliscore.store.embedded import EmbeddedPostgres
 
-from app.keys import mint_key
-from app.store.embedded import EmbeddedPostgres
 from tests.test_cli import TIMEOUT_S, run_with, serving
 
 PASSWORD = "pw-hunter2-of-the-database"

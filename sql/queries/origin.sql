@@ -1,4 +1,4 @@
--- Telling one database from another: see app/store/origin.py.
+-- Telling one database from another: see app/heliscore/store/origin.py.
 
 -- name: find
 SELECT d.oid, m.tableoid, m.applied_at

@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 
 import httpx
-
-from app.api.endpoints import Endpoint
-from app.main import ENDPOINTS
+from heliscore.api.endpoints import Endpoint
+from heliscore.main import ENDPOINTS
 
 PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not None]
 

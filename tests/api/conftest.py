@@ -12,12 +12,12 @@ import asyncpg
 import httpx
 import pytest
 import uvicorn
+from heliscore.main import create_app
+from heliscore.protocol import Protocol
+from heliscore.settings import Settings
+from heliscore.store import keys
+from heliscore.store.pool import Connection
 
-from app.main import create_app
-from app.protocol import Protocol
-from app.settings import Settings
-from app.store import keys
-from app.store.pool import Connection
 from tests.conftest import TEMPLATE, Service, at_database
 from tests.servers import listening_socket
 

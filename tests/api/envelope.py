@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-
-from app.store.pool import Connection
+from heliscore.store.pool import Connection
 
 DONE = {"data": None, "error": None}
 

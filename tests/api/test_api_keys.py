@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.keys import Permissions
 
-from app.keys import Permissions
 from tests.api.envelope import DONE, faulty
 from tests.conftest import Service
 

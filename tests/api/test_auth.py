@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from heliscore.api import auth, envelope
+from heliscore.api.endpoints import Endpoint
+from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
+from heliscore.keys import Permissions, Principal, hash_key, mint_key
+from heliscore.main import ENDPOINTS
+from heliscore.store import keys
+from heliscore.store.pool import Connection
 
-from app.api import auth, envelope
-from app.api.endpoints import Endpoint
-from app.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from app.keys import Permissions, Principal, hash_key, mint_key
-from app.main import ENDPOINTS
-from app.store import keys
-from app.store.pool import Connection
 from tests.api import raw
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
 from tests.api.envelope import ids, one, post, scores_of

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.api import envelope
+from heliscore.main import ENDPOINTS
 
-from app.api import envelope
-from app.main import ENDPOINTS
 from tests.api import raw
 from tests.api.envelope import DONE, faulty, ids, post
 from tests.conftest import Service, StartService

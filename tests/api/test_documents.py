@@ -13,14 +13,14 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 import openapi_spec_validator
 import pytest
+from heliscore.api.endpoints import GENERAL_REFUSALS, Endpoint
+from heliscore.errors import NotFound
+from heliscore.keys import mint_key
+from heliscore.main import ENDPOINTS
+from heliscore.store import keys
+from heliscore.store.migrations import read_migrations
+from heliscore.store.pool import Connection
 
-from app.api.endpoints import GENERAL_REFUSALS, Endpoint
-from app.errors import NotFound
-from app.keys import mint_key
-from app.main import ENDPOINTS
-from app.store import keys
-from app.store.migrations import read_migrations
-from app.store.pool import Connection
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of, send
 from tests.api.envelope import log, post
 from tests.api.test_query_filters import FILTERS

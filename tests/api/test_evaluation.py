@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import DONE, faulty, ids, log, post, scores_of
 from tests.conftest import Service
 

@@ -13,14 +13,14 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from heliscore.keys import mint_key
+from heliscore.scores import Score
+from heliscore.store import keys
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.keys import mint_key
-from app.scores import Score
-from app.store import keys
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames, record
 from tests.conftest import Service
 
 EXAMPLES = 150

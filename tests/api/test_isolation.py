@@ -7,11 +7,11 @@ import json
 
 import httpx
 import pytest
+from heliscore.api.endpoints import Endpoint
+from heliscore.keys import mint_key
+from heliscore.store import keys
+from heliscore.store.pool import Connection
 
-from app.api.endpoints import Endpoint
-from app.keys import mint_key
-from app.store import keys
-from app.store.pool import Connection
 from tests.api import promptlayer
 from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
 from tests.api.envelope import ids, log, post, scores_of

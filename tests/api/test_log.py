@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.keys import mint_key
+from heliscore.store.pool import Connection
 
-from app.keys import mint_key
-from app.store.pool import Connection
 from tests.api.envelope import DONE, encoded, faulty, ids, post, read
 from tests.conftest import Service, StartService
 

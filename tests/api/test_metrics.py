@@ -19,12 +19,12 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from heliscore import metrics
+from heliscore.keys import Permissions, mint_key
+from heliscore.metrics import MAX_NAMES, MAX_SERIES
+from heliscore.store import keys
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import metrics
-from app.keys import Permissions, mint_key
-from app.metrics import MAX_NAMES, MAX_SERIES
-from app.store import keys
 from tests.conftest import TEMPLATE, at_database
 from tests.test_cli import Serve, Served, serving
 
@@ -401,8 +401,8 @@ def folder_of(worker: int) -> Path:
 # Bounds
 
 FILL = """
-from app import metrics
-from app.scores import Score
+from heliscore import metrics
+from heliscore.scores import Score
 
 many = metrics.MAX_NAMES + 50
 for organization in range(1, metrics.MAX_SERIES // metrics.MAX_NAMES + 2):

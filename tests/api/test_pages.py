@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import httpx
 import pytest
+from heliscore.api.pages import HEADERS
+from heliscore.dashboard import PAGES
+from heliscore.dashboard.pages import Page
 
-from app.api.pages import HEADERS
-from app.dashboard import PAGES
-from app.dashboard.pages import Page
 from tests.conftest import Service
 
 SHOWN = ["/docs", *(page.path for page in PAGES if page.method == "GET" and "{" not in page.path)]

@@ -9,11 +9,11 @@ import logging
 import asyncpg
 import httpx
 import pytest
+from heliscore.api.endpoints import Endpoint
+from heliscore.api.promptlayer import ENDPOINTS
+from heliscore.keys import mint_key
+from heliscore.store.pool import Connection
 
-from app.api.endpoints import Endpoint
-from app.api.promptlayer import ENDPOINTS
-from app.keys import mint_key
-from app.store.pool import Connection
 from tests.api.calls import name_of
 from tests.api.envelope import ids, scores_of
 from tests.api.promptlayer import LOG, done, log, make_client, refused, track
@@ -206,7 +206,7 @@ async def test_defect_is_told_in_the_dialect(
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("app.store.promptlayer.create_group", fail)
+    monkeypatch.setattr("heliscore.store.promptlayer.create_group", fail)
     response = await client.post("/create-group", json={})
     assert (response.status_code, response.json()) == (
         500,

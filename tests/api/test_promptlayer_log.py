@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore import metrics
+from heliscore.store.pool import Connection
 
-from app import metrics
-from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track
 from tests.api.test_metrics import parse, score_values

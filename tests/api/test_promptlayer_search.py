@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.api.promptlayer import ENDPOINTS
 
-from app.api.promptlayer import ENDPOINTS
 from tests.api.envelope import post
 from tests.api.promptlayer import LOG, log, make_client, refused, search, track
 from tests.conftest import Service

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import done, make_client, refused, track
 from tests.conftest import Service, StartService

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import COUNT, QUERY, faulty, ids, log, log_dozen, post, read, scores
 
 Json = dict[str, Any]

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import COUNT, QUERY, RMT, faulty, ids, log, one, post, scores
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import QUERY, faulty, ids, log, log_dozen, post, scores
 
 Json = dict[str, Any]

@@ -8,12 +8,12 @@ import asyncpg
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from heliscore.api.limits import RateLimiter
+from heliscore.keys import mint_key
+from heliscore.main import ENDPOINTS
+from heliscore.store import rate_windows
+from heliscore.store.pool import Database
 
-from app.api.limits import RateLimiter
-from app.keys import mint_key
-from app.main import ENDPOINTS
-from app.store import rate_windows
-from app.store.pool import Database
 from tests.api import promptlayer
 from tests.api.calls import PROTECTED, call, name_of
 from tests.api.envelope import DONE

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import DONE, encoded, faulty, ids, log, post, read, scores_of
 from tests.conftest import Service
 

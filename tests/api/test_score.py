@@ -6,8 +6,8 @@ import asyncio
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import DONE, encoded, faulty, ids, post, read, scores_of
 
 PATH = "/v1/request/req_abc123def456/score"

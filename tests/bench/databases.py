@@ -8,10 +8,9 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-
-from app.settings import Settings
-from app.store import installation
-from app.store.pool import Connection
+from heliscore.settings import Settings
+from heliscore.store import installation
+from heliscore.store.pool import Connection
 
 T = TypeVar("T")
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-
-from app.scores import Score
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames, merged, record
+from heliscore.scores import Score
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames, merged, record
 
 from .databases import ORGANIZATION_ID
 from .plan import progress

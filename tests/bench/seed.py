@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.store.pool import Connection
-from app.store.scores import ScoreNames
+from heliscore.store.pool import Connection
+from heliscore.store.scores import ScoreNames
 
 from .databases import ORGANIZATION_ID
 from .plan import progress

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
-
-from app.api.helicone.queries import decode_query
-from app.filters import Column, Everything
-from app.store import evaluations, requests
-from app.store.account import binaries
-from app.store.pool import Connection
-from app.store.scores import ScoreNames
+from heliscore.api.helicone.queries import decode_query
+from heliscore.filters import Column, Everything
+from heliscore.store import evaluations, requests
+from heliscore.store.account import binaries
+from heliscore.store.pool import Connection
+from heliscore.store.scores import ScoreNames
 
 from .databases import ORGANIZATION_ID, client_flags
 from .plan import BenchError

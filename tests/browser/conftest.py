@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from heliscore.keys import Permissions
 from playwright.async_api import Browser, Page, StorageState, expect
 
-from app.keys import Permissions
 from tests.browser import axe
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
 from tests.browser.ground import Ground, drop_database, make_database
@@ -46,7 +46,7 @@ def ground(server: str) -> Iterator[Ground]:
     ground = Ground(asyncio.run(make_database(server, name, REQUESTS)))
     ground.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.dashboard.requests._COUNT_TIMEOUT_S", 60)  # what is late is not shown
+        patch.setattr("heliscore.dashboard.requests._COUNT_TIMEOUT_S", 60)  # what is late is not shown
         yield ground
     ground.stop()
     asyncio.run(drop_database(server, name))

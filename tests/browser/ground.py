@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 import uvicorn
+from heliscore.demo import organization
+from heliscore.demo.traffic import make_visits
+from heliscore.keys import Permissions, hash_key, mint_key
+from heliscore.main import create_app
+from heliscore.protocol import Protocol
+from heliscore.settings import Settings
+from heliscore.store import installation, keys
+from heliscore.store.pool import Connection
 
-from app.demo import organization
-from app.demo.traffic import make_visits
-from app.keys import Permissions, hash_key, mint_key
-from app.main import create_app
-from app.protocol import Protocol
-from app.settings import Settings
-from app.store import installation, keys
-from app.store.pool import Connection
 from tests.conftest import TEMPLATE, at_database
 
 ORGANIZATION: Final = "demo"

@@ -16,9 +16,9 @@ from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 import msgspec
+from heliscore.store import installation
 from playwright.async_api import Browser, Page
 
-from app.store import installation
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
 from tests.browser.ground import Ground, fill_demo
 from tests.servers import temporary_server

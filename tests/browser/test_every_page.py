@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from heliscore.dashboard import PAGES
+from heliscore.keys import Permissions
 from playwright.async_api import StorageState
 
-from app.dashboard import PAGES
-from app.keys import Permissions
 from tests.browser import screenshots
 from tests.browser.conftest import AssertAccessible, OpenPage
 from tests.browser.screenshots import LOOKS, Shot

@@ -4,10 +4,10 @@ import json
 import re
 from urllib.parse import quote, urlsplit
 
+from heliscore.scores import FEEDBACK
+from heliscore.store import installation
 from playwright.async_api import Dialog, Locator, Page, expect
 
-from app.scores import FEEDBACK
-from app.store import installation
 from tests.browser.chromium import sign_in
 from tests.browser.conftest import AssertAccessible, OpenPage, StartGround
 from tests.browser.ground import Ground

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from heliscore.dashboard.session import COOKIE
+from heliscore.keys import Permissions
 
-from app.dashboard.session import COOKIE
-from app.keys import Permissions
 from tests.conftest import Service
 
 SignIn = Callable[..., Awaitable[httpx.AsyncClient]]

@@ -9,11 +9,10 @@ from typing import Any
 
 import asyncpg
 import msgspec
-
-from app.scores import Score
-from app.store import keys, logs, scores
-from app.store.logs import LoggedRequest
-from app.store.scores import Post, ScoreNames
+from heliscore.scores import Score
+from heliscore.store import keys, logs, scores
+from heliscore.store.logs import LoggedRequest
+from heliscore.store.scores import Post, ScoreNames
 
 
 class Entry(msgspec.Struct, frozen=True):

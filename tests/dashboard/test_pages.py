@@ -7,13 +7,13 @@ from typing import get_args
 import asyncpg
 import httpx
 import pytest
+from heliscore.dashboard import PAGES
+from heliscore.dashboard.pages import Page
+from heliscore.dashboard.session import COOKIE
+from heliscore.dashboard.static import PLOTLY, static_path
+from heliscore.keys import Permissions
+from heliscore.main import ENDPOINTS
 
-from app.dashboard import PAGES
-from app.dashboard.pages import Page
-from app.dashboard.session import COOKIE
-from app.dashboard.static import PLOTLY, static_path
-from app.keys import Permissions
-from app.main import ENDPOINTS
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token
 

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import httpx
+from heliscore.dashboard import PAGES
+from heliscore.scores import FEEDBACK
 
-from app.dashboard import PAGES
-from app.scores import FEEDBACK
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token
 from tests.dashboard.test_requests import HOSTILE, LOW, address, links, log, post

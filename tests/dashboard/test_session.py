@@ -6,11 +6,11 @@ from http.cookies import SimpleCookie
 import asyncpg
 import httpx
 import pytest
+from heliscore.dashboard.session import COOKIE, LIFETIME_S, local_path, make_serializer
+from heliscore.keys import hash_key
+from heliscore.store import keys
 from itsdangerous import TimestampSigner
 
-from app.dashboard.session import COOKIE, LIFETIME_S, local_path, make_serializer
-from app.keys import hash_key
-from app.store import keys
 from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn, csrf_token
 

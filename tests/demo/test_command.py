@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
+from heliscore.demo import organization
+from heliscore.store import keys
 
-from app.demo import organization
-from app.store import keys
 from tests.conftest import Service
 from tests.demo.test_organization import COUNT, fill
 from tests.test_cli import KEY, Finished, assert_fails, run_with

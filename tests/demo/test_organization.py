@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from heliscore.api.wire import format_time
+from heliscore.demo import organization
+from heliscore.demo.traffic import Visit, make_visits
+from heliscore.errors import StartError
+from heliscore.keys import hash_key, mint_key
+from heliscore.scores import Score
+from heliscore.store import keys, scores
+from heliscore.store.organizations import RequestCount
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames
 
-from app.api.wire import format_time
-from app.demo import organization
-from app.demo.traffic import Visit, make_visits
-from app.errors import StartError
-from app.keys import hash_key, mint_key
-from app.scores import Score
-from app.store import keys, scores
-from app.store.organizations import RequestCount
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames
 from tests.conftest import Service
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)

@@ -7,11 +7,10 @@ from statistics import mean
 
 import msgspec
 import pytest
-
-from app.api.bodies import read_tokens
-from app.demo.features import FEATURES, SUPPORT, SUPPORT_RELEASED
-from app.demo.traffic import ID_PREFIX, Visit, make_visits
-from app.scores import FEEDBACK
+from heliscore.api.bodies import read_tokens
+from heliscore.demo.features import FEATURES, SUPPORT, SUPPORT_RELEASED
+from heliscore.demo.traffic import ID_PREFIX, Visit, make_visits
+from heliscore.scores import FEEDBACK
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
 RELEASED_AT = NOW - timedelta(days=6)

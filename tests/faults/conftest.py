@@ -17,11 +17,11 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import httpx
 import pytest
+from heliscore.store import embedded
+from heliscore.store.embedded import EmbeddedPostgres
+from heliscore.store.keeper import Keeper
+from heliscore.store.pool import Connection
 
-from app.store import embedded
-from app.store.embedded import EmbeddedPostgres
-from app.store.keeper import Keeper
-from app.store.pool import Connection
 from tests.conftest import at_database
 from tests.faults.load import HEAL_S, Load, under_load
 from tests.faults.proxy import Proxy

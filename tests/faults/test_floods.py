@@ -34,7 +34,10 @@ from tests.test_cli import HELISCORE, Served, environment
 
 CLOCK: Final = 20
 TIMEOUT_S: Final = 60
-HASTY: Final = f"import app.patience; app.patience.LOOK_S = 1 / {CLOCK}; from app.cli import main; main()"
+HASTY: Final = (
+    f"import heliscore.patience; heliscore.patience.LOOK_S = 1 / {CLOCK}; "
+    "from heliscore.cli import main; main()"
+)
 STALL_S: Final = 30 / CLOCK
 
 SCORED: Final = b'{"scores":{"accuracy":95}}'
@@ -402,7 +405,7 @@ async def test_answer_that_is_taken_slowly_is_given_whole(hasty: Flooded, connec
 
 async def test_answers_that_nobody_takes_do_not_pile_up(start: Flood, connect: Connect) -> None:
     """Where they come to more than the service may keep, it does not wait until their time is over."""
-    code = f"import app.patience; app.patience.MAX_UNSENT_BYTES = 1 << 24; {HASTY}".replace(
+    code = f"import heliscore.patience; heliscore.patience.MAX_UNSENT_BYTES = 1 << 24; {HASTY}".replace(
         f"1 / {CLOCK}", "2"
     )
     served = start(sys.executable, "-c", code)

@@ -9,10 +9,10 @@ import socket
 
 import httpx
 import pytest
+from heliscore.settings import Settings
+from heliscore.store.pool import open_database
+from heliscore.store.strays import WatchfulConnection
 
-from app.settings import Settings
-from app.store.pool import open_database
-from app.store.strays import WatchfulConnection
 from tests.faults.conftest import External, Machine
 from tests.faults.load import ROUNDS
 from tests.faults.proxy import Proxy

@@ -15,9 +15,9 @@ import asyncpg
 import httpx
 import pytest
 import requests
+from heliscore.keys import mint_key
 from hypothesis import HealthCheck, settings
 
-from app.keys import mint_key
 from tests.conftest import TEMPLATE, at_database
 from tests.test_cli import serving
 

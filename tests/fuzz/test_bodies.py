@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from heliscore.api import envelope
+from heliscore.api.endpoints import Endpoint
+from heliscore.api.promptlayer.filters import FIELDS, OPERATORS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import envelope
-from app.api.endpoints import Endpoint
-from app.api.promptlayer.filters import FIELDS, OPERATORS
 from tests.api.calls import BODIES, PROTECTED, REQUEST
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS

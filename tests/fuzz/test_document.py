@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import schemathesis
+from heliscore.api.endpoints import Endpoint
+from heliscore.main import ENDPOINTS
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -17,8 +19,6 @@ from schemathesis.specs.openapi.checks import (
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.endpoints import Endpoint
-from app.main import ENDPOINTS
 from tests.fuzz.conftest import Target, answered, tries
 
 CHECKS = [

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.store.pool import Connection
 
-from app.store.pool import Connection
 from tests.api.envelope import log, post
 from tests.conftest import Service
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.keys import mint_key
 
-from app.keys import mint_key
 from tests.sdk.conftest import RunHelpers
 
 Json = dict[str, Any]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
+from heliscore.keys import mint_key
 
-from app.keys import mint_key
 from tests.conftest import Service
 from tests.sdk.conftest import RunPromptLayer
 from tests.sdk.told import DOGS, LOG, NEVER, assert_found, count, losing_answers

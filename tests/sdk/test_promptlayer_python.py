@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import promptlayer
 import pytest
+from heliscore.keys import mint_key
 from promptlayer import AsyncPromptLayer, PromptLayer
 from promptlayer.exceptions import PromptLayerError
 from promptlayer.utils import atrack_request, track_request
 
-from app.keys import mint_key
 from tests.conftest import Service
 from tests.sdk.told import DOGS, LOG, NEVER, TRACK, assert_found, assert_tracked, count, losing_answers
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from helicone_helpers import HeliconeManualLogger  # type: ignore[import-untyped]
+from heliscore.keys import mint_key
 
-from app.keys import mint_key
 from tests.conftest import Service
 
 Json = dict[str, Any]

@@ -6,9 +6,10 @@ import asyncio
 import re
 import subprocess
 
-from app.store import installation
-from app.store.account import binaries
-from app.store.queries import SQL_FOLDER
+from heliscore.store import installation
+from heliscore.store.account import binaries
+from heliscore.store.queries import SQL_FOLDER
+
 from tests.servers import temporary_server
 
 PATH = SQL_FOLDER / "schema.sql"

@@ -13,13 +13,13 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from heliscore.errors import BackupError
+from heliscore.keys import mint_key
+from heliscore.store import backup, installation, keys, programs
+from heliscore.store.account import binaries
+from heliscore.store.migrations import migrate, read_migrations
+from heliscore.store.pool import Connection
 
-from app.errors import BackupError
-from app.keys import mint_key
-from app.store import backup, installation, keys, programs
-from app.store.account import binaries
-from app.store.migrations import migrate, read_migrations
-from app.store.pool import Connection
 from tests.api import calls
 from tests.conftest import Service, StartService
 from tests.store import schema

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-
-from app.filters import (
+from heliscore.filters import (
     COLUMNS,
     NEWEST_FIRST,
     AllOf,
@@ -25,8 +24,8 @@ from app.filters import (
     Value,
     Variable,
 )
-from app.scores import FEEDBACK
-from app.store.compiler import (
+from heliscore.scores import FEEDBACK
+from heliscore.store.compiler import (
     Compiled,
     Position,
     compile_conditions,

@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+import heliscore
 import pytest
+from heliscore.errors import DataFolderInUse, EmbeddedServerError
+from heliscore.store import account, embedded, orphans
+from heliscore.store.embedded import EmbeddedPostgres
 
-import app
-from app.errors import DataFolderInUse, EmbeddedServerError
-from app.store import account, embedded, orphans
-from app.store.embedded import EmbeddedPostgres
 from tests.servers import children
 from tests.test_cli import wait_until_gone
 
@@ -32,7 +32,7 @@ TIMEOUT_S = 30
 OWNER = """
 import sys, time
 from pathlib import Path
-from app.store import account, embedded
+from heliscore.store import account, embedded
 if "orphan" in sys.argv:
     account._LIBC.prctl = lambda *_: 0
 print(embedded.EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
@@ -75,7 +75,7 @@ def start_owner() -> Iterator[Callable[..., Owner]]:
 
     def start(folder: Path, *arguments: str) -> Owner:
         command = [sys.executable, "-c", OWNER, str(folder), *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(Path(app.__file__).parents[1])}
+        environment = {**os.environ, "PYTHONPATH": str(Path(heliscore.__file__).parents[1])}
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 

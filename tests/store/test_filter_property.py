@@ -16,10 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from app.filters import (
+from heliscore.filters import (
     COLUMNS,
     AllOf,
     AnyOf,
@@ -42,11 +39,13 @@ from app.filters import (
     Variable,
     kind_of,
 )
-from app.scores import FEEDBACK
-from app.scores import Score as ScoreValue
-from app.store import keys, requests
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames, record
+from heliscore.scores import FEEDBACK
+from heliscore.scores import Score as ScoreValue
+from heliscore.store import keys, requests
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames, record
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 REQUESTS = 120
 EXAMPLES = 200

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-
-from app.errors import MigrationError
-from app.store.migrations import Migration, count_missing, migrate, read_migrations
-from app.store.pool import Connection
+from heliscore.errors import MigrationError
+from heliscore.store.migrations import Migration, count_missing, migrate, read_migrations
+from heliscore.store.pool import Connection
 
 NAMES = [migration.name for migration in read_migrations()]
 

@@ -9,15 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import heliscore
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-
-import app
-from app.api.helicone.filters import decode_filter
-from app.api.promptlayer.filters import FIELDS, OPERATORS, decode_group
-from app.api.wire import Faults
-from app.filters import (
+from heliscore.api.helicone.filters import decode_filter
+from heliscore.api.promptlayer.filters import FIELDS, OPERATORS, decode_group
+from heliscore.api.wire import Faults
+from heliscore.filters import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -34,7 +31,7 @@ from app.filters import (
     Variable,
     score_names,
 )
-from app.store.compiler import (
+from heliscore.store.compiler import (
     Compiled,
     Position,
     compile_conditions,
@@ -42,9 +39,12 @@ from app.store.compiler import (
     compile_rarity,
     compile_search,
 )
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from tests.api.test_query_filters import FILTERS
 
-PACKAGE = Path(app.__file__).parent
+PACKAGE = Path(heliscore.__file__).parent
 RUNNING = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "prepare", "cursor", "copy_from_query"}
 
 # The code
@@ -124,10 +124,10 @@ def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
 
 OURS = {
     # A migration's statements are run as they stand in its file.
-    ("app/store/migrations.py", "connection.execute(statement)"),
+    ("heliscore/store/migrations.py", "connection.execute(statement)"),
     # The names of tables, which sql/schema.sql has.
-    ("app/store/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
-    ("app/store/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
+    ("heliscore/store/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
+    ("heliscore/store/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
 }
 """What is text of ours although it is put together: each looked at by somebody."""
 

@@ -16,8 +16,7 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 import pytest
-
-from app.filters import (
+from heliscore.filters import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -29,13 +28,13 @@ from app.filters import (
     Sort,
     Value,
 )
-from app.settings import Settings
-from app.store import keys
-from app.store.compiler import Position
-from app.store.pool import Connection, open_database
-from app.store.queries import load
-from app.store.requests import MIN_FEW, Page, count, search
-from app.store.scores import ScoreNames
+from heliscore.settings import Settings
+from heliscore.store import keys
+from heliscore.store.compiler import Position
+from heliscore.store.pool import Connection, open_database
+from heliscore.store.queries import load
+from heliscore.store.requests import MIN_FEW, Page, count, search
+from heliscore.store.scores import ScoreNames
 
 from ..conftest import TEMPLATE, at_database
 

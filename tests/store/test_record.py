@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 import pytest
-
-from app.scores import Score
-from app.store import keys
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames, record
+from heliscore.scores import Score
+from heliscore.store import keys
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from app.filters import (
+from heliscore.filters import (
     NEWEST_FIRST,
     AllOf,
     Column,
@@ -23,14 +22,14 @@ from app.filters import (
     Sort,
     Variable,
 )
-from app.filters import Score as ScoreSubject
-from app.filters import Scored as ScoredCondition
-from app.scores import FEEDBACK, Score
-from app.store import keys
-from app.store.compiler import Position
-from app.store.pool import Connection
-from app.store.requests import Scored, count, find, search
-from app.store.scores import Post, ScoreNames, record
+from heliscore.filters import Score as ScoreSubject
+from heliscore.filters import Scored as ScoredCondition
+from heliscore.scores import FEEDBACK, Score
+from heliscore.store import keys
+from heliscore.store.compiler import Position
+from heliscore.store.pool import Connection
+from heliscore.store.requests import Scored, count, find, search
+from heliscore.store.scores import Post, ScoreNames, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

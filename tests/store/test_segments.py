@@ -7,8 +7,7 @@ import random
 from datetime import timedelta
 
 import pytest
-
-from app.filters import (
+from heliscore.filters import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -22,10 +21,10 @@ from app.filters import (
     Score,
     Sort,
 )
-from app.store.compiler import Position
-from app.store.pool import Connection
-from app.store.requests import search
-from app.store.scores import ScoreNames
+from heliscore.store.compiler import Position
+from heliscore.store.pool import Connection
+from heliscore.store.requests import search
+from heliscore.store.scores import ScoreNames
 
 from .test_search import NOON, log, post
 

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from app.filters import Everything, Property
-from app.scores import Score
-from app.store import logs, scores
-from app.store.evaluations import Range, Spread, Stretch, spread, trends
-from app.store.logs import LoggedRequest
-from app.store.pool import Connection
-from app.store.scores import Post, ScoreNames
+from heliscore.filters import Everything, Property
+from heliscore.scores import Score
+from heliscore.store import logs, scores
+from heliscore.store.evaluations import Range, Spread, Stretch, spread, trends
+from heliscore.store.logs import LoggedRequest
+from heliscore.store.pool import Connection
+from heliscore.store.scores import Post, ScoreNames
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTES = 600

@@ -4,14 +4,13 @@ import re
 
 import asyncpg
 import msgspec
-
-from app.keys import Principal
-from app.store.evaluations import Bucket, Spread, Stretch
-from app.store.keys import ApiKey, Holder
-from app.store.logs import LoggedRequest
-from app.store.pool import Connection
-from app.store.queries import SQL_FOLDER, load
-from app.store.requests import Request
+from heliscore.keys import Principal
+from heliscore.store.evaluations import Bucket, Spread, Stretch
+from heliscore.store.keys import ApiKey, Holder
+from heliscore.store.logs import LoggedRequest
+from heliscore.store.pool import Connection
+from heliscore.store.queries import SQL_FOLDER, load
+from heliscore.store.requests import Request
 
 NOUNS = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
 

@@ -15,15 +15,14 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-
-from app.errors import Unavailable
-from app.scores import Score
-from app.settings import Settings
-from app.store import keys
-from app.store import writer as writer_module
-from app.store.pool import Connection, Database, open_database
-from app.store.scores import Post, ScoreNames, merged, record
-from app.store.writer import Writer
+from heliscore.errors import Unavailable
+from heliscore.scores import Score
+from heliscore.settings import Settings
+from heliscore.store import keys
+from heliscore.store import writer as writer_module
+from heliscore.store.pool import Connection, Database, open_database
+from heliscore.store.scores import Post, ScoreNames, merged, record
+from heliscore.store.writer import Writer
 
 from .test_record import values
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from app.dashboard.formats import format_count, format_number, format_share
+from heliscore.dashboard.formats import format_count, format_number, format_share
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from app.api.helicone.filters import decode_filter
-from app.api.helicone.queries import Query, decode_query, encode_cursor
-from app.api.wire import Faults
-from app.errors import Fault, InvalidInput
-from app.filters import (
+from heliscore.api.helicone.filters import decode_filter
+from heliscore.api.helicone.queries import Query, decode_query, encode_cursor
+from heliscore.api.wire import Faults
+from heliscore.errors import Fault, InvalidInput
+from heliscore.filters import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -34,8 +31,10 @@ from app.filters import (
     Variable,
     kind_of,
 )
-from app.scores import FEEDBACK, MAX_VALUE, MIN_VALUE
-from app.store.compiler import Position
+from heliscore.scores import FEEDBACK, MAX_VALUE, MIN_VALUE
+from heliscore.store.compiler import Position
+from hypothesis import given
+from hypothesis import strategies as st
 
 RMT = "request_response_rmt"
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)

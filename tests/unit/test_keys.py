@@ -3,8 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from app.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, is_placeholder, mint_key
+from heliscore.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, is_placeholder, mint_key
 
 
 def test_minted_key_has_helicones_format() -> None:

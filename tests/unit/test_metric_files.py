@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from app import metric_files
-from app.metric_files import FOLDER, shared_folder
+from heliscore import metric_files
+from heliscore.metric_files import FOLDER, shared_folder
 
 OWN = """
 import sys
 from pathlib import Path
-from app import metric_files
+from heliscore import metric_files
 
 metric_files._MEMORY = Path(sys.argv[1])
 with metric_files.shared_folder() as folder:

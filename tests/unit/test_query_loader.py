@@ -3,9 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from app.store import queries
-from app.store.queries import fill, load
+from heliscore.store import queries
+from heliscore.store.queries import fill, load
 
 
 def test_statements_are_loaded_by_file_and_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,12 +4,11 @@ import re
 
 import msgspec
 import pytest
+from heliscore.api.helicone.scores import decode_scores
+from heliscore.errors import Fault, InvalidInput
+from heliscore.scores import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, fault_in_text
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from app.api.helicone.scores import decode_scores
-from app.errors import Fault, InvalidInput
-from app.scores import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, fault_in_text
 
 SUFFIX = "-hcone-bool"
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-
-from app.scores import (
+from heliscore.scores import (
     MAX_VALUE,
     MIN_VALUE,
     Score,

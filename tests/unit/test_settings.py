@@ -5,10 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
-from app.errors import InvalidSettings
-from app.keys import mint_key
-from app.settings import Settings, check_exposure, default_data_dir, read_settings
+from heliscore.errors import InvalidSettings
+from heliscore.keys import mint_key
+from heliscore.settings import Settings, check_exposure, default_data_dir, read_settings
 
 EVERY_VARIABLE = {
     "HELISCORE_HOST": "scores.example.org",

@@ -4,12 +4,11 @@ import json
 
 import msgspec
 import pytest
+from heliscore.api.surrogates import find_half, without_halves
+from heliscore.api.wire import decode_object
+from heliscore.errors import InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.api.surrogates import find_half, without_halves
-from app.api.wire import decode_object
-from app.errors import InvalidInput
 
 PIECES = ["\ud83d", "\udbff", "\udc00", "\ude00", "\U0001f600", "\\", "u", "d83d", '"', "\n"]
 texts = st.lists(st.one_of(st.sampled_from(PIECES), st.characters())).map("".join)

@@ -3,10 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from app.dashboard.trends import Card, make_bars, make_cards
-from app.dashboard.views import STEPS, possible_steps, stretches, usual_step
-from app.store.evaluations import Spread, Stretch, Total
+from heliscore.dashboard.trends import Card, make_bars, make_cards
+from heliscore.dashboard.views import STEPS, possible_steps, stretches, usual_step
+from heliscore.store.evaluations import Spread, Stretch, Total
 
 
 def total(average: int) -> Total:

@@ -4,11 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from heliscore.api.wire import decode_object
+from heliscore.errors import Fault, InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.api.wire import decode_object
-from app.errors import Fault, InvalidInput
 
 texts = st.text(st.sampled_from('ab:" \\\n'), max_size=4)
 values = st.one_of(texts, st.integers(), st.none())

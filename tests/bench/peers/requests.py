@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-
-from app.store.pool import Connection
+from heliscore.store.pool import Connection
 
 from ..client import Call, Client
 from ..databases import KEY

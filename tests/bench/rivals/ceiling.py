@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from heliscore.api import envelope
+from heliscore.api.auth import bearer_key
+from heliscore.api.helicone.scores import decode_scores
+from heliscore.keys import hash_key
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from app.api import envelope
-from app.api.auth import bearer_key
-from app.api.helicone.scores import decode_scores
-from app.keys import hash_key
 
 
 async def post_scores(request: Request) -> Response:

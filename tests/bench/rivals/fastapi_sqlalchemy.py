@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException
+from heliscore.keys import hash_key
 from pydantic import BaseModel, StrictBool, StrictInt
 from sqlalchemy import BigInteger, DateTime, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from app.keys import hash_key
 
 
 class Base(DeclarativeBase):

@@ -8,17 +8,16 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import asyncpg
+from heliscore.api import envelope
+from heliscore.api.auth import bearer_key
+from heliscore.api.helicone.scores import decode_scores
+from heliscore.api.wire import now
+from heliscore.keys import hash_key
+from heliscore.store.scores import Post, ScoreNames, record
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from app.api import envelope
-from app.api.auth import bearer_key
-from app.api.helicone.scores import decode_scores
-from app.api.wire import now
-from app.keys import hash_key
-from app.store.scores import Post, ScoreNames, record
 
 
 class State(TypedDict):

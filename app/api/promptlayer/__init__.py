@@ -1,9 +1,0 @@
-"""PromptLayer's API."""
-
-from __future__ import annotations
-
-from typing import Final
-
-from app.api.promptlayer import logs, search, tracking
-
-ENDPOINTS: Final = (*tracking.ENDPOINTS, *logs.ENDPOINTS, *search.ENDPOINTS)

@@ -1,0 +1,55 @@
+"""The command line: serve, migrate, backups, demo, keys. Errors are one line on stderr and exit status 1."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from heliscore import __version__
+from heliscore.cli.demo import demo
+from heliscore.cli.keeping import backup, migrate, prune, restore
+from heliscore.cli.keys import keys_group
+from heliscore.cli.serving import serve
+from heliscore.errors import HeliscoreError
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    try:
+        _commands.main(standalone_mode=False)
+    except HeliscoreError as error:
+        _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    click.echo(f"heliscore: {line}", err=True)
+    sys.exit(1)
+
+
+@click.group(name="heliscore", context_settings={"help_option_names": ["-h", "--help"]})
+def _commands() -> None:
+    """The place where the scores of LLM requests live.
+
+    Settings come from HELISCORE_* variables of the environment; the README lists them.
+    """
+
+
+@_commands.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+for _command in (serve, migrate, backup, restore, prune, demo, keys_group):
+    _commands.add_command(_command)

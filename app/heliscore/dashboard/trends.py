@@ -1,0 +1,95 @@
+"""From stretches of time to cards and charts: pure, in the order in which a page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+from heliscore.store.evaluations import Spread, Stretch, Total
+
+SPARK_WIDTH = 100
+SPARK_HEIGHT = 24
+_MARGIN = 2
+
+
+class Card(msgspec.Struct, frozen=True):
+    """One score in the period, and in the one before."""
+
+    name: str
+    total: Total
+    before: Total | None
+    points: list[Total | None]
+    """By stretch of the period, None where there was no score."""
+
+    @property
+    def change(self) -> float | None:
+        """The difference to the period before; None without one, or if one is a share and one is not."""
+        if self.before is None or self.before.all_boolean != self.total.all_boolean:
+            return None
+        return self.total.average - self.before.average
+
+    @property
+    def sparks(self) -> list[str]:
+        """The points of a line for each run of stretches with scores, in SPARK_WIDTH by SPARK_HEIGHT."""
+        averages = [point.average for point in self.points if point]
+        lowest, span = min(averages), max(averages) - min(averages)
+        across = SPARK_WIDTH / max(len(self.points) - 1, 1)
+
+        def place(number: int, point: Total) -> str:
+            up = (point.average - lowest) / span if span else 0.5
+            return f"{number * across:.1f},{SPARK_HEIGHT - _MARGIN - up * (SPARK_HEIGHT - 2 * _MARGIN):.1f}"
+
+        runs = groupby(enumerate(self.points), lambda numbered: numbered[1] is None)
+        lines = [[place(number, point) for number, point in run if point] for _, run in runs]
+        # A single point shows by its round ends, if only it is a line.
+        return [" ".join(line * 2 if len(line) == 1 else line) for line in lines if line]
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One bin of a distribution."""
+
+    lower: int
+    width: int
+    counts: list[int]
+    """By group."""
+
+
+def added(totals: Iterable[Total]) -> Total:
+    """At least one total, all together."""
+    totals = list(totals)
+    return Total(
+        count=sum(total.count for total in totals),
+        sum=sum(total.sum for total in totals),
+        lowest=min(total.lowest for total in totals),
+        highest=max(total.highest for total in totals),
+        all_boolean=all(total.all_boolean for total in totals),
+    )
+
+
+def make_cards(found: Sequence[Stretch], stretches: int) -> list[Card]:
+    """A card for each score of the period, whose stretches are numbered from 2: 1 is the period before."""
+    cards = []
+    for name, group in groupby(found, lambda stretch: stretch.name):
+        by_number = {stretch.number: stretch for stretch in group}
+        before = by_number.pop(1, None)
+        if by_number:
+            points = [by_number.get(number) for number in range(2, stretches + 2)]
+            cards.append(Card(name, added(by_number.values()), before, [*points]))
+    return cards
+
+
+def make_bars(spreads: Sequence[Spread], groups: Sequence[str | None]) -> list[Bar]:
+    """One score's bins from the lowest to the highest, or of booleans both; those without a score too."""
+    if not spreads:
+        return []
+    width = spreads[0].width
+    counts = {(spread.group, spread.lower): spread.count for spread in spreads}
+    lowest, highest = (pick(spread.lower for spread in spreads) for pick in (min, max))
+    if all(spread.all_boolean for spread in spreads):
+        lowest, highest = 0, 1
+    return [
+        Bar(lower, width, [counts.get((group, lower), 0) for group in groups])
+        for lower in range(lowest, highest + 1, width)
+    ]

@@ -1,0 +1,89 @@
+"""The demo organization in the database. Only one that was made here is ever filled or removed: it is told by
+a key of a certain name, made in the same transaction as the organization itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from heliscore.demo.traffic import ID_PREFIX, Visit
+from heliscore.errors import StartError
+from heliscore.keys import mint_key
+from heliscore.store import keys, logs, organizations, scores
+from heliscore.store.organizations import RequestCount
+from heliscore.store.pool import Connection
+
+_KEY_NAME: Final = "heliscore demo"
+
+_CHUNK: Final = 50
+"""Requests in a transaction. Each is a savepoint; beyond 64 of those they slow every other session down."""
+
+_KEYS_STOP_S: Final = 5.0
+"""How long a service may go on taking a revoked key."""
+
+Advance = Callable[[int], None]
+"""Is told how many requests were done since it was told last."""
+
+
+async def ensure(connection: Connection, name: str) -> tuple[int, str | None]:
+    """Return the id of the demo organization of that name and, if it was made just now, its key.
+
+    Raises StartError where the organization is somebody's own.
+    """
+    async with connection.transaction():
+        id_ = await keys.ensure_organization(connection, name)
+        if await organizations.began_with_key(connection, id_, _KEY_NAME):
+            return id_, None
+        key = mint_key()
+        await keys.register(connection, id_, key, name=_KEY_NAME)
+        await _check_own(connection, id_, name)
+    return id_, key
+
+
+async def find(connection: Connection, name: str) -> int:
+    """Return the id of the demo organization of that name. Raises StartError where there is none."""
+    id_ = await organizations.find(connection, name)
+    if id_ is None:
+        raise StartError(f"there is no organization {name}")
+    await _check_own(connection, id_, name)
+    return id_
+
+
+async def _check_own(connection: Connection, id_: int, name: str) -> None:
+    if not await organizations.began_with_key(connection, id_, _KEY_NAME):
+        raise StartError(f"the organization {name} was not made by heliscore demo, and is left alone")
+
+
+async def fill(connection: Connection, visits: Iterator[Visit], advance: Advance) -> None:
+    """Write visits, each chunk visible at once. What was logged or scored before under the same ids is
+    replaced, other scores stay."""
+    names = scores.ScoreNames()
+    while chunk := list(islice(visits, _CHUNK)):
+        # In the order in which every writer locks requests.
+        chunk.sort(key=lambda visit: visit.request.request_id)
+        async with connection.transaction():
+            for visit in chunk:
+                await logs.log(connection, visit.request)
+        posts = [visit.post for visit in chunk if visit.post is not None]
+        await scores.record(connection, names, posts)
+        advance(len(chunk))
+
+
+async def count(connection: Connection, organization_id: int) -> RequestCount:
+    """Count its requests, and those that were not made here."""
+    return await organizations.count_requests(connection, organization_id, ID_PREFIX)
+
+
+async def remove(connection: Connection, organization_id: int, advance: Advance) -> None:
+    """Take the organization away with everything in it. Its keys are revoked first and given the time to stop
+    in all services: nothing is written behind the removal."""
+    await organizations.revoke_keys(connection, organization_id)
+    stopped = asyncio.create_task(asyncio.sleep(_KEYS_STOP_S))
+    while removed := await organizations.remove_requests(connection, organization_id):
+        advance(removed)
+    await stopped
+    while removed := await organizations.remove_requests(connection, organization_id):
+        advance(removed)
+    await organizations.remove(connection, organization_id)

@@ -1,0 +1,214 @@
+"""Who asks when, which model answers, and how well.
+
+All is drawn from the seed and the number of the request: the same arguments give the same requests, and the
+same ids at any time. Three stories are in the numbers:
+
+    release   a fifth of the period ago (6 of 30 days), a day earlier in staging, version 5 of the prompt
+              `support-reply` went out; `relevance` fell where it is used, and the thumbs with it
+    variant   B is more accurate than A, and a little slower
+    models    the small ones are quick and cheap, and make things up more often
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import accumulate
+from random import Random
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heliscore.demo.exchange import Exchange, filled
+from heliscore.demo.features import (
+    CITIES,
+    FEATURE_SHARES,
+    FEATURES,
+    NAMES,
+    PRODUCTS,
+    SUPPORT,
+    SUPPORT_RELEASED,
+    Feature,
+)
+from heliscore.demo.judgement import Judgement, draw_scores, judge
+from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
+from heliscore.demo.support import CLUB_ANSWERS
+from heliscore.store.logs import LoggedRequest
+from heliscore.store.scores import Post
+
+ID_PREFIX: Final = "demo_"
+"""How the ids of our requests begin."""
+
+_HOURLY: Final = (2, 1, 1, 1, 2, 3, 6, 11, 16, 19, 20, 19, 17, 18, 19, 18, 16, 14, 13, 13, 12, 9, 6, 3)
+"""How busy each hour of the day is, UTC."""
+
+_WEEKEND: Final = 0.55
+"""How busy a day of the weekend is, beside another."""
+
+_NEWEST_AGE: Final = timedelta(minutes=2)
+"""Later requests could still be under way."""
+
+_RELEASE_SHARE: Final = 0.2
+_STAGING_LEAD: Final = timedelta(days=1)
+_UNSCORED_SHARE: Final = 0.13
+"""Of the answers. Errors are never scored: together 15 % of the requests."""
+
+_CACHED_SHARE: Final = 0.3
+_CACHED_PART: Final = 0.6
+_SLOWER_VARIANT: Final = 1.15
+
+_CITATION: Final = re.compile(r" ?\[\d\]")
+
+_ERROR_SHARE: Final = 0.02
+_ERRORS: Final = (
+    (429, "rate_limit_exceeded", "Rate limit reached, please try again in 20 s."),
+    (500, "server_error", "The server had an error while processing your request."),
+    (503, "overloaded_error", "Overloaded"),
+)
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """A request, and its scores where it has any."""
+
+    request: LoggedRequest
+    post: Post | None
+
+
+def make_visits(organization_id: int, *, count: int, days: int, seed: int, now: datetime) -> Iterator[Visit]:
+    """Make `count` visits of the last `days` days, oldest first."""
+    released_at = now - timedelta(days=days * _RELEASE_SHARE)
+    for number, at in enumerate(_make_times(count, days, seed, now)):
+        rng = Random(f"{seed}/{number}")  # noqa: S311 - nothing here is a secret
+        yield _make_visit(rng, organization_id, at, released_at, now)
+
+
+def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[datetime]:
+    """Rising times in milliseconds, with the rhythm of days and weeks."""
+    rng = Random(seed)  # noqa: S311
+    begin = now - timedelta(days=days)
+    hours = [begin + timedelta(hours=hour) for hour in range(days * 24)]
+    busy = [_HOURLY[hour.hour] * (_WEEKEND if hour.weekday() >= 5 else 1) for hour in hours]
+    ends = list(accumulate(busy))
+    for number in range(count):
+        place = (number + rng.random()) / count * ends[-1]
+        hour = min(bisect(ends, place), len(hours) - 1)
+        at = hours[hour] + timedelta(hours=1 - (ends[hour] - place) / busy[hour])
+        at = min(at, now - _NEWEST_AGE)
+        yield at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _make_visit(
+    rng: Random, organization_id: int, at: datetime, released_at: datetime, now: datetime
+) -> Visit:
+    request_id = f"{ID_PREFIX}{rng.getrandbits(80):020x}"
+    environment = "staging" if rng.random() < 0.15 else "production"
+    variant = rng.choice("AB")
+    [feature] = rng.choices(FEATURES, FEATURE_SHARES)
+    lead = _STAGING_LEAD if environment == "staging" else timedelta(0)
+    if feature is SUPPORT and at >= released_at - lead:
+        feature = SUPPORT_RELEASED
+    [model] = rng.choices(feature.models, feature.model_shares)
+    variables = _draw_variables(rng)
+    judgement = judge(rng, feature, model, variant)
+    call = _draw_call(rng, feature, model, variant, variables, judgement)
+    tier = rng.choices(("free", "plus", "business"), (60, 30, 10))[0] if feature.has_customers else "staff"
+    request = LoggedRequest(
+        organization_id=organization_id,
+        request_id=request_id,
+        created_at=at,
+        updated_at=now,
+        response_created_at=at + timedelta(milliseconds=call["latency_ms"]),
+        user_id=f"{variables['name'].lower()}-{rng.randint(1, 9)}",
+        provider=model.provider,
+        request_model=model.name,
+        prompt_id=feature.prompt_id,
+        prompt_version=str(feature.version),
+        prompt_version_number=feature.version,
+        prompt_variables=_encode(variables) if feature.has_customers else None,
+        request_path=urlsplit(model.url).path,
+        target_url=model.url,
+        properties=_encode(
+            {"env": environment, "variant": variant, "feature": feature.name, "customer_tier": tier}
+        ),
+        **call,
+    )
+    return Visit(request, _draw_post(rng, feature, judgement, request, now))
+
+
+def _draw_variables(rng: Random) -> dict[str, str]:
+    return {
+        "name": rng.choice(NAMES),
+        "order": f"FW-{rng.randint(20_000, 99_999)}",
+        "product": rng.choice(PRODUCTS),
+        "city": rng.choice(CITIES),
+        "amount": f"{rng.randint(29, 389)}.{rng.choice(('00', '50', '90'))}",
+        "weeks": str(rng.randint(2, 9)),
+    }
+
+
+def _draw_call(
+    rng: Random,
+    feature: Feature,
+    model: Model,
+    variant: str,
+    variables: Mapping[str, str],
+    judgement: Judgement,
+) -> dict[str, Any]:
+    """The columns that say what was sent and what came back."""
+    exchange = rng.choice(feature.exchanges)
+    system = filled(feature.system, variables)
+    if exchange.context:
+        system = f"{system}\n\n{exchange.context}"
+    turns = [filled(turn, variables) for turn in exchange.turns]
+    sent: dict[str, Any] = {"request_body": _encode(make_request_body(model, system, turns))}
+    if rng.random() < _ERROR_SHARE:
+        status, kind, message = rng.choice(_ERRORS)
+        error = _encode(make_error_body(kind, message))
+        return sent | {"status": status, "latency_ms": rng.randint(40, 900), "response_body": error}
+    answer = filled(_choose_answer(rng, exchange, judgement), variables)
+    prompt_tokens = sum(len(text) for text in (system, *turns)) // 4 + 12
+    cached_tokens = int(prompt_tokens * _CACHED_PART) if rng.random() < _CACHED_SHARE else 0
+    completion_tokens = len(answer) // 4 + rng.randint(1, 9)
+    slower = rng.lognormvariate(0, 0.3) * (_SLOWER_VARIANT if variant == "B" else 1)
+    first_token_ms = int(model.latency_ms * slower)
+    cost = prompt_tokens * model.prompt_usd + completion_tokens * model.completion_usd
+    response_id = f"{'msg' if model.provider == 'ANTHROPIC' else 'chatcmpl'}_{rng.getrandbits(64):016x}"
+    body = make_response_body(model, response_id, answer, prompt_tokens, cached_tokens, completion_tokens)
+    return sent | {
+        "status": 200,
+        "latency_ms": first_token_ms + int(completion_tokens * model.token_ms * slower),
+        "time_to_first_token_ms": first_token_ms,
+        "prompt_tokens": prompt_tokens,
+        "prompt_cache_read_tokens": cached_tokens or None,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        "cost_usd": round(cost / 1_000_000, 7),
+        "response_model": model.name,
+        "response_id": response_id,
+        "response_body": _encode(body),
+    }
+
+
+def _choose_answer(rng: Random, exchange: Exchange, judgement: Judgement) -> str:
+    if judgement.is_off_topic:
+        return rng.choice(CLUB_ANSWERS)
+    if judgement.is_hallucinated:
+        return exchange.poor_answer
+    return exchange.answer if judgement.has_citations else _CITATION.sub("", exchange.answer)
+
+
+def _draw_post(
+    rng: Random, feature: Feature, judgement: Judgement, request: LoggedRequest, now: datetime
+) -> Post | None:
+    if request.status != 200 or rng.random() < _UNSCORED_SHARE:
+        return None
+    judged_at = min(request.created_at + timedelta(seconds=rng.randint(20, 400)), now)
+    scores = draw_scores(rng, feature, judgement)
+    return Post(request.organization_id, request.request_id, scores, judged_at)
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()

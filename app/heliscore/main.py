@@ -1,0 +1,177 @@
+"""Composition: settings in, running application out; nothing else knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from heliscore import dashboard
+from heliscore.api import envelope, exposition, health, openapi
+from heliscore.api.auth import Keyring
+from heliscore.api.endpoints import Endpoint, Refuse, Services, make_routes, refused
+from heliscore.api.entrance import Entrance
+from heliscore.api.helicone import evaluations, keys, logs, properties, requests, schemas, scores
+from heliscore.api.limits import RateLimiter
+from heliscore.api.memory import BodyMemory
+from heliscore.api.native import batch
+from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
+from heliscore.api.promptlayer import envelope as promptlayer
+from heliscore.api.promptlayer import search
+from heliscore.errors import NotFound
+from heliscore.log_lines import open_request_log
+from heliscore.scores import shortened
+from heliscore.settings import Settings, read_settings
+from heliscore.store.origin import Origin
+from heliscore.store.pool import open_database
+from heliscore.store.retention import kept_pruned
+from heliscore.store.scores import ScoreNames
+from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
+from heliscore.store.writer import Writer
+from heliscore.workers import end_with_supervisor
+
+_log = logging.getLogger("heliscore")
+
+_QUICK_CONNECTIONS: Final = 2
+"""For what every call needs before it is looked at."""
+
+_QUICK_MAX_EXPECTED_WAIT_S: Final = 2
+"""Longer than others: without its key nothing of a call can be done, and looking it up is soon over."""
+
+_CLOSE_TIMEOUT_S: Final = 0.5
+"""Whoever waits for a score to be written has had the time that calls have to finish."""
+
+_API: Final = (
+    *scores.ENDPOINTS,
+    *requests.ENDPOINTS,
+    *logs.ENDPOINTS,
+    *properties.ENDPOINTS,
+    *evaluations.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *batch.ENDPOINTS,
+    *PROMPTLAYER,
+    *health.make_endpoints(envelope.refuse),
+    *exposition.make_endpoints(envelope.refuse),
+)
+
+_DOCUMENT: Final = openapi.make_document(
+    _API, schemas.COMPONENTS | logs.COMPONENTS | search.COMPONENTS, envelope.REFUSAL_SCHEMA
+)
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
+"""Every endpoint of the service."""
+
+
+def app_from_environment() -> ASGIApp:
+    """Make the application in a server's process; `heliscore serve` has put the database's address into the
+    environment."""
+    end_with_supervisor()
+    return create_app(read_settings(os.environ))
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Make the application; it connects to the database when it starts and lets go when it ends."""
+
+    generations = _Generations(settings)
+    log = open_request_log(settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        try:
+            async with generations.kept():
+                yield
+        finally:
+            if log is not None:
+                log.close()
+
+    router = Router(
+        routes=[*make_routes(ENDPOINTS), *dashboard.ROUTES],
+        lifespan=lifespan,
+        redirect_slashes=False,
+        default=_answer_not_found,
+    )
+    return Entrance(router, lambda: generations.services, _refuse, log)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]:
+    """The services over one database."""
+    names = ScoreNames()
+    database = await open_database(settings, on_connect=origin.check)
+    # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
+    quick = await open_database(
+        settings,
+        on_connect=origin.check,
+        size=_QUICK_CONNECTIONS,
+        plans="generic",
+        max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
+    )
+    writing = await open_database(
+        settings, on_connect=origin.check, size=WRITING_CONNECTIONS, plans="generic"
+    )
+    writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
+    try:
+        limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
+        async with kept_pruned(database, settings.retention_days):
+            memory = BodyMemory(settings.max_held_bytes)
+            services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
+            async with exposition.looked_at(services):
+                yield services
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await writer.close()
+        await asyncio.gather(writing.close(), quick.close(), database.close())
+
+
+class _Generations:
+    """Services, made anew when another database takes the place of theirs. A call stays with those that it
+    began with: what it has learnt of the old database cannot lead it into the new one."""
+
+    services: Services
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Have services as long as the block lasts."""
+        renewing = asyncio.create_task(self._renew(await self._begin()))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            await self._held.aclose()
+
+    async def _begin(self) -> Origin:
+        origin, held = Origin(), AsyncExitStack()
+        self.services = await held.enter_async_context(_opened(self._settings, origin))
+        self._held = held
+        return origin
+
+    async def _renew(self, origin: Origin) -> None:
+        while True:
+            await origin.replaced.wait()
+            _log.warning("the database was replaced: beginning anew with what it holds now")
+            old = self._held
+            origin = await self._begin()
+            await old.aclose()
+
+
+async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    refusal = NotFound(f"there is nothing at {shortened(scope['path'])}")
+    await refused(refusal, _refuse(scope))(scope, receive, send)
+
+
+def _refuse(scope: Scope) -> Refuse:
+    """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
+    if promptlayer.serves(scope["path"]):
+        return promptlayer.refuse
+    return dashboard.make_refuse(scope) if dashboard.wants_page(scope) else envelope.refuse

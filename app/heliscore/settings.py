@@ -1,0 +1,108 @@
+"""What an operator can set, all through `HELISCORE_*` variables of the environment."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from heliscore.errors import InvalidSettings
+from heliscore.keys import fault_in_key, is_placeholder
+
+PREFIX = "HELISCORE_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration; the README's table lists the same fields, and a test compares the two."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8585
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    database_url: str | None = None
+    data_dir: Path = msgspec.field(default_factory=lambda: default_data_dir())
+    api_key: str | None = None
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
+    unknown_requests: Literal["accept", "reject"] = "accept"
+    max_body_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 16 * 1024 * 1024
+    pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
+    statement_timeout_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 10_000
+    pgbouncer: bool = False
+    retention_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    rate_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    allow_weak_key: bool = False
+
+    @property
+    def max_held_bytes(self) -> int:
+        """What all bodies together may take of a process, and what one call may read of JSON."""
+        return max(4 * self.max_body_bytes, 64 * 1024 * 1024)
+
+
+def default_data_dir() -> Path:
+    """Root's data lives where daemons keep theirs, anybody else's in the home folder (XDG)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/heliscore")
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "heliscore"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the variables that begin with `HELISCORE_`; an empty one counts as not set.
+
+    Raises InvalidSettings for a name that no field has and for a value that does not fit its field.
+    """
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
+    }
+    fields = Settings.__struct_fields__
+    for name in given:
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            raise InvalidSettings(f"{PREFIX}{name.upper()} is not a setting{hint}")
+    try:
+        settings = msgspec.convert(given, Settings, strict=False, dec_hook=_read_path)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).rpartition(" - at `$.")
+        raise InvalidSettings(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from None
+    _check_secrets(settings)
+    return settings
+
+
+def _read_path(_: type, value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises InvalidSettings where other machines can call with a key that they can guess."""
+    if settings.api_key is None or settings.allow_weak_key or _is_loopback(settings.host):
+        return
+    if is_placeholder(settings.api_key):
+        raise InvalidSettings(
+            f"{PREFIX}API_KEY looks like a placeholder, and other machines can call at {settings.host}: "
+            f"choose another (`heliscore keys create` makes one), or set {PREFIX}ALLOW_WEAK_KEY=true"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_secrets(settings: Settings) -> None:
+    # Neither value may be repeated in a message: a DSN holds a password.
+    if settings.database_url is not None and not settings.database_url.startswith(
+        ("postgresql://", "postgres://")
+    ):
+        raise InvalidSettings(f"{PREFIX}DATABASE_URL: expected postgresql://user:password@host:port/database")
+    if settings.api_key is not None and (fault := fault_in_key(settings.api_key)):
+        raise InvalidSettings(f"{PREFIX}API_KEY: {fault}")

@@ -1,0 +1,227 @@
+"""Numbers about scores, computed where the scores are, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import asyncpg
+import msgspec
+
+from heliscore.filters import Column, Filter, Property, score_names
+from heliscore.store.compiler import compile_conditions
+from heliscore.store.pool import Connection
+from heliscore.store.queries import fill, load
+from heliscore.store.scores import ScoreNames
+
+_SQL = load("evaluation")
+
+Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+
+PERCENTILES: Final = (50, 90, 99)
+
+_DAY: Final = timedelta(days=1)
+_PARTS: Final[dict[Unit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+"""Of longer units the part is a day: not all of them are of one length."""
+
+_A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+PROPERTY: Final = "property:"
+"""How a facet's field begins that is a property."""
+
+_FACET_REQUESTS: Final = 1000
+_FACET_VALUES: Final = 50
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Which scores count: of requests that match, from the first instant to the one behind the last."""
+
+    organization_id: int
+    tree: Filter
+    start: datetime
+    end: datetime
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """One score in one stretch of time, at least once."""
+
+    name: str
+    begins_at: datetime
+    count: int
+    sum: int
+    lowest: int
+    highest: int
+
+
+class Total(msgspec.Struct, frozen=True):
+    """Values of one score, at least one."""
+
+    count: int
+    sum: int
+    lowest: int
+    highest: int
+    all_boolean: bool
+
+    @property
+    def average(self) -> float:
+        """Of booleans, the share of true."""
+        return self.sum / self.count
+
+
+class Stretch(Total, frozen=True):
+    """One score in one stretch of time."""
+
+    name: str
+    number: int
+    """Of the stretch, from 1."""
+
+
+class Spread(Total, frozen=True):
+    """One score of one group of requests: its values from `lower` on, less than `width` above it."""
+
+    group: str | None
+    name: str
+    lower: int
+    width: int
+    squares: int
+    """The sum of the values' squares."""
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """One score's values from `lower` up to `upper`, which belongs to the next bin if there is one."""
+
+    name: str
+    lower: float
+    upper: float
+    count: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One score of one group of requests. `deviation` is the sample's, None for a single score."""
+
+    value: str | None
+    name: str
+    count: int
+    sum: int
+    deviation: float | None
+    lowest: int
+    highest: int
+    percentiles: list[float]
+    """Of PERCENTILES, interpolated."""
+
+    all_boolean: bool
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """What requests can be told apart by: the values of each field, the commonest first. A field is a column
+    or `property:<key>`."""
+
+    values: dict[str, list[str]] = {}
+
+    def of(self, field: str) -> list[str]:
+        return self.values.get(field, [])
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of properties, sorted."""
+        return [field.removeprefix(PROPERTY) for field in self.values if field.startswith(PROPERTY)]
+
+
+async def list_names(connection: Connection, organization_id: int) -> list[str]:
+    """Every name under which the organization has a score, sorted."""
+    return [name for (name,) in await connection.fetch(_SQL["names"], organization_id)]
+
+
+async def over_time(
+    connection: Connection, names: ScoreNames, range_: Range, unit: Unit, minutes_behind_utc: int
+) -> list[Bucket]:
+    """Every score by time, by name and then time; stretches without a score are left out."""
+    part = _PARTS.get(unit, _DAY)
+    origin = _A_MIDNIGHT + timedelta(minutes=minutes_behind_utc)
+    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc, part, origin)
+    return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
+
+
+async def trends(
+    connection: Connection, names: ScoreNames, range_: Range, instants: list[datetime]
+) -> list[Stretch]:
+    """Every score in the stretches of time that begin at those instants, by name and then time; the first
+    must be the range's start. Stretches without a score are left out."""
+    rows = await _fetch(connection, names, "trends", range_, instants)
+    return [Stretch(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
+
+
+async def spread(
+    connection: Connection,
+    names: ScoreNames,
+    range_: Range,
+    scores: Collection[str],
+    bins: int,
+    group_by: Column | Property | None = None,
+) -> list[Spread]:
+    """How the values of the scores of those names spread over at most `bins` bins, by name, group and then
+    value. The bins of a score are alike in all groups; those without a score are left out. Groups are as in
+    `compare`; without `group_by` there is one, None."""
+    name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
+    rows = await _fetch(connection, names, "spread", range_, name_ids, bins, group_by=group_by)
+    return [
+        Spread(count, int(sum_), low, high, boolean, group, name, int(lower), int(width), int(squares))
+        for count, sum_, low, high, boolean, group, name, lower, width, squares in rows
+    ]
+
+
+async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
+    """Look what there is to choose from. Only the newest requests are looked at: what is rare may be
+    missing."""
+    rows = await connection.fetch(_SQL["facets"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
+    values: dict[str, list[str]] = {}
+    for field, value in rows:
+        values.setdefault(field, []).append(value)
+    return Facets(values)
+
+
+async def distributions(connection: Connection, names: ScoreNames, range_: Range, bins: int) -> list[Bin]:
+    """How each score's values spread over at most `bins` bins, those without a score included."""
+    found = []
+    counts: dict[str, dict[int, int]] = {}
+    bounds: dict[str, tuple[int, int, int]] = {}
+    for name, lowest, highest, used, number, count in await _fetch(
+        connection, names, "distributions", range_, bins
+    ):
+        counts.setdefault(name, {})[number] = count
+        bounds[name] = int(lowest), int(highest), int(used)
+    for name, (lowest, highest, used) in bounds.items():
+        edges = [(lowest * (used - i) + highest * i) / used for i in range(used + 1)]
+        found += [Bin(name, edges[i], edges[i + 1], counts[name].get(i, 0)) for i in range(used)]
+    return found
+
+
+async def compare(
+    connection: Connection,
+    names: ScoreNames,
+    range_: Range,
+    scores: list[str],
+    group_by: Column | Property,
+) -> list[Group]:
+    """The scores of those names by group and name; requests without the column or property are a group too,
+    the last one."""
+    name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
+    rows = await _fetch(connection, names, "compare", range_, name_ids, group_by=group_by)
+    return [
+        Group(value, name, count, int(sum_), *rest) for value, name, count, sum_, *rest in map(tuple, rows)
+    ]
+
+
+async def _fetch(
+    connection: Connection,
+    names: ScoreNames,
+    statement: str,
+    range_: Range,
+    *arguments: object,
+    group_by: Column | Property | None = None,
+) -> list[asyncpg.Record]:
+    ids = await names.find(connection, range_.organization_id, score_names(range_.tree))
+    fixed = (range_.organization_id, range_.start, range_.end, *arguments)
+    compiled = compile_conditions(range_.tree, ids, len(fixed) + 1, group_by)
+    return await connection.fetch(fill(_SQL[statement], **compiled.slots), *fixed, *compiled.arguments)

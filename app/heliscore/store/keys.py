@@ -1,0 +1,132 @@
+"""Organizations and their API keys in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from heliscore.errors import StartError
+from heliscore.keys import Permissions, Principal, fault_in_key, hash_key, hint_of
+from heliscore.store.pool import Connection
+from heliscore.store.queries import load
+
+_SQL = load("key")
+
+DEFAULT_ORGANIZATION: Final = "default"
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key as it is listed: everything but the key."""
+
+    id: int
+    organization: str
+    name: str
+    hint: str
+    permissions: Permissions
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyRefused(StartError):
+    """The key cannot be registered: its form is wrong or it is registered already."""
+
+
+async def ensure_organization(connection: Connection, name: str = DEFAULT_ORGANIZATION) -> int:
+    """Return the id of the organization of that name, which comes into being if need be."""
+    return int(await connection.fetchval(_SQL["ensure_organization"], name))
+
+
+async def register(
+    connection: Connection,
+    organization_id: int,
+    key: str,
+    *,
+    name: str,
+    permissions: Permissions = "rw",
+    expires_at: datetime | None = None,
+) -> int:
+    """Make a key valid and return its id. Raises KeyRefused."""
+    if fault := fault_in_key(key):
+        raise KeyRefused(f"the key cannot be registered: {fault}")
+    try:
+        return int(
+            await connection.fetchval(
+                _SQL["register"], organization_id, hash_key(key), hint_of(key), name, permissions, expires_at
+            )
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "api_key_key_hash_key":
+            raise
+        raise KeyRefused(f"the key {hint_of(key)} is registered already") from None
+
+
+async def find(connection: Connection, key_hash: bytes) -> Principal | None:
+    """Return whose key it is, or None when it is unknown, revoked or expired."""
+    row = await connection.fetchrow(_SQL["find"], key_hash)
+    return None if row is None else Principal(*row)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A usable key as a signed-in person holds it, with the hash that signs the session."""
+
+    organization_id: int
+    organization: str
+    key_id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    expires_at: datetime | None
+    key_hash: bytes
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
+
+
+async def find_holder(connection: Connection, key_id: int) -> Holder | None:
+    """Return the key of that number, or None when it is unknown, revoked or expired. The number proves
+    nothing: believe it only with a signature by the hash."""
+    row = await connection.fetchrow(_SQL["find_holder"], key_id)
+    return None if row is None else Holder(*row)
+
+
+async def count_usable(connection: Connection, organization_id: int) -> int:
+    return int(await connection.fetchval(_SQL["count_usable"], organization_id))
+
+
+async def list_keys(connection: Connection, organization: str | None = None) -> list[ApiKey]:
+    return [ApiKey(*row) for row in await connection.fetch(_SQL["list"], organization)]
+
+
+async def revoke(connection: Connection, key_id: int) -> bool:
+    """Stop a key for ever; False when there is none of that id."""
+    return await connection.fetchval(_SQL["revoke"], key_id) is not None
+
+
+class OwnKey(msgspec.Struct, frozen=True):
+    """A usable key as its organization lists it."""
+
+    id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    created_at: datetime
+    expires_at: datetime | None
+
+
+async def list_own(connection: Connection, organization_id: int) -> list[OwnKey]:
+    return [OwnKey(*row) for row in await connection.fetch(_SQL["list_own"], organization_id)]
+
+
+async def rename(connection: Connection, organization_id: int, key_id: int, name: str) -> bool:
+    """Name one of the organization's keys; False when it has none of that id."""
+    return await connection.fetchval(_SQL["rename"], organization_id, key_id, name) is not None
+
+
+async def revoke_own(connection: Connection, organization_id: int, key_id: int) -> bool:
+    """Stop one of the organization's keys for ever; False when it has none of that id."""
+    return await connection.fetchval(_SQL["revoke_own"], organization_id, key_id) is not None

@@ -1,0 +1,31 @@
+"""The statements of sql/queries, by file and name, and the slots in which a search varies."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+SQL_FOLDER: Final = next(
+    folder for folder in (_PACKAGE.parents[1] / "sql", _PACKAGE / "sql") if (folder / "migrations").is_dir()
+)
+"""In a checkout sql/ lies beside the package, in a wheel inside it. (The first is looked for first: building
+a wheel leaves a copy inside the package of an editable install, which would grow stale.)"""
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_SLOT = re.compile(r"/\* (\w+) \*/.*?/\* end \*/", re.DOTALL)
+
+
+@cache
+def load(noun: str) -> dict[str, str]:
+    """Read sql/queries/<noun>.sql: the statements under their `-- name: verb` lines, comments included."""
+    _, *parts = _NAME.split((SQL_FOLDER / "queries" / f"{noun}.sql").read_text(encoding="utf-8"))
+    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def fill(statement: str, **slots: str) -> str:
+    """Put SQL into a statement's slots (`/* where */ true /* end */`); one not named stays as it is."""
+    return _SLOT.sub(lambda slot: slots.get(slot[1], slot[0]), statement)

@@ -1,0 +1,121 @@
+"""Retention: requests that were created long enough ago go, with all their scores.
+
+It happens in small batches with pauses, so that writers and disks get on meanwhile, one batch at a time over
+all processes. A request that is being written is left to a later batch. A score that is posted to one that is
+being deleted waits for the batch, and then begins the request anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from heliscore.errors import Unavailable
+from heliscore.store.pool import Connection, Database
+from heliscore.store.queries import load
+
+_SQL = load("retention")
+
+_log = logging.getLogger("heliscore")
+
+_BATCH: Final = 1000
+_INTERVAL_S: Final = 600
+_SHORTEST_PAUSE_S: Final = 0.02
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """How much a batch, or several, took away."""
+
+    requests: int = 0
+    scores: int = 0
+
+    def __add__(self, other: Deleted) -> Deleted:
+        return Deleted(self.requests + other.requests, self.scores + other.scores)
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests with {self.scores} scores"
+
+
+def days_ago(days: int) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+@asynccontextmanager
+async def kept_pruned(
+    database: Database, days: int | None, *, interval_s: float = _INTERVAL_S
+) -> AsyncIterator[None]:
+    """Prune now and again as long as the block lasts, unless `days` is None."""
+    if days is None:
+        yield
+        return
+    pruning = asyncio.create_task(_keep_pruned(database, days, interval_s))
+    pruning.add_done_callback(_report_defect)
+    try:
+        yield
+    finally:
+        pruning.cancel()
+        await asyncio.wait([pruning])
+
+
+async def _keep_pruned(database: Database, days: int, interval_s: float) -> None:
+    while True:
+        try:
+            deleted, _ = await prune(database, days_ago(days))
+        except Unavailable as error:
+            _log.warning("retention has to wait: %s", error)
+        else:
+            if deleted.requests:
+                _log.info("retention deleted %s older than %d days", deleted, days)
+        await asyncio.sleep(interval_s)
+
+
+def _report_defect(pruning: asyncio.Task[None]) -> None:
+    if not pruning.cancelled():
+        _log.critical("retention has stopped", exc_info=pruning.exception())
+
+
+async def prune(
+    database: Database, before: datetime, progress: Callable[[Deleted], None] | None = None
+) -> tuple[Deleted, bool]:
+    """Delete all requests created before that time. Returns how much that was, and whether it came to the
+    end: it leaves the rest to another process that is at it. `progress` hears the sum after each batch.
+
+    Raises Unavailable.
+    """
+    total = Deleted()
+    async with database.connection() as connection:
+        organizations = [id_ for (id_,) in await connection.fetch(_SQL["list_organizations"])]
+    for organization_id in organizations:
+        batch: Deleted | None = None
+        while batch is None or batch.requests == _BATCH:
+            begun = time.monotonic()
+            async with database.connection() as connection:
+                batch = await prune_batch(connection, organization_id, before)
+            if batch is None:
+                return total, False
+            if batch.requests:
+                total += batch
+                if progress:
+                    progress(total)
+                # At most half of the time is ours.
+                await asyncio.sleep(max(_SHORTEST_PAUSE_S, time.monotonic() - begun))
+    return total, True
+
+
+async def prune_batch(connection: Connection, organization_id: int, before: datetime) -> Deleted | None:
+    """Delete up to a thousand of an organization's requests; None while another process does."""
+    async with connection.transaction():
+        if not await connection.fetchval(_SQL["claim"]):
+            return None
+        removed = await connection.fetch(_SQL["remove_requests"], organization_id, before, _BATCH)
+        numbers = [number for (number,) in removed]
+        # A statement of its own: it sees what was written until the rows of the requests were locked.
+        status = await connection.execute(_SQL["remove_scores"], organization_id, numbers)
+    return Deleted(len(numbers), int(status.rpartition(" ")[2]))

@@ -1,0 +1,140 @@
+"""The write path: score maps into the score table, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from heliscore.scores import Score
+from heliscore.store.pool import Connection
+from heliscore.store.queries import load
+
+_SQL = load("score")
+
+
+class Post(msgspec.Struct, frozen=True):
+    """One score map on its way in; at least one score."""
+
+    organization_id: int
+    request_id: str
+    scores: Mapping[str, Score]
+    posted_at: datetime
+
+
+class ScoreNames:
+    """The ids of score names, remembered: in one database (origin.py) they never change, and none becomes
+    another's."""
+
+    _CAPACITY: Final = 100_000
+
+    def __init__(self) -> None:
+        self._ids: dict[int, dict[str, int]] = {}
+        self._count = 0
+
+    def known(self, organization_id: int) -> Mapping[str, int]:
+        """The ids that are remembered, good until the caller next waits for something."""
+        return self._ids.get(organization_id, {})
+
+    async def find(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        """The ids of those names that the organization has used; the others are left out."""
+        # In a dict of our own: while we wait, another call may have everything forgotten.
+        remembered = self.known(organization_id)
+        found = {name: remembered[name] for name in names if name in remembered}
+        missing = [name for name in names if name not in found]
+        if missing:
+            for name, id_ in await connection.fetch(_SQL["find_names"], organization_id, missing):
+                found[name] = id_
+                self._remember(organization_id, name, id_)
+        return found
+
+    def _remember(self, organization_id: int, name: str, id_: int) -> None:
+        if self._count >= self._CAPACITY:
+            self._ids, self._count = {}, 0
+        self._ids.setdefault(organization_id, {})[name] = id_
+        self._count += 1
+
+    async def ensure(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        """The ids of all those names, new ones made. A name stays even if its first score is never written:
+        it is invisible until a score refers to it. Not for use in a transaction: were that rolled back, ids
+        of names that do not exist would be remembered."""
+        known = await self.find(connection, organization_id, names)
+        if len(known) < len(names):
+            missing = [name for name in names if name not in known]
+            await connection.execute(_SQL["add_names"], organization_id, missing)
+            known = await self.find(connection, organization_id, names)
+        return known
+
+
+def merged(posts: Iterable[Post]) -> list[Post]:
+    """One post a request, as a statement can take no row twice: the newest value of each name."""
+    by_request: dict[tuple[int, str], Post] = {}
+    for post in posts:
+        key = post.organization_id, post.request_id
+        earlier = by_request.get(key)
+        if earlier is not None:
+            scores = {**earlier.scores, **post.scores}
+            post = msgspec.structs.replace(earlier, scores=scores)
+        by_request[key] = post
+    return list(by_request.values())
+
+
+async def record(
+    connection: Connection,
+    names: ScoreNames,
+    posts: Sequence[Post],
+    *,
+    accept_unknown: bool = True,
+    lock_timeout_ms: int = 0,
+) -> set[tuple[int, str]]:
+    """Write a batch of posts in one statement and return the (organization, request id) that were written.
+
+    A request may occur once in a batch. With `accept_unknown` false, posts for requests that do not exist
+    are left out, and missing in what is returned. A row that another transaction holds is waited for, up to
+    the timeout (0: without one).
+    """
+    numbers: list[int] = []
+    name_ids: list[int] = []
+    values: list[int] = []
+    booleans: list[bool] = []
+    for number, post in enumerate(posts, 1):
+        ids = names.known(post.organization_id)
+        if not post.scores.keys() <= ids.keys():
+            ids = await names.ensure(connection, post.organization_id, post.scores.keys())
+        for name, score in post.scores.items():
+            numbers.append(number)
+            name_ids.append(ids[name])
+            values.append(score.value)
+            booleans.append(score.is_boolean)
+    rows = await connection.fetch(
+        _SQL["record"],
+        [post.organization_id for post in posts],
+        [post.request_id for post in posts],
+        [post.posted_at for post in posts],
+        array_literal(numbers),
+        array_literal(name_ids),
+        array_literal(values),
+        array_literal(booleans),
+        accept_unknown,
+        str(lock_timeout_ms),
+    )
+    if accept_unknown:
+        return {(post.organization_id, post.request_id) for post in posts}
+    return set(map(tuple, rows))
+
+
+def array_literal(values: list[int] | list[bool]) -> str:
+    """PostgreSQL's literal of an array. Item by item, as asyncpg encodes a list, takes ten times as long."""
+    return f"{{{msgspec.json.encode(values)[1:-1].decode()}}}"
+
+
+async def lock_uploads(connection: Connection, organization_id: int) -> None:
+    """Let one transaction of many batches at a time write in an organization: two of them, each holding what
+    the other wants, could not both go on."""
+    await connection.execute(_SQL["lock_uploads"], organization_id)

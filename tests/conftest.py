@@ -16,13 +16,15 @@ import hypothesis
 import msgspec
 import pytest
 import uvicorn
-from heliscore.keys import Permissions, mint_key
+from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.main import create_app
-from heliscore.protocol import Protocol
+from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
-from heliscore.store import installation, keys, origin, pool
-from heliscore.store.json_columns import JsonReader
-from heliscore.store.pool import Database, open_database
+from heliscore.store import keys
+from heliscore.store.connections import database_identity, pool
+from heliscore.store.connections.json_columns import JsonReader
+from heliscore.store.connections.pool import Database, open_database
+from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreNames
 from hypothesis import HealthCheck
 
@@ -57,8 +59,8 @@ async def _execute(dsn: str, statement: str) -> None:
 async def _make_template(server: str) -> None:
     await _execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     await _execute(server, f"CREATE DATABASE {TEMPLATE}")
-    connection = await installation.connect(at_database(server, TEMPLATE))
-    await installation.migrate(connection)
+    connection = await bootstrap.connect(at_database(server, TEMPLATE))
+    await bootstrap.migrate(connection)
     await connection.close()
 
 
@@ -70,7 +72,7 @@ def patience() -> Iterator[None]:
         for module, name in (
             (pool, "_ACQUIRE_TIMEOUT_S"),
             (pool, "_CONNECT_TIMEOUT_S"),
-            (origin, "_TIMEOUT_S"),
+            (database_identity, "_TIMEOUT_S"),
         ):
             patch.setattr(module, name, 30)
         yield

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from heliscore.store.embedded import EmbeddedPostgres
+from heliscore.postgres.embedded import EmbeddedPostgres
 
 CROWDED_S: Final = 10
 """What the machine may add to a time that was promised: it serves other tests too, if not others."""

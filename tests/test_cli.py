@@ -21,8 +21,8 @@ import asyncpg
 import httpx
 import pytest
 from heliscore import __version__
-from heliscore.log_lines import RequestLine
-from heliscore.store.migrations import read_migrations
+from heliscore.observability.log_lines import RequestLine
+from heliscore.store.schema.migrations import read_migrations
 
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")

@@ -25,8 +25,8 @@ import httpx
 import pytest
 import yaml
 from heliscore import __version__
+from heliscore.postgres.os_user import binaries
 from heliscore.settings import Settings, check_exposure, read_settings
-from heliscore.store.account import binaries
 
 from tests.faults.proxy import Proxy
 from tests.test_cli import environment

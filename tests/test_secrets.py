@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 import pytest
-from heliscore.keys import mint_key
-from heliscore.store.embedded import EmbeddedPostgres
+from heliscore.domain.api_key import mint_key
+from heliscore.postgres.embedded import EmbeddedPostgres
 
 from tests.test_cli import TIMEOUT_S, run_with, serving
 

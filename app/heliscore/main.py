@@ -13,28 +13,37 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliscore import dashboard
-from heliscore.api import envelope, exposition, health, openapi
-from heliscore.api.auth import Keyring
-from heliscore.api.endpoints import Endpoint, Refuse, Services, make_routes, refused
-from heliscore.api.entrance import Entrance
-from heliscore.api.helicone import evaluations, keys, logs, properties, requests, schemas, scores
-from heliscore.api.limits import RateLimiter
-from heliscore.api.memory import BodyMemory
-from heliscore.api.native import batch
+from heliscore.api.helicone import (
+    evaluation_endpoints,
+    key_endpoints,
+    log_endpoints,
+    property_endpoints,
+    request_endpoints,
+    schemas,
+    score_endpoints,
+)
+from heliscore.api.http import health, metrics_endpoint, openapi
+from heliscore.api.http.auth import Keyring
+from heliscore.api.http.body_budget import BodyMemory
+from heliscore.api.http.endpoints import Endpoint, Refuse, Services, make_routes, refused
+from heliscore.api.http.middleware import Entrance
+from heliscore.api.http.rate_limit import RateLimiter
+from heliscore.api.native import batch_endpoint
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from heliscore.api.promptlayer import envelope as promptlayer
-from heliscore.api.promptlayer import search
-from heliscore.errors import NotFound
-from heliscore.log_lines import open_request_log
-from heliscore.scores import shortened
+from heliscore.api.promptlayer import answers as promptlayer
+from heliscore.api.promptlayer import search_endpoint
+from heliscore.api.shared import envelope
+from heliscore.domain.errors import NotFound
+from heliscore.domain.score import shortened
+from heliscore.observability.log_lines import open_request_log
+from heliscore.server.supervisor import end_with_supervisor
 from heliscore.settings import Settings, read_settings
-from heliscore.store.origin import Origin
-from heliscore.store.pool import open_database
+from heliscore.store.connections.database_identity import Origin
+from heliscore.store.connections.pool import open_database
 from heliscore.store.retention import kept_pruned
 from heliscore.store.scores import ScoreNames
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
-from heliscore.workers import end_with_supervisor
 
 _log = logging.getLogger("heliscore")
 
@@ -48,20 +57,20 @@ _CLOSE_TIMEOUT_S: Final = 0.5
 """Whoever waits for a score to be written has had the time that calls have to finish."""
 
 _API: Final = (
-    *scores.ENDPOINTS,
-    *requests.ENDPOINTS,
-    *logs.ENDPOINTS,
-    *properties.ENDPOINTS,
-    *evaluations.ENDPOINTS,
-    *keys.ENDPOINTS,
-    *batch.ENDPOINTS,
+    *score_endpoints.ENDPOINTS,
+    *request_endpoints.ENDPOINTS,
+    *log_endpoints.ENDPOINTS,
+    *property_endpoints.ENDPOINTS,
+    *evaluation_endpoints.ENDPOINTS,
+    *key_endpoints.ENDPOINTS,
+    *batch_endpoint.ENDPOINTS,
     *PROMPTLAYER,
     *health.make_endpoints(envelope.refuse),
-    *exposition.make_endpoints(envelope.refuse),
+    *metrics_endpoint.make_endpoints(envelope.refuse),
 )
 
 _DOCUMENT: Final = openapi.make_document(
-    _API, schemas.COMPONENTS | logs.COMPONENTS | search.COMPONENTS, envelope.REFUSAL_SCHEMA
+    _API, schemas.COMPONENTS | log_endpoints.COMPONENTS | search_endpoint.COMPONENTS, envelope.REFUSAL_SCHEMA
 )
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
@@ -121,7 +130,7 @@ async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]
         async with kept_pruned(database, settings.retention_days):
             memory = BodyMemory(settings.max_held_bytes)
             services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
-            async with exposition.looked_at(services):
+            async with metrics_endpoint.looked_at(services):
                 yield services
     finally:
         with suppress(TimeoutError):

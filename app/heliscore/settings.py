@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from heliscore.errors import InvalidSettings
-from heliscore.keys import fault_in_key, is_placeholder
+from heliscore.domain.api_key import fault_in_key, is_placeholder
+from heliscore.domain.errors import InvalidSettings
 
 PREFIX = "HELISCORE_"
 

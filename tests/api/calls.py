@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import httpx
-from heliscore.api.endpoints import Endpoint
+from heliscore.api.http.endpoints import Endpoint
 from heliscore.main import ENDPOINTS
 
 PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not None]

@@ -13,10 +13,10 @@ import httpx
 import pytest
 import uvicorn
 from heliscore.main import create_app
-from heliscore.protocol import Protocol
+from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.conftest import TEMPLATE, Service, at_database
 from tests.servers import listening_socket

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 DONE = {"data": None, "error": None}
 

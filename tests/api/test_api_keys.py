@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.keys import Permissions
+from heliscore.domain.api_key import Permissions
 
 from tests.api.envelope import DONE, faulty
 from tests.conftest import Service

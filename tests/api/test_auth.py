@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
-from heliscore.api import auth, envelope
-from heliscore.api.endpoints import Endpoint
+from heliscore.api.http import auth
+from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from heliscore.keys import Permissions, Principal, hash_key, mint_key
+from heliscore.api.shared import envelope
+from heliscore.domain.api_key import Permissions, Principal, hash_key, mint_key
 from heliscore.main import ENDPOINTS
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api import raw
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.api import envelope
+from heliscore.api.shared import envelope
 from heliscore.main import ENDPOINTS
 
 from tests.api import raw

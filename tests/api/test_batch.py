@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import faulty, post, read, scores_of
 from tests.conftest import Service, StartService

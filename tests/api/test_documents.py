@@ -13,13 +13,13 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 import openapi_spec_validator
 import pytest
-from heliscore.api.endpoints import GENERAL_REFUSALS, Endpoint
-from heliscore.errors import NotFound
-from heliscore.keys import mint_key
+from heliscore.api.http.endpoints import GENERAL_REFUSALS, Endpoint
+from heliscore.domain.api_key import mint_key
+from heliscore.domain.errors import NotFound
 from heliscore.main import ENDPOINTS
 from heliscore.store import keys
-from heliscore.store.migrations import read_migrations
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema.migrations import read_migrations
 
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of, send
 from tests.api.envelope import log, post

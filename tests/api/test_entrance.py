@@ -19,8 +19,8 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from heliscore.keys import mint_key
-from heliscore.log_lines import RequestLine
+from heliscore.domain.api_key import mint_key
+from heliscore.observability.log_lines import RequestLine
 
 from tests.api.raw import request
 from tests.api.test_unavailable import COUNT_WAITING, connected, locked
@@ -229,7 +229,7 @@ async def test_level_warning_switches_the_lines_off(start_service: StartService,
 WRITE = """
 import sys
 from datetime import UTC, datetime
-from heliscore.log_lines import RequestLine, RequestLog
+from heliscore.observability.log_lines import RequestLine, RequestLog
 
 log = RequestLog(1)
 for number in range(5_000):
@@ -254,7 +254,7 @@ def test_lines_of_two_processes_are_not_mixed_up() -> None:
 STUCK = """
 import time
 from datetime import UTC, datetime
-from heliscore.log_lines import RequestLine, RequestLog
+from heliscore.observability.log_lines import RequestLine, RequestLog
 
 log = RequestLog(1)
 begun = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, faulty, ids, log, post, scores_of
 from tests.conftest import Service

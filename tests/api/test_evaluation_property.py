@@ -13,10 +13,10 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-from heliscore.keys import mint_key
-from heliscore.scores import Score
+from heliscore.domain.api_key import mint_key
+from heliscore.domain.score import Score
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import Post, ScoreNames, record
 from hypothesis import given, settings
 from hypothesis import strategies as st

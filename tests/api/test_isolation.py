@@ -7,10 +7,10 @@ import json
 
 import httpx
 import pytest
-from heliscore.api.endpoints import Endpoint
-from heliscore.keys import mint_key
+from heliscore.api.http.endpoints import Endpoint
+from heliscore.domain.api_key import mint_key
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api import promptlayer
 from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.keys import mint_key
-from heliscore.store.pool import Connection
+from heliscore.domain.api_key import mint_key
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, encoded, faulty, ids, post, read
 from tests.conftest import Service, StartService

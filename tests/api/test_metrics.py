@@ -19,9 +19,9 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from heliscore import metrics
-from heliscore.keys import Permissions, mint_key
-from heliscore.metrics import MAX_NAMES, MAX_SERIES
+from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.observability import metrics
+from heliscore.observability.metrics import MAX_NAMES, MAX_SERIES
 from heliscore.store import keys
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -402,7 +402,7 @@ def folder_of(worker: int) -> Path:
 
 FILL = """
 from heliscore import metrics
-from heliscore.scores import Score
+from heliscore.domain.score import Score
 
 many = metrics.MAX_NAMES + 50
 for organization in range(1, metrics.MAX_SERIES // metrics.MAX_NAMES + 2):

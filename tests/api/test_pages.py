@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import httpx
 import pytest
-from heliscore.api.pages import HEADERS
+from heliscore.api.http.html import HEADERS
 from heliscore.dashboard import PAGES
-from heliscore.dashboard.pages import Page
+from heliscore.dashboard.parts.page_routes import Page
 
 from tests.conftest import Service
 

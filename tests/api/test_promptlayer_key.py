@@ -9,10 +9,10 @@ import logging
 import asyncpg
 import httpx
 import pytest
-from heliscore.api.endpoints import Endpoint
+from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.promptlayer import ENDPOINTS
-from heliscore.keys import mint_key
-from heliscore.store.pool import Connection
+from heliscore.domain.api_key import mint_key
+from heliscore.store.connections.pool import Connection
 
 from tests.api.calls import name_of
 from tests.api.envelope import ids, scores_of
@@ -206,7 +206,7 @@ async def test_defect_is_told_in_the_dialect(
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("heliscore.store.promptlayer.create_group", fail)
+    monkeypatch.setattr("heliscore.store.prompt_tracking.create_group", fail)
     response = await client.post("/create-group", json={})
     assert (response.status_code, response.json()) == (
         500,

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore import metrics
-from heliscore.store.pool import Connection
+from heliscore.observability import metrics
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import done, make_client, refused, track

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import COUNT, QUERY, faulty, ids, log, log_dozen, post, read, scores
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import COUNT, QUERY, RMT, faulty, ids, log, one, post, scores
 

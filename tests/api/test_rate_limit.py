@@ -8,11 +8,11 @@ import asyncpg
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from heliscore.api.limits import RateLimiter
-from heliscore.keys import mint_key
+from heliscore.api.http.rate_limit import RateLimiter
+from heliscore.domain.api_key import mint_key
 from heliscore.main import ENDPOINTS
 from heliscore.store import rate_windows
-from heliscore.store.pool import Database
+from heliscore.store.connections.pool import Database
 
 from tests.api import promptlayer
 from tests.api.calls import PROTECTED, call, name_of

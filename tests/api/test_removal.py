@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, encoded, faulty, ids, log, post, read, scores_of
 from tests.conftest import Service

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, encoded, faulty, ids, post, read, scores_of
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import asyncpg
 import httpx
 import pytest
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import encoded, ids, log, one, post, read, scores_of
 from tests.conftest import TEMPLATE, Service, StartService, at_database
@@ -268,7 +268,7 @@ async def test_heavy_query_is_cut_off(hasty: Service, connection: Connection, or
 async def test_call_that_gets_no_connection_is_refused(
     start_service: StartService, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heliscore.store.pool._ACQUIRE_TIMEOUT_S", 2)
+    monkeypatch.setattr("heliscore.store.connections.pool._ACQUIRE_TIMEOUT_S", 2)
     service = await start_service(pool_size=1)
     client = await service.client()
     await post(client, "r", {"accuracy": 1})

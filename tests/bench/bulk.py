@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final
 
 import msgspec
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from .client import Client
 from .databases import KEY, ORGANIZATION_ID, checkpoint, connected, create

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from heliscore.settings import Settings
-from heliscore.store import installation
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def create(server: str, name: str) -> str:
     dsn = urlsplit(server)._replace(path=f"/{name}").geturl()
 
     async def prepare(connection: Connection) -> None:
-        await installation.prepare(connection, Settings(api_key=KEY))
+        await bootstrap.prepare(connection, Settings(api_key=KEY))
         found = await connection.fetchval("SELECT organization_id FROM api_key")
         assert found == ORGANIZATION_ID
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from heliscore.scores import Score
-from heliscore.store.pool import Connection
+from heliscore.domain.score import Score
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import Post, ScoreNames, merged, record
 
 from .databases import ORGANIZATION_ID

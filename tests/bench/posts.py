@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load as load_sql
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, array_literal
+from heliscore.store.statements import load as load_sql
 
 from . import load
 from .databases import ORGANIZATION_ID, checkpoint, connected, create

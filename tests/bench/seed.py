@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 
 from .databases import ORGANIZATION_ID

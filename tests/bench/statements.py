@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
-from heliscore.api.helicone.queries import decode_query
-from heliscore.filters import Column, Everything
-from heliscore.store import evaluations, requests
-from heliscore.store.account import binaries
-from heliscore.store.pool import Connection
+from heliscore.api.helicone.query_bodies import decode_query
+from heliscore.domain.filter_tree import Column, Everything
+from heliscore.postgres.os_user import binaries
+from heliscore.store import evaluations
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search import request_search
 
 from .databases import ORGANIZATION_ID, client_flags
 from .plan import BenchError
@@ -74,9 +75,9 @@ async def _ask(connection: Connection, names: ScoreNames, shape: Shape) -> None:
     if shape.path.startswith("/v1/request/"):
         query = decode_query(shape.body)
         if "count" in shape.path:
-            await requests.count(connection, names, ORGANIZATION_ID, query.filter)
+            await request_search.count(connection, names, ORGANIZATION_ID, query.filter)
         else:
-            await requests.search(
+            await request_search.search(
                 connection, names, ORGANIZATION_ID, query.filter, sort=query.sort, limit=query.limit
             )
         return

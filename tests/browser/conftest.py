@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from heliscore.keys import Permissions
+from heliscore.domain.api_key import Permissions
 from playwright.async_api import Browser, Page, StorageState, expect
 
 from tests.browser import axe
@@ -46,7 +46,9 @@ def ground(server: str) -> Iterator[Ground]:
     ground = Ground(asyncio.run(make_database(server, name, REQUESTS)))
     ground.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("heliscore.dashboard.requests._COUNT_TIMEOUT_S", 60)  # what is late is not shown
+        patch.setattr(
+            "heliscore.dashboard.pages.request_list._COUNT_TIMEOUT_S", 60
+        )  # what is late is not shown
         yield ground
     ground.stop()
     asyncio.run(drop_database(server, name))

@@ -11,12 +11,13 @@ from typing import Final
 import uvicorn
 from heliscore.demo import organization
 from heliscore.demo.traffic import make_visits
-from heliscore.keys import Permissions, hash_key, mint_key
+from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.main import create_app
-from heliscore.protocol import Protocol
+from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
-from heliscore.store import installation, keys
-from heliscore.store.pool import Connection
+from heliscore.store import keys
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
 
 from tests.conftest import TEMPLATE, at_database
 
@@ -68,7 +69,7 @@ class Ground:
 
     async def make_key(self, permissions: Permissions = "rw", name: str = ORGANIZATION) -> str:
         """Make a key of an organization, which comes into being if need be."""
-        connection = await installation.connect(self.dsn)
+        connection = await bootstrap.connect(self.dsn)
         try:
             key = mint_key()
             id_ = await keys.ensure_organization(connection, name)
@@ -79,7 +80,7 @@ class Ground:
 
     async def revoke(self, key: str) -> None:
         """End a key, and with it the sessions that it began."""
-        connection = await installation.connect(self.dsn)
+        connection = await bootstrap.connect(self.dsn)
         try:
             found = await keys.find(connection, hash_key(key))
             assert found is not None
@@ -90,12 +91,12 @@ class Ground:
 
 async def make_database(server: str, name: str, requests: int) -> str:
     """Make a migrated database, with that many requests of the demo if any, and return its address."""
-    connection = await installation.connect(server)
+    connection = await bootstrap.connect(server)
     await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     await connection.close()
     dsn = at_database(server, name)
-    connection = await installation.connect(dsn)
+    connection = await bootstrap.connect(dsn)
     await keys.ensure_organization(connection)
     if requests:
         await fill_demo(connection, requests)
@@ -113,6 +114,6 @@ async def fill_demo(connection: Connection, requests: int) -> str:
 
 
 async def drop_database(server: str, name: str) -> None:
-    connection = await installation.connect(server)
+    connection = await bootstrap.connect(server)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 import msgspec
-from heliscore.store import installation
+from heliscore.store.schema import bootstrap
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
@@ -116,8 +116,8 @@ async def take_screenshots(
 
 
 async def _run(dsn: str, folder: Path) -> None:
-    connection = await installation.connect(dsn)
-    await installation.migrate(connection)
+    connection = await bootstrap.connect(dsn)
+    await bootstrap.migrate(connection)
     key = await fill_demo(connection, REQUESTS)
     await connection.close()
     ground = Ground(dsn)

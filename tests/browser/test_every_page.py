@@ -6,7 +6,7 @@ import re
 
 import pytest
 from heliscore.dashboard import PAGES
-from heliscore.keys import Permissions
+from heliscore.domain.api_key import Permissions
 from playwright.async_api import StorageState
 
 from tests.browser import screenshots

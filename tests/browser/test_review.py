@@ -4,8 +4,8 @@ import json
 import re
 from urllib.parse import quote, urlsplit
 
-from heliscore.scores import FEEDBACK
-from heliscore.store import installation
+from heliscore.domain.score import FEEDBACK
+from heliscore.store.schema import bootstrap
 from playwright.async_api import Dialog, Locator, Page, expect
 
 from tests.browser.chromium import sign_in
@@ -18,7 +18,7 @@ OLDEST_FIRST = f"sort={quote(json.dumps({'created_at': 'asc'}))}"
 
 async def stored(ground: Ground) -> dict[str, dict[str, tuple[int, bool]]]:
     """The scores in the database, by request and name: value, and whether it is a boolean."""
-    connection = await installation.connect(ground.dsn)
+    connection = await bootstrap.connect(ground.dsn)
     rows = await connection.fetch(
         "SELECT r.request_id, n.name, s.value, s.is_boolean IS TRUE FROM score AS s "
         "JOIN request AS r USING (organization_id, request_no) JOIN score_name AS n ON n.id = s.name_id"

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from heliscore.dashboard.session import COOKIE
-from heliscore.keys import Permissions
+from heliscore.dashboard.parts.session import COOKIE
+from heliscore.domain.api_key import Permissions
 
 from tests.conftest import Service
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from heliscore.scores import Score
-from heliscore.store import keys, logs, scores
-from heliscore.store.logs import LoggedRequest
+from heliscore.domain.score import Score
+from heliscore.store import keys, request_log, scores
+from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import Post, ScoreNames
 
 
@@ -39,7 +39,7 @@ async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default
                 properties=msgspec.json.encode(entry.properties).decode(),
                 **entry.columns,
             )
-            await logs.log(connection, request)
+            await request_log.log(connection, request)
             given = {
                 name: Score(int(value), value is True or value is False)
                 for name, value in entry.scores.items()

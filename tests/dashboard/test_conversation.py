@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from heliscore.dashboard.conversation import Part, Turn, preview, read_conversation
+from heliscore.dashboard.parts.conversation import Part, Turn, preview, read_conversation
 
 USER = Turn("user", [Part("Hi")])
 ASSISTANT = Turn("assistant", [Part("Hello")])

@@ -8,10 +8,10 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.dashboard import PAGES
-from heliscore.dashboard.pages import Page
-from heliscore.dashboard.session import COOKIE
-from heliscore.dashboard.static import PLOTLY, static_path
-from heliscore.keys import Permissions
+from heliscore.dashboard.parts.page_routes import Page
+from heliscore.dashboard.parts.session import COOKIE
+from heliscore.dashboard.parts.static_files import PLOTLY, static_path
+from heliscore.domain.api_key import Permissions
 from heliscore.main import ENDPOINTS
 
 from tests.conftest import Service

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import httpx
 from heliscore.dashboard import PAGES
-from heliscore.scores import FEEDBACK
+from heliscore.domain.score import FEEDBACK
 
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token

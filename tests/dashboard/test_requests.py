@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import asyncpg
 import httpx
 import pytest
-from heliscore.scores import FEEDBACK
+from heliscore.domain.score import FEEDBACK
 
 from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn
@@ -261,7 +261,9 @@ async def test_an_id_that_no_browser_can_open_has_no_link(service: Service, sign
 async def test_count_and_values_are_told_to_scripts(
     service: Service, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heliscore.dashboard.requests._COUNT_TIMEOUT_S", 60)  # what is late is not told
+    monkeypatch.setattr(
+        "heliscore.dashboard.pages.request_list._COUNT_TIMEOUT_S", 60
+    )  # what is late is not told
     client, visitor = await service.client(), await sign_in()
     await log(client, "a", **{"Helicone-Property-env": "prod"})
     await post(client, b={"accuracy": 3}, c={"accuracy": 70})

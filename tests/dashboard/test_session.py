@@ -6,8 +6,8 @@ from http.cookies import SimpleCookie
 import asyncpg
 import httpx
 import pytest
-from heliscore.dashboard.session import COOKIE, LIFETIME_S, local_path, make_serializer
-from heliscore.keys import hash_key
+from heliscore.dashboard.parts.session import COOKIE, LIFETIME_S, local_path, make_serializer
+from heliscore.domain.api_key import hash_key
 from heliscore.store import keys
 from itsdangerous import TimestampSigner
 

@@ -7,10 +7,10 @@ from statistics import mean
 
 import msgspec
 import pytest
-from heliscore.api.bodies import read_tokens
+from heliscore.api.shared.logged_bodies import read_tokens
 from heliscore.demo.features import FEATURES, SUPPORT, SUPPORT_RELEASED
 from heliscore.demo.traffic import ID_PREFIX, Visit, make_visits
-from heliscore.scores import FEEDBACK
+from heliscore.domain.score import FEEDBACK
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
 RELEASED_AT = NOW - timedelta(days=6)

@@ -17,10 +17,10 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import httpx
 import pytest
-from heliscore.store import embedded
-from heliscore.store.embedded import EmbeddedPostgres
-from heliscore.store.keeper import Keeper
-from heliscore.store.pool import Connection
+from heliscore.postgres import embedded
+from heliscore.postgres.embedded import EmbeddedPostgres
+from heliscore.postgres.watchdog import Keeper
+from heliscore.store.connections.pool import Connection
 
 from tests.conftest import at_database
 from tests.faults.load import HEAL_S, Load, under_load

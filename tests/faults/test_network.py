@@ -10,8 +10,8 @@ import socket
 import httpx
 import pytest
 from heliscore.settings import Settings
-from heliscore.store.pool import open_database
-from heliscore.store.strays import WatchfulConnection
+from heliscore.store.connections.orphan_backends import WatchfulConnection
+from heliscore.store.connections.pool import open_database
 
 from tests.faults.conftest import External, Machine
 from tests.faults.load import ROUNDS

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from heliscore.store.migrations import read_migrations
+from heliscore.store.schema.migrations import read_migrations
 
 from tests.faults.conftest import External, Machine
 from tests.test_cli import HELISCORE, TIMEOUT_S, Served, environment

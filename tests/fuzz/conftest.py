@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 import pytest
 import requests
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 from hypothesis import HealthCheck, settings
 
 from tests.conftest import TEMPLATE, at_database

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from heliscore.api import envelope
-from heliscore.api.endpoints import Endpoint
-from heliscore.api.promptlayer.filters import FIELDS, OPERATORS
+from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS
+from heliscore.api.shared import envelope
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import schemathesis
-from heliscore.api.endpoints import Endpoint
+from heliscore.api.http.endpoints import Endpoint
 from heliscore.main import ENDPOINTS
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import log, post
 from tests.conftest import Service

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 
 from tests.sdk.conftest import RunHelpers
 

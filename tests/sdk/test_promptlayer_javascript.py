@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import httpx
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 
 from tests.conftest import Service
 from tests.sdk.conftest import RunPromptLayer

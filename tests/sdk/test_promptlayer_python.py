@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import promptlayer
 import pytest
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 from promptlayer import AsyncPromptLayer, PromptLayer
 from promptlayer.exceptions import PromptLayerError
 from promptlayer.utils import atrack_request, track_request

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from helicone_helpers import HeliconeManualLogger  # type: ignore[import-untyped]
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
 
 from tests.conftest import Service
 

@@ -6,9 +6,9 @@ import asyncio
 import re
 import subprocess
 
-from heliscore.store import installation
-from heliscore.store.account import binaries
-from heliscore.store.queries import SQL_FOLDER
+from heliscore.postgres.os_user import binaries
+from heliscore.store.schema import bootstrap
+from heliscore.store.statements import SQL_FOLDER
 
 from tests.servers import temporary_server
 
@@ -36,8 +36,8 @@ def dump(dsn: str) -> str:
 
 
 async def _migrate(dsn: str) -> None:
-    connection = await installation.connect(dsn)
-    await installation.migrate(connection)
+    connection = await bootstrap.connect(dsn)
+    await bootstrap.migrate(connection)
     await connection.close()
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from heliscore.errors import BackupError
-from heliscore.keys import mint_key
-from heliscore.store import backup, installation, keys, programs
-from heliscore.store.account import binaries
-from heliscore.store.migrations import migrate, read_migrations
-from heliscore.store.pool import Connection
+from heliscore.domain.api_key import mint_key
+from heliscore.domain.errors import BackupError
+from heliscore.postgres import backup, client_tools
+from heliscore.postgres.os_user import binaries
+from heliscore.store import keys
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
+from heliscore.store.schema.migrations import migrate, read_migrations
 
 from tests.api import calls
 from tests.conftest import Service, StartService
@@ -66,7 +68,7 @@ async def restore(dsn: str, file: Path, *, replace: bool = False) -> None:
         backup.restore_backup, dsn, file, lambda _: None, existing=existing, replace=replace
     )
     connection = await connect(dsn)
-    await installation.migrate(connection)
+    await bootstrap.migrate(connection)
     await backup.analyze(connection)
     await connection.close()
 
@@ -199,7 +201,7 @@ async def test_migrated_database_without_data_takes_a_backup(
     await fill(service)
     await back_up(service.dsn, file)
     connection = await connect(empty_dsn)
-    await installation.migrate(connection)
+    await bootstrap.migrate(connection)
     await connection.close()
     await restore(empty_dsn, file)
     after, before = await read_all(empty_dsn), await read_all(service.dsn)
@@ -363,7 +365,7 @@ async def test_newer_version_is_refused_on_either_side(
     ],
 )
 def test_password_is_kept_from_the_command_line(dsn: str, address: str, password: str | None) -> None:
-    assert programs.split_password(dsn) == (address, password)
+    assert client_tools.split_password(dsn) == (address, password)
 
 
 # Under a running service
@@ -377,7 +379,7 @@ async def test_service_never_mixes_the_ids_of_two_databases(
 
     async def arrange(dsn: str, organizations: list[str], names: list[str]) -> None:
         connection = await connect(dsn)
-        await installation.migrate(connection)
+        await bootstrap.migrate(connection)
         for organization in organizations:
             id_ = await keys.ensure_organization(connection, organization)
             await keys.register(connection, id_, secrets[organization], name="test")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from heliscore.filters import (
+from heliscore.domain.filter_tree import (
     COLUMNS,
     NEWEST_FIRST,
     AllOf,
@@ -24,8 +24,8 @@ from heliscore.filters import (
     Value,
     Variable,
 )
-from heliscore.scores import FEEDBACK
-from heliscore.store.compiler import (
+from heliscore.domain.score import FEEDBACK
+from heliscore.store.search.compiler import (
     Compiled,
     Position,
     compile_conditions,

@@ -19,9 +19,9 @@ from pathlib import Path
 import asyncpg
 import heliscore
 import pytest
-from heliscore.errors import DataFolderInUse, EmbeddedServerError
-from heliscore.store import account, embedded, orphans
-from heliscore.store.embedded import EmbeddedPostgres
+from heliscore.domain.errors import DataFolderInUse, EmbeddedServerError
+from heliscore.postgres import embedded, leftover_processes, os_user
+from heliscore.postgres.embedded import EmbeddedPostgres
 
 from tests.servers import children
 from tests.test_cli import wait_until_gone
@@ -34,7 +34,7 @@ import sys, time
 from pathlib import Path
 from heliscore.store import account, embedded
 if "orphan" in sys.argv:
-    account._LIBC.prctl = lambda *_: 0
+    os_user._LIBC.prctl = lambda *_: 0
 print(embedded.EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
 time.sleep(60)
 """
@@ -186,10 +186,10 @@ def test_server_runs_from_binaries_that_only_we_can_reach(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory() as home:
-        package = account.binaries().parents[1]
+        package = os_user.binaries().parents[1]
         for part in (package, package.with_name(f"{package.name}.libs")):
             Path(home, part.name).symlink_to(part)
-        monkeypatch.setattr(account, "binaries", lambda: Path(home, package.name, "pginstall18", "bin"))
+        monkeypatch.setattr(os_user, "binaries", lambda: Path(home, package.name, "pginstall18", "bin"))
         folder.parent.chmod(0o755)
         server = EmbeddedPostgres(folder)
         try:
@@ -204,7 +204,7 @@ def test_server_runs_from_binaries_that_only_we_can_reach(
 def test_root_without_namespaces_is_told_which_folder_is_closed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account._LIBC, "unshare", lambda _: -1)
+    monkeypatch.setattr(os_user._LIBC, "unshare", lambda _: -1)
     server = EmbeddedPostgres(folder)
     if ROOT:
         with pytest.raises(EmbeddedServerError, match=f"nobody .* can use {folder.parent}:"):
@@ -308,7 +308,7 @@ def test_orphan_is_replaced(
     if state == "hanging":
         os.kill(pid, signal.SIGSTOP)
         quick = {0: signal.SIGINT, 5: signal.SIGQUIT, 10: signal.SIGKILL}
-        monkeypatch.setattr(orphans, "SIGNALS", quick)
+        monkeypatch.setattr(leftover_processes, "SIGNALS", quick)
     server = EmbeddedPostgres(any_folder)
     try:
         assert run(server.start(), "SELECT n FROM kept") == 7
@@ -324,8 +324,8 @@ def test_orphan_that_does_not_end_is_reported(
     dsn_of(process)
     kill(process)
     with monkeypatch.context() as patched:
-        patched.setattr(orphans, "SIGNALS", {})
-        patched.setattr(orphans, "ATTEMPTS", 5)
+        patched.setattr(leftover_processes, "SIGNALS", {})
+        patched.setattr(leftover_processes, "ATTEMPTS", 5)
         with pytest.raises(EmbeddedServerError, match="service died still runs"):
             EmbeddedPostgres(any_folder).start()
     server = EmbeddedPostgres(any_folder)
@@ -360,8 +360,8 @@ def test_pid_file_of_a_bystander_is_not_trusted_while_the_lock_is_held(
     with subprocess.Popen(["sleep", "60"]) as bystander:
         pid_file.write_text(str(bystander.pid))
         with monkeypatch.context() as patched:
-            patched.setattr(orphans, "SIGNALS", {0: signal.SIGINT, 1: signal.SIGKILL})
-            patched.setattr(orphans, "ATTEMPTS", 5)
+            patched.setattr(leftover_processes, "SIGNALS", {0: signal.SIGINT, 1: signal.SIGKILL})
+            patched.setattr(leftover_processes, "ATTEMPTS", 5)
             with pytest.raises(EmbeddedServerError):
                 EmbeddedPostgres(any_folder).start()
         assert bystander.poll() is None
@@ -421,7 +421,7 @@ def test_failed_initdb_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         path.mkdir()
         (path / "a file").touch()
 
-    monkeypatch.setattr(account.Account, "make_afresh", make_full)
+    monkeypatch.setattr(os_user.Account, "make_afresh", make_full)
     with pytest.raises(EmbeddedServerError, match=r"initdb failed in .*exists but is not empty"):
         EmbeddedPostgres(folder).start()
 

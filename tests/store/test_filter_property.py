@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from heliscore.filters import (
+from heliscore.domain.filter_tree import (
     COLUMNS,
     AllOf,
     AnyOf,
@@ -39,11 +39,12 @@ from heliscore.filters import (
     Variable,
     kind_of,
 )
-from heliscore.scores import FEEDBACK
-from heliscore.scores import Score as ScoreValue
-from heliscore.store import keys, requests
-from heliscore.store.pool import Connection
+from heliscore.domain.score import FEEDBACK
+from heliscore.domain.score import Score as ScoreValue
+from heliscore.store import keys
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.search import request_search
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -328,10 +329,12 @@ several_scores = st.lists(conditions(scores), max_size=6).map(tuple).map(AllOf)
 trees = filters | st.tuples(several_scores, filters).map(AllOf)
 
 
-@pytest.mark.parametrize("few", [1, requests.MIN_FEW], ids=["walking in order", "beginning at few scores"])
+@pytest.mark.parametrize(
+    "few", [1, request_search.MIN_FEW], ids=["walking in order", "beginning at few scores"]
+)
 def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    monkeypatch.setattr(requests, "MIN_FEW", few)
-    monkeypatch.setattr(requests, "MAX_FEW", few)
+    monkeypatch.setattr(request_search, "MIN_FEW", few)
+    monkeypatch.setattr(request_search, "MAX_FEW", few)
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(dsn))
         names = ScoreNames()
@@ -382,17 +385,17 @@ async def search(
     limit: int,
     offset: int,
 ) -> Found:
-    find = partial(requests.search, connection, names, organization_id, tree, sort=sort)
+    find = partial(request_search.search, connection, names, organization_id, tree, sort=sort)
     pages = [await find(limit=limit)]
     while pages[-1].next is not None and len(pages) <= REQUESTS:  # a broken cursor must end too
         pages.append(await find(limit=limit, after=pages[-1].next))
     return Found(
-        count=await requests.count(connection, names, organization_id, tree),
+        count=await request_search.count(connection, names, organization_id, tree),
         whole=ids(await find(limit=REQUESTS)),
         pages=ids(*pages),
         part=ids(await find(limit=limit, offset=offset)),
     )
 
 
-def ids(*pages: requests.Page) -> list[str]:
+def ids(*pages: request_search.Page) -> list[str]:
     return [request.request_id for page in pages for request in page.requests]

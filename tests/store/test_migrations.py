@@ -6,9 +6,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from heliscore.errors import MigrationError
-from heliscore.store.migrations import Migration, count_missing, migrate, read_migrations
-from heliscore.store.pool import Connection
+from heliscore.domain.errors import MigrationError
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema.migrations import Migration, count_missing, migrate, read_migrations
 
 NAMES = [migration.name for migration in read_migrations()]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import heliscore
 import pytest
-from heliscore.api.helicone.filters import decode_filter
-from heliscore.api.promptlayer.filters import FIELDS, OPERATORS, decode_group
-from heliscore.api.wire import Faults
-from heliscore.filters import (
+from heliscore.api.helicone.filter_language import decode_filter
+from heliscore.api.http.wire import Faults
+from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS, decode_group
+from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -31,7 +31,7 @@ from heliscore.filters import (
     Variable,
     score_names,
 )
-from heliscore.store.compiler import (
+from heliscore.store.search.compiler import (
     Compiled,
     Position,
     compile_conditions,

@@ -16,7 +16,7 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 import pytest
-from heliscore.filters import (
+from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -30,11 +30,11 @@ from heliscore.filters import (
 )
 from heliscore.settings import Settings
 from heliscore.store import keys
-from heliscore.store.compiler import Position
-from heliscore.store.pool import Connection, open_database
-from heliscore.store.queries import load
-from heliscore.store.requests import MIN_FEW, Page, count, search
+from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search.compiler import Position
+from heliscore.store.search.request_search import MIN_FEW, Page, count, search
+from heliscore.store.statements import load
 
 from ..conftest import TEMPLATE, at_database
 

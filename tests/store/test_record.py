@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 import pytest
-from heliscore.scores import Score
+from heliscore.domain.score import Score
 from heliscore.store import keys
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import Post, ScoreNames, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

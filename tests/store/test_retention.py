@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
-from heliscore.store.pool import Connection, Database
-from heliscore.store.queries import load
+from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.retention import Deleted, days_ago, kept_pruned, prune, prune_batch
+from heliscore.store.statements import load
 
 from tests.api.envelope import post, scores_of
 from tests.conftest import Service, StartService

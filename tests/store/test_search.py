@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from heliscore.filters import (
+from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     Column,
@@ -22,14 +22,14 @@ from heliscore.filters import (
     Sort,
     Variable,
 )
-from heliscore.filters import Score as ScoreSubject
-from heliscore.filters import Scored as ScoredCondition
-from heliscore.scores import FEEDBACK, Score
+from heliscore.domain.filter_tree import Score as ScoreSubject
+from heliscore.domain.filter_tree import Scored as ScoredCondition
+from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import keys
-from heliscore.store.compiler import Position
-from heliscore.store.pool import Connection
-from heliscore.store.requests import Scored, count, find, search
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.search.compiler import Position
+from heliscore.store.search.request_search import Scored, count, find, search
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from heliscore.filters import (
+from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -21,10 +21,10 @@ from heliscore.filters import (
     Score,
     Sort,
 )
-from heliscore.store.compiler import Position
-from heliscore.store.pool import Connection
-from heliscore.store.requests import search
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search.compiler import Position
+from heliscore.store.search.request_search import search
 
 from .test_search import NOON, log, post
 

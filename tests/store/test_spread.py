@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from heliscore.filters import Everything, Property
-from heliscore.scores import Score
-from heliscore.store import logs, scores
+from heliscore.domain.filter_tree import Everything, Property
+from heliscore.domain.score import Score
+from heliscore.store import request_log, scores
+from heliscore.store.connections.pool import Connection
 from heliscore.store.evaluations import Range, Spread, Stretch, spread, trends
-from heliscore.store.logs import LoggedRequest
-from heliscore.store.pool import Connection
+from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import Post, ScoreNames
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -64,7 +64,7 @@ async def given(connection: Connection, organization_id: int, names: ScoreNames)
             updated_at=at,
             properties=properties,
         )
-        await logs.log(connection, request)
+        await request_log.log(connection, request)
         sent = {name: Score(int(value), isinstance(value, bool)) for name, value in values.items()}
         posts.append(Post(organization_id, request.request_id, sent, at))
     await scores.record(connection, names, [post for post in posts if post.scores])

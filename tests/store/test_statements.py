@@ -4,13 +4,13 @@ import re
 
 import asyncpg
 import msgspec
-from heliscore.keys import Principal
+from heliscore.domain.api_key import Principal
+from heliscore.store.connections.pool import Connection
 from heliscore.store.evaluations import Bucket, Spread, Stretch
 from heliscore.store.keys import ApiKey, Holder
-from heliscore.store.logs import LoggedRequest
-from heliscore.store.pool import Connection
-from heliscore.store.queries import SQL_FOLDER, load
-from heliscore.store.requests import Request
+from heliscore.store.request_log import LoggedRequest
+from heliscore.store.search.request_search import Request
+from heliscore.store.statements import SQL_FOLDER, load
 
 NOUNS = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
 

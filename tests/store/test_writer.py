@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from heliscore.errors import Unavailable
-from heliscore.scores import Score
+from heliscore.domain.errors import Unavailable
+from heliscore.domain.score import Score
 from heliscore.settings import Settings
 from heliscore.store import keys
 from heliscore.store import writer as writer_module
-from heliscore.store.pool import Connection, Database, open_database
+from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.scores import Post, ScoreNames, merged, record
 from heliscore.store.writer import Writer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import pytest
-from heliscore.dashboard.differences import Sample, interval_of_means, interval_of_shares
+from heliscore.domain.statistics import Sample, interval_of_means, interval_of_shares
 
 
 def sample(*values: int) -> Sample:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from heliscore.dashboard.formats import format_count, format_number, format_share
+from heliscore.dashboard.parts.number_formats import format_count, format_number, format_share
 
 
 @pytest.mark.parametrize(

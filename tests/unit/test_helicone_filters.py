@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from heliscore.api.helicone.filters import decode_filter
-from heliscore.api.helicone.queries import Query, decode_query, encode_cursor
-from heliscore.api.wire import Faults
-from heliscore.errors import Fault, InvalidInput
-from heliscore.filters import (
+from heliscore.api.helicone.filter_language import decode_filter
+from heliscore.api.helicone.query_bodies import Query, decode_query, encode_cursor
+from heliscore.api.http.wire import Faults
+from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
@@ -31,8 +31,8 @@ from heliscore.filters import (
     Variable,
     kind_of,
 )
-from heliscore.scores import FEEDBACK, MAX_VALUE, MIN_VALUE
-from heliscore.store.compiler import Position
+from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE
+from heliscore.store.search.compiler import Position
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from heliscore.keys import Permissions, Principal, fault_in_key, hash_key, hint_of, is_placeholder, mint_key
+from heliscore.domain.api_key import (
+    Permissions,
+    Principal,
+    fault_in_key,
+    hash_key,
+    hint_of,
+    is_placeholder,
+    mint_key,
+)
 
 
 def test_minted_key_has_helicones_format() -> None:

@@ -6,8 +6,8 @@ import json
 import logging
 
 import pytest
-from heliscore.errors import StartError
-from heliscore.log_lines import JsonFormatter, describe, make_log_config
+from heliscore.domain.errors import StartError
+from heliscore.observability.log_lines import JsonFormatter, describe, make_log_config
 
 SECRET = "postgresql://user:secret@host/db"
 
@@ -33,7 +33,7 @@ def test_description_says_where_and_what_kind_but_not_what_was_given() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (StartError("for people"), "heliscore.errors.StartError: for people"),
+        (StartError("for people"), "heliscore.domain.errors.StartError: for people"),
         (type("Broken", (Exception,), {"sqlstate": "23514"})(SECRET), "Broken (SQLSTATE 23514)"),
         (UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET), "builtins.UnicodeDecodeError"),
     ],

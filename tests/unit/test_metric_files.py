@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from heliscore import metric_files
-from heliscore.metric_files import FOLDER, shared_folder
+from heliscore.observability import metric_files
+from heliscore.observability.metric_files import FOLDER, shared_folder
 
 OWN = """
 import sys

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from heliscore.store import queries
-from heliscore.store.queries import fill, load
+from heliscore.store import statements
+from heliscore.store.statements import fill, load
 
 
 def test_statements_are_loaded_by_file_and_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(queries, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(statements, "SQL_FOLDER", tmp_path)
     (tmp_path / "queries").mkdir()
     (tmp_path / "queries" / "dog.sql").write_text(
         "-- Dogs.\n\n-- name: feed\n-- Twice a day.\nUPDATE dog\nSET fed = $1\n\n-- name: call_in\nSELECT 1\n"

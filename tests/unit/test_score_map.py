@@ -4,9 +4,9 @@ import re
 
 import msgspec
 import pytest
-from heliscore.api.helicone.scores import decode_scores
-from heliscore.errors import Fault, InvalidInput
-from heliscore.scores import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, fault_in_text
+from heliscore.api.helicone.score_endpoints import decode_scores
+from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, fault_in_text
 from hypothesis import example, given
 from hypothesis import strategies as st
 

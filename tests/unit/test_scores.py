@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from heliscore.scores import (
+from heliscore.domain.score import (
     MAX_VALUE,
     MIN_VALUE,
     Score,

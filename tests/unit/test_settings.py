@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from heliscore.errors import InvalidSettings
-from heliscore.keys import mint_key
+from heliscore.domain.api_key import mint_key
+from heliscore.domain.errors import InvalidSettings
 from heliscore.settings import Settings, check_exposure, default_data_dir, read_settings
 
 EVERY_VARIABLE = {

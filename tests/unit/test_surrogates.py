@@ -4,9 +4,9 @@ import json
 
 import msgspec
 import pytest
-from heliscore.api.surrogates import find_half, without_halves
-from heliscore.api.wire import decode_object
-from heliscore.errors import InvalidInput
+from heliscore.api.http.json_surrogates import find_half, without_halves
+from heliscore.api.http.wire import decode_object
+from heliscore.domain.errors import InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from heliscore.dashboard.trends import Card, make_bars, make_cards
-from heliscore.dashboard.views import STEPS, possible_steps, stretches, usual_step
+from heliscore.dashboard.parts.time_range import STEPS, possible_steps, stretches, usual_step
+from heliscore.dashboard.parts.trends import Card, make_bars, make_cards
 from heliscore.store.evaluations import Spread, Stretch, Total
 
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from heliscore.api.wire import decode_object
-from heliscore.errors import Fault, InvalidInput
+from heliscore.api.http.wire import decode_object
+from heliscore.domain.errors import Fault, InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
 

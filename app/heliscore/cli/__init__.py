@@ -8,11 +8,11 @@ from typing import NoReturn
 import click
 
 from heliscore import __version__
-from heliscore.cli.demo import demo
-from heliscore.cli.keeping import backup, migrate, prune, restore
-from heliscore.cli.keys import keys_group
-from heliscore.cli.serving import serve
-from heliscore.errors import HeliscoreError
+from heliscore.cli.demo_command import demo
+from heliscore.cli.key_commands import keys_group
+from heliscore.cli.maintenance import backup, migrate, prune, restore
+from heliscore.cli.serve import serve
+from heliscore.domain.errors import HeliscoreError
 
 
 def main() -> NoReturn:

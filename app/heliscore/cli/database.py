@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import uvloop
 
-from heliscore.errors import DataFolderInUse
+from heliscore.domain.errors import DataFolderInUse
+from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import Settings, read_settings
-from heliscore.store import installation
-from heliscore.store.embedded import EmbeddedPostgres
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def with_schema(work: Callable[[Connection], Awaitable[T]]) -> T:
     settings = read_settings(os.environ)
 
     async def migrated(connection: Connection) -> T:
-        await installation.migrate(connection)
+        await bootstrap.migrate(connection)
         return await work(connection)
 
     with database(settings) as dsn:
@@ -34,7 +34,7 @@ def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]
     """Do a piece of work on a connection of its own."""
 
     async def connected() -> T:
-        connection = await installation.connect(dsn, pgbouncer=settings.pgbouncer)
+        connection = await bootstrap.connect(dsn, pgbouncer=settings.pgbouncer)
         try:
             return await work(connection)
         finally:

@@ -6,19 +6,27 @@ from typing import Final
 
 from starlette.routing import Route
 
-from heliscore.dashboard import compare, overview, request, requests, scoring, sign_in, static
-from heliscore.dashboard.pages import Page, make_refuse, make_routes, wants_page
+from heliscore.dashboard.pages import (
+    comparison,
+    overview,
+    request_detail,
+    request_list,
+    score_form,
+    sign_in,
+)
+from heliscore.dashboard.parts import static_files
+from heliscore.dashboard.parts.page_routes import Page, make_refuse, make_routes, wants_page
 
 __all__ = ["PAGES", "ROUTES", "make_refuse", "wants_page"]
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,
-    *requests.PAGES,
-    *request.PAGES,
-    *scoring.PAGES,
-    *compare.PAGES,
+    *request_list.PAGES,
+    *request_detail.PAGES,
+    *score_form.PAGES,
+    *comparison.PAGES,
     *sign_in.PAGES,
 )
 """Every page; those of the navigation in its order."""
 
-ROUTES: Final[tuple[Route, ...]] = (*make_routes(PAGES), static.ROUTE)
+ROUTES: Final[tuple[Route, ...]] = (*make_routes(PAGES), static_files.ROUTE)

@@ -9,7 +9,7 @@ import msgspec
 
 from heliscore.demo.features import SUPPORT_RELEASED, Feature
 from heliscore.demo.providers import Model
-from heliscore.scores import FEEDBACK, Score
+from heliscore.domain.score import FEEDBACK, Score
 
 _BETTER_VARIANT: Final = 5
 _MADE_UP: Final = -42

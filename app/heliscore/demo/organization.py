@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Final
 
 from heliscore.demo.traffic import ID_PREFIX, Visit
-from heliscore.errors import StartError
-from heliscore.keys import mint_key
-from heliscore.store import keys, logs, organizations, scores
+from heliscore.domain.api_key import mint_key
+from heliscore.domain.errors import StartError
+from heliscore.store import keys, organizations, request_log, scores
+from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
-from heliscore.store.pool import Connection
 
 _KEY_NAME: Final = "heliscore demo"
 
@@ -65,7 +65,7 @@ async def fill(connection: Connection, visits: Iterator[Visit], advance: Advance
         chunk.sort(key=lambda visit: visit.request.request_id)
         async with connection.transaction():
             for visit in chunk:
-                await logs.log(connection, visit.request)
+                await request_log.log(connection, visit.request)
         posts = [visit.post for visit in chunk if visit.post is not None]
         await scores.record(connection, names, posts)
         advance(len(chunk))

@@ -36,7 +36,7 @@ from heliscore.demo.features import (
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
 from heliscore.demo.support import CLUB_ANSWERS
-from heliscore.store.logs import LoggedRequest
+from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import Post
 
 ID_PREFIX: Final = "demo_"

@@ -9,11 +9,11 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from heliscore.filters import Column, Filter, Property, score_names
-from heliscore.store.compiler import compile_conditions
-from heliscore.store.pool import Connection
-from heliscore.store.queries import fill, load
+from heliscore.domain.filter_tree import Column, Filter, Property, score_names
+from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search.compiler import compile_conditions
+from heliscore.store.statements import fill, load
 
 _SQL = load("evaluation")
 

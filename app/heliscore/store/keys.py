@@ -8,10 +8,10 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore.errors import StartError
-from heliscore.keys import Permissions, Principal, fault_in_key, hash_key, hint_of
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load
+from heliscore.domain.api_key import Permissions, Principal, fault_in_key, hash_key, hint_of
+from heliscore.domain.errors import StartError
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
 
 _SQL = load("key")
 

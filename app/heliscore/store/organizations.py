@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
 
 _SQL = load("organization")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
 
 _SQL: Final = load("rate_window")
 

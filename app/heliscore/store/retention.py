@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
-from heliscore.errors import Unavailable
-from heliscore.store.pool import Connection, Database
-from heliscore.store.queries import load
+from heliscore.domain.errors import Unavailable
+from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.statements import load
 
 _SQL = load("retention")
 

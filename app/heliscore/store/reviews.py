@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from heliscore.scores import Score
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load
+from heliscore.domain.score import Score
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
 
 _SQL = load("review")
 

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from heliscore.scores import Score
-from heliscore.store.pool import Connection
-from heliscore.store.queries import load
+from heliscore.domain.score import Score
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
 
 _SQL = load("score")
 

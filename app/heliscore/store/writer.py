@@ -19,9 +19,9 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore import metrics
-from heliscore.errors import Unavailable
-from heliscore.store.pool import Connection, Database, refusal_of
+from heliscore.domain.errors import Unavailable
+from heliscore.observability import metrics
+from heliscore.store.connections.pool import Connection, Database, refusal_of
 from heliscore.store.scores import Post, ScoreNames, merged, record
 
 CONNECTIONS: Final = 3

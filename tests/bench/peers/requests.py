@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from heliscore.store.pool import Connection
+from heliscore.store.connections.pool import Connection
 
 from ..client import Call, Client
 from ..databases import KEY

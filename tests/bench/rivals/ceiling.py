@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from heliscore.api import envelope
-from heliscore.api.auth import bearer_key
-from heliscore.api.helicone.scores import decode_scores
-from heliscore.keys import hash_key
+from heliscore.api.helicone.score_endpoints import decode_scores
+from heliscore.api.http.auth import bearer_key
+from heliscore.api.shared import envelope
+from heliscore.domain.api_key import hash_key
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response

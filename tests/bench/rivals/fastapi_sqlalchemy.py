@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException
-from heliscore.keys import hash_key
+from heliscore.domain.api_key import hash_key
 from pydantic import BaseModel, StrictBool, StrictInt
 from sqlalchemy import BigInteger, DateTime, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import asyncpg
-from heliscore.api import envelope
-from heliscore.api.auth import bearer_key
-from heliscore.api.helicone.scores import decode_scores
-from heliscore.api.wire import now
-from heliscore.keys import hash_key
+from heliscore.api.helicone.score_endpoints import decode_scores
+from heliscore.api.http.auth import bearer_key
+from heliscore.api.http.wire import now
+from heliscore.api.shared import envelope
+from heliscore.domain.api_key import hash_key
 from heliscore.store.scores import Post, ScoreNames, record
 from starlette.applications import Starlette
 from starlette.requests import Request

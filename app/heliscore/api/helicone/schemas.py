@@ -6,13 +6,13 @@ from typing import Final
 
 import msgspec
 
-from heliscore.api.endpoints import Schema, closed_object
-from heliscore.api.helicone.columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed, Special, Target
-from heliscore.api.helicone.filters import OPERATORS
-from heliscore.api.helicone.queries import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
-from heliscore.api.helicone.rows import Row
-from heliscore.filters import Kind, Score, kind_of
-from heliscore.scores import MAX_VALUE, MIN_VALUE
+from heliscore.api.helicone.filter_columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed, Special, Target
+from heliscore.api.helicone.filter_language import OPERATORS
+from heliscore.api.helicone.query_bodies import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from heliscore.api.helicone.row import Row
+from heliscore.api.http.endpoints import Schema, closed_object
+from heliscore.domain.filter_tree import Kind, Score, kind_of
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 
 _REF: Final = "#/components/schemas/"
 

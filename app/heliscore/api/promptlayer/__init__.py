@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.api.promptlayer import logs, search, tracking
+from heliscore.api.promptlayer import search_endpoint, track_request, tracking_endpoints
 
-ENDPOINTS: Final = (*tracking.ENDPOINTS, *logs.ENDPOINTS, *search.ENDPOINTS)
+ENDPOINTS: Final = (*tracking_endpoints.ENDPOINTS, *track_request.ENDPOINTS, *search_endpoint.ENDPOINTS)

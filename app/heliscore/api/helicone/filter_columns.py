@@ -1,0 +1,127 @@
+"""Helicone's tables and columns, each as what we filter by: the same rows, whatever table names them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from heliscore.domain.filter_tree import Column, FeedbackTime, Property, Score, Subject, Variable
+
+
+class Keyed(Enum):
+    """A column under which the client's own keys stand."""
+
+    SCORES = Score
+    PROPERTIES = Property
+    VARIABLES = Variable
+
+    def subject(self, key: str) -> Score | Property | Variable:
+        subject: Score | Property | Variable = self.value(key)
+        return subject
+
+
+class Special(Enum):
+    """A column with operators of its own."""
+
+    FEEDBACK_RATING = "equals true or false, exists"
+    SCORES_COLUMN = 'equals "{}" or not-equals "{}"'
+    PROPERTY_KEY = "equals a key"
+
+
+Target = Subject | Keyed | Special
+
+_REQUEST_RESPONSE: Final[dict[str, Target]] = {
+    "country_code": Column("country_code"),
+    "provider": Column("provider"),
+    "model": Column("model"),
+    "user_id": Column("user_id"),
+    "organization_id": Column("organization_id"),
+    "request_id": Column("request_id"),
+    "cache_reference_id": Column("cache_reference_id"),
+    "target_url": Column("target_url"),
+    "request_body": Column("request_body"),
+    "response_body": Column("response_body"),
+    "prompt_id": Column("prompt_id"),
+    "prompt_version": Column("prompt_version"),
+    "request_referrer": Column("request_referrer"),
+    "node_id": Column("node_id"),
+    "job_id": Column("job_id"),
+    "assets": Column("assets"),
+    "status": Column("status"),
+    "latency": Column("latency_ms"),
+    "time_to_first_token": Column("time_to_first_token_ms"),
+    "total_tokens": Column("total_tokens"),
+    "prompt_tokens": Column("prompt_tokens"),
+    "completion_tokens": Column("completion_tokens"),
+    "prompt_cache_read_tokens": Column("prompt_cache_read_tokens"),
+    "prompt_cache_write_tokens": Column("prompt_cache_write_tokens"),
+    "reasoning_tokens": Column("reasoning_tokens"),
+    "cost": Column("cost_usd"),
+    "request_created_at": Column("created_at"),
+    "response_created_at": Column("response_created_at"),
+    "updated_at": Column("updated_at"),
+    "threat": Column("threat"),
+    "cache_enabled": Column("cache_enabled"),
+    "is_passthrough_billing": Column("is_passthrough_billing"),
+    "cached": Column("cached"),
+    "helicone-score-feedback": Special.FEEDBACK_RATING,
+    "scores": Keyed.SCORES,
+    "scores_column": Special.SCORES_COLUMN,
+    "properties": Keyed.PROPERTIES,
+    "property_key": Special.PROPERTY_KEY,
+    "search_properties": Keyed.PROPERTIES,
+}
+
+TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
+    "request_response_rmt": _REQUEST_RESPONSE,
+    "request": {
+        "id": Column("request_id"),
+        "created_at": Column("created_at"),
+        "user_id": Column("user_id"),
+        "prompt": Column("request_body"),
+        "path": Column("request_path"),
+        "country_code": Column("country_code"),
+        "prompt_id": Column("prompt_id"),
+        "org_id": Column("organization_id"),
+        "auth_hash": Column("auth_hash"),
+        "node_id": Column("node_id"),
+        "model": Column("request_model"),
+        "modelOverride": Column("model_override"),
+    },
+    "response": {
+        "model": Column("response_model"),
+        "body_model": Column("model"),
+        "body_completion": Column("response_body"),
+        "body_tokens": Column("completion_tokens"),
+        "status": Column("status"),
+    },
+    "feedback": {"rating": Special.FEEDBACK_RATING, "created_at": FeedbackTime()},
+    "properties": Keyed.PROPERTIES,
+    "values": Keyed.VARIABLES,
+    "sessions_request_response_rmt": {
+        "session_session_id": Property("Helicone-Session-Id"),
+        "session_session_name": Property("Helicone-Session-Name"),
+        "session_tag": Property("Helicone-Session-Path"),
+    },
+}
+
+SORTABLE: Final[dict[str, Column]] = {
+    "created_at": Column("created_at"),
+    "latency": Column("latency_ms"),
+    "total_tokens": Column("total_tokens"),
+    "completion_tokens": Column("completion_tokens"),
+    "prompt_tokens": Column("prompt_tokens"),
+    "cost": Column("cost_usd"),
+    "time_to_first_token": Column("time_to_first_token_ms"),
+    "user_id": Column("user_id"),
+    "body_model": Column("model"),
+    "is_cached": Column("cached"),
+    "request_prompt": Column("request_body"),
+    "response_text": Column("response_body"),
+}
+
+SORTABLE_BY_KEY: Final[dict[str, Keyed]] = {
+    "scores": Keyed.SCORES,
+    "properties": Keyed.PROPERTIES,
+    "values": Keyed.VARIABLES,
+}

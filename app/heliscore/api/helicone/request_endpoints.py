@@ -1,0 +1,138 @@
+"""Requests out: query, count, one by id."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from heliscore.api.helicone import schemas
+from heliscore.api.helicone.query_bodies import MAX_LIMIT, decode_ids, decode_query, encode_cursor
+from heliscore.api.helicone.row import make_row
+from heliscore.api.http.endpoints import Call, Endpoint
+from heliscore.api.http.wire import path_text
+from heliscore.api.shared import envelope
+from heliscore.domain.errors import NotFound
+from heliscore.domain.filter_tree import Column, OneOf
+from heliscore.store import request_log
+from heliscore.store.search import request_search as store
+
+
+async def query_requests(call: Call) -> Response:
+    """Find requests by scores, properties, model, time and everything else that is known of them.
+
+    Every condition of the filter counts; what is not understood is refused and never left out. A page that
+    is not the last carries `nextCursor` beside `data`: send it as `cursor` with the same filter and sort to
+    go on, while new requests arrive, without gaps or repetitions.
+    """
+    query = decode_query(await call.body())
+    services = call.services
+    async with services.database.connection() as connection:
+        page = await store.search(
+            connection,
+            services.names,
+            call.principal.organization_id,
+            query.filter,
+            sort=query.sort,
+            after=query.after,
+            offset=query.offset,
+            limit=query.limit,
+        )
+    rows = [make_row(request) for request in page.requests]
+    if page.next is None:
+        return envelope.answer(rows)
+    return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
+
+
+async def count_requests(call: Call) -> Response:
+    """Count the requests that a query would find; sort, offset and limit have no effect."""
+    query = decode_query(await call.body())
+    services = call.services
+    async with services.database.connection() as connection:
+        count = await store.count(connection, services.names, call.principal.organization_id, query.filter)
+    return envelope.answer(count)
+
+
+async def get_request(call: Call) -> Response:
+    """Read one request with its scores. Bodies are always included."""
+    request_id = path_text(call.request, "requestId")
+    services = call.services
+    async with services.database.connection() as connection:
+        request = await store.find(connection, services.names, call.principal.organization_id, request_id)
+    if request is None:
+        raise NotFound(f"there is no request {request_id}")
+    return envelope.answer(make_row(request))
+
+
+async def query_ids(call: Call) -> Response:
+    """Read several requests by their ids, in that order; null stands for one that does not exist."""
+    ids = decode_ids(await call.body())
+    services = call.services
+    async with services.database.connection() as connection:
+        page = await store.search(
+            connection,
+            services.names,
+            call.principal.organization_id,
+            OneOf(Column("request_id"), tuple(ids)),
+            limit=MAX_LIMIT,
+        )
+    rows = {request.request_id: make_row(request) for request in page.requests}
+    return envelope.answer([rows.get(id_) for id_ in ids])
+
+
+async def delete_request(call: Call) -> Response:
+    """Remove a request with all its scores."""
+    request_id = path_text(call.request, "requestId")
+    async with call.services.database.connection() as connection:
+        removed = await request_log.remove_request(connection, call.principal.organization_id, request_id)
+    if not removed:
+        raise NotFound(f"there is no request {request_id}")
+    return envelope.DONE
+
+
+_TAG: Final = "Requests"
+
+
+def _query_endpoint(path: str) -> Endpoint:
+    return envelope.endpoint(
+        "POST",
+        path,
+        query_requests,
+        "r",
+        _TAG,
+        body=schemas.QUERY,
+        body_example=schemas.QUERY_EXAMPLE,
+        data={"type": "array", "items": schemas.ROW},
+        beside={"nextCursor": schemas.CURSOR},
+    )
+
+
+ENDPOINTS: Final = (
+    _query_endpoint("/v1/request/query"),
+    _query_endpoint("/v1/request/query-clickhouse"),
+    envelope.endpoint(
+        "POST",
+        "/v1/request/count/query",
+        count_requests,
+        "r",
+        _TAG,
+        body=schemas.QUERY,
+        body_example=schemas.QUERY_EXAMPLE,
+        data={"type": "integer", "minimum": 0},
+        data_example=42,
+    ),
+    envelope.endpoint(
+        "POST",
+        "/v1/request/query-ids",
+        query_ids,
+        "r",
+        _TAG,
+        body=schemas.IDS,
+        body_example={"requestIds": ["req_abc123def456"]},
+        data={"type": "array", "items": {"anyOf": [schemas.ROW, envelope.NULL]}},
+    ),
+    envelope.endpoint(
+        "GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=schemas.ROW, refusals=(NotFound,)
+    ),
+    envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, refusals=(NotFound,)),
+)

@@ -1,0 +1,130 @@
+"""A request as Helicone's clients read it: all of its keys, always, null where unknown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from heliscore.api.http.wire import encode_time
+from heliscore.store.search.request_search import Request
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One request with its scores. Times are ISO 8601, UTC, in milliseconds; scores are integers."""
+
+    response_id: str | None
+    response_created_at: str | None
+    response_body: Any
+    response_status: int | None
+    response_model: str | None
+    request_id: str
+    request_created_at: str
+    request_body: Any
+    request_path: str | None
+    request_user_id: str | None
+    request_properties: dict[str, str]
+    request_model: str | None
+    model_override: str | None
+    helicone_user: str | None
+    provider: str | None
+    delay_ms: int | None
+    time_to_first_token: int | None
+    total_tokens: int | None
+    prompt_tokens: int | None
+    prompt_cache_write_tokens: int | None
+    prompt_cache_read_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    prompt_audio_tokens: int | None
+    completion_audio_tokens: int | None
+    cost: float | None
+    costUSD: float | None  # noqa: N815
+    prompt_id: str | None
+    prompt_version: str | None
+    feedback_created_at: str | None
+    feedback_id: str | None
+    feedback_rating: bool | None
+    signed_body_url: None
+    llmSchema: None  # noqa: N815
+    country_code: str | None
+    asset_ids: list[str]
+    asset_urls: None
+    scores: dict[str, int]
+    properties: dict[str, str]
+    assets: list[str]
+    target_url: str | None
+    model: str | None
+    cache_reference_id: str | None
+    cache_enabled: bool | None
+    updated_at: str
+    request_referrer: str | None
+    ai_gateway_body_mapping: Any
+    storage_location: str | None
+
+
+def make_row(request: Request) -> Row:
+    """Lay a request out for the wire. What the database gave as JSON goes out as it is."""
+    properties: Any = Raw(request.properties)
+    scores: Any = Raw(request.scored.scores or b"{}")
+    feedback = request.scored.feedback
+    return Row(  # by position, in the order above: 48 keywords would cost more than all the rest
+        request.response_id,
+        _time(request.response_created_at),
+        _json(request.response_body),
+        request.status,  # response_status
+        request.response_model,
+        request.request_id,
+        encode_time(request.created_at),  # request_created_at
+        _json(request.request_body),
+        request.request_path,
+        request.user_id,  # request_user_id
+        properties,  # request_properties
+        request.request_model,
+        request.model_override,
+        request.user_id,  # helicone_user
+        request.provider,
+        request.latency_ms,  # delay_ms
+        request.time_to_first_token_ms,  # time_to_first_token
+        request.total_tokens,
+        request.prompt_tokens,
+        request.prompt_cache_write_tokens,
+        request.prompt_cache_read_tokens,
+        request.completion_tokens,
+        request.reasoning_tokens,
+        request.prompt_audio_tokens,
+        request.completion_audio_tokens,
+        request.cost_usd,  # cost
+        request.cost_usd,  # costUSD
+        request.prompt_id,
+        request.prompt_version,
+        _time(request.scored.feedback_at),  # feedback_created_at
+        None,  # feedback_id
+        None if feedback is None else feedback == 1,  # feedback_rating
+        None,  # signed_body_url
+        None,  # llmSchema
+        request.country_code,
+        [],  # asset_ids
+        None,  # asset_urls
+        scores,
+        properties,
+        request.assets or [],  # assets
+        request.target_url,
+        request.model,
+        request.cache_reference_id,
+        request.cache_enabled,
+        encode_time(request.updated_at),
+        request.request_referrer,
+        _json(request.ai_gateway_body_mapping),
+        request.storage_location,
+    )
+
+
+def _time(time: datetime | None) -> Any:
+    return None if time is None else encode_time(time)
+
+
+def _json(sent: bytes | None) -> Raw | None:
+    return None if sent is None else Raw(sent)

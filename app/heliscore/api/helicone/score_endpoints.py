@@ -1,0 +1,119 @@
+"""`POST /v1/request/{requestId}/score`: score maps in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema
+from heliscore.api.http.wire import decode_object, now, path_text
+from heliscore.api.shared import envelope
+from heliscore.api.shared.score_commands import record
+from heliscore.api.shared.score_maps import SCORES, plain_name, read_scores
+from heliscore.domain.errors import NotFound
+from heliscore.domain.score import FEEDBACK, Score
+from heliscore.store import request_log
+
+_BODY_KEYS: Final = frozenset(("scores",))
+_FEEDBACK_KEYS: Final = frozenset(("rating",))
+
+
+async def post_scores(call: Call) -> Response:
+    """Add scores to a request.
+
+    Integers are stored as they are, booleans as 1 and 0. A score of the same name is replaced, others stay.
+    When this answers 200 the scores are durable and every other endpoint shows them; when it does not,
+    nothing was stored. A request that was never logged exists from its first score on.
+    """
+    request_id = path_text(call.request, "requestId")
+    await record(call, request_id, decode_scores(await call.body()))
+    return envelope.DONE
+
+
+async def post_feedback(call: Call) -> Response:
+    """Rate a request: thumbs up or down.
+
+    The rating is the score `helicone-score-feedback`, 1 or 0, and counts wherever scores do.
+    """
+    request_id = path_text(call.request, "requestId")
+    fields = decode_object(await call.body(), _FEEDBACK_KEYS)
+    rating = fields.flag("rating", required=True)
+    fields.faults.raise_any()
+    await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
+    return envelope.DONE
+
+
+async def delete_score(call: Call) -> Response:
+    """Remove one score of a request; the others stay."""
+    return await _remove(call, plain_name(path_text(call.request, "name")))
+
+
+async def delete_feedback(call: Call) -> Response:
+    """Take a request's rating back."""
+    return await _remove(call, FEEDBACK)
+
+
+async def _remove(call: Call, name: str) -> Response:
+    request_id = path_text(call.request, "requestId")
+    organization_id = call.principal.organization_id
+    async with call.services.database.connection() as connection:
+        ids = await call.services.names.find(connection, organization_id, [name])
+        removed = name in ids and await request_log.remove_score(
+            connection, organization_id, request_id, ids[name], now()
+        )
+    if not removed:
+        raise NotFound(f"request {request_id} has no score {name}")
+    return envelope.DONE
+
+
+def decode_scores(body: bytes) -> dict[str, Score]:
+    """Read `{"scores": {name: integer or boolean}}`. Raises InvalidInput with every fault."""
+    fields = decode_object(body, _BODY_KEYS)
+    scores = read_scores(fields)
+    fields.faults.raise_any()
+    return scores
+
+
+_SCORES: Final[Schema] = {
+    "type": "object",
+    "properties": {"scores": SCORES},
+    "required": ["scores"],
+    "additionalProperties": False,
+}
+
+_FEEDBACK: Final[Schema] = {
+    "type": "object",
+    "properties": {"rating": {"type": "boolean", "description": "true: thumbs up"}},
+    "required": ["rating"],
+    "additionalProperties": False,
+}
+
+
+def _endpoint(
+    method: str, path: str, handler: Handler, body: Schema | None = None, example: object = None
+) -> Endpoint:
+    return envelope.endpoint(
+        method,
+        f"/v1/request/{{requestId}}/{path}",
+        handler,
+        "w",
+        "Scores",
+        body=body,
+        body_example=example,
+        refusals=(NotFound,),
+    )
+
+
+ENDPOINTS: Final = (
+    _endpoint(
+        "POST",
+        "score",
+        post_scores,
+        _SCORES,
+        {"scores": {"accuracy": 95, "relevance": 87, "has_citations": True}},
+    ),
+    _endpoint("POST", "feedback", post_feedback, _FEEDBACK, {"rating": True}),
+    _endpoint("DELETE", "score/{name}", delete_score),
+    _endpoint("DELETE", "feedback", delete_feedback),
+)

@@ -1,0 +1,84 @@
+"""Who is calling: the key in a header, looked up by its hash, remembered for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+
+from heliscore.api.http.headers import header
+from heliscore.domain.api_key import Principal, hash_key
+from heliscore.domain.errors import Unauthenticated
+from heliscore.store import keys
+from heliscore.store.connections.pool import Database
+
+_REMEMBERED_S: Final = 2.0
+"""How long a revoked key may still work in a process that has just seen it; the promise is 5 s."""
+
+_CAPACITY: Final = 10_000
+
+
+class Keyring:
+    """Looks keys up. Only good ones are remembered: a key made this moment works this moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered: dict[bytes, tuple[float, Principal]] = {}
+        self._beginning: dict[bytes, asyncio.Task[Principal]] = {}
+        """Look-ups that wait for a connection."""
+
+    async def principal(self, key: str) -> Principal:
+        """Return whom the key belongs to. Raises Unauthenticated, in the same words for any bad key."""
+        key_hash = hash_key(key)
+        until, principal = self._remembered.get(key_hash, (0.0, None))
+        if principal is None or time.monotonic() > until:
+            principal = await asyncio.shield(self._ask(key_hash))
+        if principal.expires_at is not None and principal.expires_at <= datetime.now(UTC):
+            raise Unauthenticated("the API key is not valid")
+        return principal
+
+    def _ask(self, key_hash: bytes) -> asyncio.Task[Principal]:
+        """Look a key up, once for all calls that need it before that begins: they may be a thousand. One that
+        has begun may not know of a key that was made since."""
+        if (asking := self._beginning.get(key_hash)) is None:
+            asking = self._beginning[key_hash] = asyncio.create_task(self._look_up(key_hash))
+            asking.add_done_callback(_listen)
+        return asking
+
+    async def _look_up(self, key_hash: bytes) -> Principal:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._database.connection())
+            finally:
+                del self._beginning[key_hash]
+            asked_at = time.monotonic()
+            principal = await keys.find(connection, key_hash)
+        if principal is None:
+            self._remembered.pop(key_hash, None)
+            raise Unauthenticated("the API key is not valid")
+        if len(self._remembered) >= _CAPACITY:
+            self._remembered.clear()
+        self._remembered[key_hash] = asked_at + _REMEMBERED_S, principal
+        return principal
+
+
+def _listen(asking: asyncio.Task[Principal]) -> None:
+    """Take note of how a look-up ended, for asyncio, which complains if all who asked have gone away."""
+    if not asking.cancelled():
+        asking.exception()
+
+
+def bearer_key(request: Request) -> str:
+    """Take the key from `Helicone-Auth` or `Authorization`. The first counts where both are sent: clients of
+    the logging calls use the other for their model provider's key. Raises Unauthenticated."""
+    sent = header(request, b"helicone-auth") or header(request, b"authorization")
+    if sent is None:
+        raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+    scheme, _, key = sent.strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("expected Authorization: Bearer <key>")
+    return key.strip()

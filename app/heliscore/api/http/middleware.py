@@ -1,0 +1,166 @@
+"""What every call passes once: its path is made ready for the router, its id found or made, a defect is
+answered; and when it is over it is counted and written to the log.
+
+Nothing that a client chose is counted or logged but the id of its request, which has to look like one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from heliscore.api.http.endpoints import Refuse, Services, refused
+from heliscore.domain.errors import Defect, Refusal, Unavailable
+from heliscore.observability import metrics
+from heliscore.observability.log_lines import RequestLine, RequestLog
+
+_log = logging.getLogger("heliscore")
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+_CLIENT_WENT_AWAY: Final = 499
+"""nginx's number for it; nobody is told."""
+
+
+class Entrance:
+    """The application in front of the router.
+
+    Routing is done on the path as it was sent, so that `%2F` inside an id does not split it. Several slashes
+    at its beginning, which clients make of a base URL that ends in one, count as one. A bare Router stands
+    behind this: the layers of Starlette's application would do the same once more, at a price.
+    """
+
+    def __init__(
+        self,
+        router: ASGIApp,
+        services: Callable[[], Services],
+        choose_refuse: Callable[[Scope], Refuse],
+        log: RequestLog | None,
+    ) -> None:
+        self._router = router
+        self._services = services
+        self._choose_refuse = choose_refuse
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        scope["state"]["services"] = self._services()
+        sent: bytes = scope.get("raw_path") or scope["path"].encode()
+        scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
+        exchange = _Exchange(scope, receive, send)
+        try:
+            await self._router(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            # The service stops and the call has had its time. One whose answer has begun is cut off.
+            with suppress(RuntimeError):
+                await self._refuse(Unavailable("the service is shutting down, please try again"), exchange)
+        except Exception as error:
+            route = _route_of(scope)
+            _log.error(
+                "defect in %s %s",
+                scope["method"],
+                route,
+                exc_info=error,
+                extra={"fields": {"id": exchange.id.decode()}},
+            )
+            await self._refuse(Defect("internal error: please report it"), exchange)
+        finally:
+            self._note(exchange)
+
+    async def _refuse(self, refusal: Refusal, exchange: _Exchange) -> None:
+        response = refused(refusal, self._choose_refuse(exchange.scope))
+        await response(exchange.scope, exchange.receive, exchange.send)
+
+    def _note(self, exchange: _Exchange) -> None:
+        scope = exchange.scope
+        state = scope["state"]
+        seconds = time.perf_counter() - exchange.begun
+        status = _CLIENT_WENT_AWAY if "client_went_away" in state else exchange.status or _CLIENT_WENT_AWAY
+        route = _route_of(scope)
+        metrics.observe_request(route, scope["method"], status, seconds)
+        if self._log is not None:
+            self._log.write(
+                RequestLine(
+                    datetime.now(UTC),
+                    "error" if status == Defect.status else "info",
+                    exchange.id.decode(),
+                    scope["method"],
+                    route,
+                    status,
+                    int(seconds * 1e6) / 1000,
+                    state.get("organization_id"),
+                    exchange.bytes_in,
+                    0 if scope["method"] == "HEAD" else exchange.bytes_out,
+                )
+            )
+
+
+class _Exchange:
+    """A request and its answer on their way through, measured. The id goes to the answer's head here and not
+    to the response: some are shared between calls."""
+
+    __slots__ = ("_receive", "_send", "begun", "bytes_in", "bytes_out", "id", "scope", "status")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun = time.perf_counter()
+        self.scope = scope
+        self.id = _request_id(scope)
+        self.status = 0
+        self.bytes_in = self.bytes_out = 0
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = self.status or message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.id)]
+        else:
+            self.bytes_out += len(message.get("body", b""))
+        return self._send(message)
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            found: bytes = value
+            return found
+    return next(_made_ids)
+
+
+def _make_ids() -> Iterator[bytes]:
+    """Sixteen random hexadecimal digits each; one system call for five hundred of them."""
+    while True:
+        digits = os.urandom(4096).hex().encode()
+        for begin in range(0, len(digits), 16):
+            yield digits[begin : begin + 16]
+
+
+_made_ids: Final = _make_ids()
+
+
+def _route_of(scope: Scope) -> str | None:
+    """The path template of the endpoint that was found; None where there is none."""
+    route = scope.get("route")
+    return None if route is None else _template(route.path)
+
+
+@cache
+def _template(path: str) -> str:
+    """As the documents write it, without the router's types."""
+    return re.sub(r":\w+}", "}", path)

@@ -1,0 +1,201 @@
+"""The OpenAPI document and the page that shows it, both made of the endpoint table."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from heliscore import __version__
+from heliscore.api.http.endpoints import GENERAL_REFUSALS, Endpoint, Refuse, Schema
+from heliscore.api.http.html import Html, make_policy
+from heliscore.api.http.wire import Json
+
+_DESCRIPTION: Final = """\
+Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
+one is read, filtered and scored through the other. Every answer is `{"data": …, "error": null}` or
+`{"data": null, "error": "…"}`, in PromptLayer's calls `{"success": true, …}` or
+`{"success": false, "message": "…", "error": "…"}`. What was answered with success is durable and visible to
+every later call.
+"""
+
+_REASONS: Final = {
+    400: "Invalid input; nothing was carried out, the body names every fault",
+    401: "No API key, or one that is unknown, revoked or expired",
+    403: "The API key lacks the permission",
+    404: "Not there",
+    413: "The body is too large",
+    429: "Too many calls with this key in a minute; try again after Retry-After seconds",
+    503: "Unavailable just now; try again after Retry-After seconds",
+}
+
+_RETRY_AFTER: Final[Schema] = {
+    "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "seconds"}
+}
+
+_HEADERS: Final[dict[int, Schema]] = {
+    429: {
+        **_RETRY_AFTER,
+        "RateLimit-Limit": {"schema": {"type": "integer"}, "description": "calls a minute"},
+        "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "calls left of them"},
+        "RateLimit-Reset": {
+            "schema": {"type": "integer"},
+            "description": "seconds until all are there again",
+        },
+    },
+    503: _RETRY_AFTER,
+}
+
+_PARAMETER: Final = re.compile(r"{(\w+)}")
+
+
+def make_document(
+    endpoints: Iterable[Endpoint], components: dict[str, Schema], refusal_schema: Schema
+) -> dict[str, Any]:
+    """Describe the endpoints as OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Heliscore", "version": __version__, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Refusal": refusal_schema},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "heliconeAuth": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Helicone-Auth",
+                    "description": "`Bearer <key>`; counts where both headers are sent",
+                },
+                "promptlayerKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-KEY",
+                    "description": "The key; where it is not sent, `api_key` in the body",
+                },
+            },
+        },
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    doc = inspect.cleandoc(endpoint.handler.__doc__ or "")
+    summary, _, description = doc.partition("\n")
+    refusals = endpoint.refusals + (GENERAL_REFUSALS if endpoint.permission else ())
+    statuses = sorted({refusal.status for refusal in refusals})
+    operation: dict[str, Any] = {
+        "operationId": f"{endpoint.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', endpoint.path)}",
+        "tags": [endpoint.tag],
+        "summary": summary,
+        "description": description.strip() or summary,
+        "responses": {
+            str(endpoint.success): {
+                "description": "Done",
+                "content": {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)},
+            },
+            **{str(status): _refusal(status, endpoint.refusal) for status in statuses},
+        },
+    }
+    parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": _content(endpoint.body, endpoint.body_example)},
+        }
+    if endpoint.permission is not None:
+        operation["security"] = [{name: []} for name in endpoint.security]
+        operation["x-permission"] = endpoint.permission
+    return operation
+
+
+def _content(schema: Schema, example: object) -> dict[str, Any]:
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": 255}
+    return {"name": name, "in": "path", "required": True, "schema": text}
+
+
+def _refusal(status: int, name: str) -> dict[str, Any]:
+    refusal: dict[str, Any] = {
+        "description": _REASONS[status],
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
+    }
+    if status in _HEADERS:
+        refusal["headers"] = _HEADERS[status]
+    return refusal
+
+
+def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, ...]:
+    """`/openapi.json` and `/docs`, rendered once."""
+    encoded = msgspec.json.encode(document)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("heliscore.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("docs.html").render(
+        document=document, tags=_by_tag(document), pretty=_pretty
+    )
+    policy = make_policy(style_src=_digest_of_style(page))
+
+    async def openapi(_: Request) -> Response:
+        """Read this document."""
+        return Response(encoded, media_type=Json.media_type)
+
+    async def docs(_: Request) -> Response:
+        """Show this document to people."""
+        return Html(page, headers={"Content-Security-Policy": policy})
+
+    return (
+        Endpoint(
+            method="GET",
+            path="/openapi.json",
+            handler=openapi,
+            refuse=refuse,
+            tag="Documentation",
+            permission=None,
+            answer={"type": "object"},
+        ),
+        Endpoint(
+            method="GET",
+            path="/docs",
+            handler=docs,
+            refuse=refuse,
+            tag="Documentation",
+            permission=None,
+            answer={"type": "string"},
+            answer_type="text/html",
+        ),
+    )
+
+
+def _digest_of_style(page: str) -> str:
+    """How a content security policy names the page's own style, and so no other that stands in it."""
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
+
+def _by_tag(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
+    tags: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            tags.setdefault(operation["tags"][0], []).append((method, path, operation))
+    return tags
+
+
+def _pretty(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

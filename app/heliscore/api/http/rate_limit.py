@@ -1,0 +1,79 @@
+"""How often a key may call: so many times in a minute.
+
+The window is fixed, not sliding: it begins with a call, and a minute later the next call begins another. So
+who calls at the end of one and at the beginning of the next is not held back. The database counts, by its own
+clock, so the limit is exact across processes and machines. Once a process has seen a key's window used up it
+refuses by itself until the window is over: a flood costs the database no more than the calls that are
+allowed, and those that were under way.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+import msgspec
+from starlette.types import Message, Send
+
+from heliscore.store import rate_windows
+from heliscore.store.connections.pool import Database
+
+_CAPACITY: Final = 10_000
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a key has left of its window."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+    exceeded: bool
+
+
+class RateLimiter:
+    """Counts the calls of keys."""
+
+    def __init__(self, database: Database, limit: int) -> None:
+        self._database = database
+        self._limit = limit
+        self._used_up: dict[int, float] = {}
+        """Until when the keys that have nothing left must wait, by the monotonic clock."""
+
+    async def count(self, key_id: int) -> Allowance:
+        """Count a call of the key, and say whether it is one too many."""
+        if (refused := self._refuse(key_id)) is not None:
+            return refused
+        async with self._database.connection() as connection:
+            # Others may have used the window up while we waited for the connection.
+            if (refused := self._refuse(key_id)) is not None:
+                return refused
+            calls, left_s = await rate_windows.count_call(connection, key_id)
+        if calls >= self._limit:
+            if len(self._used_up) >= _CAPACITY:
+                self._used_up.clear()
+            self._used_up[key_id] = time.monotonic() + left_s
+        return self._allowance(max(self._limit - calls, 0), left_s, exceeded=calls > self._limit)
+
+    def _refuse(self, key_id: int) -> Allowance | None:
+        left_s = self._used_up.get(key_id, 0.0) - time.monotonic()
+        return self._allowance(0, left_s, exceeded=True) if left_s > 0 else None
+
+    def _allowance(self, remaining: int, left_s: float, *, exceeded: bool) -> Allowance:
+        return Allowance(self._limit, remaining, max(math.ceil(left_s), 1), exceeded)
+
+
+def announcing(send: Send, allowance: Allowance) -> Send:
+    """Add the headers `RateLimit-*` to what is sent. Not to the response: some are shared between calls."""
+    headers = [
+        (b"ratelimit-limit", b"%d" % allowance.limit),
+        (b"ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"ratelimit-reset", b"%d" % allowance.reset_s),
+    ]
+
+    async def announce(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *headers]
+        await send(message)
+
+    return announce

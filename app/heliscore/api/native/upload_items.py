@@ -1,0 +1,92 @@
+"""The items of a bulk upload, `{"requestId", "scores"}`: read one by one, so that an upload of any size needs
+little memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from heliscore.api.http.wire import Faults, Fields, decode
+from heliscore.api.shared.score_maps import read_scores
+from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.score import Score, described, fault_in_text
+
+MAX_LINE_BYTES: Final = 1 << 20
+
+_CHUNK_WEIGHT: Final = 6_000
+"""Requests and scores in one statement: larger ones are no faster, and need more memory."""
+
+_KEYS: Final = frozenset(("requestId", "scores"))
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item of an upload; with faults, nothing else of it counts."""
+
+    index: int
+    request_id: str | None
+    scores: dict[str, Score]
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def message(self) -> str:
+        return "; ".join(map(str, self.faults))
+
+
+def read_item(index: int, raw: object) -> Item:
+    """Read a decoded item."""
+    if not isinstance(raw, dict):
+        return Item(index, None, {}, (Fault("", f"expected a JSON object, got {described(raw)}"),))
+    fields = Fields(raw, "", Faults())
+    for key in [key for key in raw if key not in _KEYS]:
+        fields.fault(key, "unknown key; known are requestId, scores")
+    request_id = fields.text("requestId", required=True)
+    if request_id is not None and (fault := fault_in_text(request_id)):
+        fields.fault("requestId", fault)
+    scores = read_scores(fields)
+    return Item(index, request_id, scores, fields.faults.found)
+
+
+def read_line(index: int, line: bytes) -> Item:
+    """Read one line of NDJSON."""
+    if len(line) > MAX_LINE_BYTES:
+        return Item(index, None, {}, (Fault("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
+    try:
+        return read_item(index, decode(line, "line"))
+    except InvalidInput as refusal:
+        return Item(index, None, {}, refusal.faults)
+
+
+async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The lines of a stream, as many at a time as have come; empty ones are left out. Of a line that is too
+    long only as much is kept as shows that it is."""
+    rest = bytearray()
+    async for chunk in chunks:
+        *lines, last = chunk.split(b"\n")
+        if lines:
+            lines[0] = bytes(rest + lines[0])
+            rest.clear()
+            yield [line for line in lines if _holds_something(line)]
+        rest += last[: MAX_LINE_BYTES + 1 - len(rest)]
+    if _holds_something(rest):
+        yield [bytes(rest)]
+
+
+def _holds_something(line: bytes | bytearray) -> bool:
+    """Of a line that is too long only the beginning is there, perhaps only blanks: it is never left out."""
+    return len(line) > MAX_LINE_BYTES or bool(line.strip())
+
+
+def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut items into lists of about as many scores as one statement should write."""
+    chunk: list[Item] = []
+    weight = 0
+    for item in items:
+        chunk.append(item)
+        weight += 1 + len(item.scores)
+        if weight >= _CHUNK_WEIGHT:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,124 @@
+"""PromptLayer's envelope, `{"success": …, "message": …}`, and the places where its clients put the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema, Services
+from heliscore.api.http.headers import header
+from heliscore.api.http.wire import Json, decode, read_body
+from heliscore.domain.api_key import Permissions
+from heliscore.domain.errors import InvalidInput, Refusal, Unauthenticated
+
+_PATHS: Final = (
+    "/rest/",
+    "/library-",
+    "/track-",
+    "/log-request",
+    "/create-group",
+    "/prompt-",
+    "/api/public/",
+)
+
+
+def serves(path: str) -> bool:
+    """Whether a path is one of PromptLayer's, so that a wrong one is answered in its words."""
+    return path.startswith(_PATHS)
+
+
+def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:
+    """Say that a call was carried out; `beside` is what else it answers."""
+    return Json({"success": True, "message": message, **(beside or {})}, status_code=status)
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Word a refusal under both keys that clients read, with every fault in it."""
+    message = str(refusal)
+    if isinstance(refusal, InvalidInput):
+        message = "; ".join(map(str, refusal.faults))
+    return Json({"success": False, "message": message, "error": message})
+
+
+class _Keyed(msgspec.Struct):
+    api_key: str | None = None
+
+
+_keyed: Final = msgspec.json.Decoder(_Keyed)
+
+
+async def identify(request: Request, services: Services) -> Call:
+    """Take the key from the header, which counts where both are sent, or from the body."""
+    key, body = (header(request, b"x-api-key") or "").strip(), None
+    if not key:
+        body = await read_body(request, services.settings.max_body_bytes)
+        key = _key_in(body)
+    if not key:
+        raise Unauthenticated("an API key is needed: the header X-API-KEY, or api_key in the body")
+    return Call(request, services, await services.keyring.principal(key), body)
+
+
+def _key_in(body: bytes) -> str:
+    if not body:
+        return ""
+    try:
+        return _keyed.decode(body).api_key or ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decode(body)
+        return ""  # it is JSON, only not an object with a key
+
+
+def schema(beside: Mapping[str, Schema] | None = None) -> Schema:
+    """What an endpoint answers, as JSON Schema."""
+    properties = {"success": {"const": True}, "message": {"type": "string"}, **(beside or {})}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def endpoint(
+    path: str,
+    handler: Handler,
+    *,
+    body: Schema,
+    body_example: dict[str, Any],
+    answer: Schema,
+    answer_example: object = None,
+    permission: Permissions = "w",
+    tag: str = "PromptLayer",
+    success: int = 200,
+    refusals: tuple[type[Refusal], ...] = (),
+) -> Endpoint:
+    """An endpoint that speaks like PromptLayer's: always POST, the key in a header or in the body."""
+    api_key = {"type": "string", "description": "The API key, where the header X-API-KEY is not sent."}
+    return Endpoint(
+        method="POST",
+        path=path,
+        handler=handler,
+        refuse=refuse,
+        identify=identify,
+        security=("promptlayerKey",),
+        refusal="PromptLayerRefusal",
+        tag=tag,
+        permission=permission,
+        success=success,
+        refusals=refusals,
+        body=body | {"properties": body["properties"] | {"api_key": api_key}},
+        body_example=body_example,
+        answer=answer,
+        answer_example=answer_example,
+    )
+
+
+REFUSAL_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "success": {"const": False},
+        "message": {"type": "string", "description": "What was wrong, for people; every fault of the input."},
+        "error": {"type": "string", "description": "The same."},
+    },
+    "required": ["success", "message", "error"],
+    "additionalProperties": False,
+}

@@ -1,0 +1,262 @@
+"""PromptLayer's filter groups into the filter tree, with every fault named by its place.
+
+Group     := {"logic": "AND" | "OR", "filters": [Group | Condition, …]}
+Condition := {"field": …, "operator": …, "value": …, "nested_key": …}
+
+Bodies are looked at text by text (whatever string is in their JSON, be it a message or a key) by `is`, `in`,
+their negations and `starts_with`; the others look at the JSON's text as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from heliscore.api.http.wire import Faults, step
+from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
+from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.domain.filter_tree import (
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Exists,
+    Filter,
+    Kind,
+    Not,
+    OneOf,
+    Operator,
+    Property,
+    Score,
+    Value,
+    kind_of,
+)
+from heliscore.domain.score import described, fault_in_text
+from heliscore.store.search.compiler import escaped
+
+COLUMNS: Final[dict[str, Column]] = {
+    "pl_id": Column("request_id"),
+    "engine": Column("model"),
+    "provider_type": Column("provider"),
+    "input_text": Column("request_body"),
+    "output_text": Column("response_body"),
+    "prompt_id": Column("prompt_id"),
+    "prompt_version_number": Column("prompt_version_number"),
+    "input_tokens": Column("prompt_tokens"),
+    "output_tokens": Column("completion_tokens"),
+    "cost": Column("cost_usd"),
+    "latency_ms": Column("latency_ms"),
+    "request_start_time": Column("created_at"),
+    "request_end_time": Column("response_created_at"),
+    "status": Column("outcome"),
+}
+
+_BODIES: Final = (Column("request_body"), Column("response_body"))
+_KEYED: Final = ("metadata", "score")
+
+_LISTS: Final[dict[str, Callable[[str], Filter]]] = {
+    "tags": lambda tag: Compare(Column("tags"), "like", f"%\n{escaped(tag)}\n%"),
+    "metadata_keys": lambda key: Exists(Property(key)),
+}
+_HAS_ANY: Final[dict[str, Filter]] = {
+    "tags": Not(Compare(Column("tags"), "=", "\n\n")),
+    "metadata_keys": Exists(Column("properties")),
+}
+
+FIELDS: Final = (*COLUMNS, *_KEYED, *_LISTS)
+
+_EQUALITY: Final[dict[str, Operator]] = {"is": "=", "eq": "=", "is_not": "<>", "neq": "<>"}
+_ORDER: Final[dict[str, Operator]] = {
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "before": "<",
+    "after": ">",
+}
+_TEXT: Final[dict[str, Operator]] = {
+    "key_equals": "=",
+    "key_not_equals": "<>",
+    "contains": "contains",
+    "key_contains": "contains",
+    "not_contains": "not-contains",
+}
+_PATTERNS: Final = {"starts_with": "{}%", "ends_with": "%{}"}
+_ABSENT: Final = ("is_empty", "is_null")
+_PRESENT: Final = ("is_not_empty", "is_not_null")
+_OF_LISTS: Final = ("is", "is_not", "contains", "not_contains", "in", "not_in", *_ABSENT, *_PRESENT)
+_OF_TEXTS: Final = (*_EQUALITY, *_TEXT, *_PATTERNS, "in", "not_in", *_ABSENT, *_PRESENT)
+_OF_NUMBERS: Final = (*_EQUALITY, *_ORDER, "between", "in", "not_in", *_ABSENT, *_PRESENT)
+
+_OPERATORS: Final = dict.fromkeys(Kind, _OF_NUMBERS) | {Kind.TEXT: _OF_TEXTS}
+
+_NEGATIVE: Final = ("is_not", "neq", "key_not_equals", "not_contains", "not_in")
+_PARTIAL: Final = ("contains", "key_contains", "not_contains", "starts_with", "ends_with")
+
+_BEFORE_A_TEXT: Final = ('"', '%["', '%{"', '% "')
+"""What stands before a text in PostgreSQL's JSON; inside one, a backslash stands before a quotation mark."""
+
+_GROUP_KEYS: Final = ("logic", "filters")
+_CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
+
+OPERATORS: Final = tuple(dict.fromkeys((*_OF_NUMBERS, *_OF_TEXTS, *_OF_LISTS)))
+
+
+def decode_group(raw: object, path: str, faults: Faults) -> Filter:
+    """Read a Group; what is wrong with it goes to `faults`, and then the tree means nothing."""
+    return _Decoder(faults).node(raw, path, 1)
+
+
+def contains_text(text: str) -> Filter:
+    """The request or its response holds the text, whatever its case."""
+    return AnyOf(tuple(Compare(body, "contains", _in_json(text)) for body in _BODIES))
+
+
+def score_named(name: str) -> Score:
+    """The score of that name, as track-score takes it."""
+    return Score(plain_name(name or DEFAULT_SCORE))
+
+
+class _Decoder(ConditionReader):
+    def node(self, raw: object, path: str, depth: int) -> Filter:
+        if not isinstance(raw, dict):
+            return self.fault(path, f"expected an object, got {described(raw)}")
+        if depth > MAX_DEPTH:
+            return self.fault(path, f"nested more than {MAX_DEPTH} levels deep")
+        is_condition = "filters" not in raw and not raw.keys().isdisjoint(_CONDITION_KEYS)
+        known = _CONDITION_KEYS if is_condition else _GROUP_KEYS
+        for key in raw.keys() - set(known):
+            self.faults.add(step(path, key), f"unknown key; known are {', '.join(known)}")
+        return self.condition(raw, path) if is_condition else self.group(raw, path, depth)
+
+    def group(self, raw: dict[str, Any], path: str, depth: int) -> Filter:
+        parts, place = raw.get("filters"), step(path, "filters")
+        if not isinstance(parts, list):
+            fault = f"expected a list, got {described(parts)}" if "filters" in raw else "missing"
+            return self.fault(place, fault)
+        nodes = tuple(self.node(part, f"{place}[{index}]", depth + 1) for index, part in enumerate(parts))
+        match raw.get("logic", "AND"):
+            case "AND":
+                return AllOf(nodes)
+            case "OR" if nodes:
+                return AnyOf(nodes)
+            case "OR":
+                return self.fault(place, "empty: nothing could match")
+            case other:
+                return self.fault(f"{path}.logic", f'expected "AND" or "OR", got {described(other)}')
+
+    def condition(self, raw: dict[str, Any], path: str) -> Filter:
+        self.count(path)
+        field, operator, value = raw.get("field"), raw.get("operator"), raw.get("value")
+        if field not in FIELDS:
+            fault = "unknown" if "field" in raw else "missing"
+            return self.fault(f"{path}.field", f"{fault}; known are {', '.join(FIELDS)}")
+        key = raw.get("nested_key")
+        if key is not None and field not in _KEYED:
+            self.faults.add(f"{path}.nested_key", f"only {' and '.join(_KEYED)} take one")
+        subject = COLUMNS.get(field) or self.keyed(field, key, path)
+        known = _OF_LISTS if subject is None else _OPERATORS[kind_of(subject)]
+        if operator not in known:
+            fault = f"unknown for {field}" if "operator" in raw else "missing"
+            return self.fault(f"{path}.operator", f"{fault}; known are {', '.join(known)}")
+        path = f"{path}.value"
+        if subject is None:
+            return self.listed(field, operator, value, path)
+        if operator in (*_ABSENT, *_PRESENT):
+            return _presence(subject, operator)
+        if isinstance(subject, Column) and subject in _BODIES:
+            return self.on_body(subject, operator, value, path)
+        return self.on_value(subject, operator, value, path)
+
+    def keyed(self, field: str, key: object, path: str) -> Property | Score | None:
+        """What a field with a key of the client's own is; None where the field is a list."""
+        if field in _LISTS:
+            return None
+        if field == "score":
+            return score_named("" if key is None else self.text(key, f"{path}.nested_key"))
+        return Property(self.text(key, f"{path}.nested_key"))
+
+    # Conditions
+
+    def on_value(self, subject: Column | Property | Score, operator: str, raw: object, path: str) -> Filter:
+        def value(raw: object, path: str) -> Value:
+            return self.typed(subject, raw, path)
+
+        if operator in _PATTERNS:
+            pattern = _PATTERNS[operator].format(escaped(self.text(raw, path)))
+            return Compare(subject, "ilike", pattern)
+        if operator == "between":
+            if not isinstance(raw, list) or len(raw) != 2:
+                return self.fault(path, f"expected [low, high], got {described(raw)}")
+            low, high = value(raw[0], f"{path}[0]"), value(raw[1], f"{path}[1]")
+            return AllOf((Compare(subject, ">=", low), Compare(subject, "<=", high)))
+        if operator in ("in", "not_in"):
+            values = tuple(value(one, at) for one, at in self.items(raw, path))
+            if operator == "in":
+                return OneOf(subject, values)
+            # As the other negative operators: a missing property reads as the empty text.
+            others = Not(OneOf(subject, values))
+            may_miss = isinstance(subject, Property) and "" not in values
+            return others if may_miss else AllOf((Exists(subject), others))
+        known = _EQUALITY | _ORDER | _TEXT
+        return Compare(subject, known[operator], value(raw, path))
+
+    def on_body(self, subject: Column, operator: str, raw: object, path: str) -> Filter:
+        whole = operator not in _PARTIAL
+        before = _BEFORE_A_TEXT if whole or operator == "starts_with" else ("%",)
+        after = '"%' if whole or operator == "ends_with" else "%"
+        several = self.items(raw, path) if operator in ("in", "not_in") else [(raw, path)]
+        texts = [escaped(_in_json(self.text(one, at))) for one, at in several]
+        found = AnyOf(
+            tuple(Compare(subject, "ilike", f"{start}{text}{after}") for text in texts for start in before)
+        )
+        return AllOf((Exists(subject), Not(found))) if operator in _NEGATIVE else found
+
+    def listed(self, field: str, operator: str, raw: object, path: str) -> Filter:
+        """A condition on a list: one that is missing is an empty one."""
+        if operator in _ABSENT:
+            return Not(_HAS_ANY[field])
+        if operator in _PRESENT:
+            return _HAS_ANY[field]
+        several = self.items(raw, path) if operator in ("in", "not_in") else [(raw, path)]
+        has_one = AnyOf(tuple(_LISTS[field](self.item(one, at)) for one, at in several))
+        return Not(has_one) if operator in _NEGATIVE else has_one
+
+    # Values
+
+    def items(self, raw: object, path: str) -> list[tuple[object, str]]:
+        if isinstance(raw, list):
+            return [(one, f"{path}[{index}]") for index, one in enumerate(raw)]
+        self.faults.add(path, f"expected a list, got {described(raw)}")
+        return []
+
+    def item(self, raw: object, path: str) -> str:
+        text = self.text(raw, path)
+        if isinstance(raw, str) and (fault := fault_in_text(text)):
+            self.faults.add(path, fault)
+        return text
+
+    def typed(self, subject: Column | Property | Score, raw: object, path: str) -> Value:
+        match subject:
+            case Column("outcome"):
+                return self.text(raw, path).upper()
+            case Column("request_id" | "prompt_id") if isinstance(raw, int) and not isinstance(raw, bool):
+                return str(raw)
+            case _:
+                return self.value(kind_of(subject), raw, path)
+
+
+def _presence(subject: Column | Property | Score, operator: str) -> Filter:
+    """Whether there is something: an empty text is empty, but not null."""
+    present: Filter = Exists(subject)
+    if operator.endswith("_empty") and kind_of(subject) is Kind.TEXT:
+        present = Compare(subject, "<>", '""' if subject in _BODIES else "")
+    return present if operator in _PRESENT else Not(present)
+
+
+def _in_json(text: str) -> str:
+    """How a text stands inside a JSON string."""
+    return msgspec.json.encode(text)[1:-1].decode()

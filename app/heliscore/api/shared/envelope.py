@@ -1,0 +1,96 @@
+"""Helicone's envelope: `{"data": …, "error": null}` or `{"data": null, "error": "…"}`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from heliscore.api.http.endpoints import Endpoint, Handler, Schema
+from heliscore.api.http.wire import Json
+from heliscore.domain.api_key import Permissions
+from heliscore.domain.errors import InvalidInput, Refusal
+
+
+def answer(data: object, **beside: object) -> Response:
+    """Wrap what was asked for; `beside` are keys that upstream does not have."""
+    return Json({"data": data, "error": None, **beside})
+
+
+DONE: Final = answer(None)
+"""The answer of every call that only does something."""
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Wrap a refusal, with every fault under `details` where it is the input's."""
+    body: dict[str, object] = {"data": None, "error": str(refusal)}
+    if isinstance(refusal, InvalidInput):
+        body["details"] = refusal.faults
+    return Json(body)
+
+
+def schema(data: Schema, **beside: Schema) -> Schema:
+    """The envelope around what an endpoint answers, as JSON Schema."""
+    return {
+        "type": "object",
+        "properties": {"data": data, "error": {"type": "null"}, **beside},
+        "required": ["data", "error"],
+        "additionalProperties": False,
+    }
+
+
+NULL: Schema = {"type": "null"}
+
+
+def endpoint(
+    method: str,
+    path: str,
+    handler: Handler,
+    permission: Permissions,
+    tag: str,
+    *,
+    data: Schema = NULL,
+    data_example: object = None,
+    beside: dict[str, Schema] | None = None,
+    answer: Schema | None = None,
+    body: Schema | None = None,
+    body_example: object = None,
+    refusals: tuple[type[Refusal], ...] = (),
+) -> Endpoint:
+    """An endpoint that speaks in envelopes. `data` is the schema of what it answers, null unless said;
+    `answer` that of the whole body where there is no envelope."""
+    has_example = answer is None and (data is NULL or data_example is not None)
+    return Endpoint(
+        method=method,
+        path=path,
+        handler=handler,
+        refuse=refuse,
+        tag=tag,
+        permission=permission,
+        refusals=refusals,
+        body=body,
+        body_example=body_example,
+        answer=answer or schema(data, **(beside or {})),
+        answer_example={"data": data_example, "error": None} if has_example else None,
+    )
+
+
+REFUSAL_SCHEMA: Schema = {
+    "type": "object",
+    "properties": {
+        "data": {"type": "null"},
+        "error": {"type": "string", "description": "What was wrong, for people."},
+        "details": {
+            "type": "array",
+            "description": "Every fault of the input.",
+            "items": {
+                "type": "object",
+                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+                "required": ["path", "message"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["data", "error"],
+    "additionalProperties": False,
+}

@@ -1,0 +1,92 @@
+"""What the dialects' filters have in common: how much of them is too much, and the values in conditions."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime
+from typing import Final
+
+from heliscore.api.http.wire import Faults, now, read_time
+from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described
+
+MAX_DEPTH: Final = 50
+MAX_CONDITIONS: Final = 500
+
+_NUMBER: Final = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,4})?", re.ASCII)
+_INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_MIN, _MAX = -sys.float_info.max, sys.float_info.max
+
+
+class ConditionReader:
+    """Reads the values of conditions; what is wrong with one goes to `faults`, and then the tree means
+    nothing."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.counted = 0
+
+    def fault(self, path: str, message: str) -> Filter:
+        self.faults.add(path, message)
+        return Everything()
+
+    def count(self, path: str) -> None:
+        self.counted += 1
+        if self.counted == MAX_CONDITIONS + 1:
+            self.faults.add(path, f"more than {MAX_CONDITIONS} conditions")
+
+    def value(self, kind: Kind, raw: object, path: str) -> Value:
+        match kind:
+            case Kind.TEXT:
+                return self.text(raw, path)
+            case Kind.NUMBER:
+                return self.number(raw, path)
+            case Kind.TIMESTAMP:
+                return self.timestamp(raw, path)
+            case Kind.BOOLEAN:
+                return self.boolean(raw, path)
+            case Kind.SCORE:
+                return self.score(raw, path)
+
+    def text(self, raw: object, path: str) -> str:
+        if not isinstance(raw, str):
+            self.faults.add(path, f"expected a string, got {described(raw)}")
+        elif "\0" in raw:
+            self.faults.add(path, "must not contain NUL")
+        else:
+            return raw
+        return ""
+
+    def number(self, raw: object, path: str) -> int | float:
+        value = raw
+        if isinstance(raw, str) and _NUMBER.fullmatch(raw):
+            value = float(raw) if set(raw) & set(".eE") else int(raw)
+        if isinstance(value, int | float) and not isinstance(value, bool) and _MIN < value < _MAX:
+            return value
+        self.faults.add(path, f"expected a number, got {described(raw)}")
+        return 0
+
+    def timestamp(self, raw: object, path: str) -> datetime:
+        time = read_time(raw) if isinstance(raw, str) else None
+        if time is None:
+            self.faults.add(path, f"expected an ISO 8601 date or date-time, got {described(raw)}")
+        return time or now()
+
+    def boolean(self, raw: object, path: str) -> bool:
+        match raw:
+            case True | "true":
+                return True
+            case False | "false":
+                return False
+        self.faults.add(path, f"expected true or false, got {described(raw)}")
+        return False
+
+    def score(self, raw: object, path: str) -> int:
+        if isinstance(raw, str) and raw in ("true", "false"):
+            return int(raw == "true")
+        value = int(raw) if isinstance(raw, str) and _INTEGER.fullmatch(raw) else raw
+        if isinstance(value, int) and MIN_VALUE <= value <= MAX_VALUE:
+            return int(value)
+        self.faults.add(path, f"expected an integer or a boolean, got {described(raw)}")
+        return 0

@@ -1,0 +1,81 @@
+"""The rules of a score map, `{name: integer or boolean}`, wherever one is sent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heliscore.api.http.endpoints import Schema
+from heliscore.api.http.wire import Fields
+from heliscore.domain.score import (
+    FEEDBACK,
+    MAX_NAME_LENGTH,
+    MAX_SCORES_PER_CALL,
+    MAX_VALUE,
+    MIN_VALUE,
+    Score,
+    described,
+    fault_in_text,
+    read_score,
+)
+
+_BOOLEAN_SUFFIX: Final = "-hcone-bool"
+"""Upstream stores a boolean under its name and this suffix, and so its exports have it."""
+
+SCORE: Final[Schema] = {
+    "oneOf": [{"type": "integer", "minimum": MIN_VALUE, "maximum": MAX_VALUE}, {"type": "boolean"}]
+}
+
+SCORES: Final[Schema] = {
+    "type": "object",
+    "maxProperties": MAX_SCORES_PER_CALL,
+    "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+    "additionalProperties": SCORE,
+}
+
+
+def read_scores(fields: Fields) -> dict[str, Score]:
+    """Read the score map under `scores`; where it is at fault, what is returned means nothing."""
+    sent = fields.object("scores", required=True)
+    scores: dict[str, Score] = {}
+    if len(sent.raw) > MAX_SCORES_PER_CALL:
+        fields.fault("scores", f"at most {MAX_SCORES_PER_CALL} in a call, got {len(sent.raw)}")
+    else:
+        for sent_name, value in sent.raw.items():
+            for fault in read_entry(sent_name, value, scores):
+                sent.fault(sent_name, fault)
+    return scores
+
+
+def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[str]:
+    """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
+    too, which tells if it comes twice."""
+    faults = []
+    name, only_boolean = read_name(sent_name)
+    if fault := fault_in_text(name):
+        faults.append(f"the name {fault}")
+    if name in scores:
+        faults.append(f"the same score as {name}, which is in this call too")
+    score = read_score(value)
+    if isinstance(score, str):
+        faults.append(score)
+        score = Score(0, False)
+    elif only_boolean:
+        if score.value not in (0, 1):
+            faults.append(f"expected true, false, 1 or 0, got {described(value)}")
+        score = Score(score.value, True)
+    scores[name] = score
+    return faults
+
+
+def read_name(sent_name: str) -> tuple[str, bool]:
+    """The name without upstream's suffix for booleans, in which no stored name ends, and whether it takes
+    booleans only."""
+    name = sent_name
+    while name.endswith(_BOOLEAN_SUFFIX):
+        name = name.removesuffix(_BOOLEAN_SUFFIX)
+    return name, name != sent_name or name == FEEDBACK
+
+
+def plain_name(sent_name: str) -> str:
+    """The name under which a score is stored."""
+    return read_name(sent_name)[0]

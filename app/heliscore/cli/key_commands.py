@@ -1,0 +1,113 @@
+"""`heliscore keys`: API keys by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from heliscore.cli.database import with_schema
+from heliscore.cli.parameters import utf8
+from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.domain.errors import StartError
+from heliscore.store import keys
+from heliscore.store.connections.pool import Connection
+
+
+@click.group(name="keys")
+def keys_group() -> None:
+    """Make, register, list and revoke API keys."""
+
+
+_organization = click.option(
+    "--organization",
+    callback=utf8,
+    default=keys.DEFAULT_ORGANIZATION,
+    show_default=True,
+    help="Made if there is none.",
+)
+_name = click.option("--name", default="", callback=utf8, help="What the key is for.")
+_permissions = click.option(
+    "--permissions",
+    type=click.Choice(("rw", "r", "w")),
+    default="rw",
+    show_default=True,
+    help="r reads and queries, w writes.",
+)
+
+
+def _future(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter("expected an ISO 8601 date or date-time") from None
+    if time <= datetime.now(UTC):
+        raise click.BadParameter("expected a time in the future")
+    return time
+
+
+_expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO 8601; UTC without a zone.")
+
+
+@keys_group.command()
+@_organization
+@_name
+@_permissions
+@_expires
+def create(organization: str, name: str, permissions: Permissions, expires: datetime | None) -> None:
+    """Make a new key and print it; it is shown this once."""
+    key = mint_key()
+    _register(key, organization, name, permissions, expires)
+    click.echo(key)
+
+
+@keys_group.command()
+@click.argument("key", required=False, callback=utf8)
+@_organization
+@_name
+@_permissions
+@_expires
+def register(
+    key: str | None, organization: str, name: str, permissions: Permissions, expires: datetime | None
+) -> None:
+    """Make an existing KEY valid here too; without KEY it is asked for, unseen."""
+    id_ = _register(key or click.prompt("Key", hide_input=True), organization, name, permissions, expires)
+    click.echo(f"registered as key {id_} of organization {organization}")
+
+
+def _register(
+    key: str, organization: str, name: str, permissions: Permissions, expires: datetime | None
+) -> int:
+    async def work(connection: Connection) -> int:
+        id_ = await keys.ensure_organization(connection, organization)
+        return await keys.register(
+            connection, id_, key, name=name, permissions=permissions, expires_at=expires
+        )
+
+    return with_schema(work)
+
+
+@keys_group.command(name="list")
+@click.option("--organization", callback=utf8, help="Only this one's.")
+def list_(organization: str | None) -> None:
+    """List the keys, without the keys themselves."""
+    for key in with_schema(lambda connection: keys.list_keys(connection, organization)):
+        if key.revoked_at:
+            state = f"revoked {key.revoked_at:%Y-%m-%d}"
+        elif key.expires_at:
+            state = f"expires {key.expires_at:%Y-%m-%d %H:%M}"
+        else:
+            state = "valid"
+        click.echo("\t".join((str(key.id), key.organization, key.hint, key.permissions, state, key.name)))
+
+
+@keys_group.command()
+@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
+def revoke(id_: int) -> None:
+    """Stop the key with that ID (see list); services stop taking it within 5 seconds."""
+    if not with_schema(lambda connection: keys.revoke(connection, id_)):
+        raise StartError(f"there is no key {id_}")
+    click.echo(f"revoked key {id_}")

@@ -1,0 +1,112 @@
+"""What keeps the data: migrations, backups, the end of old requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from heliscore.cli.database import database, run
+from heliscore.domain.errors import BackupError, StartError
+from heliscore.postgres import backup as backups
+from heliscore.settings import PREFIX, Settings, read_settings
+from heliscore.store import retention
+from heliscore.store.connections.pool import Connection, open_database
+from heliscore.store.schema import bootstrap
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    settings = read_settings(os.environ)
+    with database(settings) as dsn:
+        for name in run(dsn, settings, bootstrap.migrate):
+            click.echo(f"applied {name}")
+    click.echo("the schema is up to date")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def backup(file: Path, force: bool) -> None:
+    """Write all data to FILE; services go on meanwhile."""
+    settings = _settings_without_pgbouncer()
+    with database(settings) as dsn:
+        schema = run(dsn, settings, backups.find_schema)
+        if schema is None:
+            raise BackupError("there is nothing to back up in the database")
+        size = backups.write_backup(dsn, schema, file, _show_progress, overwrite=force)
+    click.echo(f"wrote {size:,} bytes to {file}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Even if the database holds data, which is lost.")
+def restore(file: Path, replace: bool) -> None:
+    """Put a backup's data into the database, whole or not at all; services come back to it."""
+
+    async def look(connection: Connection) -> tuple[bool, list[str]]:
+        schema = await backups.find_schema(connection)
+        return schema is not None, await backups.find_data(connection)
+
+    async def finish(connection: Connection) -> list[str]:
+        applied = await bootstrap.migrate(connection)
+        await backups.analyze(connection)
+        return applied
+
+    settings = _settings_without_pgbouncer()
+    backups.check_backup(file)
+    with database(settings) as dsn:
+        existing, data = run(dsn, settings, look)
+        if data and not replace:
+            raise BackupError(f"the database holds data ({', '.join(data)}); --replace replaces all of it")
+        backups.restore_backup(dsn, file, _show_progress, existing=existing, replace=replace)
+        for name in run(dsn, settings, finish):
+            click.echo(f"applied {name}")
+    click.echo(f"restored {file}")
+
+
+def _settings_without_pgbouncer() -> Settings:
+    """The settings, for programs that need a session of their own; ends in an exit that cleans up, when told
+    to end."""
+    settings = read_settings(os.environ)
+    if settings.pgbouncer:
+        raise BackupError(f"{PREFIX}DATABASE_URL must lead to the server itself, not to a PgBouncer")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    return settings
+
+
+def _show_progress(size: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{size / 1e6:.1f} MB so far \r", nl=False, err=True)
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(1, 36_500), required=True, help="How old is too old.")
+def prune(days: int) -> None:
+    """Delete requests that were created more than so many days ago, with their scores."""
+
+    async def work(settings: Settings) -> tuple[retention.Deleted, bool]:
+        opened = await open_database(settings)
+        try:
+            return await retention.prune(opened, retention.days_ago(days), _show_deleted)
+        finally:
+            await opened.close()
+
+    settings = read_settings(os.environ)
+    with database(settings) as dsn:
+        run(dsn, settings, bootstrap.migrate)
+        deleted, finished = uvloop.run(work(msgspec.structs.replace(settings, database_url=dsn)))
+    click.echo(f"deleted {deleted}")
+    if not finished:
+        raise StartError("another process is deleting what is left")
+
+
+def _show_deleted(deleted: retention.Deleted) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{deleted} so far \r", nl=False, err=True)

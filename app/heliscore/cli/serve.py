@@ -1,0 +1,148 @@
+"""`heliscore serve`: everything a service needs, begun in order and ended in the other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import click
+import msgspec
+import uvicorn
+
+from heliscore import __version__
+from heliscore.cli.database import run
+from heliscore.domain.errors import StartError
+from heliscore.observability.log_lines import make_log_config
+from heliscore.postgres.embedded import EmbeddedPostgres
+from heliscore.postgres.watchdog import Keeper
+from heliscore.server.http_protocol import Protocol
+from heliscore.server.supervisor import Workers
+from heliscore.settings import PREFIX, Settings, check_exposure, read_settings
+from heliscore.store.schema import bootstrap
+
+_OPEN_FILES: Final = 65_536
+"""More would serve nobody: a process takes on fewer clients than that."""
+
+_DRAIN_S: Final = 4
+"""How long calls under way may take to finish when the service is told to stop. With what it takes then to
+close connections and to stop our own PostgreSQL, the whole is over within 10 s, whatever hangs."""
+
+_PORT_TIMEOUT_S: Final = 3
+"""How long a port may be taken: the workers of a service that was killed leave it when they notice."""
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [HELISCORE_HOST]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [HELISCORE_PORT]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that serve.  [HELISCORE_WORKERS]")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API until Ctrl-C or SIGTERM, with a database of its own where none is configured."""
+    given = {"host": host, "port": port, "workers": workers}
+    settings = msgspec.structs.replace(
+        read_settings(os.environ), **{name: value for name, value in given.items() if value is not None}
+    )
+    check_exposure(settings)
+    _raise_file_limit()
+    # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _listening(settings) as listener, _own_database(settings) as dsn:
+        made = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
+        _announce(listener, made)
+        # Workers are processes that read their settings anew.
+        os.environ[f"{PREFIX}DATABASE_URL"] = dsn
+        try:
+            _serve(settings, listener)
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+@contextmanager
+def _own_database(settings: Settings) -> Iterator[str]:
+    """The same for a service: nobody else may own the data folder, and the embedded one is kept running."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    keeper = Keeper(EmbeddedPostgres(settings.data_dir))
+    try:
+        yield keeper.start()
+    finally:
+        keeper.stop()
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files, and so clients, as the machine lets us: the usual limit is for programs with
+    a handful. Where it cannot be raised (macOS refuses some values) fewer clients are served at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Listen before anything else is started: a port that is taken is the commonest mistake."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    deadline = time.monotonic() + _PORT_TIMEOUT_S
+    while True:
+        try:
+            listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+                raise StartError(reason) from None
+        time.sleep(0.05)
+    with listener:
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _announce(listener: socket.socket, made_key: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    click.echo(f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)")
+    if made_key:
+        click.echo(f"API key, shown this once: {made_key}")
+    else:
+        click.echo(f"API keys are there already; make another: {sys.argv[0]} keys create")
+    click.echo(
+        "Try it:\n"
+        f"  curl {address}/v1/request/req_abc123def456/score"
+        f" -H 'Authorization: Bearer {made_key or '<key>'}' -H 'Content-Type: application/json'"
+        """ -d '{"scores": {"accuracy": 95, "has_citations": true}}'"""
+    )
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        "heliscore.main:app_from_environment",
+        factory=True,
+        workers=settings.workers,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=make_log_config(settings.log_level),
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+    if settings.workers == 1:
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+        started = server.started
+    else:
+        started = Workers(config, listener).serve()
+    if not started:
+        raise StartError("the service could not start; the lines above say why")

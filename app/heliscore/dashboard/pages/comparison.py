@@ -1,0 +1,217 @@
+"""The comparison: the scores of groups of requests, side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from heliscore.api.http.endpoints import refused
+from heliscore.api.http.wire import now
+from heliscore.dashboard.pages.overview import shorter_ranges
+from heliscore.dashboard.parts.page_routes import Page, Visit
+from heliscore.dashboard.parts.time_range import View, read_view
+from heliscore.dashboard.parts.trends import Bar, added, make_bars
+from heliscore.domain.errors import Fault, Unavailable
+from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
+from heliscore.domain.score import described
+from heliscore.domain.statistics import Interval, Sample, interval_of_means, interval_of_shares
+from heliscore.store import evaluations
+from heliscore.store.evaluations import PROPERTY, Facets, Spread, Total
+
+COLUMNS: Final = {
+    "model": "Model",
+    "provider": "Provider",
+    "prompt_id": "Prompt",
+    "prompt_version": "Prompt version",
+    "user_id": "User",
+}
+"""What requests can be grouped by, beside their properties."""
+
+FEW: Final = 30
+"""A group with fewer scores says little."""
+
+_OWN: Final = frozenset(("by", "group", "without", "score"))
+_DEFAULT_GROUPS: Final = 4
+_DEFAULT_SCORES: Final = 6
+_MAX_GROUPS: Final = 6
+"""As many as there are colours that can be told apart."""
+
+_MAX_SCORES: Final = 12
+_OFFERED: Final = 12
+_BINS: Final = 25
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One score of one group. `difference` is to the first group, None in that group and without it."""
+
+    total: Total
+    deviation: float | None
+    difference: float | None
+    interval: Interval | None
+
+    @property
+    def is_few(self) -> bool:
+        return self.total.count < FEW
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One score: a cell for each group, None where it has none, and the distributions, by group too."""
+
+    name: str
+    is_share: bool
+    cells: list[Cell | None]
+    bars: list[Bar]
+
+    @property
+    def has_few(self) -> bool:
+        return any(cell is not None and cell.is_few for cell in self.cells)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is compared."""
+
+    by: str
+    """A facet's field."""
+
+    groups: list[str | None]
+    """None is the group of the requests without a value."""
+
+    scores: list[str]
+
+
+async def show_comparison(visit: Visit) -> Response:
+    view = read_view(visit.request.query_params, now(), _OWN)
+    by = view.one("by") or "model"
+    faults = [*view.faults]
+    if by not in COLUMNS and (not by.startswith(PROPERTY) or by == PROPERTY):
+        columns = ", ".join(COLUMNS)
+        faults.append(Fault("by", f"expected one of {columns} or {PROPERTY}<key>, got {described(by)}"))
+    if len(view.all("group")) + bool(view.one("without")) > _MAX_GROUPS:
+        faults.append(Fault("group", f"at most {_MAX_GROUPS} at a time"))
+    if len(view.all("score")) > _MAX_SCORES:
+        faults.append(Fault("score", f"at most {_MAX_SCORES} at a time"))
+    if faults:
+        return _render(visit, view, by, status=400, faults=faults)
+    organization_id = visit.organization_id
+    try:
+        async with visit.services.database.connection() as connection:
+            known = await evaluations.list_names(connection, organization_id)
+            facets = await evaluations.find_facets(connection, organization_id, view.start, view.end)
+            question = _ask(view, by, facets, known)
+            spreads = await evaluations.spread(
+                connection,
+                visit.services.names,
+                view.in_range(organization_id, _members(by, question.groups)),
+                question.scores,
+                _BINS,
+                _subject(by),
+            )
+    except Unavailable as refusal:
+        return refused(refusal, lambda refusal: _render(visit, view, by, trouble=str(refusal)))
+    return _render(
+        visit, view, by, facets=facets, known=known, question=question, rows=make_rows(question, spreads)
+    )
+
+
+def _ask(view: View, by: str, facets: Facets, known: list[str]) -> Question:
+    """What the address asks for; where it leaves that open, the commonest groups and the first scores."""
+    groups: list[str | None] = [*view.all("group")]
+    if view.one("without"):
+        groups.append(None)
+    return Question(
+        by=by,
+        groups=groups or [*facets.of(by)[:_DEFAULT_GROUPS]],
+        scores=view.all("score") or known[:_DEFAULT_SCORES],
+    )
+
+
+def _subject(by: str) -> Column | Property:
+    return Column(by) if by in COLUMNS else Property(by.removeprefix(PROPERTY))
+
+
+def _members(by: str, groups: list[str | None]) -> Filter:
+    """The requests of these groups."""
+    subject = _subject(by)
+    values = OneOf(subject, tuple(group for group in groups if group is not None))
+    return AnyOf((values, Not(Exists(subject)))) if None in groups else values
+
+
+def make_rows(question: Question, spreads: list[Spread]) -> list[Row]:
+    """A row for each score in question."""
+    by_name: dict[str, list[Spread]] = defaultdict(list)
+    for spread in spreads:
+        by_name[spread.name].append(spread)
+    return [_make_row(name, question.groups, by_name[name]) for name in question.scores]
+
+
+def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Row:
+    is_share = bool(spreads) and all(spread.all_boolean for spread in spreads)
+    parts = [[spread for spread in spreads if spread.group == group] for group in groups]
+    samples = [_sample(part) for part in parts]
+    base = samples[0] if samples else None
+    cells: list[Cell | None] = []
+    for number, (part, sample) in enumerate(zip(parts, samples, strict=True)):
+        if sample is None:
+            cells.append(None)
+            continue
+        difference, interval = None, None
+        if number and base:
+            difference = sample.mean - base.mean
+            interval = (interval_of_shares if is_share else interval_of_means)(base, sample)
+        cells.append(Cell(added(part), sample.deviation, difference, interval))
+    return Row(name, is_share, cells, make_bars(spreads, groups))
+
+
+def _sample(part: list[Spread]) -> Sample | None:
+    if not part:
+        return None
+    return Sample(
+        count=sum(spread.count for spread in part),
+        sum=sum(spread.sum for spread in part),
+        squares=sum(spread.squares for spread in part),
+    )
+
+
+def _render(
+    visit: Visit,
+    view: View,
+    by: str,
+    *,
+    status: int = 200,
+    facets: Facets | None = None,
+    known: list[str] | None = None,
+    question: Question | None = None,
+    rows: list[Row] | None = None,
+    faults: list[Fault] | None = None,
+    trouble: str | None = None,
+) -> Response:
+    facets = facets or Facets()
+    groups = question.groups if question else []
+    offered = [group for group in facets.of(by) if group not in groups][:_OFFERED]
+    key = by.removeprefix(PROPERTY)
+    return visit.render(
+        "compare.html",
+        status=status,
+        charts=bool(rows),
+        view=view,
+        by=by,
+        by_name=COLUMNS.get(by, key),
+        columns=COLUMNS,
+        keys=sorted({*facets.keys, *([key] if by not in COLUMNS else [])}),
+        facets=facets,
+        groups=groups,
+        offered=offered,
+        known=known or [],
+        chosen=question.scores if question else [],
+        rows=rows or [],
+        few=FEW,
+        faults=faults or [],
+        trouble=trouble,
+        shorter=shorter_ranges(view.length),
+    )
+
+
+PAGES = (Page(path="/compare", handler=show_comparison, title="Compare"),)

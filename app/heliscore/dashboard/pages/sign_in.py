@@ -1,0 +1,54 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from heliscore.dashboard.parts.page_routes import Page, Visit, redirect
+from heliscore.dashboard.parts.session import end_session, local_path, start_session
+from heliscore.domain.api_key import hash_key
+from heliscore.domain.errors import Unauthenticated
+
+
+async def show_sign_in(visit: Visit) -> Response:
+    target = local_path(visit.request.query_params.get("next", "/"))
+    if visit.session is not None and visit.session.holder.principal.may("r"):
+        return redirect(target)
+    return _form(visit, target)
+
+
+async def sign_in(visit: Visit) -> Response:
+    key, target = visit.form.get("key", "").strip(), local_path(visit.form.get("next", "/"))
+    if not key:
+        return _form(visit, target, "Enter an API key.", 400)
+    try:
+        principal = await visit.services.keyring.principal(key)
+    except Unauthenticated:
+        return _form(visit, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
+    if not principal.may("r"):
+        return _form(
+            visit,
+            target,
+            "This API key may only write scores. Looking at them takes a key with permission to read.",
+            403,
+        )
+    response = redirect(target)
+    start_session(response, visit.request, principal.key_id, hash_key(key))
+    return response
+
+
+def _form(visit: Visit, target: str, fault: str | None = None, status: int = 200) -> Response:
+    return visit.render("sign_in.html", status=status, target=target, fault=fault)
+
+
+async def sign_out(visit: Visit) -> Response:
+    response = redirect("/sign-in")
+    end_session(response, visit.request)
+    return response
+
+
+PAGES = (
+    Page(path="/sign-in", handler=show_sign_in, permission=None),
+    Page(method="POST", path="/sign-in", handler=sign_in, permission=None),
+    Page(method="POST", path="/sign-out", handler=sign_out),
+)

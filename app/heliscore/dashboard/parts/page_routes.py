@@ -1,0 +1,208 @@
+"""What every page has in common: routing, session, permission, and refusals that people can read.
+
+Pages are not part of the API and so not of its document. One that changes something is protected twice: by
+the session's token, in the field `csrf` or the header `X-CSRF-Token`, and by what the browser says of where
+the call comes from. A page with `data` answers our own scripts: its refusals are JSON, never a redirect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from heliscore.api.http.endpoints import AnyMethodRoute, Call, Refuse, Services, refused
+from heliscore.api.http.html import HEADERS
+from heliscore.api.http.wire import Json, read_body
+from heliscore.dashboard.parts.rendering import render_refusal, respond
+from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
+from heliscore.domain.api_key import Permissions
+from heliscore.domain.errors import Fault, Forbidden, InvalidInput, MethodNotAllowed, Refusal, Unauthenticated
+
+_MAX_BODY_BYTES: Final = 1 << 20
+_MAX_FIELDS: Final = 1000
+_FORM: Final = "application/x-www-form-urlencoded"
+_SAFE: Final = frozenset(("GET", "HEAD"))
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One call of a page by somebody who may make it."""
+
+    request: Request
+    services: Services
+    session: Session | None
+    """None only on pages without a permission."""
+
+    menu: tuple[tuple[str, str], ...] = ()
+    """Title and path of each page of the navigation."""
+
+    body: bytes = b""
+    form: dict[str, str] = {}
+
+    @property
+    def signed_in(self) -> Session:
+        """The session of a page with a permission."""
+        if self.session is None:
+            raise Unauthenticated("please sign in")
+        return self.session
+
+    @property
+    def organization_id(self) -> int:
+        return self.signed_in.holder.organization_id
+
+    @property
+    def call(self) -> Call:
+        """The same as a call of the API, for what is shared with it (`app.api.recording`)."""
+        return Call(self.request, self.services, self.signed_in.holder.principal, self.body)
+
+    def render(
+        self, template: str, *, status: int = 200, charts: bool = False, **context: object
+    ) -> Response:
+        """Answer with a template of this folder, which knows the session and the navigation."""
+        return respond(
+            template, self.request, self.session, self.menu, status=status, charts=charts, **context
+        )
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one path of the dashboard. GET answers HEAD too."""
+
+    method: str = "GET"
+    path: str
+    handler: Handler
+    permission: Permissions | None = "r"
+    """What the session's key must allow. None: nobody needs to be signed in."""
+
+    title: str | None = None
+    """Its name in the navigation; None: it is not there."""
+
+    data: bool = False
+    """For our scripts, in JSON."""
+
+
+def make_routes(pages: Iterable[Page]) -> list[Route]:
+    """One route a path, whatever its methods."""
+    pages = tuple(pages)
+    menu = tuple((page.title, page.path) for page in pages if page.title is not None)
+    by_path: dict[str, dict[str, Page]] = {}
+    for page in pages:
+        by_path.setdefault(page.path, {})[page.method] = page
+    return [
+        AnyMethodRoute(path.replace("}", ":segment}"), _Resource(methods, menu), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
+
+
+class _Resource:
+    """The ASGI application of one path: method, origin, session, permission, token, handler."""
+
+    def __init__(self, methods: dict[str, Page], menu: tuple[tuple[str, str], ...]) -> None:
+        self._methods = methods
+        if "GET" in methods:
+            self._methods = {"HEAD": methods["GET"], **methods}
+        self._menu = menu
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        page = self._methods.get(scope["method"])
+        # A refusal is shown in the frame of whoever was recognised before it.
+        visit = Visit(request, request.state.services, None)
+        try:
+            if page is None:
+                raise MethodNotAllowed(list(self._methods))
+            visit = await self._recognise(visit, page)
+            response = await self._answer(visit, page)
+        except Refusal as refusal:
+            response = self._refuse(refusal, visit, page)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    def _refuse(self, refusal: Refusal, visit: Visit, page: Page | None) -> Response:
+        if page is not None and page.data:
+            return refused(refusal, _refuse_data)
+        if isinstance(refusal, Unauthenticated):
+            return _redirect_to_sign_in(visit.request)
+        return refused(
+            refusal, lambda refusal: render_refusal(visit.request, refusal, visit.session, visit.menu)
+        )
+
+    async def _recognise(self, visit: Visit, page: Page) -> Visit:
+        if page.method not in _SAFE:
+            check_site(visit.request)
+        session = await find_session(visit.request, visit.services.database)
+        if session is not None:
+            visit.request.scope["state"]["organization_id"] = session.holder.organization_id
+        return Visit(visit.request, visit.services, session, self._menu if session else ())
+
+    async def _answer(self, visit: Visit, page: Page) -> Response:
+        if page.permission is not None:
+            principal = visit.signed_in.holder.principal
+            if not principal.may(page.permission):
+                raise Forbidden(
+                    f"your API key has permissions {principal.permissions!r}, this needs {page.permission!r}"
+                )
+        if page.method not in _SAFE:
+            visit = await _read(visit)
+            if page.permission is not None:
+                token = visit.request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
+                check_token(visit.signed_in, token)
+        return await page.handler(visit)
+
+
+async def _read(visit: Visit) -> Visit:
+    body = await read_body(visit.request, _MAX_BODY_BYTES)
+    form: dict[str, str] = {}
+    if visit.request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+        try:
+            pairs = parse_qsl(
+                body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS
+            )
+            form = dict(pairs)
+        except ValueError:
+            reason = f"expected at most {_MAX_FIELDS} fields in UTF-8, percent-encoded"
+            raise InvalidInput([Fault("", f"the form cannot be read: {reason}")]) from None
+    return Visit(visit.request, visit.services, visit.session, visit.menu, body, form)
+
+
+def _redirect_to_sign_in(request: Request) -> Response:
+    """Have them come back afterwards to the page that was asked for, where nothing was to be changed."""
+    target = "/"
+    if request.method in _SAFE:
+        query = request.url.query
+        target = local_path(request.scope["path"] + (f"?{query}" if query else ""))
+    return redirect("/sign-in" if target == "/" else f"/sign-in?next={quote(target, safe='/')}")
+
+
+def redirect(path: str) -> Response:
+    """Go on with a GET of a path of ours."""
+    return RedirectResponse(path, 303, headers=dict(HEADERS))
+
+
+def answer_data(content: object) -> Response:
+    """Answer one of our scripts."""
+    return Json(content, headers=dict(HEADERS))
+
+
+def _refuse_data(refusal: Refusal) -> Response:
+    return answer_data({"error": str(refusal)})
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a call comes from a browser's address line or a link, and so from a person."""
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def make_refuse(scope: Scope) -> Refuse:
+    """The words for what no page answers: a path that leads nowhere, a defect."""
+    return lambda refusal: render_refusal(Request(scope), refusal)

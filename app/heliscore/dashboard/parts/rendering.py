@@ -1,0 +1,82 @@
+"""Templates into pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from heliscore.api.http.html import Html, make_policy
+from heliscore.dashboard.parts import number_formats
+from heliscore.dashboard.parts.session import Session
+from heliscore.dashboard.parts.static_files import static_path
+from heliscore.domain.errors import InvalidInput, Refusal
+
+_PLOTLY_STYLES: Final = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",  # an empty element, filled through the DOM
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",  # of its maps; without it the console complains
+)
+"""The style elements that Plotly adds to a page; all others stay forbidden."""
+
+_CHART_POLICY: Final = make_policy(style_src=" ".join(("'self'", *_PLOTLY_STYLES)))
+
+_TITLES: Final = {
+    400: "This cannot be understood",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "Not possible this way",
+    413: "Too large",
+    429: "Too many calls",
+    503: "Just a moment",
+}
+
+_PASSING: Final = frozenset((429, 500, 503))
+
+_environment: Final = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_environment.globals["static"] = static_path
+_environment.filters |= number_formats.FILTERS
+
+
+def respond(
+    template: str,
+    request: Request,
+    session: Session | None,
+    menu: tuple[tuple[str, str], ...],
+    *,
+    status: int = 200,
+    charts: bool = False,
+    **context: object,
+) -> Response:
+    """Render a template. `charts` allows what Plotly needs of the content security policy."""
+    content = _environment.get_template(template).render(
+        path=request.scope["path"], session=session, menu=menu, **context
+    )
+    return Html(content, status, {"Content-Security-Policy": _CHART_POLICY} if charts else None)
+
+
+def render_refusal(
+    request: Request, refusal: Refusal, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """Say in plain words what went wrong, with a way on; the status is `refused`'s to set."""
+    query = request.url.query
+    target = request.scope["path"] + (f"?{query}" if query else "")
+    return respond(
+        "refusal.html",
+        request,
+        session,
+        menu,
+        title=_TITLES.get(refusal.status, "Something is broken"),
+        message=str(refusal),
+        faults=refusal.faults if isinstance(refusal, InvalidInput) and len(refusal.faults) > 1 else (),
+        # A link repeats no call that changes something, and only what may go better the next time.
+        retry=target if request.method == "GET" and refusal.status in _PASSING else None,
+    )

@@ -1,0 +1,219 @@
+"""The filter tree: what a query asks for, whatever dialect it came in.
+
+    Filter    := Everything | AllOf(parts) | AnyOf(parts) | Not(part) | Condition
+    Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject) | Scored()
+    Subject   := Column(name) | Score(name) | Property(key) | Variable(key) | FeedbackTime()
+
+The tree is two-valued: a request either matches or it does not. A condition on something that the request
+does not have never matches (a null column, a missing score), whatever its operator; Exists asks for it
+directly and Not turns any part into its exact complement. The one exception is upstream's: a missing
+property or prompt variable reads as the empty text for the two negative operators.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Literal
+
+import msgspec
+
+from heliscore.domain.score import FEEDBACK
+
+
+class Kind(Enum):
+    """What a subject holds, and so which operators and values fit it."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    TIMESTAMP = "timestamp"
+    BOOLEAN = "boolean"
+    SCORE = "score"
+
+
+COLUMNS: Final[dict[str, Kind]] = {
+    "request_id": Kind.TEXT,
+    "organization_id": Kind.TEXT,
+    "user_id": Kind.TEXT,
+    "provider": Kind.TEXT,
+    "model": Kind.TEXT,
+    "model_override": Kind.TEXT,
+    "request_model": Kind.TEXT,
+    "response_model": Kind.TEXT,
+    "prompt_id": Kind.TEXT,
+    "prompt_version": Kind.TEXT,
+    "request_body": Kind.TEXT,
+    "response_body": Kind.TEXT,
+    "request_path": Kind.TEXT,
+    "target_url": Kind.TEXT,
+    "country_code": Kind.TEXT,
+    "cache_reference_id": Kind.TEXT,
+    "request_referrer": Kind.TEXT,
+    "node_id": Kind.TEXT,
+    "job_id": Kind.TEXT,
+    "auth_hash": Kind.TEXT,
+    "assets": Kind.TEXT,
+    "tags": Kind.TEXT,
+    "properties": Kind.TEXT,
+    "outcome": Kind.TEXT,
+    "numeric_id": Kind.NUMBER,
+    "status": Kind.NUMBER,
+    "latency_ms": Kind.NUMBER,
+    "time_to_first_token_ms": Kind.NUMBER,
+    "total_tokens": Kind.NUMBER,
+    "prompt_tokens": Kind.NUMBER,
+    "completion_tokens": Kind.NUMBER,
+    "prompt_cache_read_tokens": Kind.NUMBER,
+    "prompt_cache_write_tokens": Kind.NUMBER,
+    "reasoning_tokens": Kind.NUMBER,
+    "cost_usd": Kind.NUMBER,
+    "prompt_version_number": Kind.NUMBER,
+    "created_at": Kind.TIMESTAMP,
+    "response_created_at": Kind.TIMESTAMP,
+    "updated_at": Kind.TIMESTAMP,
+    "threat": Kind.BOOLEAN,
+    "cache_enabled": Kind.BOOLEAN,
+    "is_passthrough_billing": Kind.BOOLEAN,
+    "cached": Kind.BOOLEAN,
+}
+"""What a request can be filtered by, beside its scores, properties and prompt variables.
+
+Six are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
+`properties` is missing where there is none; `outcome` is what the client said, or else follows from status;
+`request_model` and `response_model` stand in for each other where one of them is not known; `numeric_id` is
+the request's id to sort by, missing where that is not all digits.
+"""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One of COLUMNS."""
+
+    name: str
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The value of the score of that name, an integer."""
+
+    name: str
+
+
+class Property(msgspec.Struct, frozen=True):
+    """The value of one property, a text; keys that differ in case differ."""
+
+    key: str
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """The value of one prompt input variable, as text."""
+
+    key: str
+
+
+class FeedbackTime(msgspec.Struct, frozen=True):
+    """When the request's feedback was given."""
+
+
+SortSubject = Column | Score | Property | Variable
+Subject = Column | Score | Property | Variable | FeedbackTime
+
+Operator = Literal["=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains"]
+"""`like` and `ilike` take the caller's `%` and `_`; the last two look for a plain text, whatever its case."""
+
+Value = str | int | float | Decimal | bool | datetime
+
+
+class Everything(msgspec.Struct, frozen=True):
+    """Matches every request."""
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """Matches a request with at least one score."""
+
+
+class Exists(msgspec.Struct, frozen=True):
+    """Matches a request that has the subject at all."""
+
+    subject: Subject
+
+
+class Compare(msgspec.Struct, frozen=True):
+    """Matches a request whose subject stands in that relation to the value."""
+
+    subject: Subject
+    operator: Operator
+    value: Value
+
+
+class OneOf(msgspec.Struct, frozen=True):
+    """Matches a request whose subject equals one of the values; no values, no match."""
+
+    subject: Subject
+    values: tuple[Value, ...]
+
+
+Condition = Compare | OneOf | Exists | Scored
+
+
+class Not(msgspec.Struct, frozen=True):
+    """Matches exactly the requests that the part does not match."""
+
+    part: Filter
+
+
+class AllOf(msgspec.Struct, frozen=True):
+    """Matches where every part does; no parts, everything."""
+
+    parts: tuple[Filter, ...]
+
+
+class AnyOf(msgspec.Struct, frozen=True):
+    """Matches where at least one part does; no parts, nothing."""
+
+    parts: tuple[Filter, ...]
+
+
+Filter = Everything | Not | AllOf | AnyOf | Condition
+
+
+def kind_of(subject: Subject) -> Kind:
+    match subject:
+        case Column(name):
+            return COLUMNS[name]
+        case Score():
+            return Kind.SCORE
+        case Property() | Variable():
+            return Kind.TEXT
+        case FeedbackTime():
+            return Kind.TIMESTAMP
+
+
+def score_names(tree: Filter) -> frozenset[str]:
+    """Every score name that the tree mentions, whose ids its compilation needs."""
+    match tree:
+        case Not(part):
+            return score_names(part)
+        case AllOf(parts) | AnyOf(parts):
+            return frozenset[str]().union(*map(score_names, parts))
+        case Compare(subject) | OneOf(subject) | Exists(subject):
+            match subject:
+                case Score(name):
+                    return frozenset((name,))
+                case FeedbackTime():
+                    return frozenset((FEEDBACK,))
+                case _:
+                    return frozenset()
+        case Everything() | Scored():
+            return frozenset()
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """The order of a page: by the subject, missing values last, then newest first, then by request id."""
+
+    subject: SortSubject | None
+    """None: in random order."""
+
+    descending: bool = True
+
+
+NEWEST_FIRST: Final = Sort(Column("created_at"))

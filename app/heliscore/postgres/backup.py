@@ -1,0 +1,196 @@
+"""Backup and restore.
+
+A backup is pg_dump's custom format of our tables, and of nothing else that may live in the database.
+
+A restore is one transaction: psql runs what pg_restore makes of the file behind a prologue, which shuts
+services out and drops what is there; the COMMIT is sent only when pg_restore has read the file to its end.
+(pg_restore's own --single-transaction would leave behind what a newer version added to the database, and its
+preamble names a setting that servers before 17 do not know.)
+
+What a service remembers of the replaced database is of no use to it in the restored one: see origin.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+from heliscore.domain.errors import BackupError
+from heliscore.postgres.client_tools import run_program
+from heliscore.store.connections.pool import Connection
+from heliscore.store.schema.migrations import read_migrations
+from heliscore.store.statements import SQL_FOLDER, fill, load
+
+_SQL = load("backup")
+
+Progress = Callable[[int], None]
+"""Told now and then how many bytes there are so far."""
+
+_PROGRESS_S: Final = 0.5
+_CHUNK_BYTES: Final = 1 << 20
+
+_PREAMBLE_LINES: Final = 40
+_UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout = 0;\n"
+
+_UNKEPT: Final = {"schema_migration", "rate_window"}
+"""What is in them is no data: the second counts the calls of this minute."""
+
+
+def find_tables() -> list[str]:
+    """The names of our tables, as sql/schema.sql has them."""
+    schema = (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
+    return re.findall(r"^CREATE (?:UNLOGGED )?TABLE public\.(\w+) \(", schema, re.MULTILINE)
+
+
+async def find_schema(connection: Connection) -> str | None:
+    """The schema in which our tables are, None where there are none.
+
+    Raises BackupError when a newer version made them: there may be tables that we do not know.
+    """
+    schema: str | None = await connection.fetchval(_SQL["find_schema"])
+    if schema is not None:
+        rows = await connection.fetch(_SQL["list_migrations"])
+        _check_migrations("the database", {number: (name, checksum) for number, name, checksum in rows})
+    return schema
+
+
+async def find_data(connection: Connection) -> list[str]:
+    """The names of our tables that hold data."""
+    found = []
+    for (table,) in await connection.fetch(_SQL["find_existing"], _kept_tables()):
+        if await connection.fetchval(fill(_SQL["has_rows"], table=table)):
+            found.append(table)
+    return found
+
+
+async def analyze(connection: Connection) -> None:
+    """Let the planner know a database that was restored."""
+    await connection.execute(f"ANALYZE {', '.join(find_tables())}")
+
+
+def write_backup(dsn: str, schema: str, file: Path, progress: Progress, *, overwrite: bool) -> int:
+    """Write our tables, which are in that schema, to the file and return its size in bytes. The file comes
+    into being whole, or not at all. Raises BackupError."""
+    if file.exists() and not overwrite:
+        raise BackupError(f"{file} exists already; --force overwrites it")
+    flags = [f'--table="{schema}"."{table}"' for table in find_tables()]
+    flags += ["--format=custom", "--no-unlogged-table-data", "--lock-wait-timeout=60s"]
+    try:
+        with _renamed_when_whole(file) as unfinished:
+            with run_program("pg_dump", *flags, f"--file={unfinished}", dsn=dsn) as pg_dump:
+                while not pg_dump.ends_within(_PROGRESS_S):
+                    progress(unfinished.stat().st_size)
+                pg_dump.check("no backup was made")
+            return unfinished.stat().st_size
+    except OSError as error:
+        raise BackupError(f"cannot write {file}: {error.strerror}") from None
+
+
+def check_backup(file: Path) -> None:
+    """Raises BackupError for what is no backup of ours, cannot be read, or was made by a newer version."""
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise BackupError(f"cannot read {file}: {error.strerror}") from None
+    flags = ["--data-only", "--table=schema_migration", "--file=-"]
+    with run_program("pg_restore", *flags, file) as pg_restore:
+        script = pg_restore.output.read().decode(errors="replace")
+        pg_restore.check(f"{file} cannot be restored")
+    data = re.search(r"^COPY .*\(number, name, checksum, .*;\n((?:.*\n)*?)\\\.$", script, re.MULTILINE)
+    if data is None:
+        raise BackupError(f"{file} is not a backup of Heliscore")
+    rows = (line.split("\t") for line in data[1].splitlines())
+    _check_migrations(str(file), {int(number): (name, checksum) for number, name, checksum, *_ in rows})
+
+
+def restore_backup(dsn: str, file: Path, progress: Progress, *, existing: bool, replace: bool) -> None:
+    """Put a file that check_backup found good into the database, in one transaction. `existing` tables of
+    ours are dropped, with their data only if that is to be replaced. Migrations that the file's version did
+    not have are missing afterwards.
+
+    Services are cut off, and come back to the restored data. Raises BackupError; then nothing was changed.
+    """
+    psql_flags = ["--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1"]
+    flags = ["--no-owner", "--no-privileges", "--exit-on-error", "--file=-"]
+    with (
+        run_program("psql", *psql_flags, dsn=dsn, fed=True) as psql,
+        run_program("pg_restore", *flags, file) as pg_restore,
+    ):
+        with suppress(BrokenPipeError):  # psql ended early, and says why
+            psql.input.write(_prologue(existing=existing, replace=replace).encode())
+            _copy(pg_restore.output, psql.input, progress)
+            pg_restore.check(f"{file} cannot be restored, nothing was changed")
+            psql.input.write(_epilogue().encode())
+            psql.input.close()
+        psql.check(f"{file} cannot be restored, nothing was changed")
+
+
+def _kept_tables() -> list[str]:
+    return [table for table in find_tables() if table not in _UNKEPT]
+
+
+def _check_migrations(whose: str, applied: Mapping[int, tuple[str, str]]) -> None:
+    known = {migration.number: migration.checksum for migration in read_migrations()}
+    for number, (name, checksum) in sorted(applied.items()):
+        if number not in known:
+            raise BackupError(f"{whose} is of a newer version of Heliscore, which has migration {name}")
+        if checksum != known[number]:
+            raise BackupError(f"{whose} had migration {name} applied with another text")
+
+
+def _prologue(*, existing: bool, replace: bool) -> str:
+    """What runs before pg_restore's statements."""
+    statements = ["BEGIN"]
+    if existing:
+        statements += [_SQL["limit_waiting"], _SQL["shut_out"], _SQL["end_sessions"]]
+        if not replace:
+            full = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in _kept_tables())
+            statements.append(fill(_SQL["refuse_data"], full=full))
+    statements.append(_SQL["remember_sequences"])
+    if existing:
+        statements.append(f"DROP TABLE IF EXISTS {', '.join(find_tables())}")
+    return _script(statements)
+
+
+def _epilogue() -> str:
+    """What runs after them."""
+    return _script([_SQL["advance_sequences"], "COMMIT"])
+
+
+def _script(statements: list[str]) -> str:
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def _copy(source: IO[bytes], into: IO[bytes], progress: Progress) -> None:
+    """Copy a script, but for the line of its preamble that older servers do not understand."""
+    copied = 0
+    for _ in range(_PREAMBLE_LINES):
+        line = source.readline()
+        if line != _UNKNOWN_BEFORE_17:
+            into.write(line)
+            copied += len(line)
+    while chunk := source.read(_CHUNK_BYTES):
+        into.write(chunk)
+        copied += len(chunk)
+        progress(copied)
+
+
+@contextmanager
+def _renamed_when_whole(file: Path) -> Iterator[Path]:
+    """A file beside the one to be, readable by its owner only, which takes its place at the end."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".partial", dir=file.parent)
+    os.close(descriptor)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+        unfinished.rename(file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""What only PromptLayer's calls need of the database: log calls that may be repeated, groups, prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from heliscore.domain.score import Score
+from heliscore.observability import metrics
+from heliscore.store import request_log
+from heliscore.store.connections.pool import Connection
+from heliscore.store.request_log import LoggedRequest
+from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.statements import load
+
+_SQL = load("promptlayer")
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """The prompt of which a request was made."""
+
+    name: str
+    version: str | None
+    """The number as text, or else the label."""
+
+    version_number: int | None
+    variables: str | None
+    """JSON text of an object."""
+
+
+async def log_once(
+    connection: Connection,
+    names: ScoreNames,
+    request: LoggedRequest,
+    scores: Mapping[str, Score],
+    body_hash: bytes,
+) -> int:
+    """Store a request with its scores under a new id and return that; its own `request_id` does not count.
+    Within a minute the same hash stores nothing and gets the same id, unless that request was removed."""
+    organization_id = request.organization_id
+    call = organization_id, body_hash
+    # Outside the transaction: the ids are remembered, also when it is rolled back.
+    await names.ensure(connection, organization_id, scores)
+    async with connection.transaction():
+        claimed: int | None = await connection.fetchval(_SQL["claim"], *call)
+        if claimed is None:
+            logged: int | None = await connection.fetchval(_SQL["find_logged"], *call)
+            if logged is not None:
+                return logged
+            claimed = await connection.fetchval(_SQL["claim_another"], *call)
+        while not await _reserve(connection, request, str(claimed)):
+            claimed = await connection.fetchval(_SQL["claim_another"], *call)
+        await connection.execute(_SQL["forget"], organization_id)
+        request = msgspec.structs.replace(request, request_id=str(claimed))
+        await request_log.log(connection, request)
+        if scores:
+            post = Post(organization_id, request.request_id, scores, request.updated_at)
+            await record(connection, names, [post])
+    written = metrics.ScoreTotals()
+    written.add(organization_id, scores)
+    written.count()
+    return claimed
+
+
+async def _reserve(connection: Connection, request: LoggedRequest, request_id: str) -> bool:
+    """Make sure that the id is this request's; False when there is a request of that id."""
+    arguments = (request.organization_id, request_id, request.created_at, request.updated_at)
+    return await connection.fetchval(_SQL["reserve"], *arguments) is not None
+
+
+async def create_group(connection: Connection, organization_id: int) -> int:
+    """Make a group of requests and return its id."""
+    return int(await connection.fetchval(_SQL["create_group"], organization_id))
+
+
+async def has_group(connection: Connection, organization_id: int, group_id: int) -> bool:
+    return bool(await connection.fetchval(_SQL["has_group"], organization_id, group_id))
+
+
+async def set_prompt(
+    connection: Connection,
+    organization_id: int,
+    request_id: str,
+    prompt: Prompt,
+    at: datetime,
+    *,
+    accept_unknown: bool,
+) -> bool:
+    """Say which prompt a request was made of. False when the request does not exist and `accept_unknown` is
+    false."""
+    arguments = (
+        organization_id,
+        request_id,
+        at,
+        prompt.name,
+        prompt.version,
+        prompt.version_number,
+        prompt.variables,
+        accept_unknown,
+    )
+    return await connection.fetchval(_SQL["set_prompt"], *arguments) is not None

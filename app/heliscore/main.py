@@ -25,7 +25,7 @@ from heliscore.api.helicone import (
 from heliscore.api.http import health, metrics_endpoint, openapi
 from heliscore.api.http.auth import Keyring
 from heliscore.api.http.body_budget import BodyMemory
-from heliscore.api.http.endpoints import Endpoint, Refuse, Services, make_routes, refused
+from heliscore.api.http.endpoints import Endpoint, RenderError, Services, error_response, make_routes
 from heliscore.api.http.middleware import Entrance
 from heliscore.api.http.rate_limit import RateLimiter
 from heliscore.api.native import batch_endpoint
@@ -65,15 +65,15 @@ _API: Final = (
     *key_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *PROMPTLAYER,
-    *health.make_endpoints(envelope.refuse),
-    *metrics_endpoint.make_endpoints(envelope.refuse),
+    *health.make_endpoints(envelope.render_error),
+    *metrics_endpoint.make_endpoints(envelope.render_error),
 )
 
 _DOCUMENT: Final = openapi.make_document(
-    _API, schemas.COMPONENTS | log_endpoints.COMPONENTS | search_endpoint.COMPONENTS, envelope.REFUSAL_SCHEMA
+    _API, schemas.COMPONENTS | log_endpoints.COMPONENTS | search_endpoint.COMPONENTS, envelope.ERROR_SCHEMA
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.refuse))
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.render_error))
 """Every endpoint of the service."""
 
 
@@ -105,7 +105,7 @@ def create_app(settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         default=_answer_not_found,
     )
-    return Entrance(router, lambda: generations.services, _refuse, log)
+    return Entrance(router, lambda: generations.services, _render_error, log)
 
 
 @asynccontextmanager
@@ -175,12 +175,12 @@ class _Generations:
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = NotFound(f"there is nothing at {shortened(scope['path'])}")
-    await refused(refusal, _refuse(scope))(scope, receive, send)
+    error = NotFound(f"there is nothing at {shortened(scope['path'])}")
+    await error_response(error, _render_error(scope))(scope, receive, send)
 
 
-def _refuse(scope: Scope) -> Refuse:
+def _render_error(scope: Scope) -> RenderError:
     """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
     if promptlayer.serves(scope["path"]):
-        return promptlayer.refuse
-    return dashboard.make_refuse(scope) if dashboard.wants_page(scope) else envelope.refuse
+        return promptlayer.render_error
+    return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

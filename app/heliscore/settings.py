@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from heliscore.domain.api_key import fault_in_key, is_placeholder
+from heliscore.domain.api_key import find_key_error, is_placeholder
 from heliscore.domain.errors import InvalidSettings
 
 PREFIX = "HELISCORE_"
@@ -104,5 +104,5 @@ def _check_secrets(settings: Settings) -> None:
         ("postgresql://", "postgres://")
     ):
         raise InvalidSettings(f"{PREFIX}DATABASE_URL: expected postgresql://user:password@host:port/database")
-    if settings.api_key is not None and (fault := fault_in_key(settings.api_key)):
-        raise InvalidSettings(f"{PREFIX}API_KEY: {fault}")
+    if settings.api_key is not None and (field_error := find_key_error(settings.api_key)):
+        raise InvalidSettings(f"{PREFIX}API_KEY: {field_error}")

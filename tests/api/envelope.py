@@ -15,13 +15,13 @@ COUNT = "/v1/request/count/query"
 RMT = "request_response_rmt"
 
 
-def faulty(*faults: tuple[str, str], found: int | None = None) -> dict[str, Any]:
+def faulty(*errors: tuple[str, str], found: int | None = None) -> dict[str, Any]:
     """The body of a 400 with those (path, message) faults and no others, or the first of so many."""
-    path, message = faults[0]
+    path, message = errors[0]
     error = f"{path}: {message}" if path else message
-    if (found or len(faults)) > 1:
-        error += f" (and {(found or len(faults)) - 1} more)"
-    return {"data": None, "error": error, "details": [{"path": p, "message": m} for p, m in faults]}
+    if (found or len(errors)) > 1:
+        error += f" (and {(found or len(errors)) - 1} more)"
+    return {"data": None, "error": error, "details": [{"path": p, "message": m} for p, m in errors]}
 
 
 def encoded(text: str) -> str:

@@ -25,7 +25,7 @@ def done(message: str, **beside: object) -> dict[str, Any]:
     return {"success": True, "message": message, **beside}
 
 
-def refused(message: str) -> dict[str, Any]:
+def error_response(message: str) -> dict[str, Any]:
     return {"success": False, "message": message, "error": message}
 
 

@@ -134,10 +134,10 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_wrong_key_is_not_made(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post(PATH, json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
     assert await listed(client) == []
 
 
@@ -170,10 +170,12 @@ async def test_key_is_renamed(client: httpx.AsyncClient) -> None:
         ),
     ],
 )
-async def test_wrong_name_is_refused(client: httpx.AsyncClient, body: object, fault: tuple[str, str]) -> None:
+async def test_wrong_name_is_refused(
+    client: httpx.AsyncClient, body: object, field_error: tuple[str, str]
+) -> None:
     made = await create(client)
     response = await client.patch(f"{PATH}/{made['id']}", json=body)
-    assert (response.status_code, response.json()) == (400, faulty(fault))
+    assert (response.status_code, response.json()) == (400, faulty(field_error))
     assert await listed(client) == [row(made)]
 
 

@@ -24,7 +24,7 @@ from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCO
 from tests.api.envelope import ids, one, post, scores_of
 from tests.conftest import Service, StartService
 
-ENVELOPED = [endpoint for endpoint in PROTECTED if endpoint.refuse is envelope.refuse]
+ENVELOPED = [endpoint for endpoint in PROTECTED if endpoint.render_error is envelope.render_error]
 """Helicone's calls and our own. PromptLayer's have the key in other places and words of their own."""
 
 QUERY = "/v1/request/query"

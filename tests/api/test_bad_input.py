@@ -25,7 +25,7 @@ COUNT = "/v1/request/count/query"
 RMT = "request_response_rmt"
 
 
-def refused(response: httpx.Response | raw.Answer, status: int) -> Any:
+def error_response(response: httpx.Response | raw.Answer, status: int) -> Any:
     """Check that an answer is a refusal in the envelope and return its body."""
     assert (
         response.status_code == status if isinstance(response, httpx.Response) else response.status == status
@@ -37,7 +37,9 @@ def refused(response: httpx.Response | raw.Answer, status: int) -> Any:
     assert isinstance(body["error"], str)
     assert body["error"].splitlines() == [body["error"]]
     if status == 400:
-        assert body == faulty(*((fault["path"], fault["message"]) for fault in body["details"]))
+        assert body == faulty(
+            *((field_error["path"], field_error["message"]) for field_error in body["details"])
+        )
     return body
 
 
@@ -84,7 +86,7 @@ def refused(response: httpx.Response | raw.Answer, status: int) -> Any:
     ],
 )
 async def test_broken_body_is_refused(client: httpx.AsyncClient, path: str, body: bytes) -> None:
-    refused(await client.post(path, content=body), 400)
+    error_response(await client.post(path, content=body), 400)
     assert await ids(client) == []
 
 
@@ -191,8 +193,8 @@ async def test_odd_text_is_taken_or_refused(client: httpx.AsyncClient, place: st
     "place", ["text", "like", "ilike", "contains", "in", "score name", "property", "property key", "variable"]
 )
 async def test_nul_is_refused_where_postgresql_would(client: httpx.AsyncClient, place: str) -> None:
-    body = refused(await client.post(QUERY, json=PLACES[place]("a\0b")), 400)
-    assert [fault["message"] for fault in body["details"]] == ["must not contain NUL"]
+    body = error_response(await client.post(QUERY, json=PLACES[place]("a\0b")), 400)
+    assert [field_error["message"] for field_error in body["details"]] == ["must not contain NUL"]
 
 
 @pytest.mark.parametrize("operator", ["like", "ilike"])
@@ -232,15 +234,19 @@ async def test_any_finite_number_can_be_compared(
 )
 async def test_number_that_is_none_is_refused(client: httpx.AsyncClient, number: str) -> None:
     filter_ = f'{{"{RMT}": {{"cost": {{"gte": {number}}}}}}}'
-    body = refused(await client.post(QUERY, content=f'{{"filter": {filter_}}}'), 400)
-    assert [fault["path"] for fault in body["details"]] == ["filter.request_response_rmt.cost.gte"]
+    body = error_response(await client.post(QUERY, content=f'{{"filter": {filter_}}}'), 400)
+    assert [field_error["path"] for field_error in body["details"]] == [
+        "filter.request_response_rmt.cost.gte"
+    ]
 
 
 @pytest.mark.parametrize("value", [str(10**40), f'"{10**19}"', '"1e2"', "95.5", "[]", '"\\uff19"'])
 async def test_score_condition_beyond_integers_is_refused(client: httpx.AsyncClient, value: str) -> None:
     filter_ = f'{{"{RMT}": {{"scores": {{"a": {{"gte": {value}}}}}}}}}'
-    body = refused(await client.post(QUERY, content=f'{{"filter": {filter_}}}'), 400)
-    assert [fault["path"] for fault in body["details"]] == ["filter.request_response_rmt.scores.a.gte"]
+    body = error_response(await client.post(QUERY, content=f'{{"filter": {filter_}}}'), 400)
+    assert [field_error["path"] for field_error in body["details"]] == [
+        "filter.request_response_rmt.scores.a.gte"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -334,8 +340,8 @@ async def test_filter_of_many_empty_parts_is_taken(client: httpx.AsyncClient) ->
 async def test_filter_of_too_many_empty_parts_is_refused(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/request/query", json={"filter": any_of([{RMT: {}}] * 2**16)})
     assert response.status_code == 400
-    [fault] = response.json()["details"]
-    assert fault["message"] == "more than 5000 nodes"
+    [field_error] = response.json()["details"]
+    assert field_error["message"] == "more than 5000 nodes"
 
 
 async def test_list_of_100000_values_is_taken(client: httpx.AsyncClient) -> None:
@@ -451,7 +457,7 @@ async def test_announced_large_body_is_refused_before_it_is_sent(start_service: 
     service = await start_service(max_body_bytes=1024)
     key = await service.make_key()
     answer = await raw.send(service.address, raw.request("POST", SCORE, key, Content_Length="1025"))
-    assert refused(answer, 413)["error"] == "the body is larger than the limit of 1024 bytes"
+    assert error_response(answer, 413)["error"] == "the body is larger than the limit of 1024 bytes"
 
 
 async def test_chunked_large_body_is_refused_before_its_end(start_service: StartService) -> None:
@@ -459,7 +465,7 @@ async def test_chunked_large_body_is_refused_before_its_end(start_service: Start
     key = await service.make_key()
     head = raw.request("POST", SCORE, key, Content_Length="", Transfer_Encoding="chunked")
     answer = await raw.send(service.address, head, *(b"200\r\n" + b" " * 512 + b"\r\n" for _ in range(3)))
-    assert refused(answer, 413)["error"] == "the body is larger than the limit of 1024 bytes"
+    assert error_response(answer, 413)["error"] == "the body is larger than the limit of 1024 bytes"
 
 
 async def test_large_body_is_refused_whichever_way_it_is_sent(start_service: StartService) -> None:
@@ -471,8 +477,8 @@ async def test_large_body_is_refused_whichever_way_it_is_sent(start_service: Sta
         yield b" " * 1024
 
     for path in (SCORE, QUERY, COUNT):
-        refused(await client.post(path, content=b" " * 1025), 413)
-        refused(await client.post(path, content=chunks()), 413)
+        error_response(await client.post(path, content=b" " * 1025), 413)
+        error_response(await client.post(path, content=chunks()), 413)
     assert await ids(client) == []
 
 
@@ -519,7 +525,7 @@ async def test_client_that_leaves_midway_stores_nothing(
 )
 async def test_unknown_path_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
-        body = refused(await client.request(method, path), 404)
+        body = error_response(await client.request(method, path), 404)
         assert body["error"] == f"there is nothing at {path}"
 
 
@@ -532,7 +538,7 @@ def is_endpoint(method: str, path: str) -> bool:
 
 
 PATHS = sorted(
-    {re.sub(r"{\w+}", "x", e.path) for e in ENDPOINTS if e.refuse is envelope.refuse}
+    {re.sub(r"{\w+}", "x", e.path) for e in ENDPOINTS if e.render_error is envelope.render_error}
 )  # PromptLayer's have words of their own
 
 
@@ -551,7 +557,7 @@ async def test_wrong_method_is_refused_with_the_right_ones(
     response = await client.request(method, path)
     right = {e.method for e in ENDPOINTS if re.sub(r"{\w+}", "x", e.path) == path}
     allowed = ", ".join(sorted(right | {"HEAD"} if "GET" in right else right))
-    assert refused(response, 405)["error"] == f"method not allowed here, use {allowed}"
+    assert error_response(response, 405)["error"] == f"method not allowed here, use {allowed}"
     assert response.headers["allow"] == allowed
 
 
@@ -618,7 +624,7 @@ async def test_long_request_id_is_refused(client: httpx.AsyncClient, size: int) 
 
 
 async def test_long_unknown_path_is_shortened(client: httpx.AsyncClient) -> None:
-    body = refused(await client.get("/" + "x" * 60_000), 404)
+    body = error_response(await client.get("/" + "x" * 60_000), 404)
     assert len(body["error"]) < 500
 
 
@@ -633,4 +639,4 @@ async def test_whole_address_as_target_is_taken(
 
 async def test_asterisk_as_target_is_not_found(shared: Service) -> None:
     answer = await raw.send(shared.address, raw.request("OPTIONS", "*", "none"))
-    refused(answer, 404)
+    error_response(answer, 404)

@@ -226,8 +226,8 @@ async def test_rejected_later_item_leaves_the_earlier(
     client: httpx.AsyncClient, form: str, between: list[object]
 ) -> None:
     items = [item("r", a=1), *between, item("r", a=2, b=0.5)]
-    fault = (len(items) - 1, "r", "scores.b: expected an integer or a boolean, got 0.5")
-    assert got(await upload(client, form, items, "partial")) == (200, taken(len(items) - 1, fault))
+    field_error = (len(items) - 1, "r", "scores.b: expected an integer or a boolean, got 0.5")
+    assert got(await upload(client, form, items, "partial")) == (200, taken(len(items) - 1, field_error))
     assert await scores_of(client, "r") == {"a": 1}
 
 
@@ -293,14 +293,14 @@ BAD_ITEMS: Final[list[tuple[object, str | None, list[tuple[str, str]]]]] = [
 ]
 
 
-def faults_at(index: int, faults: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def errors_at(index: int, errors: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The body of an atomic upload's 400 with those faults of one item."""
     place = f"items[{index}]"
-    return faulty(*((f"{place}.{path}" if path else place, message) for path, message in faults))
+    return faulty(*((f"{place}.{path}" if path else place, message) for path, message in errors))
 
 
-def message_of(faults: Sequence[tuple[str, str]]) -> str:
-    return "; ".join(f"{path}: {message}" if path else message for path, message in faults)
+def message_of(errors: Sequence[tuple[str, str]]) -> str:
+    return "; ".join(f"{path}: {message}" if path else message for path, message in errors)
 
 
 @json_and_lines
@@ -312,10 +312,10 @@ async def test_atomic_upload_with_a_fault_stores_nothing(
     form: str,
     bad: object,
     request_id: str | None,  # noqa: ARG001 - only partial answers tell it
-    faults: list[tuple[str, str]],
+    errors: list[tuple[str, str]],
 ) -> None:
     response = await upload(client, form, [item("good", a=1), bad, item("fine", a=1)], "atomic")
-    assert got(response) == (400, faults_at(1, faults))
+    assert got(response) == (400, errors_at(1, errors))
     assert await stored(connection, organization_id) == {}
 
 
@@ -328,10 +328,10 @@ async def test_partial_upload_names_the_bad_and_stores_the_good(
     form: str,
     bad: object,
     request_id: str | None,
-    faults: list[tuple[str, str]],
+    errors: list[tuple[str, str]],
 ) -> None:
     response = await upload(client, form, [item("good", a=1), bad, item("fine", a=1)], "partial")
-    assert got(response) == (200, taken(2, (1, request_id, message_of(faults))))
+    assert got(response) == (200, taken(2, (1, request_id, message_of(errors))))
     assert await stored(connection, organization_id) == {"good": {"a": 1}, "fine": {"a": 1}}
 
 
@@ -357,8 +357,8 @@ async def test_answer_stays_small_whatever_the_ids(client: httpx.AsyncClient) ->
 async def test_unknown_keys_are_named_in_their_order(client: httpx.AsyncClient, form: str) -> None:
     keys = [f"key{i}" for i in range(8)]
     response = await upload(client, form, [{**item("r", a=1), **dict.fromkeys(keys, 1)}])
-    faults = [(key, "unknown key; known are requestId, scores") for key in keys]
-    assert got(response) == (400, faults_at(0, faults))
+    errors = [(key, "unknown key; known are requestId, scores") for key in keys]
+    assert got(response) == (400, errors_at(0, errors))
 
 
 @json_and_lines
@@ -393,8 +393,8 @@ async def test_atomic_upload_lists_a_thousand_faults_and_counts_all(
     client: httpx.AsyncClient, form: str
 ) -> None:
     response = await upload(client, form, [item(f"r{i}", a=0.5, b=0.5) for i in range(5_000)], "atomic")
-    faults = [(f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5") for i in range(500) for name in "ab"]
-    assert got(response) == (400, faulty(*faults, found=10_000))
+    errors = [(f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5") for i in range(500) for name in "ab"]
+    assert got(response) == (400, faulty(*errors, found=10_000))
 
 
 @json_and_lines
@@ -411,8 +411,8 @@ async def test_partial_upload_lists_a_thousand_errors(
 @json_and_lines
 async def test_partial_upload_may_be_all_bad(client: httpx.AsyncClient, form: str) -> None:
     response = await upload(client, form, [item("", a=1), item("", a=2)], "partial")
-    fault = "requestId: must not be empty"
-    assert got(response) == (200, taken(0, (0, "", fault), (1, "", fault)))
+    field_error = "requestId: must not be empty"
+    assert got(response) == (200, taken(0, (0, "", field_error), (1, "", field_error)))
 
 
 # The JSON body
@@ -443,9 +443,9 @@ async def test_partial_upload_may_be_all_bad(client: httpx.AsyncClient, form: st
     ],
 )
 async def test_wrong_json_is_refused(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
-    assert got(await client.post(PATH, json=body)) == (400, faulty(*faults))
+    assert got(await client.post(PATH, json=body)) == (400, faulty(*errors))
 
 
 async def test_mode_may_be_null(client: httpx.AsyncClient) -> None:

@@ -13,7 +13,7 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 import openapi_spec_validator
 import pytest
-from heliscore.api.http.endpoints import GENERAL_REFUSALS, Endpoint
+from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import NotFound
 from heliscore.main import ENDPOINTS
@@ -65,8 +65,8 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
     described = operation(document, endpoint)
     assert described["summary"].endswith(".")
     assert described["description"]
-    refusals = endpoint.refusals + (GENERAL_REFUSALS if endpoint.permission else ())
-    statuses = {str(endpoint.success), *(str(refusal.status) for refusal in refusals)}
+    errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
+    statuses = {str(endpoint.success), *(str(api_error.status) for api_error in errors)}
     assert described["responses"].keys() == statuses
     assert all(response["description"] for response in described["responses"].values())
     if "503" in statuses:
@@ -221,7 +221,7 @@ async def test_refusal_of_what_is_not_there_is_as_documented(
     client: httpx.AsyncClient, document: Any, method: str, path: str
 ) -> None:
     [endpoint] = [e for e in PROTECTED if (e.method, e.path) == (method, path)]
-    assert NotFound in endpoint.refusals
+    assert NotFound in endpoint.errors
     assert_documented(document, endpoint, await call(client, endpoint), 404)
 
 

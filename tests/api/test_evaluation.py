@@ -134,10 +134,10 @@ async def test_evaluation_follows_the_rules_of_score_maps(
     ],
 )
 async def test_wrong_evaluation_is_refused(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post("/v1/evals/r", json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
     assert await ids(client) == []
 
 
@@ -638,10 +638,10 @@ WRONG = [
 
 @pytest.mark.parametrize(("path", "key", "value", "fault"), WRONG)
 async def test_wrong_body_is_refused(
-    client: httpx.AsyncClient, path: str, key: str, value: object, fault: tuple[str, str]
+    client: httpx.AsyncClient, path: str, key: str, value: object, field_error: tuple[str, str]
 ) -> None:
     filter_key = "userFilter" if path == DASHBOARD else "filter"
     body = {filter_key: "all", "timeFilter": MARCH, **NEEDED[path], key: value}
     body = {key: value for key, value in body.items() if value is not MISSING}
     response = await client.post(path, json=body)
-    assert (response.status_code, response.json()) == (400, faulty(fault))
+    assert (response.status_code, response.json()) == (400, faulty(field_error))

@@ -17,7 +17,7 @@ from heliscore.domain.api_key import mint_key
 from heliscore.domain.score import Score
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,7 +139,7 @@ class Asker:
             ],
         )
         posts = [
-            Post(
+            ScoreWrite(
                 self._organization_id,
                 str(number),
                 {name: Score(int(value), isinstance(value, bool)) for name, value in row.scores.items()},

@@ -90,10 +90,10 @@ async def test_request_is_found_by_its_rating(
     ],
 )
 async def test_wrong_body_is_refused(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post("/v1/request/r/feedback", json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
     assert await ids(client) == []
 
 

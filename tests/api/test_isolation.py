@@ -199,7 +199,7 @@ async def test_group_of_another_organization_is_not_there(
     id_ = await promptlayer.log(stranger)
     response = await promptlayer.track(stranger, "/track-group", request_id=id_, group_id=group_id)
     assert response.status_code in (400, 404)
-    assert response.json() == promptlayer.refused(response.json()["message"])
+    assert response.json() == promptlayer.error_response(response.json()["message"])
     missing = await promptlayer.track(stranger, "/track-group", request_id=id_, group_id=group_id + 1000)
     assert response.json()["message"] == missing.json()["message"].replace(
         str(group_id + 1000), str(group_id)

@@ -44,8 +44,8 @@ async def test_page_that_holds_too_much_is_refused_and_a_shorter_one_is_whole(
 ) -> None:
     asked = {"filter": "all", **body}
     for _ in range(2):  # the connection is as good as before
-        refused = await laden.post(QUERY, json={**asked, "limit": 7})
-        assert (refused.status_code, refused.json()) == (400, TOO_LARGE)
+        error_response = await laden.post(QUERY, json={**asked, "limit": 7})
+        assert (error_response.status_code, error_response.json()) == (400, TOO_LARGE)
     taken = await laden.post(QUERY, json={**asked, "limit": 2})
     assert taken.status_code == 200
     rows = taken.json()["data"]

@@ -954,7 +954,7 @@ async def test_every_fault_is_listed(client: httpx.AsyncClient) -> None:
     }
     response = await client.post(PATH, json=body)
     assert response.status_code == 400
-    assert {fault["path"] for fault in response.json()["details"]} == {
+    assert {field_error["path"] for field_error in response.json()["details"]} == {
         "providerRequest.json",
         "providerRequest.url",
         "providerResponse.json",

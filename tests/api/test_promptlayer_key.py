@@ -16,12 +16,12 @@ from heliscore.store.connections.pool import Connection
 
 from tests.api.calls import name_of
 from tests.api.envelope import ids, scores_of
-from tests.api.promptlayer import LOG, done, log, make_client, refused, track
+from tests.api.promptlayer import LOG, done, error_response, log, make_client, track
 from tests.conftest import Service, StartService
 
 SCORE = {"request_id": 7, "score": 5}
-NEEDED = refused("an API key is needed: the header X-API-KEY, or api_key in the body")
-NOT_VALID = refused("the API key is not valid")
+NEEDED = error_response("an API key is needed: the header X-API-KEY, or api_key in the body")
+NOT_VALID = error_response("the API key is not valid")
 
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name_of)
 
@@ -72,7 +72,7 @@ async def test_key_without_the_permission_is_refused(
     response = await (await make_client(shared, key=key)).post(endpoint.path, json={})
     assert (response.status_code, response.json()) == (
         403,
-        refused(f"the API key has permissions '{has}', this needs '{endpoint.permission}'"),
+        error_response(f"the API key has permissions '{has}', this needs '{endpoint.permission}'"),
     )
 
 
@@ -153,7 +153,10 @@ async def test_key_in_the_body_is_kept_nowhere_and_told_to_nobody(
 @every_endpoint
 async def test_wrong_method_is_refused_in_the_dialect(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
     response = await client.get(endpoint.path)
-    assert (response.status_code, response.json()) == (405, refused("method not allowed here, use POST"))
+    assert (response.status_code, response.json()) == (
+        405,
+        error_response("method not allowed here, use POST"),
+    )
     assert response.headers["allow"] == "POST"
 
 
@@ -162,7 +165,7 @@ async def test_wrong_method_is_refused_in_the_dialect(client: httpx.AsyncClient,
 )
 async def test_wrong_path_is_refused_in_the_dialect(client: httpx.AsyncClient, path: str) -> None:
     response = await client.post(path)
-    assert (response.status_code, response.json()) == (404, refused(f"there is nothing at {path}"))
+    assert (response.status_code, response.json()) == (404, error_response(f"there is nothing at {path}"))
 
 
 async def test_slashes_at_the_beginning_count_as_one(shared: Service, organization: str) -> None:
@@ -174,7 +177,7 @@ async def test_slashes_at_the_beginning_count_as_one(shared: Service, organizati
 async def test_body_that_is_too_large_is_refused(start_service: StartService) -> None:
     service = await start_service(max_body_bytes=2000)
     key = await service.make_key()
-    answer = refused("the body is larger than the limit of 2000 bytes")
+    answer = error_response("the body is larger than the limit of 2000 bytes")
     for client, body in (
         (await service.client(key=""), {"api_key": key, "a": "x" * 2000}),
         (await make_client(service, key=key), {"a": "x" * 2000}),
@@ -210,7 +213,7 @@ async def test_defect_is_told_in_the_dialect(
     response = await client.post("/create-group", json={})
     assert (response.status_code, response.json()) == (
         500,
-        refused("internal error: please report it"),
+        error_response("internal error: please report it"),
     )
 
 

@@ -13,7 +13,7 @@ from heliscore.observability import metrics
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import ids, post, read, scores_of
-from tests.api.promptlayer import LOG, MESSAGE, done, log, make_client, refused, search, track
+from tests.api.promptlayer import LOG, MESSAGE, done, error_response, log, make_client, search, track
 from tests.api.test_metrics import parse, score_values
 from tests.api.test_unavailable import COUNT_WAITING, connected
 from tests.conftest import Service, StartService
@@ -185,7 +185,7 @@ async def test_prompt_without_a_name_is_known_by_its_id(
 async def test_missing_field_is_named(sdk: httpx.AsyncClient, missing: str) -> None:
     body = {key: value for key, value in LOG.items() if key != missing}
     response = await sdk.post("/log-request", json=body)
-    assert (response.status_code, response.json()) == (400, refused(f"{missing}: missing"))
+    assert (response.status_code, response.json()) == (400, error_response(f"{missing}: missing"))
 
 
 TIME = "expected an ISO 8601 time or seconds since 1970, got"
@@ -237,7 +237,7 @@ async def test_log_at_fault_is_refused(
     sdk: httpx.AsyncClient, client: httpx.AsyncClient, sent: dict[str, object], message: str
 ) -> None:
     response = await sdk.post("/log-request", json={**LOG, **sent})
-    assert (response.status_code, response.json()) == (400, refused(message))
+    assert (response.status_code, response.json()) == (400, error_response(message))
     assert await ids(client) == []
 
 
@@ -415,9 +415,9 @@ async def test_resent_log_brings_no_removed_score_back(
 async def test_score_that_cannot_be_written_leaves_no_request(start_service: StartService, dsn: str) -> None:
     service = await start_service()
     sdk, client = await make_client(service), await service.client()
-    refuse = "ALTER TABLE score ADD CONSTRAINT none_of_5 CHECK (value <> 5)"
+    render_error = "ALTER TABLE score ADD CONSTRAINT none_of_5 CHECK (value <> 5)"
     async with connected(dsn) as connection:
-        await connection.execute(refuse)
+        await connection.execute(render_error)
         assert (await sdk.post("/log-request", json={**LOG, "score": 5})).status_code == 500
         assert await ids(client) == []
         await connection.execute("ALTER TABLE score DROP CONSTRAINT none_of_5")
@@ -516,7 +516,7 @@ async def test_tracked_request_is_in_its_group(sdk: httpx.AsyncClient, client: h
     response = await sdk.post("/track-request", json=TRACK | {"group_id": group_id + 10**9})
     assert (response.status_code, response.json()) == (
         400,
-        refused(f"group_id: there is no group {group_id + 10**9}"),
+        error_response(f"group_id: there is no group {group_id + 10**9}"),
     )
 
 
@@ -550,13 +550,13 @@ async def test_track_at_fault_is_refused(
     sdk: httpx.AsyncClient, client: httpx.AsyncClient, sent: dict[str, object], message: str
 ) -> None:
     response = await sdk.post("/track-request", json=TRACK | sent)
-    assert (response.status_code, response.json()) == (400, refused(message))
+    assert (response.status_code, response.json()) == (400, error_response(message))
     assert await ids(client) == []
 
 
 async def test_function_must_be_named(sdk: httpx.AsyncClient) -> None:
     response = await sdk.post("/track-request", json={})
-    assert (response.status_code, response.json()) == (400, refused("function_name: missing"))
+    assert (response.status_code, response.json()) == (400, error_response("function_name: missing"))
 
 
 async def test_failed_call_is_an_error(sdk: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from heliscore.api.promptlayer import ENDPOINTS
 
 from tests.api.envelope import post
-from tests.api.promptlayer import LOG, log, make_client, refused, search, track
+from tests.api.promptlayer import LOG, error_response, log, make_client, search, track
 from tests.conftest import Service
 
 PATH = "/api/public/v2/requests/search"
@@ -467,14 +467,14 @@ async def test_search_that_is_not_understood_is_refused(
 ) -> None:
     sdk = await make_client(shared, organization)
     response = await sdk.post(PATH, json=body)
-    assert (response.status_code, response.json()) == (400, refused(message))
+    assert (response.status_code, response.json()) == (400, error_response(message))
 
 
 async def test_condition_is_not_lost_to_another_of_the_same_key(shared: Service, organization: str) -> None:
     client = await make_client(shared, organization)
     body = '{"q": "cats", "q": "dogs"}'
     response = await client.post("/api/public/v2/requests/search", content=body)
-    assert (response.status_code, response.json()) == (400, refused("q: given twice in one object"))
+    assert (response.status_code, response.json()) == (400, error_response("q: given twice in one object"))
 
 
 async def test_search_too_deep_or_too_long_is_refused(shared: Service, organization: str) -> None:
@@ -486,7 +486,10 @@ async def test_search_too_deep_or_too_long_is_refused(shared: Service, organizat
     assert response.status_code == 400
     assert response.json()["message"].endswith(": nested more than 50 levels deep")
     response = await sdk.post(PATH, json={"filters": [where("cost", "gt", 1)] * 501})
-    assert (response.status_code, response.json()) == (400, refused("filters[500]: more than 500 conditions"))
+    assert (response.status_code, response.json()) == (
+        400,
+        error_response("filters[500]: more than 500 conditions"),
+    )
 
 
 async def test_requests_of_both_dialects_are_read_by_both(

@@ -10,7 +10,7 @@ import pytest
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import ids, post, read, scores_of
-from tests.api.promptlayer import done, make_client, refused, track
+from tests.api.promptlayer import done, error_response, make_client, track
 from tests.conftest import Service, StartService
 
 FAMILIES = ("/rest/track-", "/library-track-")
@@ -76,7 +76,7 @@ async def test_score_that_is_no_integer_up_to_100_is_refused(
     response = await sdk.post("/library-track-score", content=f'{{"request_id": 1, "score": {sent}}}')
     assert (response.status_code, response.json()) == (
         400,
-        refused(f"score: expected an integer from 0 to 100, got {got}"),
+        error_response(f"score: expected an integer from 0 to 100, got {got}"),
     )
     assert await ids(client) == []
 
@@ -85,7 +85,7 @@ async def test_every_fault_is_named(sdk: httpx.AsyncClient) -> None:
     response = await track(sdk, "score", request_id=True, name="a\nb")
     assert (response.status_code, response.json()) == (
         400,
-        refused(
+        error_response(
             f"request_id: {INTEGER.format(0, 'true')}; score: missing; "
             "name: must not contain control characters"
         ),
@@ -103,10 +103,10 @@ async def test_every_fault_is_named(sdk: httpx.AsyncClient) -> None:
     ],
 )
 async def test_name_at_fault_is_called_as_it_was_sent(
-    sdk: httpx.AsyncClient, client: httpx.AsyncClient, key: str, name: object, fault: str
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient, key: str, name: object, error: str
 ) -> None:
     response = await track(sdk, "score", request_id=7, score=1, **{key: name})
-    assert (response.status_code, response.json()) == (400, refused(f"{key}: {fault}"))
+    assert (response.status_code, response.json()) == (400, error_response(f"{key}: {error}"))
     assert await ids(client) == []
 
 
@@ -147,7 +147,10 @@ async def test_request_id_is_kept_as_decimal_text(
 async def test_request_id_that_is_none_is_refused(sdk: httpx.AsyncClient, sent: str, got: str) -> None:
     body = f'{{"request_id": {sent}, "score": 5}}'.encode()
     response = await sdk.post("/library-track-score", content=body)
-    assert (response.status_code, response.json()) == (400, refused(f"request_id: {INTEGER.format(0, got)}"))
+    assert (response.status_code, response.json()) == (
+        400,
+        error_response(f"request_id: {INTEGER.format(0, got)}"),
+    )
 
 
 async def test_score_replaces_its_own_name_only(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
@@ -161,7 +164,7 @@ async def test_feedback_is_a_score_of_0_or_1(sdk: httpx.AsyncClient, client: htt
     response = await track(sdk, "score", request_id=7, score=2, name="helicone-score-feedback")
     assert (response.status_code, response.json()) == (
         400,
-        refused("score: expected 0 or 1 under the name helicone-score-feedback, got 2"),
+        error_response("score: expected 0 or 1 under the name helicone-score-feedback, got 2"),
     )
     response = await track(sdk, "score", request_id=7, score=1, name="helicone-score-feedback")
     assert response.status_code == 200
@@ -178,7 +181,7 @@ async def test_name_with_the_ending_of_booleans_is_the_boolean_without_it(
         if score == 2:
             assert (response.status_code, response.json()) == (
                 400,
-                refused("score: expected 0 or 1 under the name cited-hcone-bool, got 2"),
+                error_response("score: expected 0 or 1 under the name cited-hcone-bool, got 2"),
             )
         else:
             assert response.status_code == 200
@@ -283,7 +286,7 @@ async def test_prompt_at_fault_is_refused(
     sdk: httpx.AsyncClient, client: httpx.AsyncClient, sent: dict[str, object], message: str
 ) -> None:
     response = await track(sdk, "prompt", **{"request_id": 5, "prompt_name": "a", **sent})
-    assert (response.status_code, response.json()) == (400, refused(message))
+    assert (response.status_code, response.json()) == (400, error_response(message))
     assert await ids(client) == []
 
 
@@ -354,7 +357,7 @@ async def test_metadata_is_merged_into_the_properties(
 )
 async def test_metadata_at_fault_is_refused(sdk: httpx.AsyncClient, metadata: object, message: str) -> None:
     response = await track(sdk, "metadata", request_id=5, metadata=metadata)
-    assert (response.status_code, response.json()) == (400, refused(message))
+    assert (response.status_code, response.json()) == (400, error_response(message))
 
 
 async def test_nul_is_replaced_wherever_a_text_is_kept(
@@ -402,7 +405,7 @@ async def test_group_of_nobody_or_another_organization_is_refused(
         response = await track(sdk, "/track-group", request_id=5, group_id=group_id)
         assert (response.status_code, response.json()) == (
             400,
-            refused(f"group_id: there is no group {group_id}"),
+            error_response(f"group_id: there is no group {group_id}"),
         )
     assert await ids(client) == []
 
@@ -427,5 +430,5 @@ async def test_unknown_request_is_refused_where_the_setting_says_so(
     if "group_id" in fields:
         fields = {"group_id": (await sdk.post("/create-group", json={})).json()["id"]}
     response = await track(sdk, path, request_id=404, **fields)
-    assert (response.status_code, response.json()) == (404, refused("there is no request 404"))
+    assert (response.status_code, response.json()) == (404, error_response("there is no request 404"))
     assert await ids(await service.client()) == []

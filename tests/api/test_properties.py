@@ -113,10 +113,10 @@ async def test_setting_a_property_is_a_change(client: httpx.AsyncClient) -> None
     ],
 )
 async def test_wrong_property_is_refused(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.put("/v1/request/r/property", json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
     assert await ids(client) == []
 
 
@@ -209,10 +209,10 @@ async def test_look_ups_end_at_the_organization(
     ],
 )
 async def test_wrong_search_is_refused(
-    client: httpx.AsyncClient, body: object, fault: tuple[str, str]
+    client: httpx.AsyncClient, body: object, field_error: tuple[str, str]
 ) -> None:
     response = await client.post("/v1/property/env/search", json=body)
-    assert (response.status_code, response.json()) == (400, faulty(fault))
+    assert (response.status_code, response.json()) == (400, faulty(field_error))
 
 
 async def test_listing_takes_no_keys(client: httpx.AsyncClient) -> None:

@@ -324,10 +324,10 @@ async def test_query_clickhouse_answers_the_same(client: httpx.AsyncClient) -> N
 )
 @pytest.mark.parametrize("path", [QUERY, COUNT])
 async def test_wrong_body_is_refused(
-    client: httpx.AsyncClient, path: str, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, path: str, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post(path, json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
 
 
 @pytest.mark.parametrize("path", [QUERY, COUNT, "/v1/evals/query"])

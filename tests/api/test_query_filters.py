@@ -407,10 +407,10 @@ async def test_organization_matches_only_its_own(
 )
 @pytest.mark.parametrize("path", [QUERY, COUNT])
 async def test_wrong_filter_is_refused_at_its_place(
-    client: httpx.AsyncClient, path: str, filter_: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, path: str, filter_: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post(path, json={"filter": filter_})
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
 
 
 def nested(levels: int) -> object:

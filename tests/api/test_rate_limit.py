@@ -179,7 +179,7 @@ async def test_key_in_a_body_is_counted_like_one_in_a_header(limited: Service) -
     assert (await in_body.post("/rest/track-score", json=body | {"api_key": key})).status_code == 200
     response = await in_body.post("/rest/track-score", json=body | {"api_key": key})
     assert response.status_code == 429
-    assert response.json() == promptlayer.refused(words(int(response.headers["retry-after"])))
+    assert response.json() == promptlayer.error_response(words(int(response.headers["retry-after"])))
 
 
 async def test_nothing_is_counted_or_said_without_a_limit(service: Service) -> None:

@@ -70,10 +70,10 @@ async def test_wrong_value_refuses_the_whole_call(client: httpx.AsyncClient, sen
     ],
 )
 async def test_wrong_body_is_refused(
-    client: httpx.AsyncClient, body: object, faults: list[tuple[str, str]]
+    client: httpx.AsyncClient, body: object, errors: list[tuple[str, str]]
 ) -> None:
     response = await client.post(PATH, json=body)
-    assert (response.status_code, response.json()) == (400, faulty(*faults))
+    assert (response.status_code, response.json()) == (400, faulty(*errors))
     assert await ids(client) == []
 
 

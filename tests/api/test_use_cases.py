@@ -322,5 +322,8 @@ async def test_scores_that_are_no_integers_are_refused(client: httpx.AsyncClient
     scores = {"accuracy": 95.5, "score": "high"}
     response = await client.post(f"/v1/request/{request_id}/score", json={"scores": scores})
     assert response.status_code == 400
-    assert [fault["path"] for fault in response.json()["details"]] == ["scores.accuracy", "scores.score"]
+    assert [field_error["path"] for field_error in response.json()["details"]] == [
+        "scores.accuracy",
+        "scores.score",
+    ]
     assert await scores_of(client, request_id) == {}

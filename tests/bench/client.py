@@ -15,7 +15,7 @@ _TIMEOUT_S: Final = 120
 _PIECE_BYTES: Final = 1 << 18
 
 
-class Call(msgspec.Struct, frozen=True):
+class ApiCall(msgspec.Struct, frozen=True):
     """One POST of JSON."""
 
     path: str

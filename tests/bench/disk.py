@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, ScoreNames, merged, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
 
 from .databases import ORGANIZATION_ID
 from .plan import progress
@@ -52,11 +52,11 @@ async def measure(connection: Connection, size: int, upserts: int) -> Disk:
     return Disk(size, upserts, fresh, await _bytes(connection))
 
 
-def _random_post(source: random.Random, ids: list[str]) -> Post:
+def _random_post(source: random.Random, ids: list[str]) -> ScoreWrite:
     name = source.choice(list(SHARES))
     is_boolean = name in BOOLEANS
     score = Score(source.randint(0, 1 if is_boolean else 100), is_boolean)
-    return Post(ORGANIZATION_ID, source.choice(ids), {name: score}, datetime.now(UTC))
+    return ScoreWrite(ORGANIZATION_ID, source.choice(ids), {name: score}, datetime.now(UTC))
 
 
 async def _bytes(connection: Connection) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from .client import Call, Client
+from .client import ApiCall, Client
 from .databases import KEY
 from .plan import BenchError
 
@@ -28,7 +28,7 @@ _SEARCH_TIMEOUT_MS: Final = 60_000
 """Six times the default, so that a slow search shows its time instead of a 503."""
 
 
-_POST: Final = Call("/v1/request/probe/score", b'{"scores":{"accuracy":95}}')
+_POST: Final = ApiCall("/v1/request/probe/score", b'{"scores":{"accuracy":95}}')
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def rival(name: str, dsn: str) -> Iterator[Server]:
 
 
 @contextmanager
-def running(command: list[str], settings: dict[str, str], port: int, probe: Call) -> Iterator[Server]:
+def running(command: list[str], settings: dict[str, str], port: int, probe: ApiCall) -> Iterator[Server]:
     """Run a command with these environment variables until it is left; yields once the probe is
     answered 200."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HELISCORE_")}
@@ -116,7 +116,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, probe: Call) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, probe: ApiCall) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:

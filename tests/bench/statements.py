@@ -83,7 +83,7 @@ async def _ask(connection: Connection, names: ScoreNames, shape: Shape) -> None:
         return
     body = msgspec.json.decode(shape.body)
     start, end = (datetime.fromisoformat(body["timeFilter"][key]) for key in ("start", "end"))
-    range_ = evaluations.Range(ORGANIZATION_ID, Everything(), start, end)
+    range_ = evaluations.ScoreSelection(ORGANIZATION_ID, Everything(), start, end)
     if "compare" in shape.path:
         await evaluations.compare(connection, names, range_, body["scores"], Column(body["groupBy"]))
     elif "distributions" in shape.path:

@@ -12,7 +12,7 @@ class Watch:
     """Notes what no page may do: report an error, throw one, ask another host than the service."""
 
     def __init__(self) -> None:
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._expected: list[str] = []
 
     def attach(self, context: BrowserContext, address: str) -> None:
@@ -22,15 +22,15 @@ class Watch:
         def note_message(message: ConsoleMessage) -> None:
             if message.type in {"error", "warning", "assert"}:
                 place = urlsplit(message.location["url"]).path
-                self.faults.append(f"console: {message.text} [{place}]")
+                self.errors.append(f"console: {message.text} [{place}]")
 
         def note_error(error: WebError) -> None:
-            self.faults.append(f"page: {error.error}")
+            self.errors.append(f"page: {error.error}")
 
         def note_request(request: Request) -> None:
             host = urlsplit(request.url).netloc
             if host and host != origin:
-                self.faults.append(f"host: {host}")
+                self.errors.append(f"host: {host}")
 
         context.on("console", note_message)
         context.on("weberror", note_error)
@@ -45,11 +45,13 @@ class Watch:
         missing = [
             pattern
             for pattern in self._expected
-            if not any(re.search(pattern, fault) for fault in self.faults)
+            if not any(re.search(pattern, field_error) for field_error in self.errors)
         ]
         unexpected = [
-            fault for fault in self.faults if not any(re.search(pattern, fault) for pattern in self._expected)
+            field_error
+            for field_error in self.errors
+            if not any(re.search(pattern, field_error) for pattern in self._expected)
         ]
-        faults = [*unexpected, *(f"expected, and did not happen: {pattern}" for pattern in missing)]
-        if faults:
-            raise AssertionError("\n".join(faults))
+        errors = [*unexpected, *(f"expected, and did not happen: {pattern}" for pattern in missing)]
+        if errors:
+            raise AssertionError("\n".join(errors))

@@ -12,7 +12,7 @@ import msgspec
 from heliscore.domain.score import Score
 from heliscore.store import keys, request_log, scores
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import Post, ScoreNames
+from heliscore.store.scores import ScoreNames, ScoreWrite
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default
                 name: Score(int(value), value is True or value is False)
                 for name, value in entry.scores.items()
             }
-            posts.append(Post(id_, request.request_id, given, datetime.now(UTC)))
+            posts.append(ScoreWrite(id_, request.request_id, given, datetime.now(UTC)))
         await scores.record(connection, ScoreNames(), [post for post in posts if post.scores])
     finally:
         await connection.close()

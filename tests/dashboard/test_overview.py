@@ -264,9 +264,9 @@ FAULTS = {
 
 async def test_what_cannot_be_shown_is_named(sign_in: SignIn) -> None:
     client = await sign_in()
-    for question, fault in FAULTS.items():
+    for question, error in FAULTS.items():
         page = await get(client, f"/?{question}", 400)
-        assert f"This view cannot be shown {fault}" in read_text(page)
+        assert f"This view cannot be shown {error}" in read_text(page)
 
 
 async def test_ranges_up_to_now(service: Service, sign_in: SignIn) -> None:

@@ -172,7 +172,7 @@ async def test_a_form_at_fault_is_shown_again_with_the_reason(service: Service, 
     ):
         response = await submit(visitor, "/requests/a/score", name=name, value=value)
         assert response.status_code == 400
-        assert f'<span class="fault">Not saved: {reason}' in unescape(response.text)
+        assert f'<span class="error">Not saved: {reason}' in unescape(response.text)
         assert f'value="{value}"' in unescape(response.text) or name == FEEDBACK
         assert "<script>alert" not in response.text
     assert await stored(client) == {"accuracy": 40}
@@ -210,15 +210,15 @@ async def test_scripts_are_told_what_is_stored(service: Service, sign_in: SignIn
 async def test_scripts_save_all_or_nothing(service: Service, sign_in: SignIn) -> None:
     client, visitor = await service.client(), await sign_in()
     await post(client, a={"accuracy": 40})
-    for scores, fault in (
+    for scores, field_error in (
         ({"accuracy": "50", "other": "x"}, 'other: expected an integer or a boolean, got "x"'),
         ({"accuracy": 50}, "scores.accuracy: expected a text, got 50"),
         ([], "scores: expected an object, got an array"),
         ({"cited": "1", "cited-hcone-bool": "1"}, "cited-hcone-bool: the same score as cited"),
     ):
-        refused = await save(visitor, "/requests/a/scores", scores)
-        assert refused.status_code == 400
-        assert refused.json()["error"].startswith(fault)
+        error_response = await save(visitor, "/requests/a/scores", scores)
+        assert error_response.status_code == 400
+        assert error_response.json()["error"].startswith(field_error)
     assert await stored(client) == {"accuracy": 40}
 
 
@@ -227,8 +227,8 @@ async def test_a_request_that_is_gone_is_not_brought_back(service: Service, sign
     await post(client, a={"accuracy": 40})
     (await client.delete("/v1/request/a")).raise_for_status()
     missing = {"error": "there is no request a"}
-    refused = await save(visitor, "/requests/a/scores", {"accuracy": "1"})
-    assert (refused.status_code, refused.json()) == (404, missing)
+    error_response = await save(visitor, "/requests/a/scores", {"accuracy": "1"})
+    assert (error_response.status_code, error_response.json()) == (404, missing)
     assert (await submit(visitor, "/requests/a/score", name="accuracy", value="1")).status_code == 404
     assert [(await visitor.get(f"/requests/a{then}")).status_code for then in ("", "/next")] == [404, 404]
     assert (await client.get("/v1/request/a")).status_code == 404

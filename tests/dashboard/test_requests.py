@@ -270,8 +270,8 @@ async def test_count_and_values_are_told_to_scripts(
     count = "/request-count"
     assert (await visitor.get(count)).json() == {"count": 3}
     assert (await visitor.get(f"{count}?{address(filter=LOW).query.decode()}")).json() == {"count": 1}
-    fault = await visitor.get(f"{count}?filter=x")
-    assert (fault.status_code, fault.json()["error"][:22]) == (400, "filter: not valid JSON")
+    field_error = await visitor.get(f"{count}?filter=x")
+    assert (field_error.status_code, field_error.json()["error"][:22]) == (400, "filter: not valid JSON")
 
 
 async def test_the_call_for_a_shell_is_one_argument_of_json(service: Service, sign_in: SignIn) -> None:

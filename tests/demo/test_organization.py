@@ -14,7 +14,7 @@ from heliscore.domain.score import Score
 from heliscore.store import keys, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
-from heliscore.store.scores import Post, ScoreNames
+from heliscore.store.scores import ScoreNames, ScoreWrite
 
 from tests.conftest import Service
 
@@ -60,7 +60,7 @@ async def stranger(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncItera
     """Another organization with data of its own, which is the same in the end."""
     id_ = await keys.ensure_organization(connection, "stranger")
     await keys.register(connection, id_, mint_key(), name="heliscore demo")
-    post = Post(id_, "demo_1", {"accuracy": Score(1, False)}, NOW)
+    post = ScoreWrite(id_, "demo_1", {"accuracy": Score(1, False)}, NOW)
     await scores.record(connection, ScoreNames(), [post])
     before = await contents(connection, id_)
     yield id_
@@ -146,7 +146,9 @@ async def test_organization_that_is_not_there_is_not_found(connection: Connectio
 async def test_requests_of_others_are_counted(connection: Connection) -> None:
     id_, _ = await organization.ensure(connection, "demo")
     await fill(connection, id_)
-    await scores.record(connection, ScoreNames(), [Post(id_, "mine", {"accuracy": Score(1, False)}, NOW)])
+    await scores.record(
+        connection, ScoreNames(), [ScoreWrite(id_, "mine", {"accuracy": Score(1, False)}, NOW)]
+    )
     assert await organization.count(connection, id_) == RequestCount(requests=COUNT + 1, others=1)
 
 

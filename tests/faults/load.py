@@ -66,7 +66,7 @@ class Load:
             while self.acknowledged < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
-    async def refused(self) -> None:
+    async def error_response(self) -> None:
         """Wait until posts are refused."""
         before = self.statuses[503]
         async with asyncio.timeout(PATIENCE_S):

@@ -55,7 +55,7 @@ async def test_nothing_is_lost_when_postgresql_is_killed(embedded_machine: Embed
             await load.reach(100)
             killed_at = time.monotonic()
             os.kill(main_process(folder), signal.SIGKILL)
-            await load.refused()
+            await load.error_response()
             await load.heal(killed_at)
     assert machine.served is not None
     assert machine.served.errors().count("PostgreSQL died (SIGKILL") == ROUNDS
@@ -69,7 +69,7 @@ async def test_nothing_is_lost_when_a_connections_process_is_killed(embedded_mac
             await load.reach(100)
             killed_at = time.monotonic()
             os.kill(backends(folder)[0], signal.SIGKILL)
-            await load.refused()
+            await load.error_response()
             await load.heal(killed_at)
 
 

@@ -21,15 +21,15 @@ async def test_nothing_is_lost_when_postgresql_is_restarted(external: External, 
         for _ in range(ROUNDS):
             await load.reach(100)
             external.end_server()
-            await load.refused()
+            await load.error_response()
             await load.heal()
 
 
 async def test_nothing_is_lost_when_connections_run_out(external: External, machine: Machine) -> None:
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
     async with external.connected() as connection, machine.suffering("no connection left") as load:
-        refused = load.statuses[503]
-        while load.statuses[503] < refused + 20:
+        error_response = load.statuses[503]
+        while load.statuses[503] < error_response + 20:
             try:
                 taken.append(await asyncpg.connect(external.dsn))
             except asyncpg.TooManyConnectionsError:
@@ -44,7 +44,7 @@ async def test_nothing_is_lost_when_the_database_only_reads(external: External, 
         for _ in range(ROUNDS):
             await connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             await connection.execute("SELECT pg_reload_conf()")
-            await load.refused()
+            await load.error_response()
             await connection.execute("SET default_transaction_read_only = off")
             await connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
             await connection.execute("SELECT pg_reload_conf()")
@@ -61,7 +61,7 @@ async def test_nothing_is_lost_when_the_disk_is_full(external: External, machine
         map_.symlink_to("/dev/full")
         async with machine.suffering("full disk") as load:
             for _ in range(11):
-                await load.refused()
+                await load.error_response()
             map_.unlink()
             await external.end_services_connections(connection)  # they hold the file open
             await load.heal()
@@ -84,6 +84,6 @@ async def test_nothing_is_lost_when_writes_take_longer_than_they_may(
         hasty_machine.suffering("writes beyond the timeout") as load,
     ):
         await connection.execute(SLOW.format(30))
-        await load.refused()
+        await load.error_response()
         await connection.execute("DROP TRIGGER slow ON score")
         await load.heal()

@@ -630,9 +630,9 @@ async def test_many_large_bodies_do_not_take_all_memory(steady: Flooded, connect
         return None
 
     answers = await asyncio.gather(*map(flood, wires))
-    refused = [answer for answer in answers if answer is not None]
-    assert len(refused) > 100
-    for answer in refused:
+    error_response = [answer for answer in answers if answer is not None]
+    assert len(error_response) > 100
+    for answer in error_response:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert answer.json() == {"data": None, "error": MANY_BODIES}
     assert steady.mib() < before + 250

@@ -23,7 +23,7 @@ async def test_nothing_is_lost_when_the_network_is_cut(proxy: Proxy, remote_mach
         for _ in range(ROUNDS):
             await load.reach(100)
             proxy.cut()
-            await load.refused()
+            await load.error_response()
             await proxy.restore()
             await load.heal()
 

@@ -98,7 +98,7 @@ def check(endpoint: Endpoint, response: httpx.Response) -> None:
         return
     body = response.json()
     assert type_ == "application/json"
-    if endpoint.refuse is envelope.refuse:
+    if endpoint.render_error is envelope.render_error:
         assert body.keys() - {"details"} == {"data", "error"}
         assert body["data"] is None
         assert body["error"]

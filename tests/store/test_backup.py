@@ -255,9 +255,9 @@ async def test_database_with_data_is_left_alone_without_replace(
 
 
 async def test_existing_file_is_overwritten_only_if_that_is_wanted(dsn: str, precious: Path) -> None:
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         await back_up(dsn, precious)
-    assert str(refused.value) == f"{precious} exists already; --force overwrites it"
+    assert str(raised.value) == f"{precious} exists already; --force overwrites it"
     assert_untouched(precious)
     await back_up(dsn, precious, overwrite=True)
     backup.check_backup(precious)
@@ -272,9 +272,9 @@ def test_failed_backup_leaves_the_old_one_and_nothing_else(dsn: str, precious: P
 
 def test_folder_that_does_not_exist_is_told(dsn: str, tmp_path: Path) -> None:
     file = tmp_path / "nowhere" / "scores.backup"
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         backup.write_backup(dsn, "public", file, lambda _: None, overwrite=False)
-    assert str(refused.value) == f"cannot write {file}: No such file or directory"
+    assert str(raised.value) == f"cannot write {file}: No such file or directory"
 
 
 Spoil = Callable[[bytes], bytes]
@@ -305,9 +305,9 @@ async def test_spoilt_file_changes_nothing(connection: Connection, dsn: str, fil
     await keys.ensure_organization(connection, "since then")
     before = await read_all(dsn)
     await asyncio.to_thread(lambda: file.write_bytes(spoil(file.read_bytes())))
-    with pytest.raises(BackupError, match=message) as refused:
+    with pytest.raises(BackupError, match=message) as raised:
         await restore(dsn, file, replace=True)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(raised.value)
     assert await read_all(dsn) == before
 
 
@@ -324,31 +324,31 @@ async def test_restore_that_the_database_refuses_changes_nothing(
 
 
 def test_missing_file_is_told(file: Path) -> None:
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         backup.check_backup(file)
-    assert str(refused.value) == f"cannot read {file}: No such file or directory"
+    assert str(raised.value) == f"cannot read {file}: No such file or directory"
 
 
 def test_backup_of_something_else_is_refused(empty_dsn: str, file: Path) -> None:
     flags = ["--format=custom", f"--file={file}", f"--dbname={empty_dsn}"]
     subprocess.run([binaries() / "pg_dump", *flags], check=True, timeout=120)
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         backup.check_backup(file)
-    assert str(refused.value) == f"{file} is not a backup of Heliscore"
+    assert str(raised.value) == f"{file} is not a backup of Heliscore"
 
 
 async def test_newer_version_is_refused_on_either_side(
     connection: Connection, dsn: str, empty_dsn: str, file: Path
 ) -> None:
     await connection.execute("INSERT INTO schema_migration VALUES (9000, '9000_future', 'x')")
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         await backup.find_schema(connection)
     message = "is of a newer version of Heliscore, which has migration 9000_future"
-    assert str(refused.value) == f"the database {message}"
+    assert str(raised.value) == f"the database {message}"
     await asyncio.to_thread(backup.write_backup, dsn, "public", file, lambda _: None, overwrite=False)
-    with pytest.raises(BackupError) as refused:
+    with pytest.raises(BackupError) as raised:
         await restore(empty_dsn, file)
-    assert str(refused.value) == f"{file} {message}"
+    assert str(raised.value) == f"{file} {message}"
 
 
 @pytest.mark.parametrize(
@@ -396,10 +396,10 @@ async def test_service_never_mixes_the_ids_of_two_databases(
     restored = asyncio.Event()
     answered: set[tuple[str, int]] = set()
     taken: list[tuple[str, str]] = []
-    refused = 0
+    error_response = 0
 
     async def post(organization: str, worker: int) -> None:
-        nonlocal refused
+        nonlocal error_response
         client = await service.client(key=secrets[organization])
         number, until = 0, None
         while until is None or time.monotonic() < until:
@@ -414,7 +414,7 @@ async def test_service_never_mixes_the_ids_of_two_databases(
                 until = until or time.monotonic() + 0.5
             elif response.status_code != 200:
                 assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-                refused += 1
+                error_response += 1
                 await asyncio.sleep(0.01)
 
     posting = [asyncio.create_task(post(name, worker)) for name in secrets for worker in range(4)]
@@ -424,7 +424,7 @@ async def test_service_never_mixes_the_ids_of_two_databases(
     restored.set()
     async with asyncio.timeout(60):
         await asyncio.gather(*posting)
-    assert refused
+    assert error_response
 
     connection = await connect(service.dsn)
     rows = await connection.fetch(

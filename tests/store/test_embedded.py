@@ -217,10 +217,10 @@ def test_root_without_namespaces_is_told_which_folder_is_closed(
 def test_second_owner_is_refused(any_folder: Path) -> None:
     first = EmbeddedPostgres(any_folder)
     with first:
-        with pytest.raises(DataFolderInUse) as refusal:
+        with pytest.raises(DataFolderInUse) as error:
             EmbeddedPostgres(any_folder).start()
         assert first.running
-    assert str(refusal.value) == f"{any_folder} is in use by another service, process {os.getpid()}"
+    assert str(error.value) == f"{any_folder} is in use by another service, process {os.getpid()}"
 
 
 def test_owners_server_is_found_by_others(any_folder: Path) -> None:

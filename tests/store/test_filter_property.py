@@ -43,7 +43,7 @@ from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -228,7 +228,7 @@ async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
         msgspec.json.encode(values).decode(),
     )
     posts = [
-        Post(
+        ScoreWrite(
             int(row.columns["organization_id"]),
             row.columns["request_id"],
             {name: ScoreValue(value, False) for name, value in row.scores.items()},

@@ -105,9 +105,9 @@ async def test_four_processes_apply_each_migration_once(empty_dsn: str) -> None:
 async def test_edited_migration_is_refused(empty: Connection) -> None:
     await migrate(empty, [migration(1, "CREATE TABLE t ()")])
     edited = migration(1, "CREATE TABLE t (id int)")
-    with pytest.raises(MigrationError) as refused:
+    with pytest.raises(MigrationError) as raised:
         await migrate(empty, [edited, migration(2, "CREATE TABLE u ()")])
-    assert str(refused.value) == (
+    assert str(raised.value) == (
         "migration 0001_made_up was applied to this database with another text; "
         "a changed schema needs a new file"
     )
@@ -117,9 +117,9 @@ async def test_edited_migration_is_refused(empty: Connection) -> None:
 async def test_failing_migration_leaves_nothing_behind(empty: Connection) -> None:
     good = migration(1, "CREATE TABLE t1 ()")
     bad = migration(2, "CREATE TABLE t2 ()", "INSERT INTO t3 VALUES (1)")
-    with pytest.raises(MigrationError) as refused:
+    with pytest.raises(MigrationError) as raised:
         await migrate(empty, [good, bad])
-    assert str(refused.value) == 'migration 0002_made_up: relation "t3" does not exist'
+    assert str(raised.value) == 'migration 0002_made_up: relation "t3" does not exist'
     assert (await tables(empty), await ledger(empty)) == (["schema_migration", "t1"], entries(good))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import heliscore
 import pytest
 from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import Faults
+from heliscore.api.http.wire import FieldErrors
 from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS, decode_group
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
@@ -317,9 +317,9 @@ promptlayer_groups = st.fixed_dictionaries(
 )
 def test_no_text_of_a_body_comes_to_be_sql(sent: tuple[Any, Any]) -> None:
     decode, raw = sent
-    faults = Faults()
-    tree = decode(json.loads(json.dumps(raw)), "filter", faults)
-    assume(not faults.found)
+    errors = FieldErrors()
+    tree = decode(json.loads(json.dumps(raw)), "filter", errors)
+    assume(not errors.found)
     compiled = compile_all(tree, NEWEST_FIRST, Position(NOON, NOON, MARK), Property(MARK))
     assert MARK not in repr(sql_of(compiled))
 
@@ -337,6 +337,6 @@ def test_operator_and_column_that_are_not_known_are_refused(text: str) -> None:
         (decode_group, {"filters": [{"field": text, "operator": "is", "value": "a"}]}),
         (decode_group, {"logic": text, "filters": []}),
     ):
-        faults = Faults()
-        decode(raw, "filter", faults)
-        assert faults.found
+        errors = FieldErrors()
+        decode(raw, "filter", errors)
+        assert errors.found

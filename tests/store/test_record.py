@@ -13,7 +13,7 @@ import pytest
 from heliscore.domain.score import Score
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -58,9 +58,9 @@ async def times(connection: Connection, request_id: str = "r") -> tuple[datetime
 
 def post(
     organization_id: int, scores: dict[str, int | bool], at: datetime = NOON, request_id: str = "r"
-) -> Post:
+) -> ScoreWrite:
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
-    return Post(organization_id, request_id, read, at)
+    return ScoreWrite(organization_id, request_id, read, at)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ async def test_batch_writes_every_organizations_own_request(
 async def test_failing_batch_writes_nothing(
     connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:
-    bad = Post(organization_id, "bad\0", {"a": Score(1, False)}, NOON)
+    bad = ScoreWrite(organization_id, "bad\0", {"a": Score(1, False)}, NOON)
     with pytest.raises(asyncpg.PostgresError):
         await record(connection, names, [post(organization_id, {"a": 1}), bad])
     assert await values(connection, organization_id) == {}

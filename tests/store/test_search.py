@@ -27,7 +27,7 @@ from heliscore.domain.filter_tree import Scored as ScoredCondition
 from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from heliscore.store.search.compiler import Position
 from heliscore.store.search.request_search import Scored, count, find, search
 
@@ -44,7 +44,9 @@ async def post(
     """Post scores so many seconds after noon."""
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
     await record(
-        connection, ScoreNames(), [Post(organization_id, request_id, read, NOON + timedelta(seconds=seconds))]
+        connection,
+        ScoreNames(),
+        [ScoreWrite(organization_id, request_id, read, NOON + timedelta(seconds=seconds))],
     )
 
 

@@ -12,9 +12,9 @@ from heliscore.domain.filter_tree import Everything, Property
 from heliscore.domain.score import Score
 from heliscore.store import request_log, scores
 from heliscore.store.connections.pool import Connection
-from heliscore.store.evaluations import Range, Spread, Stretch, spread, trends
+from heliscore.store.evaluations import ScoreSelection, Spread, TimeBucket, spread, trends
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import Post, ScoreNames
+from heliscore.store.scores import ScoreNames, ScoreWrite
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTES = 600
@@ -66,7 +66,7 @@ async def given(connection: Connection, organization_id: int, names: ScoreNames)
         )
         await request_log.log(connection, request)
         sent = {name: Score(int(value), isinstance(value, bool)) for name, value in values.items()}
-        posts.append(Post(organization_id, request.request_id, sent, at))
+        posts.append(ScoreWrite(organization_id, request.request_id, sent, at))
     await scores.record(connection, names, [post for post in posts if post.scores])
     return entries
 
@@ -95,7 +95,7 @@ async def test_spread_is_what_python_finds(
         )
         for (name, group, lower), values in found.items()
     }  # fmt: skip
-    whole = Range(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
+    whole = ScoreSelection(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
     answer = await spread(connection, names, whole, [*VALUES, "unheard-of"], BINS, group_by)
     assert Counter(answer) == Counter(expected)
     order = [(part.name, part.group is None, part.group, part.lower) for part in answer]
@@ -115,8 +115,8 @@ async def test_trends_are_what_python_finds(
         for name, value in scores_.items():
             found[name, number].append(value)
     expected = [
-        Stretch(len(values), sum(values), min(values), max(values), all_boolean(values), name, number)
+        TimeBucket(len(values), sum(values), min(values), max(values), all_boolean(values), name, number)
         for (name, number), values in sorted(found.items())
     ]
-    whole = Range(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
+    whole = ScoreSelection(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
     assert await trends(connection, names, whole, INSTANTS) == expected

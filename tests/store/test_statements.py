@@ -6,8 +6,8 @@ import asyncpg
 import msgspec
 from heliscore.domain.api_key import Principal
 from heliscore.store.connections.pool import Connection
-from heliscore.store.evaluations import Bucket, Spread, Stretch
-from heliscore.store.keys import ApiKey, Holder
+from heliscore.store.evaluations import Bucket, Spread, TimeBucket
+from heliscore.store.keys import ApiKey, SignedInKey
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.search.request_search import Request
 from heliscore.store.statements import SQL_FOLDER, load
@@ -23,9 +23,9 @@ RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
-    ("key", "find_holder"): fields(Holder),
+    ("key", "find_holder"): fields(SignedInKey),
     ("evaluation", "over_time"): fields(Bucket),
-    ("evaluation", "trends"): fields(Stretch),
+    ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),
 }
 

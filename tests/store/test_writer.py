@@ -21,7 +21,7 @@ from heliscore.settings import Settings
 from heliscore.store import keys
 from heliscore.store import writer as writer_module
 from heliscore.store.connections.pool import Connection, Database, open_database
-from heliscore.store.scores import Post, ScoreNames, merged, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
 from heliscore.store.writer import Writer
 
 from .test_record import values
@@ -33,9 +33,9 @@ PATIENCE = 60_000
 Caller = asyncio.Task[bool]
 
 
-def post(organization_id: int, request_id: str, **scores: int | bool) -> Post:
+def post(organization_id: int, request_id: str, **scores: int | bool) -> ScoreWrite:
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
-    return Post(organization_id, request_id, read, NOON)
+    return ScoreWrite(organization_id, request_id, read, NOON)
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def within(awaitable: Awaitable[object], seconds: float = 30) -> None:
         await awaitable
 
 
-async def sent(writer: Writer, posts: Iterable[Post]) -> list[Caller]:
+async def sent(writer: Writer, posts: Iterable[ScoreWrite]) -> list[Caller]:
     """Callers whose posts have arrived, in this order."""
     callers = [asyncio.create_task(writer.record(post)) for post in posts]
     await asyncio.sleep(0)
@@ -75,7 +75,7 @@ async def answers(callers: Iterable[Caller]) -> list[bool | BaseException]:
 
 @asynccontextmanager
 async def under_way(
-    writer: Writer, dsn: str, organization_id: int, *posts: Post
+    writer: Writer, dsn: str, organization_id: int, *posts: ScoreWrite
 ) -> AsyncIterator[list[Caller]]:
     """Callers of a statement, for the request `held` and those posts, that does not end before the context
     does. (The posts come first, so that a statement of one post is enough to keep them company.)"""
@@ -234,7 +234,7 @@ async def test_gathered_posts_of_two_organizations_are_apart(
     assert await values(connection, other) == {"a": 2}
 
 
-MERGED: dict[str, tuple[list[Post], list[Post]]] = {
+MERGED: dict[str, tuple[list[ScoreWrite], list[ScoreWrite]]] = {
     "nothing": ([], []),
     "one": ([post(1, "r", a=1)], [post(1, "r", a=1)]),
     "other names are kept": ([post(1, "r", a=1), post(1, "r", b=2)], [post(1, "r", a=1, b=2)]),
@@ -255,7 +255,7 @@ MERGED: dict[str, tuple[list[Post], list[Post]]] = {
 
 
 @pytest.mark.parametrize(("posts", "expected"), MERGED.values(), ids=MERGED)
-def test_merged_posts_are_one_a_request(posts: list[Post], expected: list[Post]) -> None:
+def test_merged_posts_are_one_a_request(posts: list[ScoreWrite], expected: list[ScoreWrite]) -> None:
     assert merged(posts) == expected
 
 
@@ -276,10 +276,10 @@ REFUSED: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
 async def test_refused_post_fails_alone(
-    writer: Writer, dsn: str, connection: Connection, organization_id: int, fault: dict[str, object]
+    writer: Writer, dsn: str, connection: Connection, organization_id: int, error: dict[str, object]
 ) -> None:
     good = {"organization_id": organization_id, "request_id": "bad", "scores": {"a": Score(1, False)}}
-    bad = Post(**(good | fault | {"posted_at": NOON}))  # type: ignore[arg-type]
+    bad = ScoreWrite(**(good | error | {"posted_at": NOON}))  # type: ignore[arg-type]
     async with under_way(writer, dsn, organization_id) as first:
         posts = [post(organization_id, "r", a=1), bad, post(organization_id, "s", a=2)]
         gathered = await sent(writer, [*posts, post(organization_id, "r", a=3)])
@@ -386,8 +386,8 @@ async def test_request_that_stays_locked_is_refused_in_the_end_and_free_again(
     database = await open_database(Settings(database_url=dsn, statement_timeout_ms=2000))
     async with running(database, lock_timeout_ms=20) as writer:
         async with under_way(writer, dsn, organization_id, post(organization_id, "r", a=1)) as callers:
-            refusal = Unavailable("the scores could not be written in time, please try again")
-            assert list(map(repr, await answers(callers))) == ["True", repr(refusal)]
+            error = Unavailable("the scores could not be written in time, please try again")
+            assert list(map(repr, await answers(callers))) == ["True", repr(error)]
         assert await answers(await sent(writer, [post(organization_id, "held", after=1)])) == [True]
     await database.close()
     assert await values(connection, organization_id, "held") == {"before": 1, "after": 1}

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from heliscore.api.helicone.filter_language import decode_filter
 from heliscore.api.helicone.query_bodies import Query, decode_query, encode_cursor
-from heliscore.api.http.wire import Faults
-from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.api.http.wire import FieldErrors
+from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
@@ -41,9 +41,9 @@ MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def decoded(raw: object) -> Filter:
-    faults = Faults()
-    tree = decode_filter(raw, "filter", faults)
-    faults.raise_any()
+    errors = FieldErrors()
+    tree = decode_filter(raw, "filter", errors)
+    errors.raise_any()
     return tree
 
 
@@ -62,20 +62,20 @@ def leaf(*path: str, **operators: object) -> dict[str, Any]:
     return node
 
 
-def faults(raw: object) -> list[Fault]:
-    with pytest.raises(InvalidInput) as refused:
+def errors(raw: object) -> list[FieldError]:
+    with pytest.raises(InvalidInput) as raised:
         decoded(raw)
-    return list(refused.value.faults)
+    return list(raised.value.errors)
 
 
 def query(**body: object) -> Query:
     return decode_query(msgspec.json.encode({"filter": "all"} | body))
 
 
-def query_faults(body: dict[str, object] | bytes) -> list[Fault]:
-    with pytest.raises(InvalidInput) as refused:
+def query_errors(body: dict[str, object] | bytes) -> list[FieldError]:
+    with pytest.raises(InvalidInput) as raised:
         decode_query(body if isinstance(body, bytes) else msgspec.json.encode(body))
-    return list(refused.value.faults)
+    return list(raised.value.errors)
 
 
 # Columns
@@ -213,10 +213,10 @@ def test_other_operators_of_a_subject_are_refused(path: tuple[str, ...], subject
     kind = kind_of(subject)
     foreign = [*sorted(ALL_OPERATORS - OPERATORS[kind].keys()), "Equals", ""]
     known = ", ".join(sorted(OPERATORS[kind]))
-    refusals = faults(leaf(*path, **dict.fromkeys(foreign, VALUES[kind][0])))
-    assert [fault.path for fault in refusals] == [".".join(("filter", *path, one)) for one in foreign]
-    for fault in refusals:
-        text, _, listed = fault.message.partition("; known are ")
+    api_errors = errors(leaf(*path, **dict.fromkeys(foreign, VALUES[kind][0])))
+    assert [error.path for error in api_errors] == [".".join(("filter", *path, one)) for one in foreign]
+    for error in api_errors:
+        text, _, listed = error.message.partition("; known are ")
         assert (text, sorted(listed.split(", "))) == (
             "unknown operator",
             sorted([*known.split(", "), "in", "exists"]),
@@ -388,7 +388,9 @@ def test_score_is_decoded(sent: object, value: int) -> None:
     ],
 )
 def test_value_is_refused(path: tuple[str, ...], operator: str, value: object, message: str) -> None:
-    assert faults(leaf(*path, **{operator: value})) == [Fault(".".join(("filter", *path, operator)), message)]
+    assert errors(leaf(*path, **{operator: value})) == [
+        FieldError(".".join(("filter", *path, operator)), message)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -405,24 +407,24 @@ def test_value_is_refused(path: tuple[str, ...], operator: str, value: object, m
     ],
 )
 def test_timestamp_is_refused(value: object) -> None:
-    [fault] = faults(leaf(RMT, "request_created_at", gte=value))
-    assert (fault.path, fault.message.partition(", got ")[0]) == (
+    [error] = errors(leaf(RMT, "request_created_at", gte=value))
+    assert (error.path, error.message.partition(", got ")[0]) == (
         f"filter.{RMT}.request_created_at.gte",
         "expected an ISO 8601 date or date-time",
     )
 
 
 def test_faults_in_a_list_are_named_by_their_place() -> None:
-    assert faults(leaf(RMT, "scores", "a", **{"in": [1, 2.5, "3", None]})) == [
-        Fault(f"filter.{RMT}.scores.a.in[1]", "expected an integer or a boolean, got 2.5"),
-        Fault(f"filter.{RMT}.scores.a.in[3]", "expected an integer or a boolean, got null"),
+    assert errors(leaf(RMT, "scores", "a", **{"in": [1, 2.5, "3", None]})) == [
+        FieldError(f"filter.{RMT}.scores.a.in[1]", "expected an integer or a boolean, got 2.5"),
+        FieldError(f"filter.{RMT}.scores.a.in[3]", "expected an integer or a boolean, got null"),
     ]
 
 
 @pytest.mark.parametrize("path", [(RMT, "scores"), (RMT, "properties"), ("properties",), ("values",)])
 def test_key_with_nul_is_refused(path: tuple[str, ...]) -> None:
-    assert faults(leaf(*path, "a\0", exists=True)) == [
-        Fault(".".join(("filter", *path, r"a\u0000")), "must not contain NUL")
+    assert errors(leaf(*path, "a\0", exists=True)) == [
+        FieldError(".".join(("filter", *path, r"a\u0000")), "must not contain NUL")
     ]
 
 
@@ -495,54 +497,54 @@ def test_every_condition_of_a_leaf_counts() -> None:
 @pytest.mark.parametrize(
     ("raw", "fault"),
     [
-        (None, Fault("filter", 'expected "all" or a filter object, got null')),
-        ("none", Fault("filter", 'expected "all" or a filter object, got "none"')),
-        ([], Fault("filter", 'expected "all" or a filter object, got an array')),
+        (None, FieldError("filter", 'expected "all" or a filter object, got null')),
+        ("none", FieldError("filter", 'expected "all" or a filter object, got "none"')),
+        ([], FieldError("filter", 'expected "all" or a filter object, got an array')),
         (
             {"left": "all", "operator": "and", "right": 1},
-            Fault("filter.right", 'expected "all" or a filter object, got 1'),
+            FieldError("filter.right", 'expected "all" or a filter object, got 1'),
         ),
-        ({"left": "all", "operator": "and"}, Fault("filter.right", "missing")),
-        ({"operator": "and", "right": "all"}, Fault("filter.left", "missing")),
+        ({"left": "all", "operator": "and"}, FieldError("filter.right", "missing")),
+        ({"operator": "and", "right": "all"}, FieldError("filter.left", "missing")),
         (
             {"left": "all", "operator": "xor", "right": "all"},
-            Fault("filter.operator", 'expected "and" or "or", got "xor"'),
+            FieldError("filter.operator", 'expected "and" or "or", got "xor"'),
         ),
         (
             {"left": "all", "operator": "AND", "right": "all"},
-            Fault("filter.operator", 'expected "and" or "or", got "AND"'),
+            FieldError("filter.operator", 'expected "and" or "or", got "AND"'),
         ),
         (
             {"left": "all", "operator": "or", "right": "all", "middle": "all"},
-            Fault("filter.middle", "unknown key beside left, operator and right"),
+            FieldError("filter.middle", "unknown key beside left, operator and right"),
         ),
-        ({"not": "all", "left": "all"}, Fault("filter", 'expected nothing beside "not"')),
-        ({"not": None}, Fault("filter.not", 'expected "all" or a filter object, got null')),
-        ({RMT: None}, Fault(f"filter.{RMT}", "expected an object, got null")),
-        ({RMT: {"bogus": {}}}, Fault(f"filter.{RMT}.bogus", "unknown column")),
-        ({RMT: {"Model": {"equals": "a"}}}, Fault(f"filter.{RMT}.Model", "unknown column")),
-        ({"request": {"latency": {"gt": 1}}}, Fault("filter.request.latency", "unknown column")),
-        ({RMT: {"model": "gpt-4o"}}, Fault(f"filter.{RMT}.model", 'expected an object, got "gpt-4o"')),
-        ({RMT: {"scores": 90}}, Fault(f"filter.{RMT}.scores", "expected an object, got 90")),
-        ({RMT: {"scores": {"a": 90}}}, Fault(f"filter.{RMT}.scores.a", "expected an object, got 90")),
-        ({"properties": ["Env"]}, Fault("filter.properties", "expected an object, got an array")),
+        ({"not": "all", "left": "all"}, FieldError("filter", 'expected nothing beside "not"')),
+        ({"not": None}, FieldError("filter.not", 'expected "all" or a filter object, got null')),
+        ({RMT: None}, FieldError(f"filter.{RMT}", "expected an object, got null")),
+        ({RMT: {"bogus": {}}}, FieldError(f"filter.{RMT}.bogus", "unknown column")),
+        ({RMT: {"Model": {"equals": "a"}}}, FieldError(f"filter.{RMT}.Model", "unknown column")),
+        ({"request": {"latency": {"gt": 1}}}, FieldError("filter.request.latency", "unknown column")),
+        ({RMT: {"model": "gpt-4o"}}, FieldError(f"filter.{RMT}.model", 'expected an object, got "gpt-4o"')),
+        ({RMT: {"scores": 90}}, FieldError(f"filter.{RMT}.scores", "expected an object, got 90")),
+        ({RMT: {"scores": {"a": 90}}}, FieldError(f"filter.{RMT}.scores.a", "expected an object, got 90")),
+        ({"properties": ["Env"]}, FieldError("filter.properties", "expected an object, got an array")),
         (
             {RMT: {"x" * 100: {}}},
-            Fault(f"filter.{RMT}.{'x' * 80}…", "unknown column"),
+            FieldError(f"filter.{RMT}.{'x' * 80}…", "unknown column"),
         ),
         (
             {"left": {RMT: {"bogus": {"equals": 1}}}, "operator": "and", "right": "all"},
-            Fault(f"filter.left.{RMT}.bogus", "unknown column"),
+            FieldError(f"filter.left.{RMT}.bogus", "unknown column"),
         ),
     ],
 )
-def test_node_is_refused(raw: object, fault: Fault) -> None:
-    assert faults(raw) == [fault]
+def test_node_is_refused(raw: object, error: FieldError) -> None:
+    assert errors(raw) == [error]
 
 
 def test_unknown_table_is_refused_with_those_that_are_known() -> None:
-    assert faults({"score_v3": {"a": {"equals": 1}}}) == [
-        Fault(
+    assert errors({"score_v3": {"a": {"equals": 1}}}) == [
+        FieldError(
             "filter.score_v3",
             "unknown table; known are request_response_rmt, request, response, feedback, properties, "
             "values, sessions_request_response_rmt",
@@ -551,8 +553,8 @@ def test_unknown_table_is_refused_with_those_that_are_known() -> None:
 
 
 def test_missing_operator_is_refused() -> None:
-    [fault] = faults({"left": "all", "right": "all"})
-    assert fault.path == "filter.operator"
+    [error] = errors({"left": "all", "right": "all"})
+    assert error.path == "filter.operator"
 
 
 def test_every_fault_is_listed() -> None:
@@ -561,7 +563,7 @@ def test_every_fault_is_listed() -> None:
         "operator": "nor",
         "right": {"not": {"properties": {"Env": {"equals": 1}}}},
     }
-    assert sorted(fault.path for fault in faults(raw)) == [
+    assert sorted(error.path for error in errors(raw)) == [
         f"filter.left.{RMT}.bogus",
         f"filter.left.{RMT}.latency.above",
         f"filter.left.{RMT}.latency.gt",
@@ -586,16 +588,16 @@ def test_50_levels_are_accepted() -> None:
 
 
 def test_51_levels_are_refused() -> None:
-    [fault] = faults(nested(51))
-    assert (fault.path.count(".right") + fault.path.count(".not"), fault.message) == (
+    [error] = errors(nested(51))
+    assert (error.path.count(".right") + error.path.count(".not"), error.message) == (
         50,
         "nested more than 50 levels deep",
     )
 
 
 def test_nesting_far_too_deep_is_refused() -> None:
-    [fault] = faults(nested(900))
-    assert fault.message == "nested more than 50 levels deep"
+    [error] = errors(nested(900))
+    assert error.message == "nested more than 50 levels deep"
 
 
 def many(count: int) -> object:
@@ -611,12 +613,12 @@ def test_500_conditions_are_accepted() -> None:
 
 
 def test_501_conditions_are_refused() -> None:
-    assert faults(many(501)) == [Fault(f"filter.{RMT}.threat.equals", "more than 500 conditions")]
+    assert errors(many(501)) == [FieldError(f"filter.{RMT}.threat.equals", "more than 500 conditions")]
 
 
 def test_conditions_are_counted_over_all_branches() -> None:
     raw = {"left": many(250), "operator": "or", "right": {"not": many(251)}}
-    assert [fault.message for fault in faults(raw)] == ["more than 500 conditions"]
+    assert [error.message for error in errors(raw)] == ["more than 500 conditions"]
 
 
 # The body of a query
@@ -691,7 +693,7 @@ def test_sort_is_decoded(sent: dict[str, object], sort: Sort) -> None:
     assert query(sort=sent).sort == sort
 
 
-COUNT_FAULTS = [
+COUNT_ERRORS = [
     ("limit", -1, "1000, got -1"),
     ("limit", 1001, "1000, got 1001"),
     ("limit", "1001", "1000, got 1001"),
@@ -705,10 +707,10 @@ COUNT_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "message"), COUNT_FAULTS)
+@pytest.mark.parametrize(("key", "value", "message"), COUNT_ERRORS)
 def test_page_is_refused(key: str, value: object, message: str) -> None:
-    assert query_faults({"filter": "all", key: value}) == [
-        Fault(key, f"expected an integer from 0 to {message}")
+    assert query_errors({"filter": "all", key: value}) == [
+        FieldError(key, f"expected an integer from 0 to {message}")
     ]
 
 
@@ -718,8 +720,8 @@ def test_page_is_refused(key: str, value: object, message: str) -> None:
     [(0, "0"), (1, "1"), (0.0, "0.0"), ("true", '"true"'), ([], "an array"), ({}, "an object")],
 )
 def test_flag_is_refused(flag: str, value: object, shown: str) -> None:
-    assert query_faults({"filter": "all", flag: value}) == [
-        Fault(flag, f"expected true or false, got {shown}")
+    assert query_errors({"filter": "all", flag: value}) == [
+        FieldError(flag, f"expected true or false, got {shown}")
     ]
 
 
@@ -730,24 +732,24 @@ DIRECTION = 'expected "asc" or "desc"'
 @pytest.mark.parametrize(
     ("sort", "fault"),
     [
-        ("desc", Fault("sort", f'{ONE_KEY}, got "desc"')),
-        ([], Fault("sort", f"{ONE_KEY}, got an array")),
-        ({"cost": "asc", "latency": "asc"}, Fault("sort", f"{ONE_KEY}, got 2 keys")),
-        ({"cost": "up"}, Fault("sort.cost", f'{DIRECTION}, got "up"')),
-        ({"cost": ["asc"]}, Fault("sort.cost", f"{DIRECTION}, got an array")),
-        ({"random": "asc"}, Fault("sort.random", 'expected true, got "asc"')),
-        ({"random": 1}, Fault("sort.random", "expected true, got 1")),
-        ({"scores": {"a": 1}}, Fault("sort.scores.a", f"{DIRECTION}, got 1")),
-        ({"scores": {"a\0": "asc"}}, Fault(r"sort.scores.a\u0000", "must not contain NUL")),
-        ({"scores": "asc"}, Fault("sort.scores", f'{ONE_KEY} and "asc" or "desc", got "asc"')),
-        ({"values": {}}, Fault("sort.values", f'{ONE_KEY} and "asc" or "desc", got 0 keys')),
+        ("desc", FieldError("sort", f'{ONE_KEY}, got "desc"')),
+        ([], FieldError("sort", f"{ONE_KEY}, got an array")),
+        ({"cost": "asc", "latency": "asc"}, FieldError("sort", f"{ONE_KEY}, got 2 keys")),
+        ({"cost": "up"}, FieldError("sort.cost", f'{DIRECTION}, got "up"')),
+        ({"cost": ["asc"]}, FieldError("sort.cost", f"{DIRECTION}, got an array")),
+        ({"random": "asc"}, FieldError("sort.random", 'expected true, got "asc"')),
+        ({"random": 1}, FieldError("sort.random", "expected true, got 1")),
+        ({"scores": {"a": 1}}, FieldError("sort.scores.a", f"{DIRECTION}, got 1")),
+        ({"scores": {"a\0": "asc"}}, FieldError(r"sort.scores.a\u0000", "must not contain NUL")),
+        ({"scores": "asc"}, FieldError("sort.scores", f'{ONE_KEY} and "asc" or "desc", got "asc"')),
+        ({"values": {}}, FieldError("sort.values", f'{ONE_KEY} and "asc" or "desc", got 0 keys')),
         (
             {"properties": {"a": "asc", "b": "asc"}},
-            Fault("sort.properties", f'{ONE_KEY} and "asc" or "desc", got 2 keys'),
+            FieldError("sort.properties", f'{ONE_KEY} and "asc" or "desc", got 2 keys'),
         ),
         (
             {"speed": "asc"},
-            Fault(
+            FieldError(
                 "sort.speed",
                 "cannot be sorted by; known are created_at, latency, total_tokens, completion_tokens, "
                 "prompt_tokens, cost, time_to_first_token, user_id, body_model, is_cached, request_prompt, "
@@ -756,17 +758,17 @@ DIRECTION = 'expected "asc" or "desc"'
         ),
     ],
 )
-def test_sort_is_refused(sort: object, fault: Fault) -> None:
-    assert query_faults({"filter": "all", "sort": sort}) == [fault]
+def test_sort_is_refused(sort: object, error: FieldError) -> None:
+    assert query_errors({"filter": "all", "sort": sort}) == [error]
 
 
 def test_query_without_a_filter_is_refused() -> None:
-    assert query_faults({}) == [Fault("filter", 'missing; "all" for every request')]
+    assert query_errors({}) == [FieldError("filter", 'missing; "all" for every request')]
 
 
 def test_unknown_key_of_a_query_is_refused() -> None:
-    assert query_faults({"filter": "all", "limits": 3}) == [
-        Fault(
+    assert query_errors({"filter": "all", "limits": 3}) == [
+        FieldError(
             "limits",
             "unknown key; known are cursor, filter, includeInputs, isCached, isPartOfExperiment, isScored, "
             "limit, offset, sort",
@@ -783,7 +785,7 @@ def test_every_fault_of_a_query_is_listed() -> None:
         "sort": {"x": 1},
         "y": 0,
     }
-    assert sorted(fault.path for fault in query_faults(body)) == [
+    assert sorted(error.path for error in query_errors(body)) == [
         f"filter.{RMT}.bogus",
         "isScored",
         "limit",
@@ -823,7 +825,7 @@ def test_cursor_leads_back_to_its_position(case: tuple[dict[str, object], Sort, 
 
 
 CURSOR = encode_cursor(NEWEST_FIRST, Position(MARCH, MARCH, "r-1"))
-NOT_A_CURSOR = Fault("cursor", "not a cursor of a query with this sort")
+NOT_A_CURSOR = FieldError("cursor", "not a cursor of a query with this sort")
 
 
 @pytest.mark.parametrize(
@@ -836,12 +838,12 @@ NOT_A_CURSOR = Fault("cursor", "not a cursor of a query with this sort")
     ],
 )
 def test_cursor_of_another_sort_is_refused(sort: dict[str, object]) -> None:
-    assert query_faults({"filter": "all", "sort": sort, "cursor": CURSOR}) == [NOT_A_CURSOR]
+    assert query_errors({"filter": "all", "sort": sort, "cursor": CURSOR}) == [NOT_A_CURSOR]
 
 
 def test_cursor_of_a_random_order_is_refused() -> None:
     cursor = encode_cursor(Sort(None), Position(None, MARCH, "r-1"))
-    assert query_faults({"filter": "all", "sort": {"random": True}, "cursor": cursor}) == [NOT_A_CURSOR]
+    assert query_errors({"filter": "all", "sort": {"random": True}, "cursor": cursor}) == [NOT_A_CURSOR]
 
 
 def forged(value: object, created_at: object, request_id: object, *, sort: Sort) -> str:
@@ -890,7 +892,7 @@ NOW = "2026-03-01T00:00:00.000Z"
 )
 def test_forged_cursor_is_refused(sort: Sort, value: object, created_at: object, request_id: object) -> None:
     cursor = forged(value, created_at, request_id, sort=sort)
-    assert query_faults({"filter": "all", "sort": SENT[sort], "cursor": cursor}) == [NOT_A_CURSOR]
+    assert query_errors({"filter": "all", "sort": SENT[sort], "cursor": cursor}) == [NOT_A_CURSOR]
 
 
 @pytest.mark.parametrize(
@@ -898,7 +900,7 @@ def test_forged_cursor_is_refused(sort: Sort, value: object, created_at: object,
     ["", "x", "====", "é", "null", CURSOR[1:], CURSOR[:-8], CURSOR[::-1], "W10=", 5, True, [], {}],
 )
 def test_garbage_cursor_is_refused(cursor: object) -> None:
-    assert query_faults({"filter": "all", "cursor": cursor}) == [NOT_A_CURSOR]
+    assert query_errors({"filter": "all", "cursor": cursor}) == [NOT_A_CURSOR]
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
@@ -909,8 +911,8 @@ def test_any_garbage_cursor_is_refused(cursor: str) -> None:
 
 
 def test_cursor_with_an_offset_is_refused() -> None:
-    assert query_faults({"filter": "all", "cursor": CURSOR, "offset": 1}) == [
-        Fault("offset", "cannot be combined with a cursor")
+    assert query_errors({"filter": "all", "cursor": CURSOR, "offset": 1}) == [
+        FieldError("offset", "cannot be combined with a cursor")
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from heliscore.domain.api_key import (
     Permissions,
     Principal,
-    fault_in_key,
+    find_key_error,
     hash_key,
     hint_of,
     is_placeholder,
@@ -19,7 +19,7 @@ def test_minted_key_has_helicones_format() -> None:
 
 
 def test_minted_key_can_be_registered() -> None:
-    assert fault_in_key(mint_key()) is None
+    assert find_key_error(mint_key()) is None
 
 
 def test_minted_keys_differ() -> None:
@@ -44,7 +44,7 @@ def test_hint_is_the_end_of_the_key() -> None:
 
 @pytest.mark.parametrize("key", ["a" * 16, "a" * 200, "sk-OLD/key+with=signs!~"])
 def test_foreign_key_can_be_registered(key: str) -> None:
-    assert fault_in_key(key) is None
+    assert find_key_error(key) is None
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_foreign_key_can_be_registered(key: str) -> None:
         ("sixteen-chars-and\n", "expected printable ASCII characters without spaces"),
     ],
 )
-def test_key_is_refused(key: str, fault: str) -> None:
-    assert fault_in_key(key) == fault
+def test_key_is_refused(key: str, error: str) -> None:
+    assert find_key_error(key) == error
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import re
 import msgspec
 import pytest
 from heliscore.api.helicone.score_endpoints import decode_scores
-from heliscore.domain.errors import Fault, InvalidInput
-from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, fault_in_text
+from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, find_text_error
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,10 +17,10 @@ def body(scores: object) -> bytes:
     return msgspec.json.encode({"scores": scores})
 
 
-def faults(sent: bytes) -> list[Fault]:
-    with pytest.raises(InvalidInput) as refused:
+def errors(sent: bytes) -> list[FieldError]:
+    with pytest.raises(InvalidInput) as raised:
         decode_scores(sent)
-    return list(refused.value.faults)
+    return list(raised.value.errors)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_boolean_name_makes_a_boolean_score(sent: str, name: str, value: object,
 )
 def test_value_is_refused(value: str, message: str) -> None:
     sent = f'{{"scores":{{"accuracy":{value}}}}}'.encode()
-    assert faults(sent) == [Fault("scores.accuracy", message)]
+    assert errors(sent) == [FieldError("scores.accuracy", message)]
 
 
 @pytest.mark.parametrize("value", [2, -1, 95, MAX_VALUE])
 @pytest.mark.parametrize("name", ["cited" + SUFFIX, FEEDBACK, FEEDBACK + SUFFIX])
 def test_boolean_name_refuses_other_integers(name: str, value: int) -> None:
-    assert faults(body({name: value})) == [
-        Fault(f"scores.{name}", f"expected true, false, 1 or 0, got {value}")
+    assert errors(body({name: value})) == [
+        FieldError(f"scores.{name}", f"expected true, false, 1 or 0, got {value}")
     ]
 
 
@@ -101,30 +101,30 @@ def test_boolean_name_refuses_other_integers(name: str, value: int) -> None:
     ],
 )
 def test_name_is_refused(name: str, path: str, message: str) -> None:
-    assert faults(body({name: 1})) == [Fault(path, message)]
+    assert errors(body({name: 1})) == [FieldError(path, message)]
 
 
 @pytest.mark.parametrize(
     ("sent", "fault"),
     [
-        (b"", Fault("", "the body is not valid JSON: the body is empty")),
-        (b"[]", Fault("", "expected a JSON object, got an array")),
-        (b"null", Fault("", "expected a JSON object, got null")),
-        (b'"scores"', Fault("", 'expected a JSON object, got "scores"')),
-        (b"{}", Fault("scores", "missing")),
+        (b"", FieldError("", "the body is not valid JSON: the body is empty")),
+        (b"[]", FieldError("", "expected a JSON object, got an array")),
+        (b"null", FieldError("", "expected a JSON object, got null")),
+        (b'"scores"', FieldError("", 'expected a JSON object, got "scores"')),
+        (b"{}", FieldError("scores", "missing")),
         (
             b'{"scores":null}',
-            Fault("scores", "expected an object, got null"),
+            FieldError("scores", "expected an object, got null"),
         ),
         (
             b'{"scores":[["a",1]]}',
-            Fault("scores", "expected an object, got an array"),
+            FieldError("scores", "expected an object, got an array"),
         ),
-        (b'{"scores":{},"name":"x"}', Fault("name", "unknown key; known are scores")),
+        (b'{"scores":{},"name":"x"}', FieldError("name", "unknown key; known are scores")),
     ],
 )
-def test_body_of_another_shape_is_refused(sent: bytes, fault: Fault) -> None:
-    assert faults(sent) == [fault]
+def test_body_of_another_shape_is_refused(sent: bytes, error: FieldError) -> None:
+    assert errors(sent) == [error]
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_body_of_another_shape_is_refused(sent: bytes, fault: Fault) -> None:
     ],
 )
 def test_body_that_is_not_json_is_refused(sent: bytes) -> None:
-    [fault] = faults(sent)
-    assert (fault.path, fault.message.partition(": ")[0]) == ("", "the body is not valid JSON")
+    [error] = errors(sent)
+    assert (error.path, error.message.partition(": ")[0]) == ("", "the body is not valid JSON")
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 5000])
 def test_number_that_no_float_holds_is_refused(number: bytes) -> None:
-    assert faults(b'{"scores":{"a":' + number + b"}}") == [
-        Fault("", "the body holds a number that is out of range")
+    assert errors(b'{"scores":{"a":' + number + b"}}") == [
+        FieldError("", "the body holds a number that is out of range")
     ]
 
 
@@ -159,44 +159,44 @@ def test_256_scores_are_accepted() -> None:
 
 
 def test_257_scores_are_refused() -> None:
-    assert faults(body({str(n): n for n in range(257)})) == [
-        Fault("scores", "at most 256 in a call, got 257")
+    assert errors(body({str(n): n for n in range(257)})) == [
+        FieldError("scores", "at most 256 in a call, got 257")
     ]
 
 
 @pytest.mark.parametrize("names", [("cited", "cited" + SUFFIX), ("cited" + SUFFIX, "cited")])
 def test_score_sent_under_both_its_names_is_refused(names: tuple[str, str]) -> None:
-    assert faults(body(dict.fromkeys(names, 1))) == [
-        Fault(f"scores.{names[1]}", "the same score as cited, which is in this call too")
+    assert errors(body(dict.fromkeys(names, 1))) == [
+        FieldError(f"scores.{names[1]}", "the same score as cited, which is in this call too")
     ]
 
 
 def test_score_sent_under_both_its_names_is_refused_beside_a_bad_value() -> None:
-    assert faults(body({"cited": 1.5, "cited" + SUFFIX: True})) == [
-        Fault("scores.cited", "expected an integer or a boolean, got 1.5"),
-        Fault(f"scores.cited{SUFFIX}", "the same score as cited, which is in this call too"),
+    assert errors(body({"cited": 1.5, "cited" + SUFFIX: True})) == [
+        FieldError("scores.cited", "expected an integer or a boolean, got 1.5"),
+        FieldError(f"scores.cited{SUFFIX}", "the same score as cited, which is in this call too"),
     ]
 
 
 def test_every_fault_is_listed() -> None:
-    assert faults(b'{"extra":1,"scores":{"a":1,"b":95.5,"":null,"c-hcone-bool":7,"d":"5","e":true}}') == [
-        Fault("extra", "unknown key; known are scores"),
-        Fault("scores.b", "expected an integer or a boolean, got 95.5"),
-        Fault("scores.", "the name must not be empty"),
-        Fault("scores.", "expected an integer or a boolean, got null"),
-        Fault("scores.c-hcone-bool", "expected true, false, 1 or 0, got 7"),
-        Fault("scores.d", 'expected an integer or a boolean, got "5"'),
+    assert errors(b'{"extra":1,"scores":{"a":1,"b":95.5,"":null,"c-hcone-bool":7,"d":"5","e":true}}') == [
+        FieldError("extra", "unknown key; known are scores"),
+        FieldError("scores.b", "expected an integer or a boolean, got 95.5"),
+        FieldError("scores.", "the name must not be empty"),
+        FieldError("scores.", "expected an integer or a boolean, got null"),
+        FieldError("scores.c-hcone-bool", "expected true, false, 1 or 0, got 7"),
+        FieldError("scores.d", 'expected an integer or a boolean, got "5"'),
     ]
 
 
 def test_refusal_is_one_line_that_counts_the_faults() -> None:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as raised:
         decode_scores(b'{"scores":{"accuracy":95.5,"relevance":null}}')
-    assert str(refused.value) == "scores.accuracy: expected an integer or a boolean, got 95.5 (and 1 more)"
+    assert str(raised.value) == "scores.accuracy: expected an integer or a boolean, got 95.5 (and 1 more)"
 
 
 NAMES = st.text(min_size=1, max_size=255).filter(
-    lambda name: fault_in_text(name) is None and not name.endswith(SUFFIX) and name != FEEDBACK
+    lambda name: find_text_error(name) is None and not name.endswith(SUFFIX) and name != FEEDBACK
 )
 VALUES = st.integers(MIN_VALUE, MAX_VALUE) | st.booleans()
 BAD_VALUES = (
@@ -223,9 +223,9 @@ def test_any_map_with_a_bad_value_is_refused_naming_it(
     scores: dict[str, int | bool], name: str, bad: object
 ) -> None:
     encoded = body(scores | {name: bad})
-    [fault] = faults(encoded)
+    [error] = errors(encoded)
     shown = name if len(name) <= 80 else name[:80] + "…"
-    assert fault.path == f"scores.{shown}"
+    assert error.path == f"scores.{shown}"
     assert re.match(
-        "expected an integer (or a boolean, got .+|of at most 64 bits)$", fault.message, re.DOTALL
+        "expected an integer (or a boolean, got .+|of at most 64 bits)$", error.message, re.DOTALL
     )

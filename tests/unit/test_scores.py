@@ -6,7 +6,7 @@ from heliscore.domain.score import (
     MIN_VALUE,
     Score,
     described,
-    fault_in_text,
+    find_text_error,
     read_score,
     shortened,
 )
@@ -43,15 +43,15 @@ def test_score_is_integer_or_boolean(raw: object, score: Score) -> None:
         (10**400, "expected an integer of at most 64 bits"),
     ],
 )
-def test_score_of_other_value_is_refused(raw: object, fault: str) -> None:
-    assert read_score(raw) == fault
+def test_score_of_other_value_is_refused(raw: object, error: str) -> None:
+    assert read_score(raw) == error
 
 
 @pytest.mark.parametrize(
     "text", ["a", "a" * 255, "ü" * 255, "with space", "a.b/c%d", "'; DROP TABLE score", "\u00a0", "🙂"]
 )
 def test_text_is_accepted(text: str) -> None:
-    assert fault_in_text(text) is None
+    assert find_text_error(text) is None
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_text_is_accepted(text: str) -> None:
         ("\x9fa", "must not contain control characters"),
     ],
 )
-def test_text_is_refused(text: str, fault: str) -> None:
-    assert fault_in_text(text) == fault
+def test_text_is_refused(text: str, error: str) -> None:
+    assert find_text_error(text) == error
 
 
 @pytest.mark.parametrize(

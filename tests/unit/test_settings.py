@@ -86,9 +86,9 @@ def test_variable_of_another_program_is_ignored() -> None:
     ],
 )
 def test_unknown_variable_is_refused(variable: str, message: str) -> None:
-    with pytest.raises(InvalidSettings) as refused:
+    with pytest.raises(InvalidSettings) as raised:
         read_settings({variable: "1"})
-    assert str(refused.value) == message
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_malformed_value_is_refused_with_its_variable(name: str, value: str) -> 
     ],
 )
 def test_secret_is_not_repeated(variable: str, value: str, secret: str) -> None:
-    with pytest.raises(InvalidSettings) as refused:
+    with pytest.raises(InvalidSettings) as raised:
         read_settings({variable: value})
-    assert secret not in str(refused.value)
+    assert secret not in str(raised.value)
 
 
 WEAK = "changeme-changeme"
@@ -146,9 +146,9 @@ WEAK = "changeme-changeme"
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "scores.example.org", "localhost.example.org"])  # noqa: S104
 def test_placeholder_for_a_key_is_refused_where_other_machines_can_call(host: str) -> None:
-    with pytest.raises(InvalidSettings) as refused:
+    with pytest.raises(InvalidSettings) as raised:
         check_exposure(Settings(host=host, api_key=WEAK))
-    assert str(refused.value) == (
+    assert str(raised.value) == (
         f"HELISCORE_API_KEY looks like a placeholder, and other machines can call at {host}: choose another "
         "(`heliscore keys create` makes one), or set HELISCORE_ALLOW_WEAK_KEY=true"
     )

@@ -36,7 +36,7 @@ def test_each_half_and_nothing_else_is_replaced(sent: list[str]) -> None:
     ],
 )
 def test_half_is_named_where_it_is_refused(body: bytes, half: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as raised:
         decode_object(body)
     reason = f"{half} is half of a surrogate pair, no character"
-    assert str(refused.value) == f"the body is not valid JSON: {reason}"
+    assert str(raised.value) == f"the body is not valid JSON: {reason}"

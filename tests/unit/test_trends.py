@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from heliscore.dashboard.parts.time_range import STEPS, possible_steps, stretches, usual_step
 from heliscore.dashboard.parts.trends import Card, make_bars, make_cards
-from heliscore.store.evaluations import Spread, Stretch, Total
+from heliscore.store.evaluations import Spread, TimeBucket, Total
 
 
 def total(average: int) -> Total:
@@ -36,7 +36,11 @@ def test_sparks_are_a_line_for_each_run(averages: list[int | None], lines: list[
 
 def test_a_score_of_the_period_before_alone_has_no_card() -> None:
     stretch = (3, 9, 1, 5, False)
-    found = [Stretch(*stretch, "old", 1), Stretch(*stretch, "s", 1), Stretch(1, 8, 8, 8, True, "s", 3)]
+    found = [
+        TimeBucket(*stretch, "old", 1),
+        TimeBucket(*stretch, "s", 1),
+        TimeBucket(1, 8, 8, 8, True, "s", 3),
+    ]
     assert make_cards(found, 2) == [
         Card("s", Total(1, 8, 8, 8, True), found[1], [None, found[2]]),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from heliscore.api.http.wire import decode_object
-from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.errors import FieldError, InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +61,6 @@ def test_key_given_twice_is_refused_wherever_it_is(sent: Any, colon: str) -> Non
     ],
 )
 def test_repeated_key_is_named(body: bytes, path: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as raised:
         decode_object(body, unique=True)
-    assert refused.value.faults == (Fault(path, "given twice in one object"),)
+    assert raised.value.errors == (FieldError(path, "given twice in one object"),)

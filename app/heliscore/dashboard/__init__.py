@@ -15,9 +15,9 @@ from heliscore.dashboard.pages import (
     sign_in,
 )
 from heliscore.dashboard.parts import static_files
-from heliscore.dashboard.parts.page_routes import Page, make_refuse, make_routes, wants_page
+from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_routes, wants_page
 
-__all__ = ["PAGES", "ROUTES", "make_refuse", "wants_page"]
+__all__ = ["PAGES", "ROUTES", "make_error_renderer", "wants_page"]
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,

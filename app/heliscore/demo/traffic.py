@@ -37,7 +37,7 @@ from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
 from heliscore.demo.support import CLUB_ANSWERS
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import Post
+from heliscore.store.scores import ScoreWrite
 
 ID_PREFIX: Final = "demo_"
 """How the ids of our requests begin."""
@@ -74,7 +74,7 @@ class Visit(msgspec.Struct, frozen=True):
     """A request, and its scores where it has any."""
 
     request: LoggedRequest
-    post: Post | None
+    post: ScoreWrite | None
 
 
 def make_visits(organization_id: int, *, count: int, days: int, seed: int, now: datetime) -> Iterator[Visit]:
@@ -202,12 +202,12 @@ def _choose_answer(rng: Random, exchange: Exchange, judgement: Judgement) -> str
 
 def _draw_post(
     rng: Random, feature: Feature, judgement: Judgement, request: LoggedRequest, now: datetime
-) -> Post | None:
+) -> ScoreWrite | None:
     if request.status != 200 or rng.random() < _UNSCORED_SHARE:
         return None
     judged_at = min(request.created_at + timedelta(seconds=rng.randint(20, 400)), now)
     scores = draw_scores(rng, feature, judgement)
-    return Post(request.organization_id, request.request_id, scores, judged_at)
+    return ScoreWrite(request.organization_id, request.request_id, scores, judged_at)
 
 
 def _encode(value: object) -> str:

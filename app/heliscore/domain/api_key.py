@@ -80,7 +80,7 @@ def is_placeholder(key: str) -> bool:
     return len(rest) < _MIN_UNGUESSED or len(set(rest)) < _MIN_DIFFERENT
 
 
-def fault_in_key(key: str) -> str | None:
+def find_key_error(key: str) -> str | None:
     """Say why a key cannot be registered, or None; the key itself is not in the text."""
     if not _MIN_LENGTH <= len(key) <= _MAX_LENGTH:
         return f"expected {_MIN_LENGTH} to {_MAX_LENGTH} characters, got {len(key)}"

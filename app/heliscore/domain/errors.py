@@ -1,7 +1,7 @@
 """Everything that can go wrong on purpose.
 
 HeliscoreError
-├── Refusal                  what a client gets told; each class knows its HTTP status
+├── ApiError                 what a client gets told; each class knows its HTTP status
 │   ├── InvalidInput         400  one fault or many, each with the place where it is
 │   ├── Unauthenticated      401  no key, an unknown, revoked or expired one
 │   ├── Forbidden            403  a good key without the permission
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 import msgspec
 
 
-class Fault(msgspec.Struct, frozen=True):
+class FieldError(msgspec.Struct, frozen=True):
     """One thing wrong with what a client sent."""
 
     path: str
@@ -44,37 +44,37 @@ class HeliscoreError(Exception):
     """The root: everything below is raised on purpose and explained to somebody."""
 
 
-class Refusal(HeliscoreError):
+class ApiError(HeliscoreError):
     """A call that is answered with an error status; `str()` is safe to show to the client."""
 
     status = 500
 
 
-class InvalidInput(Refusal):
+class InvalidInput(ApiError):
     """Nothing of the call was carried out; `faults` names the reasons."""
 
     status = 400
 
-    def __init__(self, faults: Sequence[Fault], found: int | None = None) -> None:
+    def __init__(self, errors: Sequence[FieldError], found: int | None = None) -> None:
         """`found`: how many there are, where not all of them are given."""
-        more = (found or len(faults)) - 1
-        super().__init__(f"{faults[0]} (and {more} more)" if more else str(faults[0]))
-        self.faults = tuple(faults)
+        more = (found or len(errors)) - 1
+        super().__init__(f"{errors[0]} (and {more} more)" if more else str(errors[0]))
+        self.errors = tuple(errors)
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(ApiError):
     status = 401
 
 
-class Forbidden(Refusal):
+class Forbidden(ApiError):
     status = 403
 
 
-class NotFound(Refusal):
+class NotFound(ApiError):
     status = 404
 
 
-class MethodNotAllowed(Refusal):
+class MethodNotAllowed(ApiError):
     status = 405
 
     def __init__(self, allowed: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ class MethodNotAllowed(Refusal):
         super().__init__(f"method not allowed here, use {self.allowed}")
 
 
-class AnswerTooLarge(Refusal):
+class AnswerTooLarge(ApiError):
     status = 400
 
     def __init__(self, limit_bytes: int) -> None:
@@ -91,14 +91,14 @@ class AnswerTooLarge(Refusal):
         )
 
 
-class BodyTooLarge(Refusal):
+class BodyTooLarge(ApiError):
     status = 413
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"the body is larger than the limit of {limit_bytes} bytes")
 
 
-class TooManyRequests(Refusal):
+class TooManyRequests(ApiError):
     status = 429
 
     def __init__(self, limit: int, retry_after_s: int) -> None:
@@ -108,12 +108,12 @@ class TooManyRequests(Refusal):
         )
 
 
-class Unavailable(Refusal):
+class Unavailable(ApiError):
     status = 503
     retry_after_s = 1
 
 
-class Defect(Refusal):
+class Defect(ApiError):
     status = 500
 
 

@@ -40,7 +40,7 @@ def read_score(raw: object) -> Score | str:
     return f"expected an integer or a boolean, got {described(raw)}"
 
 
-def fault_in_text(text: str, max_length: int = MAX_NAME_LENGTH) -> str | None:
+def find_text_error(text: str, max_length: int = MAX_NAME_LENGTH) -> str | None:
     """Say why a text cannot name a score, a request or a property, or None."""
     if not text:
         return "must not be empty"

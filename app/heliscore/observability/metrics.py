@@ -68,7 +68,7 @@ _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Of the buckets of durations, in seconds."""
 
-_REFUSALS: Final = Counter(
+_ERRORS: Final = Counter(
     "heliscore_refusals", "Calls that were refused, by cause.", ("cause",), registry=_registry
 )
 _WAITING_SCORES: Final = Gauge(
@@ -167,12 +167,12 @@ def pass_on_calls() -> None:
 
 
 @cache
-def _refusals(cause: str) -> Counter:
-    return _REFUSALS.labels(cause)
+def _errors(cause: str) -> Counter:
+    return _ERRORS.labels(cause)
 
 
-def count_refusal(cause: str) -> None:
-    _refusals(cause).inc()
+def count_error(cause: str) -> None:
+    _errors(cause).inc()
 
 
 def observe_batch(scores: int, seconds: float) -> None:

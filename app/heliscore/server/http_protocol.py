@@ -244,7 +244,7 @@ class Protocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         if self._last_words:
-            metrics.count_refusal(_CAUSES[self._last_words])
+            metrics.count_error(_CAUSES[self._last_words])
             self.transport.write(self._last_words)
             if self._is_arriving():
                 # Closed with something unread, the connection would break and the words be lost.

@@ -17,12 +17,12 @@ from heliscore.store.statements import fill, load
 
 _SQL = load("evaluation")
 
-Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+BucketUnit = Literal["minute", "hour", "day", "week", "month", "year"]
 
 PERCENTILES: Final = (50, 90, 99)
 
 _DAY: Final = timedelta(days=1)
-_PARTS: Final[dict[Unit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+_PARTS: Final[dict[BucketUnit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 """Of longer units the part is a day: not all of them are of one length."""
 
 _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ _FACET_REQUESTS: Final = 1000
 _FACET_VALUES: Final = 50
 
 
-class Range(msgspec.Struct, frozen=True):
+class ScoreSelection(msgspec.Struct, frozen=True):
     """Which scores count: of requests that match, from the first instant to the one behind the last."""
 
     organization_id: int
@@ -69,7 +69,7 @@ class Total(msgspec.Struct, frozen=True):
         return self.sum / self.count
 
 
-class Stretch(Total, frozen=True):
+class TimeBucket(Total, frozen=True):
     """One score in one stretch of time."""
 
     name: str
@@ -134,7 +134,11 @@ async def list_names(connection: Connection, organization_id: int) -> list[str]:
 
 
 async def over_time(
-    connection: Connection, names: ScoreNames, range_: Range, unit: Unit, minutes_behind_utc: int
+    connection: Connection,
+    names: ScoreNames,
+    range_: ScoreSelection,
+    unit: BucketUnit,
+    minutes_behind_utc: int,
 ) -> list[Bucket]:
     """Every score by time, by name and then time; stretches without a score are left out."""
     part = _PARTS.get(unit, _DAY)
@@ -144,18 +148,18 @@ async def over_time(
 
 
 async def trends(
-    connection: Connection, names: ScoreNames, range_: Range, instants: list[datetime]
-) -> list[Stretch]:
+    connection: Connection, names: ScoreNames, range_: ScoreSelection, instants: list[datetime]
+) -> list[TimeBucket]:
     """Every score in the stretches of time that begin at those instants, by name and then time; the first
     must be the range's start. Stretches without a score are left out."""
     rows = await _fetch(connection, names, "trends", range_, instants)
-    return [Stretch(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
+    return [TimeBucket(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
 
 
 async def spread(
     connection: Connection,
     names: ScoreNames,
-    range_: Range,
+    range_: ScoreSelection,
     scores: Collection[str],
     bins: int,
     group_by: Column | Property | None = None,
@@ -181,7 +185,9 @@ async def find_facets(connection: Connection, organization_id: int, start: datet
     return Facets(values)
 
 
-async def distributions(connection: Connection, names: ScoreNames, range_: Range, bins: int) -> list[Bin]:
+async def distributions(
+    connection: Connection, names: ScoreNames, range_: ScoreSelection, bins: int
+) -> list[Bin]:
     """How each score's values spread over at most `bins` bins, those without a score included."""
     found = []
     counts: dict[str, dict[int, int]] = {}
@@ -200,7 +206,7 @@ async def distributions(connection: Connection, names: ScoreNames, range_: Range
 async def compare(
     connection: Connection,
     names: ScoreNames,
-    range_: Range,
+    range_: ScoreSelection,
     scores: list[str],
     group_by: Column | Property,
 ) -> list[Group]:
@@ -217,7 +223,7 @@ async def _fetch(
     connection: Connection,
     names: ScoreNames,
     statement: str,
-    range_: Range,
+    range_: ScoreSelection,
     *arguments: object,
     group_by: Column | Property | None = None,
 ) -> list[asyncpg.Record]:

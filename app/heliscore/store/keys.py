@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore.domain.api_key import Permissions, Principal, fault_in_key, hash_key, hint_of
+from heliscore.domain.api_key import Permissions, Principal, find_key_error, hash_key, hint_of
 from heliscore.domain.errors import StartError
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
@@ -31,7 +31,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     revoked_at: datetime | None
 
 
-class KeyRefused(StartError):
+class KeyRejected(StartError):
     """The key cannot be registered: its form is wrong or it is registered already."""
 
 
@@ -50,8 +50,8 @@ async def register(
     expires_at: datetime | None = None,
 ) -> int:
     """Make a key valid and return its id. Raises KeyRefused."""
-    if fault := fault_in_key(key):
-        raise KeyRefused(f"the key cannot be registered: {fault}")
+    if field_error := find_key_error(key):
+        raise KeyRejected(f"the key cannot be registered: {field_error}")
     try:
         return int(
             await connection.fetchval(
@@ -61,7 +61,7 @@ async def register(
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != "api_key_key_hash_key":
             raise
-        raise KeyRefused(f"the key {hint_of(key)} is registered already") from None
+        raise KeyRejected(f"the key {hint_of(key)} is registered already") from None
 
 
 async def find(connection: Connection, key_hash: bytes) -> Principal | None:
@@ -70,7 +70,7 @@ async def find(connection: Connection, key_hash: bytes) -> Principal | None:
     return None if row is None else Principal(*row)
 
 
-class Holder(msgspec.Struct, frozen=True):
+class SignedInKey(msgspec.Struct, frozen=True):
     """A usable key as a signed-in person holds it, with the hash that signs the session."""
 
     organization_id: int
@@ -87,11 +87,11 @@ class Holder(msgspec.Struct, frozen=True):
         return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
 
 
-async def find_holder(connection: Connection, key_id: int) -> Holder | None:
+async def find_signed_in_key(connection: Connection, key_id: int) -> SignedInKey | None:
     """Return the key of that number, or None when it is unknown, revoked or expired. The number proves
     nothing: believe it only with a signature by the hash."""
     row = await connection.fetchrow(_SQL["find_holder"], key_id)
-    return None if row is None else Holder(*row)
+    return None if row is None else SignedInKey(*row)
 
 
 async def count_usable(connection: Connection, organization_id: int) -> int:

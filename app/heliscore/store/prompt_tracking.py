@@ -12,7 +12,7 @@ from heliscore.observability import metrics
 from heliscore.store import request_log
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from heliscore.store.statements import load
 
 _SQL = load("promptlayer")
@@ -56,7 +56,7 @@ async def log_once(
         request = msgspec.structs.replace(request, request_id=str(claimed))
         await request_log.log(connection, request)
         if scores:
-            post = Post(organization_id, request.request_id, scores, request.updated_at)
+            post = ScoreWrite(organization_id, request.request_id, scores, request.updated_at)
             await record(connection, names, [post])
     written = metrics.ScoreTotals()
     written.add(organization_id, scores)

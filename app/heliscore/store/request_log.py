@@ -9,7 +9,7 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -67,8 +67,8 @@ async def log(connection: Connection, request: LoggedRequest) -> None:
         try:
             request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
         except asyncpg.NumericValueOutOfRangeError:
-            fault = Fault("", "a number in a body is too large, or has too many digits, to be stored")
-            raise InvalidInput([fault]) from None
+            error = FieldError("", "a number in a body is too large, or has too many digits, to be stored")
+            raise InvalidInput([error]) from None
         await connection.execute(
             _SQL["retime_scores"], request.organization_id, request_no, request.created_at
         )

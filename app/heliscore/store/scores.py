@@ -15,7 +15,7 @@ from heliscore.store.statements import load
 _SQL = load("score")
 
 
-class Post(msgspec.Struct, frozen=True):
+class ScoreWrite(msgspec.Struct, frozen=True):
     """One score map on its way in; at least one score."""
 
     organization_id: int
@@ -72,9 +72,9 @@ class ScoreNames:
         return known
 
 
-def merged(posts: Iterable[Post]) -> list[Post]:
+def merged(posts: Iterable[ScoreWrite]) -> list[ScoreWrite]:
     """One post a request, as a statement can take no row twice: the newest value of each name."""
-    by_request: dict[tuple[int, str], Post] = {}
+    by_request: dict[tuple[int, str], ScoreWrite] = {}
     for post in posts:
         key = post.organization_id, post.request_id
         earlier = by_request.get(key)
@@ -88,7 +88,7 @@ def merged(posts: Iterable[Post]) -> list[Post]:
 async def record(
     connection: Connection,
     names: ScoreNames,
-    posts: Sequence[Post],
+    posts: Sequence[ScoreWrite],
     *,
     accept_unknown: bool = True,
     lock_timeout_ms: int = 0,

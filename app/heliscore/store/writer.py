@@ -21,8 +21,8 @@ import msgspec
 
 from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
-from heliscore.store.connections.pool import Connection, Database, refusal_of
-from heliscore.store.scores import Post, ScoreNames, merged, record
+from heliscore.store.connections.pool import Connection, Database, error_of
+from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
 
 CONNECTIONS: Final = 3
 """What a writer uses at most: one to write, one to find out what is locked, one to wait for that."""
@@ -51,7 +51,7 @@ _Request = tuple[int, str]
 
 
 class _Entry(msgspec.Struct, eq=False):
-    post: Post
+    post: ScoreWrite
     request: _Request
     written: asyncio.Future[bool]
     settled: bool = False
@@ -85,7 +85,7 @@ class Writer:
         self._aside: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run())
 
-    async def record(self, post: Post) -> bool:
+    async def record(self, post: ScoreWrite) -> bool:
         """Write a score map; True when it is durable, False when its request is unknown and that is refused.
 
         Raises Unavailable when too many are waiting, or the database cannot write just now.
@@ -205,7 +205,7 @@ class Writer:
             )
         except _OF_ONE as error:
             if len(batch) == 1:
-                self._fail(batch, refusal_of(error) or error)
+                self._fail(batch, error_of(error) or error)
                 return
             for entry in batch:
                 await self._write(connection, [entry], lock_timeout_ms)
@@ -240,7 +240,7 @@ class Writer:
             self._idle.set()
 
 
-def _count(posts: Iterable[Post], seconds: float) -> None:
+def _count(posts: Iterable[ScoreWrite], seconds: float) -> None:
     """Count the posts of one statement."""
     totals = metrics.ScoreTotals()
     for post in posts:

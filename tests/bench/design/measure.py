@@ -13,7 +13,7 @@ import msgspec
 
 from .candidates import Candidate
 from .searches import COLUMNS, FORMS, SHAPES, maps, sent
-from .workload import ORGANIZATION, Post, arguments
+from .workload import ORGANIZATION, ScoreWrite, arguments
 
 
 class Writing(msgspec.Struct):
@@ -34,12 +34,12 @@ async def settle(connection: asyncpg.Connection[Any]) -> None:
 
 
 async def write(
-    connections: list[asyncpg.Connection[Any]], candidate: Candidate, batches: Iterable[list[Post]]
+    connections: list[asyncpg.Connection[Any]], candidate: Candidate, batches: Iterable[list[ScoreWrite]]
 ) -> Writing:
     """Send the batches over the connections, one statement a batch, and time them."""
     posts = rows = 0
     seconds = [0.0] * len(connections)
-    source: Iterator[list[Post]] = iter(batches)
+    source: Iterator[list[ScoreWrite]] = iter(batches)
     before = await wal(connections[0])
 
     async def send(place: int) -> None:

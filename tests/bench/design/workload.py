@@ -22,7 +22,7 @@ BOUNDS = {
 }
 
 
-class Post(msgspec.Struct):
+class ScoreWrite(msgspec.Struct):
     """One call: some scores (name, value) for one request, which arrives at `at`."""
 
     request: str
@@ -45,7 +45,7 @@ def identifiers(count: int) -> list[str]:
     return [str(uuid.UUID(int=source.getrandbits(128), version=4)) for _ in range(count)]
 
 
-def arrivals(ids: list[str], per_ms: float, batch: int, late: bool) -> Iterator[list[Post]]:
+def arrivals(ids: list[str], per_ms: float, batch: int, late: bool) -> Iterator[list[ScoreWrite]]:
     """Yield every request with all five scores, in batches, `per_ms` of them a millisecond.
 
     Late: first every request without scores, then the scores of all in random order.
@@ -54,11 +54,13 @@ def arrivals(ids: list[str], per_ms: float, batch: int, late: bool) -> Iterator[
     order = list(range(len(ids)))
     if late:
         for first in range(0, len(ids), batch):
-            yield [Post(ids[place], arrival(place, per_ms), []) for place in order[first : first + batch]]
+            yield [
+                ScoreWrite(ids[place], arrival(place, per_ms), []) for place in order[first : first + batch]
+            ]
         source.shuffle(order)
     for first in range(0, len(ids), batch):
         yield [
-            Post(ids[place], arrival(place, per_ms), [(name, value_of(name, source)) for name in NAMES])
+            ScoreWrite(ids[place], arrival(place, per_ms), [(name, value_of(name, source)) for name in NAMES])
             for place in order[first : first + batch]
         ]
 
@@ -68,16 +70,16 @@ def arrival(place: int, per_ms: float) -> datetime:
     return START + timedelta(milliseconds=int(place / per_ms))
 
 
-def corrections(ids: list[str], posts: int, batch: int, seed: int = 3) -> Iterator[list[Post]]:
+def corrections(ids: list[str], posts: int, batch: int, seed: int = 3) -> Iterator[list[ScoreWrite]]:
     """Yield `posts` single scores: a random request, a random name, a new random value."""
     source = random.Random(seed)
     at = START + timedelta(days=10)
     for _ in range(posts // batch):
         chosen = {source.choice(ids): source.choice(NAMES) for _ in range(batch)}
-        yield [Post(request, at, [(name, value_of(name, source))]) for request, name in chosen.items()]
+        yield [ScoreWrite(request, at, [(name, value_of(name, source))]) for request, name in chosen.items()]
 
 
-def arguments(posts: list[Post], key: str) -> tuple[list[object], ...]:
+def arguments(posts: list[ScoreWrite], key: str) -> tuple[list[object], ...]:
     """Return the upsert's arrays for a design whose scores are keyed by `key`: text, computed or number."""
     ordered = sorted(posts, key=lambda post: post.request)
     scores = [(post.request, name, value) for post in ordered for name, value in post.scores]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..client import Call
+from ..client import ApiCall
 from ..processes import Server, free_port, running
 from . import environment
 from .requests import BOUND, LIMIT, NAME, POSTED, Request, send
@@ -18,7 +18,7 @@ from .requests import BOUND, LIMIT, NAME, POSTED, Request, send
 _TRACES: Final = "/api/3.0/mlflow/traces"
 _LOCATION: Final = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
 
-SEARCH: Final = Call(
+SEARCH: Final = ApiCall(
     f"{_TRACES}/search",
     msgspec.json.encode(
         {
@@ -46,13 +46,13 @@ def serve(dsn: str, home: Path, workers: int) -> Iterator[Server]:
 
 def seed(server: Server, requests: list[Request]) -> None:
     """Make a trace of each request, with its scores."""
-    send(server.port, [Call(_TRACES, msgspec.json.encode(_trace(request))) for request in requests])
+    send(server.port, [ApiCall(_TRACES, msgspec.json.encode(_trace(request))) for request in requests])
 
 
-def posts(requests: list[Request]) -> list[Call]:
+def posts(requests: list[Request]) -> list[ApiCall]:
     """Five calls for each request, a score each: the API takes no more."""
     return [
-        Call(
+        ApiCall(
             f"{_TRACES}/{trace_id(request)}/assessments",
             msgspec.json.encode({"assessment": _assessment(request, name, value)}),
         )

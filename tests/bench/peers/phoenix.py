@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..client import Call, Client
+from ..client import ApiCall, Client
 from ..databases import KEY
 from ..plan import BenchError
 from ..processes import Server, free_port, running
@@ -45,7 +45,7 @@ query ($project: String!, $filter: String!, $first: Int!) {
 """
 _VARIABLES: Final = {"project": PROJECT, "filter": f"annotations['{NAME}'].score >= {BOUND}", "first": LIMIT}
 
-SEARCH: Final = Call("/graphql", msgspec.json.encode({"query": _QUERY, "variables": _VARIABLES}))
+SEARCH: Final = ApiCall("/graphql", msgspec.json.encode({"query": _QUERY, "variables": _VARIABLES}))
 """The REST API filters spans by none of their annotations; the query that the pages use does."""
 
 
@@ -63,7 +63,7 @@ def serve(dsn: str, home: Path) -> Iterator[Server]:
         "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
         "PHOENIX_LOGGING_LEVEL": "error",
     }
-    probe = Call("/graphql", b'{"query":"{__typename}"}')
+    probe = ApiCall("/graphql", b'{"query":"{__typename}"}')
     with running([environment.program("python"), "-c", _SERVE, "serve"], settings, port, probe) as server:
         yield server
 
@@ -87,7 +87,7 @@ def seed(server: Server, requests: list[Request]) -> None:
     )
 
 
-def posts(requests: list[Request]) -> list[Call]:
+def posts(requests: list[Request]) -> list[ApiCall]:
     """Five scores in one call, for each request."""
     return [_call(_ANNOTATIONS, _annotations(request, POSTED)) for request in requests]
 
@@ -98,8 +98,8 @@ def found(body: bytes) -> list[str]:
     return [edge["node"]["spanId"] for edge in edges]
 
 
-def _call(path: str, data: list[dict[str, Any]]) -> Call:
-    return Call(path, msgspec.json.encode({"data": data}))
+def _call(path: str, data: list[dict[str, Any]]) -> ApiCall:
+    return ApiCall(path, msgspec.json.encode({"data": data}))
 
 
 def _span(request: Request) -> dict[str, Any]:

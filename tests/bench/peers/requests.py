@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from heliscore.store.connections.pool import Connection
 
-from ..client import Call, Client
+from ..client import ApiCall, Client
 from ..databases import KEY
 from ..plan import BenchError
 
@@ -69,10 +69,10 @@ async def read(connection: Connection, size: int) -> list[Request]:
     return [Request(row["id"], row["at"], msgspec.json.decode(row["scores"])) for row in rows]
 
 
-def send(port: int, calls: list[Call], status: int = 200) -> None:
+def send(port: int, calls: list[ApiCall], status: int = 200) -> None:
     """Make all calls over a few connections; each must be answered with this status."""
 
-    def work(share: list[Call]) -> None:
+    def work(share: list[ApiCall]) -> None:
         with Client(port, KEY) as client:
             for call in share:
                 answer = client.post(call.path, call.body)

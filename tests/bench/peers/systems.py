@@ -13,7 +13,7 @@ import msgspec
 from tests.servers import temporary_server
 
 from .. import load, seed
-from ..client import Call
+from ..client import ApiCall
 from ..databases import connected, create
 from ..load import Load
 from ..plan import SATURATION, progress
@@ -28,7 +28,7 @@ MLFLOW: Final = {4: "MLflow, 4 workers", 1: "MLflow, 1 worker"}
 
 _PREPARED: Final = Path(load.__file__).with_name("prepared.lua")
 _FILTER: Final = {"request_response_rmt": {"scores": {NAME: {"gte": BOUND}}}}
-_SEARCH: Final = Call("/v1/request/query", msgspec.json.encode({"filter": _FILTER, "limit": LIMIT}))
+_SEARCH: Final = ApiCall("/v1/request/query", msgspec.json.encode({"filter": _FILTER, "limit": LIMIT}))
 
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     """Puts load on it for so many seconds."""
 
     calls_a_post: int = 1
-    search: Call
+    search: ApiCall
     found: Callable[[bytes], list[str]]
     """The ids of the requests in an answer to `search`."""
 
@@ -108,7 +108,7 @@ def _mlflows(stack: ExitStack, folder: Path, held: list[Request], wanted: list[R
     return systems
 
 
-def _prepared(server: Server, file: Path, calls: Sequence[Call]) -> Callable[[int], Load]:
+def _prepared(server: Server, file: Path, calls: Sequence[ApiCall]) -> Callable[[int], Load]:
     file.write_bytes(b"".join(b"%s\t%s\n" % (call.path.encode(), call.body) for call in calls))
     return partial(load.post, server.url, SATURATION, script=_PREPARED, arguments=[str(file)])
 

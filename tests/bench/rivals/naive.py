@@ -13,7 +13,7 @@ from heliscore.api.http.auth import bearer_key
 from heliscore.api.http.wire import now
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import hash_key
-from heliscore.store.scores import Post, ScoreNames, record
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,7 +32,7 @@ async def post_scores(request: Request) -> Response:
     state = request.state
     organization_id = state.organizations[hash_key(bearer_key(request))]
     scores = decode_scores(await request.body())
-    post = Post(organization_id, request.path_params["request_id"], scores, now())
+    post = ScoreWrite(organization_id, request.path_params["request_id"], scores, now())
     async with state.pool.acquire() as connection:
         await record(connection, state.names, [post])
     return envelope.DONE

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from heliscore.api.helicone import schemas
 from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.endpoints import Call, Schema, closed_object
+from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
 from heliscore.api.http.wire import Fields, decode_object, format_time, path_text
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import SCORE, plain_name, read_entry
 from heliscore.domain.errors import NotFound
 from heliscore.domain.filter_tree import Column, Property
-from heliscore.domain.score import MAX_VALUE, Score, described, fault_in_text
+from heliscore.domain.score import MAX_VALUE, Score, described, find_text_error
 from heliscore.store import evaluations as store
 
 _MAX_BINS: Final = 10
@@ -26,7 +26,7 @@ _MAX_COMPARED: Final = 100
 _DEFAULT_GROUPS: Final = 100
 _MAX_GROUPS: Final = 1000
 
-_UNITS: Final[dict[str, store.Unit]] = {
+_UNITS: Final[dict[str, store.BucketUnit]] = {
     "min": "minute",
     "hour": "hour",
     "day": "day",
@@ -40,13 +40,13 @@ _GROUPABLE: Final = ("model", "provider", "prompt_id", "prompt_version", "user_i
 _EVER: Final = {"start": datetime(1, 1, 2, tzinfo=UTC), "end": datetime(9999, 12, 30, tzinfo=UTC)}
 
 
-async def list_scores(call: Call) -> Response:
+async def list_scores(call: ApiCall) -> Response:
     """List the names of all scores, sorted."""
     async with call.services.database.connection() as connection:
         return envelope.answer(await store.list_names(connection, call.principal.organization_id))
 
 
-async def query_evaluations(call: Call) -> Response:
+async def query_evaluations(call: ApiCall) -> Response:
     """Summarise each score: average, minimum, maximum, count, and both count and average by the hour.
 
     Averages are exact. Times are those of the requests; the end of the range does not belong to it.
@@ -54,7 +54,7 @@ async def query_evaluations(call: Call) -> Response:
     fields = _decode(await call.body(), *_RANGE, "offset", "limit", "timeZoneDifference")
     range_, minutes = _read_range(call, fields), _read_minutes(fields)
     offset, limit = fields.count("offset", MAX_VALUE) or 0, fields.count("limit", MAX_VALUE)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         buckets = await store.over_time(connection, call.services.names, range_, "hour", minutes)
     evaluations = [
@@ -76,7 +76,7 @@ def _summary(name: str, buckets: list[store.Bucket]) -> dict[str, object]:
     }
 
 
-async def query_distributions(call: Call) -> Response:
+async def query_distributions(call: ApiCall) -> Response:
     """Show how the values of each score spread.
 
     At most 10 bins of equal width from the lowest to the highest value, each without its upper edge but the
@@ -86,7 +86,7 @@ async def query_distributions(call: Call) -> Response:
     range_ = _read_range(call, fields)
     _read_minutes(fields)
     offset, limit = fields.count("offset", MAX_VALUE) or 0, fields.count("limit", MAX_VALUE)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         bins = await store.distributions(connection, call.services.names, range_, _MAX_BINS)
     distributions = [
@@ -99,15 +99,15 @@ async def query_distributions(call: Call) -> Response:
     return envelope.answer(distributions[offset:][:limit])
 
 
-async def query_dashboard(call: Call) -> Response:
+async def query_dashboard(call: ApiCall) -> Response:
     """Average each score by time. `score_sum` is upstream's name for the average."""
     fields = _decode(await call.body(), "userFilter", "timeFilter", "dbIncrement", "timeZoneDifference")
     range_, minutes = _read_range(call, fields, filter_key="userFilter"), _read_minutes(fields)
     increment = fields.text("dbIncrement", required=True)
     unit = _UNITS.get(increment or "")
     if unit is None and increment is not None:
-        fields.fault("dbIncrement", f"expected one of {', '.join(_UNITS)}, got {described(increment)}")
-    fields.faults.raise_any()
+        fields.reject("dbIncrement", f"expected one of {', '.join(_UNITS)}, got {described(increment)}")
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         buckets = await store.over_time(connection, call.services.names, range_, unit or "hour", minutes)
     return envelope.answer(
@@ -118,25 +118,25 @@ async def query_dashboard(call: Call) -> Response:
     )
 
 
-async def post_evaluation(call: Call) -> Response:
+async def post_evaluation(call: ApiCall) -> Response:
     """Add one score to a request, by the rules of score maps."""
     request_id = path_text(call.request, "requestId")
     fields = decode_object(await call.body(), frozenset(("name", "score")))
     scores: dict[str, Score] = {}
     name = fields.text("name", required=True)
     if "score" not in fields.raw:
-        fields.fault("score", "missing")
-    if name is not None and (fault := fault_in_text(plain_name(name))):
-        fields.fault("name", fault)
+        fields.reject("score", "missing")
+    if name is not None and (error := find_text_error(plain_name(name))):
+        fields.reject("name", error)
     elif name is not None and "score" in fields.raw:
-        for fault in read_entry(name, fields.raw["score"], scores):
-            fields.fault("score", fault)
-    fields.faults.raise_any()
+        for error in read_entry(name, fields.raw["score"], scores):
+            fields.reject("score", error)
+    fields.errors.raise_any()
     await record(call, request_id, scores)
     return envelope.DONE
 
 
-async def compare(call: Call) -> Response:
+async def compare(call: ApiCall) -> Response:
     """Compare groups of requests by their scores: variant A with B, one model with another.
 
     Groups are the values of a column or of a property, null for requests without it; those with the most
@@ -147,7 +147,7 @@ async def compare(call: Call) -> Response:
     range_ = _read_range(call, fields, required=False)
     names, group_by = _read_names(fields), _read_group(fields)
     limit = fields.count("limit", _MAX_GROUPS)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         groups = await store.compare(connection, call.services.names, range_, names, group_by)
     found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
@@ -183,18 +183,18 @@ def _decode(body: bytes, *known: str) -> Fields:
 
 
 def _read_range(
-    call: Call, fields: Fields, *, filter_key: str = "filter", required: bool = True
-) -> store.Range:
+    call: ApiCall, fields: Fields, *, filter_key: str = "filter", required: bool = True
+) -> store.ScoreSelection:
     """The filter and the time range; where that is not required and not given, all time."""
     if filter_key not in fields.raw:
-        fields.fault(filter_key, 'missing; "all" for every request')
-    tree = decode_filter(fields.raw.get(filter_key, "all"), filter_key, fields.faults)
+        fields.reject(filter_key, 'missing; "all" for every request')
+    tree = decode_filter(fields.raw.get(filter_key, "all"), filter_key, fields.errors)
     times = fields.object("timeFilter", required=required)
     given = isinstance(fields.raw.get("timeFilter"), dict)
     for key in times.raw.keys() - {"start", "end"}:
-        times.fault(key, "unknown key; known are end, start")
+        times.reject(key, "unknown key; known are end, start")
     start, end = (times.time(key, required=given) or ever for key, ever in _EVER.items())
-    return store.Range(call.principal.organization_id, tree, start, end)
+    return store.ScoreSelection(call.principal.organization_id, tree, start, end)
 
 
 def _read_minutes(fields: Fields) -> int:
@@ -205,12 +205,12 @@ def _read_minutes(fields: Fields) -> int:
 def _read_names(fields: Fields) -> list[str]:
     raw = fields.raw.get("scores")
     if not isinstance(raw, list) or not 1 <= len(raw) <= _MAX_COMPARED:
-        fields.fault("scores", f"expected a list of 1 to {_MAX_COMPARED} names")
+        fields.reject("scores", f"expected a list of 1 to {_MAX_COMPARED} names")
         return []
     for index, name in enumerate(raw):
-        fault = fault_in_text(name) if isinstance(name, str) else f"expected a text, got {described(name)}"
-        if fault:
-            fields.fault(f"scores[{index}]", fault)
+        error = find_text_error(name) if isinstance(name, str) else f"expected a text, got {described(name)}"
+        if error:
+            fields.reject(f"scores[{index}]", error)
     return [plain_name(name) for name in raw if isinstance(name, str)]
 
 
@@ -219,10 +219,10 @@ def _read_group(fields: Fields) -> Column | Property:
     match raw:
         case str() if raw in _GROUPABLE:
             return Column(raw)
-        case {"property": str() as key, **rest} if not rest and not fault_in_text(key):
+        case {"property": str() as key, **rest} if not rest and not find_text_error(key):
             return Property(key)
     known = ", ".join(_GROUPABLE)
-    fields.fault("groupBy", f'expected one of {known} or {{"property": key}}, got {described(raw)}')
+    fields.reject("groupBy", f'expected one of {known} or {{"property": key}}, got {described(raw)}')
     return Column("model")
 
 
@@ -359,7 +359,7 @@ ENDPOINTS: Final = (
             required=("name", "score"),
         ),
         body_example={"name": "accuracy", "score": 95},
-        refusals=(NotFound,),
+        errors=(NotFound,),
     ),
     envelope.endpoint(
         "POST",

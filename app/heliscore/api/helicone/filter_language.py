@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from heliscore.api.helicone.filter_columns import TABLES, Keyed, Special, Target
-from heliscore.api.http.wire import Faults, step
+from heliscore.api.http.wire import FieldErrors, step
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (
@@ -58,9 +58,9 @@ OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
 _ENDS_IN_ESCAPE: Final = re.compile(r"(?<!\\)(\\\\)*\\\Z")
 
 
-def decode_filter(raw: object, path: str, faults: Faults) -> Filter:
+def decode_filter(raw: object, path: str, errors: FieldErrors) -> Filter:
     """Read a FilterNode; what is wrong with it goes to `faults`, and then the tree means nothing."""
-    return _Decoder(faults).node(raw, path, 1)
+    return _Decoder(errors).node(raw, path, 1)
 
 
 class _Decoder(ConditionReader):
@@ -69,16 +69,18 @@ class _Decoder(ConditionReader):
     def node(self, raw: object, path: str, depth: int) -> Filter:
         self.nodes += 1
         if self.nodes > _MAX_NODES:
-            return self.fault(path, f"more than {_MAX_NODES} nodes") if self.nodes == _MAX_NODES + 1 else _ALL
+            return (
+                self.reject(path, f"more than {_MAX_NODES} nodes") if self.nodes == _MAX_NODES + 1 else _ALL
+            )
         if raw == "all" or raw == {}:
             return Everything()
         if not isinstance(raw, dict):
-            return self.fault(path, f'expected "all" or a filter object, got {described(raw)}')
+            return self.reject(path, f'expected "all" or a filter object, got {described(raw)}')
         if depth > MAX_DEPTH:
-            return self.fault(path, f"nested more than {MAX_DEPTH} levels deep")
+            return self.reject(path, f"nested more than {MAX_DEPTH} levels deep")
         if "not" in raw:
             if len(raw) > 1:
-                return self.fault(path, 'expected nothing beside "not"')
+                return self.reject(path, 'expected nothing beside "not"')
             return Not(self.node(raw["not"], f"{path}.not", depth + 1))
         if raw.keys() & _BRANCH_KEYS:
             return self.branch(raw, path, depth)
@@ -86,10 +88,10 @@ class _Decoder(ConditionReader):
 
     def branch(self, raw: dict[str, Any], path: str, depth: int) -> Filter:
         for key in sorted(raw.keys() - _BRANCH_KEYS):
-            self.faults.add(step(path, key), "unknown key beside left, operator and right")
+            self.errors.add(step(path, key), "unknown key beside left, operator and right")
         for key in ("left", "right"):
             if key not in raw:
-                self.faults.add(f"{path}.{key}", "missing")
+                self.errors.add(f"{path}.{key}", "missing")
         parts = tuple(
             self.node(raw[key], f"{path}.{key}", depth + 1) for key in ("left", "right") if key in raw
         )
@@ -99,7 +101,7 @@ class _Decoder(ConditionReader):
             case "or":
                 return AnyOf(parts)
             case other:
-                return self.fault(f"{path}.operator", f'expected "and" or "or", got {described(other)}')
+                return self.reject(f"{path}.operator", f'expected "and" or "or", got {described(other)}')
 
     # Leaves
 
@@ -107,7 +109,7 @@ class _Decoder(ConditionReader):
         path = step(path, name)
         match TABLES.get(name):
             case None:
-                return self.fault(path, f"unknown table; known are {', '.join(TABLES)}")
+                return self.reject(path, f"unknown table; known are {', '.join(TABLES)}")
             case Keyed() as keyed:
                 return self.keyed(keyed, raw, path)
             case columns:
@@ -116,13 +118,13 @@ class _Decoder(ConditionReader):
     def every(self, raw: object, path: str, decode: Callable[[str, object, str], Filter]) -> Filter:
         """Every entry of an object counts."""
         if not isinstance(raw, dict):
-            return self.fault(path, f"expected an object, got {described(raw)}")
+            return self.reject(path, f"expected an object, got {described(raw)}")
         return AllOf(tuple(decode(key, value, step(path, key)) for key, value in raw.items()))
 
     def column(self, target: Target | None, raw: object, path: str) -> Filter:
         match target:
             case None:
-                return self.fault(path, "unknown column")
+                return self.reject(path, "unknown column")
             case Keyed():
                 return self.keyed(target, raw, path)
             case Special.FEEDBACK_RATING:
@@ -137,7 +139,7 @@ class _Decoder(ConditionReader):
     def keyed(self, keyed: Keyed, raw: object, path: str) -> Filter:
         def one(key: str, value: object, at: str) -> Filter:
             if "\0" in key:
-                return self.fault(at, "must not contain NUL")
+                return self.reject(at, "must not contain NUL")
             subject = keyed.subject(plain_name(key) if keyed is Keyed.SCORES else key)
             return self.conditions(subject, kind_of(subject), value, at)
 
@@ -146,13 +148,13 @@ class _Decoder(ConditionReader):
     def scores_column(self, operator: str, value: object, path: str) -> Filter:
         self.count(path)
         if operator not in ("equals", "not-equals") or value != "{}":
-            return self.fault(path, f"expected {Special.SCORES_COLUMN.value}")
+            return self.reject(path, f"expected {Special.SCORES_COLUMN.value}")
         return Scored() if operator == "not-equals" else Not(Scored())
 
     def property_key(self, operator: str, value: object, path: str) -> Filter:
         self.count(path)
         if operator != "equals":
-            return self.fault(path, f"unknown operator; expected {Special.PROPERTY_KEY.value}")
+            return self.reject(path, f"unknown operator; expected {Special.PROPERTY_KEY.value}")
         return Exists(Property(self.text(value, path)))
 
     # Conditions
@@ -167,11 +169,11 @@ class _Decoder(ConditionReader):
             return Exists(subject) if self.boolean(raw, path) else Not(Exists(subject))
         if operator == "in":
             if not isinstance(raw, list):
-                return self.fault(path, f"expected a list of values, got {described(raw)}")
+                return self.reject(path, f"expected a list of values, got {described(raw)}")
             values = (self.value(kind, one, f"{path}[{index}]") for index, one in enumerate(raw))
             return OneOf(subject, tuple(values))
         if operator not in known:
-            return self.fault(path, f"unknown operator; known are {', '.join(known)}, in, exists")
+            return self.reject(path, f"unknown operator; known are {', '.join(known)}, in, exists")
         value = self.value(kind, raw, path)
         if kind is Kind.TEXT:
             return self.text_condition(subject, known[operator], str(value), path)
@@ -179,7 +181,7 @@ class _Decoder(ConditionReader):
 
     def text_condition(self, subject: Subject, operator: Operator, value: str, path: str) -> Filter:
         if operator in ("like", "ilike") and _ENDS_IN_ESCAPE.search(value):
-            return self.fault(path, "the pattern ends in a backslash that escapes nothing")
+            return self.reject(path, "the pattern ends in a backslash that escapes nothing")
         if isinstance(subject, Column) and operator in ("=", "<>"):
             if value == "null":
                 return Not(Exists(subject)) if operator == "=" else Exists(subject)

@@ -6,19 +6,19 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Schema, closed_object
+from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
 from heliscore.api.http.wire import Fields, Json, decode_object, format_time, path_text
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import described, fault_in_text
+from heliscore.domain.score import described, find_text_error
 from heliscore.store import keys as store
 
 _MAX_ID: Final = 2**31 - 1
 _PERMISSIONS: Final[dict[str, Permissions]] = {"rw": "rw", "r": "r", "w": "w"}
 
 
-async def list_keys(call: Call) -> Response:
+async def list_keys(call: ApiCall) -> Response:
     """List the usable keys, without the keys themselves."""
     async with call.services.database.connection() as connection:
         keys = await store.list_own(connection, call.principal.organization_id)
@@ -37,15 +37,15 @@ async def list_keys(call: Call) -> Response:
     )
 
 
-async def create_key(call: Call) -> Response:
+async def create_key(call: ApiCall) -> Response:
     """Make a new key; it is shown this once. Without an envelope, as upstream."""
     fields = decode_object(await call.body(), frozenset(("api_key_name", "key_permissions")))
     name = _read_name(fields)
     sent = fields.text("key_permissions")
     permissions = "rw" if sent is None else _PERMISSIONS.get(sent)
     if permissions is None:
-        fields.fault("key_permissions", f'expected "rw", "r" or "w", got {described(sent)}')
-    fields.faults.raise_any()
+        fields.reject("key_permissions", f'expected "rw", "r" or "w", got {described(sent)}')
+    fields.errors.raise_any()
     key = mint_key()
     async with call.services.database.connection() as connection:
         id_ = await store.register(
@@ -54,18 +54,18 @@ async def create_key(call: Call) -> Response:
     return Json({"id": id_, "apiKey": key, "hashedKey": hash_key(key).hex()})
 
 
-async def rename_key(call: Call) -> Response:
+async def rename_key(call: ApiCall) -> Response:
     """Name a key anew."""
     fields = decode_object(await call.body(), frozenset(("api_key_name",)))
     name = _read_name(fields)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
         found = await store.rename(connection, call.principal.organization_id, key_id, name)
     return _answer(found, key_id)
 
 
-async def revoke_key(call: Call) -> Response:
+async def revoke_key(call: ApiCall) -> Response:
     """Stop a key for ever; every process stops taking it within 5 seconds."""
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
@@ -75,12 +75,12 @@ async def revoke_key(call: Call) -> Response:
 
 def _read_name(fields: Fields) -> str:
     name = fields.text("api_key_name", required=True)
-    if name is not None and (fault := fault_in_text(name)):
-        fields.fault("api_key_name", fault)
+    if name is not None and (error := find_text_error(name)):
+        fields.reject("api_key_name", error)
     return name or ""
 
 
-def _key_id(call: Call) -> int:
+def _key_id(call: ApiCall) -> int:
     text = path_text(call.request, "id")
     if not (text.isascii() and text.isdigit()) or int(text) > _MAX_ID:
         raise NotFound(f"there is no key {text}")
@@ -139,7 +139,7 @@ ENDPOINTS: Final = (
         _TAG,
         body=closed_object({"api_key_name": _NAME}, required=("api_key_name",)),
         body_example={"api_key_name": "my judge"},
-        refusals=(NotFound,),
+        errors=(NotFound,),
     ),
-    envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, refusals=(NotFound,)),
+    envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, errors=(NotFound,)),
 )

@@ -14,7 +14,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
-from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
 from heliscore.api.http.wire import Fields, now, read_time, storable_time
 from heliscore.api.shared import envelope
 from heliscore.api.shared.logged_bodies import (
@@ -24,7 +24,7 @@ from heliscore.api.shared.logged_bodies import (
     storable_json,
     text_or_none,
 )
-from heliscore.domain.score import described, fault_in_text, shortened
+from heliscore.domain.score import described, find_text_error, shortened
 from heliscore.store import request_log as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
@@ -52,7 +52,7 @@ _PROPERTY_HEADERS: Final = (
 def make_log_handler(provider: str | None) -> Handler:
     """The handler for one provider's path; None: the body names the provider."""
 
-    async def log_request(call: Call) -> Response:
+    async def log_request(call: ApiCall) -> Response:
         """Log a request and its response; answers `ok` and the request's id in the header `helicone-id`.
 
         Metadata comes from the HTTP headers or `providerRequest.meta`: `Helicone-Request-Id`,
@@ -101,10 +101,10 @@ def read_log(
     metadata = Metadata(headers, request.object("meta"))
     metadata.check(fields)
     request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
-    if fault := fault_in_text(request_id):
-        fields.fault("Helicone-Request-Id", fault)
+    if error := find_text_error(request_id):
+        fields.reject("Helicone-Request-Id", error)
     provider = provider or fields.text("provider") or "OPENAI"
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     sent = msgspec.json.decode(body, type=_Bodies)
     return store.LoggedRequest(
         organization_id=organization_id,
@@ -154,8 +154,8 @@ class Metadata:
     def check(self, fields: Fields) -> None:
         """Note the names of properties that could not be removed or searched for later."""
         for key in self.properties():
-            if fault := fault_in_text(key):
-                fields.fault(f"Helicone-Property-{key}", fault)
+            if error := find_text_error(key):
+                fields.reject(f"Helicone-Property-{key}", error)
 
     def omits(self, what: str) -> bool:
         return (self.get(f"Helicone-Omit-{what}") or "").lower() == "true"
@@ -175,7 +175,7 @@ def _read_times(timing: Fields) -> tuple[datetime, datetime]:
     """When the request began and ended. One of the two stands for both, and now for neither."""
     started_at, ended_at = _read_time(timing, "startTime"), _read_time(timing, "endTime")
     if started_at is not None and ended_at is not None and ended_at < started_at:
-        timing.fault("endTime", "before startTime")
+        timing.reject("endTime", "before startTime")
     started_at = started_at or ended_at or now()
     return started_at, ended_at or started_at
 
@@ -202,7 +202,7 @@ def _read_time(timing: Fields, key: str) -> datetime | None:
         return moment
     shown = shortened(msgspec.json.encode(raw).decode()) if isinstance(raw, dict) else described(raw)
     expected = "{seconds, milliseconds}, seconds an integer, or an ISO 8601 time of the years 1000 to 9999"
-    timing.fault(key, f"expected {expected}, got {shown}")
+    timing.reject(key, f"expected {expected}, got {shown}")
     return None
 
 
@@ -339,7 +339,7 @@ ENDPOINTS: Final = tuple(
         method="POST",
         path=path,
         handler=make_log_handler(provider),
-        refuse=envelope.refuse,
+        render_error=envelope.render_error,
         tag="Logging",
         permission="w",
         body=_LOG_BODY,

@@ -6,17 +6,17 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Schema, closed_object
+from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
 from heliscore.api.http.wire import Fields, decode_object, now, path_text
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import fault_in_text
+from heliscore.domain.score import find_text_error
 from heliscore.store import request_log as store
 from heliscore.store.search.compiler import escaped
 
 
-async def put_property(call: Call) -> Response:
+async def put_property(call: ApiCall) -> Response:
     """Set one property of a request.
 
     Others stay, and logging the request again keeps it. Keys that differ in case differ. A request that was
@@ -25,14 +25,14 @@ async def put_property(call: Call) -> Response:
     request_id = path_text(call.request, "requestId")
     fields = decode_object(await call.body(), frozenset(("key", "value")))
     key, value = fields.text("key", required=True), _storable(fields, "value")
-    if key is not None and (fault := fault_in_text(key)):
-        fields.fault("key", fault)
-    fields.faults.raise_any()
+    if key is not None and (error := find_text_error(key)):
+        fields.reject("key", error)
+    fields.errors.raise_any()
     await set_properties(call, request_id, {key or "": value})
     return envelope.DONE
 
 
-async def delete_property(call: Call) -> Response:
+async def delete_property(call: ApiCall) -> Response:
     """Remove one property of a request."""
     request_id, key = path_text(call.request, "requestId"), path_text(call.request, "key")
     async with call.services.database.connection() as connection:
@@ -44,20 +44,20 @@ async def delete_property(call: Call) -> Response:
     return envelope.DONE
 
 
-async def list_keys(call: Call) -> Response:
+async def list_keys(call: ApiCall) -> Response:
     """List the keys of all properties, sorted."""
-    decode_object(await call.body(), frozenset()).faults.raise_any()
+    decode_object(await call.body(), frozenset()).errors.raise_any()
     async with call.services.database.connection() as connection:
         keys = await store.list_property_keys(connection, call.principal.organization_id)
     return envelope.answer([{"property": key} for key in keys])
 
 
-async def search_values(call: Call) -> Response:
+async def search_values(call: ApiCall) -> Response:
     """Find up to 25 values of a property that contain a text, whatever the case."""
     key = path_text(call.request, "propertyKey")
     fields = decode_object(await call.body(), frozenset(("searchTerm",)))
     term = _storable(fields, "searchTerm")
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         values = await store.search_property_values(
             connection, call.principal.organization_id, key, f"%{escaped(term)}%"
@@ -69,7 +69,7 @@ def _storable(fields: Fields, key: str) -> str:
     """A text that the database can hold; empty where it is at fault."""
     text = fields.text(key, required=True) or ""
     if "\0" in text:
-        fields.fault(key, "must not contain NUL")
+        fields.reject(key, "must not contain NUL")
     return text
 
 
@@ -88,7 +88,7 @@ ENDPOINTS: Final = (
             {"key": {"type": "string", "minLength": 1, "maxLength": 255}, "value": _TEXT}, ("key", "value")
         ),
         body_example={"key": "variant", "value": "A"},
-        refusals=(NotFound,),
+        errors=(NotFound,),
     ),
     envelope.endpoint(
         "DELETE",
@@ -96,7 +96,7 @@ ENDPOINTS: Final = (
         delete_property,
         "w",
         _TAG,
-        refusals=(NotFound,),
+        errors=(NotFound,),
     ),
     envelope.endpoint(
         "POST",

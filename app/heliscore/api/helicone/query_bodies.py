@@ -11,10 +11,10 @@ import msgspec
 
 from heliscore.api.helicone.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import Faults, decode_object, step
+from heliscore.api.http.wire import FieldErrors, decode_object, step
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described, fault_in_text
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described, find_text_error
 from heliscore.store.search.compiler import Position
 
 MAX_LIMIT: Final = 1000
@@ -38,84 +38,84 @@ class Query(msgspec.Struct, frozen=True):
 def decode_query(body: bytes) -> Query:
     """Read the body of a query. Raises InvalidInput with every fault."""
     fields = decode_object(body, _KEYS, unique=True)
-    raw, faults = fields.raw, fields.faults
+    raw, errors = fields.raw, fields.errors
     if "filter" in raw:
-        tree = decode_filter(raw["filter"], "filter", faults)
+        tree = decode_filter(raw["filter"], "filter", errors)
     else:
-        faults.add("filter", 'missing; "all" for every request')
+        errors.add("filter", 'missing; "all" for every request')
         tree = AllOf(())
     is_scored, *_ = (fields.flag(flag) for flag in _FLAGS)
     if is_scored is not None:
         tree = AllOf((tree, Scored() if is_scored else Not(Scored())))
-    sort = _decode_sort(raw.get("sort"), faults)
+    sort = _decode_sort(raw.get("sort"), errors)
     offset = fields.count("offset", MAX_OFFSET, hint=" (beyond, use the cursor)") or 0
     limit = fields.count("limit", MAX_LIMIT)
     after = None
     if raw.get("cursor") is not None:
         after = _decode_cursor(raw["cursor"], sort)
         if after is None:
-            faults.add("cursor", "not a cursor of a query with this sort")
+            errors.add("cursor", "not a cursor of a query with this sort")
         if offset:
-            faults.add("offset", "cannot be combined with a cursor")
-    faults.raise_any()
+            errors.add("offset", "cannot be combined with a cursor")
+    errors.raise_any()
     return Query(tree, sort, after, offset, DEFAULT_LIMIT if limit is None else limit)
 
 
 def decode_ids(body: bytes) -> list[str]:
     """Read `{"requestIds": [text, …]}`, at most as many as a page holds. Raises InvalidInput."""
     fields = decode_object(body, frozenset(("requestIds",)))
-    raw, faults = fields.raw, fields.faults
+    raw, errors = fields.raw, fields.errors
     ids = raw.get("requestIds")
     if not isinstance(ids, list):
-        faults.add("requestIds", f"expected a list of ids, got {described(ids)}" if ids else "missing")
+        errors.add("requestIds", f"expected a list of ids, got {described(ids)}" if ids else "missing")
     elif len(ids) > MAX_LIMIT:
-        faults.add("requestIds", f"at most {MAX_LIMIT} ids, got {len(ids)}")
+        errors.add("requestIds", f"at most {MAX_LIMIT} ids, got {len(ids)}")
     else:
         for index, id_ in enumerate(ids):
-            fault = fault_in_text(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
-            if fault:
-                faults.add(f"requestIds[{index}]", fault)
-    faults.raise_any()
+            error = find_text_error(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
+            if error:
+                errors.add(f"requestIds[{index}]", error)
+    errors.raise_any()
     return list(ids or ())
 
 
-def _decode_sort(raw: object, faults: Faults) -> Sort:
+def _decode_sort(raw: object, errors: FieldErrors) -> Sort:
     """`{column: "asc" | "desc"}`, `{"scores": {name: …}}` and the like, or `{"random": true}`."""
     if raw is None or raw == {}:
         return NEWEST_FIRST
     if not isinstance(raw, dict) or len(raw) != 1:
-        faults.add("sort", f"expected an object of one key, got {_shown(raw)}")
+        errors.add("sort", f"expected an object of one key, got {_shown(raw)}")
         return NEWEST_FIRST
     [(key, value)] = raw.items()
     path = step("sort", key)
     if key == "random":
         if value is not True:
-            faults.add(path, f"expected true, got {described(value)}")
+            errors.add(path, f"expected true, got {described(value)}")
         return Sort(None)
     if key in SORTABLE:
-        return Sort(SORTABLE[key], _is_descending(value, path, faults))
+        return Sort(SORTABLE[key], _is_descending(value, path, errors))
     if key not in SORTABLE_BY_KEY:
         known = ", ".join((*SORTABLE, *SORTABLE_BY_KEY, "random"))
-        faults.add(path, f"cannot be sorted by; known are {known}")
+        errors.add(path, f"cannot be sorted by; known are {known}")
         return NEWEST_FIRST
     if not isinstance(value, dict) or len(value) != 1:
-        faults.add(path, f'expected an object of one key and "asc" or "desc", got {_shown(value)}')
+        errors.add(path, f'expected an object of one key and "asc" or "desc", got {_shown(value)}')
         return NEWEST_FIRST
     [(name, direction)] = value.items()
     path = step(path, name)
     if "\0" in name:
-        faults.add(path, "must not contain NUL")
+        errors.add(path, "must not contain NUL")
     subject = SORTABLE_BY_KEY[key].subject(plain_name(name) if key == "scores" else name)
-    return Sort(subject, _is_descending(direction, path, faults))
+    return Sort(subject, _is_descending(direction, path, errors))
 
 
 def _shown(raw: object) -> str:
     return f"{len(raw)} keys" if isinstance(raw, dict) else described(raw)
 
 
-def _is_descending(raw: object, path: str, faults: Faults) -> bool:
+def _is_descending(raw: object, path: str, errors: FieldErrors) -> bool:
     if raw not in ("asc", "desc"):
-        faults.add(path, f'expected "asc" or "desc", got {described(raw)}')
+        errors.add(path, f'expected "asc" or "desc", got {described(raw)}')
     return raw == "desc"
 
 

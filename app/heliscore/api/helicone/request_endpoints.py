@@ -9,7 +9,7 @@ from starlette.responses import Response
 from heliscore.api.helicone import schemas
 from heliscore.api.helicone.query_bodies import MAX_LIMIT, decode_ids, decode_query, encode_cursor
 from heliscore.api.helicone.row import make_row
-from heliscore.api.http.endpoints import Call, Endpoint
+from heliscore.api.http.endpoints import ApiCall, Endpoint
 from heliscore.api.http.wire import path_text
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
@@ -18,7 +18,7 @@ from heliscore.store import request_log
 from heliscore.store.search import request_search as store
 
 
-async def query_requests(call: Call) -> Response:
+async def query_requests(call: ApiCall) -> Response:
     """Find requests by scores, properties, model, time and everything else that is known of them.
 
     Every condition of the filter counts; what is not understood is refused and never left out. A page that
@@ -44,7 +44,7 @@ async def query_requests(call: Call) -> Response:
     return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
 
 
-async def count_requests(call: Call) -> Response:
+async def count_requests(call: ApiCall) -> Response:
     """Count the requests that a query would find; sort, offset and limit have no effect."""
     query = decode_query(await call.body())
     services = call.services
@@ -53,7 +53,7 @@ async def count_requests(call: Call) -> Response:
     return envelope.answer(count)
 
 
-async def get_request(call: Call) -> Response:
+async def get_request(call: ApiCall) -> Response:
     """Read one request with its scores. Bodies are always included."""
     request_id = path_text(call.request, "requestId")
     services = call.services
@@ -64,7 +64,7 @@ async def get_request(call: Call) -> Response:
     return envelope.answer(make_row(request))
 
 
-async def query_ids(call: Call) -> Response:
+async def query_ids(call: ApiCall) -> Response:
     """Read several requests by their ids, in that order; null stands for one that does not exist."""
     ids = decode_ids(await call.body())
     services = call.services
@@ -80,7 +80,7 @@ async def query_ids(call: Call) -> Response:
     return envelope.answer([rows.get(id_) for id_ in ids])
 
 
-async def delete_request(call: Call) -> Response:
+async def delete_request(call: ApiCall) -> Response:
     """Remove a request with all its scores."""
     request_id = path_text(call.request, "requestId")
     async with call.services.database.connection() as connection:
@@ -132,7 +132,7 @@ ENDPOINTS: Final = (
         data={"type": "array", "items": {"anyOf": [schemas.ROW, envelope.NULL]}},
     ),
     envelope.endpoint(
-        "GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=schemas.ROW, refusals=(NotFound,)
+        "GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=schemas.ROW, errors=(NotFound,)
     ),
-    envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, refusals=(NotFound,)),
+    envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, errors=(NotFound,)),
 )

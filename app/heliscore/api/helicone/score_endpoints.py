@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
 from heliscore.api.http.wire import decode_object, now, path_text
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record
@@ -19,7 +19,7 @@ _BODY_KEYS: Final = frozenset(("scores",))
 _FEEDBACK_KEYS: Final = frozenset(("rating",))
 
 
-async def post_scores(call: Call) -> Response:
+async def post_scores(call: ApiCall) -> Response:
     """Add scores to a request.
 
     Integers are stored as they are, booleans as 1 and 0. A score of the same name is replaced, others stay.
@@ -31,7 +31,7 @@ async def post_scores(call: Call) -> Response:
     return envelope.DONE
 
 
-async def post_feedback(call: Call) -> Response:
+async def post_feedback(call: ApiCall) -> Response:
     """Rate a request: thumbs up or down.
 
     The rating is the score `helicone-score-feedback`, 1 or 0, and counts wherever scores do.
@@ -39,22 +39,22 @@ async def post_feedback(call: Call) -> Response:
     request_id = path_text(call.request, "requestId")
     fields = decode_object(await call.body(), _FEEDBACK_KEYS)
     rating = fields.flag("rating", required=True)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
     return envelope.DONE
 
 
-async def delete_score(call: Call) -> Response:
+async def delete_score(call: ApiCall) -> Response:
     """Remove one score of a request; the others stay."""
     return await _remove(call, plain_name(path_text(call.request, "name")))
 
 
-async def delete_feedback(call: Call) -> Response:
+async def delete_feedback(call: ApiCall) -> Response:
     """Take a request's rating back."""
     return await _remove(call, FEEDBACK)
 
 
-async def _remove(call: Call, name: str) -> Response:
+async def _remove(call: ApiCall, name: str) -> Response:
     request_id = path_text(call.request, "requestId")
     organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection:
@@ -71,7 +71,7 @@ def decode_scores(body: bytes) -> dict[str, Score]:
     """Read `{"scores": {name: integer or boolean}}`. Raises InvalidInput with every fault."""
     fields = decode_object(body, _BODY_KEYS)
     scores = read_scores(fields)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     return scores
 
 
@@ -101,7 +101,7 @@ def _endpoint(
         "Scores",
         body=body,
         body_example=example,
-        refusals=(NotFound,),
+        errors=(NotFound,),
     )
 
 

@@ -18,11 +18,11 @@ from heliscore.api.http.rate_limit import RateLimiter, announcing
 from heliscore.api.http.wire import read_body
 from heliscore.domain.api_key import Permissions, Principal
 from heliscore.domain.errors import (
+    ApiError,
     BodyTooLarge,
     Forbidden,
     InvalidInput,
     MethodNotAllowed,
-    Refusal,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
@@ -55,7 +55,7 @@ class Services(msgspec.Struct, frozen=True):
     limiter: RateLimiter | None = None
 
 
-class Call(msgspec.Struct, frozen=True):
+class ApiCall(msgspec.Struct, frozen=True):
     """One call whose key is good and allowed to make it."""
 
     request: Request
@@ -70,20 +70,20 @@ class Call(msgspec.Struct, frozen=True):
         return await read_body(self.request, self.services.settings.max_body_bytes)
 
 
-Identify = Callable[[Request, Services], Awaitable[Call]]
+Identify = Callable[[Request, Services], Awaitable[ApiCall]]
 """How a dialect finds the key and whom it belongs to. Raises Unauthenticated."""
 
 
-async def identify_bearer(request: Request, services: Services) -> Call:
+async def identify_bearer(request: Request, services: Services) -> ApiCall:
     """Take the key from the headers in which Helicone's clients send it."""
     principal = await services.keyring.principal(bearer_key(request))
-    return Call(request, services, principal)
+    return ApiCall(request, services, principal)
 
 
 Handler = Callable[[Any], Awaitable[Response]]
 """Takes a Call, or the bare Request where no key is needed. Its docstring describes it to clients."""
 
-Refuse = Callable[[Refusal], Response]
+RenderError = Callable[[ApiError], Response]
 """How a dialect puts a refusal into its own words; status and general headers are added here."""
 
 
@@ -93,7 +93,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     handler: Handler
-    refuse: Refuse
+    render_error: RenderError
     tag: str
     permission: Permissions | None
     """What a key must allow. None: no key is needed."""
@@ -112,10 +112,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     body: Schema | None = None
     body_example: object = None
     answer_example: object = None
-    refusals: tuple[type[Refusal], ...] = ()
+    errors: tuple[type[ApiError], ...] = ()
     """Beyond those that every endpoint has."""
 
-    refusal: str = "Refusal"
+    error_schema: str = "Error"
     """The document's name of the body that `refuse` makes."""
 
 
@@ -160,8 +160,8 @@ class _Resource:
         endpoint = self._methods.get(scope["method"])
         try:
             response = await self._answer(endpoint, request)
-        except Refusal as refusal:
-            response = refused(refusal, (endpoint or self._any).refuse)
+        except ApiError as error:
+            response = error_response(error, (endpoint or self._any).render_error)
         except ClientDisconnect:
             return
         allowance = scope["state"].get("allowance")
@@ -178,10 +178,10 @@ class _Resource:
             await self._count(call, call.services.limiter)
         check_permission(call.principal, endpoint.permission)
         if endpoint.permission == "r":
-            call.services.database.refuse_if_crowded()
+            call.services.database.raise_if_crowded()
         return await endpoint.handler(call)
 
-    async def _count(self, call: Call, limiter: RateLimiter) -> None:
+    async def _count(self, call: ApiCall, limiter: RateLimiter) -> None:
         """Note what the key has left, for the headers of whatever is answered. Raises TooManyRequests."""
         allowance = await limiter.count(call.principal.key_id)
         call.request.scope["state"]["allowance"] = allowance
@@ -195,25 +195,25 @@ def check_permission(principal: Principal, needed: Permissions) -> None:
         raise Forbidden(f"the API key has permissions {principal.permissions!r}, this needs {needed!r}")
 
 
-def refused(refusal: Refusal, refuse: Refuse) -> Response:
+def error_response(error: ApiError, render_error: RenderError) -> Response:
     """Answer a refusal in a dialect's body, with the headers that its status asks for, and count it."""
-    metrics.count_refusal(type(refusal).__name__)
-    response = refuse(refusal)
-    response.status_code = refusal.status
-    match refusal:
+    metrics.count_error(type(error).__name__)
+    response = render_error(error)
+    response.status_code = error.status
+    match error:
         case Unauthenticated():
             response.headers["WWW-Authenticate"] = "Bearer"
         case MethodNotAllowed():
-            response.headers["Allow"] = refusal.allowed
+            response.headers["Allow"] = error.allowed
         case TooManyRequests() | Unavailable():
-            response.headers["Retry-After"] = str(refusal.retry_after_s)
+            response.headers["Retry-After"] = str(error.retry_after_s)
         case BodyTooLarge():
             # What is still on its way need not be read.
             response.headers["Connection"] = "close"
     return response
 
 
-GENERAL_REFUSALS: Final = (
+GENERAL_ERRORS: Final = (
     InvalidInput,
     Unauthenticated,
     Forbidden,

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Endpoint, Refuse, Services
+from heliscore.api.http.endpoints import Endpoint, RenderError, Services
 from heliscore.api.http.wire import Json
 from heliscore.domain.errors import Unavailable
 from heliscore.store.schema.migrations import count_missing, read_migrations
@@ -33,17 +33,17 @@ async def healthcheck(_: Request) -> Response:
     return Json({"status": "healthy :)"})
 
 
-def make_endpoints(refuse: Refuse) -> tuple[Endpoint, ...]:
+def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:
     """The three paths; `refuse` words the 503 and the 405."""
     return tuple(
         Endpoint(
             method="GET",
             path=path,
             handler=handler,
-            refuse=refuse,
+            render_error=render_error,
             tag="Health",
             permission=None,
-            refusals=(Unavailable,) if handler is readyz else (),
+            errors=(Unavailable,) if handler is readyz else (),
             answer={
                 "type": "object",
                 "properties": {"status": {"const": status}},

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Endpoint, Refuse, Services, check_permission, identify_bearer
+from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_permission, identify_bearer
 from heliscore.api.http.headers import header
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
 from heliscore.observability import metrics
@@ -65,17 +65,17 @@ def _look(services: Services) -> None:
     metrics.set_pool(services.database.in_use, services.database.waiting)
 
 
-def make_endpoints(refuse: Refuse) -> tuple[Endpoint, ...]:
+def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:
     """The one path; `refuse` words its refusals."""
     return (
         Endpoint(
             method="GET",
             path="/metrics",
             handler=read_metrics,
-            refuse=refuse,
+            render_error=render_error,
             tag="Health",
             permission=None,
-            refusals=(Unauthenticated, Forbidden, Unavailable),
+            errors=(Unauthenticated, Forbidden, Unavailable),
             answer={"type": "string"},
             answer_type="text/plain",
             answer_example='heliscore_refusals_total{cause="NotFound"} 2.0\n',

@@ -19,8 +19,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from heliscore.api.http.endpoints import Refuse, Services, refused
-from heliscore.domain.errors import Defect, Refusal, Unavailable
+from heliscore.api.http.endpoints import RenderError, Services, error_response
+from heliscore.domain.errors import ApiError, Defect, Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.log_lines import RequestLine, RequestLog
 
@@ -43,12 +43,12 @@ class Entrance:
         self,
         router: ASGIApp,
         services: Callable[[], Services],
-        choose_refuse: Callable[[Scope], Refuse],
+        choose_error_renderer: Callable[[Scope], RenderError],
         log: RequestLog | None,
     ) -> None:
         self._router = router
         self._services = services
-        self._choose_refuse = choose_refuse
+        self._choose_error_renderer = choose_error_renderer
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,9 @@ class Entrance:
         except asyncio.CancelledError:
             # The service stops and the call has had its time. One whose answer has begun is cut off.
             with suppress(RuntimeError):
-                await self._refuse(Unavailable("the service is shutting down, please try again"), exchange)
+                await self._render_error(
+                    Unavailable("the service is shutting down, please try again"), exchange
+                )
         except Exception as error:
             route = _route_of(scope)
             _log.error(
@@ -74,12 +76,12 @@ class Entrance:
                 exc_info=error,
                 extra={"fields": {"id": exchange.id.decode()}},
             )
-            await self._refuse(Defect("internal error: please report it"), exchange)
+            await self._render_error(Defect("internal error: please report it"), exchange)
         finally:
             self._note(exchange)
 
-    async def _refuse(self, refusal: Refusal, exchange: _Exchange) -> None:
-        response = refused(refusal, self._choose_refuse(exchange.scope))
+    async def _render_error(self, error: ApiError, exchange: _Exchange) -> None:
+        response = error_response(error, self._choose_error_renderer(exchange.scope))
         await response(exchange.scope, exchange.receive, exchange.send)
 
     def _note(self, exchange: _Exchange) -> None:

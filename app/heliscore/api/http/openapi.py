@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore import __version__
-from heliscore.api.http.endpoints import GENERAL_REFUSALS, Endpoint, Refuse, Schema
+from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint, RenderError, Schema
 from heliscore.api.http.html import Html, make_policy
 from heliscore.api.http.wire import Json
 
@@ -58,7 +58,7 @@ _PARAMETER: Final = re.compile(r"{(\w+)}")
 
 
 def make_document(
-    endpoints: Iterable[Endpoint], components: dict[str, Schema], refusal_schema: Schema
+    endpoints: Iterable[Endpoint], components: dict[str, Schema], error_schema: Schema
 ) -> dict[str, Any]:
     """Describe the endpoints as OpenAPI 3.1."""
     paths: dict[str, dict[str, Any]] = {}
@@ -70,7 +70,7 @@ def make_document(
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {**components, "Refusal": refusal_schema},
+            "schemas": {**components, "Error": error_schema},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "heliconeAuth": {
@@ -93,8 +93,8 @@ def make_document(
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     doc = inspect.cleandoc(endpoint.handler.__doc__ or "")
     summary, _, description = doc.partition("\n")
-    refusals = endpoint.refusals + (GENERAL_REFUSALS if endpoint.permission else ())
-    statuses = sorted({refusal.status for refusal in refusals})
+    errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
+    statuses = sorted({error.status for error in errors})
     operation: dict[str, Any] = {
         "operationId": f"{endpoint.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', endpoint.path)}",
         "tags": [endpoint.tag],
@@ -105,7 +105,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
                 "description": "Done",
                 "content": {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)},
             },
-            **{str(status): _refusal(status, endpoint.refusal) for status in statuses},
+            **{str(status): _error_response(status, endpoint.error_schema) for status in statuses},
         },
     }
     parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
@@ -131,17 +131,17 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": text}
 
 
-def _refusal(status: int, name: str) -> dict[str, Any]:
-    refusal: dict[str, Any] = {
+def _error_response(status: int, name: str) -> dict[str, Any]:
+    error: dict[str, Any] = {
         "description": _REASONS[status],
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
     }
     if status in _HEADERS:
-        refusal["headers"] = _HEADERS[status]
-    return refusal
+        error["headers"] = _HEADERS[status]
+    return error
 
 
-def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, ...]:
+def make_endpoints(document: dict[str, Any], render_error: RenderError) -> tuple[Endpoint, ...]:
     """`/openapi.json` and `/docs`, rendered once."""
     encoded = msgspec.json.encode(document)
     environment = jinja2.Environment(
@@ -165,7 +165,7 @@ def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, 
             method="GET",
             path="/openapi.json",
             handler=openapi,
-            refuse=refuse,
+            render_error=render_error,
             tag="Documentation",
             permission=None,
             answer={"type": "object"},
@@ -174,7 +174,7 @@ def make_endpoints(document: dict[str, Any], refuse: Refuse) -> tuple[Endpoint, 
             method="GET",
             path="/docs",
             handler=docs,
-            refuse=refuse,
+            render_error=render_error,
             tag="Documentation",
             permission=None,
             answer={"type": "string"},

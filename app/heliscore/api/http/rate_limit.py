@@ -42,12 +42,12 @@ class RateLimiter:
 
     async def count(self, key_id: int) -> Allowance:
         """Count a call of the key, and say whether it is one too many."""
-        if (refused := self._refuse(key_id)) is not None:
-            return refused
+        if (error_response := self._render_error(key_id)) is not None:
+            return error_response
         async with self._database.connection() as connection:
             # Others may have used the window up while we waited for the connection.
-            if (refused := self._refuse(key_id)) is not None:
-                return refused
+            if (error_response := self._render_error(key_id)) is not None:
+                return error_response
             calls, left_s = await rate_windows.count_call(connection, key_id)
         if calls >= self._limit:
             if len(self._used_up) >= _CAPACITY:
@@ -55,7 +55,7 @@ class RateLimiter:
             self._used_up[key_id] = time.monotonic() + left_s
         return self._allowance(max(self._limit - calls, 0), left_s, exceeded=calls > self._limit)
 
-    def _refuse(self, key_id: int) -> Allowance | None:
+    def _render_error(self, key_id: int) -> Allowance | None:
         left_s = self._used_up.get(key_id, 0.0) - time.monotonic()
         return self._allowance(0, left_s, exceeded=True) if left_s > 0 else None
 

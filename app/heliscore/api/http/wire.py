@@ -17,10 +17,10 @@ from starlette.responses import Response
 from heliscore.api.http.body_budget import FREE_BYTES, BodyMemory
 from heliscore.api.http.headers import header
 from heliscore.api.http.json_surrogates import find_half
-from heliscore.domain.errors import BodyTooLarge, Fault, InvalidInput
-from heliscore.domain.score import described, fault_in_text, shortened
+from heliscore.domain.errors import BodyTooLarge, FieldError, InvalidInput
+from heliscore.domain.score import described, find_text_error, shortened
 
-MAX_FAULTS: Final = 1000
+MAX_ERRORS: Final = 1000
 """More are counted, but not listed: they would only repeat the mistake of a program."""
 
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
@@ -44,25 +44,25 @@ class Json(Response):
         return _encoder.encode(content)
 
 
-class Faults:
+class FieldErrors:
     """The faults of one body, collected so that the caller hears of all of them at once."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self._errors: list[FieldError] = []
         self._count = 0
 
     def add(self, path: str, message: str) -> None:
         self._count += 1
-        if self._count <= MAX_FAULTS:
-            self._faults.append(Fault(path, message))
+        if self._count <= MAX_ERRORS:
+            self._errors.append(FieldError(path, message))
 
     @property
-    def found(self) -> tuple[Fault, ...]:
-        return tuple(self._faults)
+    def found(self) -> tuple[FieldError, ...]:
+        return tuple(self._errors)
 
     def raise_any(self) -> None:
-        if self._faults:
-            raise InvalidInput(self._faults, self._count)
+        if self._errors:
+            raise InvalidInput(self._errors, self._count)
 
 
 def step(path: str, key: str) -> str:
@@ -99,7 +99,7 @@ def stream_body(request: Request) -> AsyncIterator[bytes]:
             return request.stream()
         case "gzip":
             return _decompress(request.stream())
-    raise InvalidInput([Fault("Content-Encoding", f"expected gzip or none, got {described(encoding)}")])
+    raise InvalidInput([FieldError("Content-Encoding", f"expected gzip or none, got {described(encoding)}")])
 
 
 async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -114,7 +114,7 @@ async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             if gzip.eof:
                 gzip = None
     if gzip is not None:
-        raise InvalidInput([Fault("", "the body is not valid gzip: it ends too early")])
+        raise InvalidInput([FieldError("", "the body is not valid gzip: it ends too early")])
 
 
 def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
@@ -127,7 +127,7 @@ def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
             if gzip.eof or (not chunk and len(piece) < _PIECE_BYTES):
                 return
     except zlib.error:
-        raise InvalidInput([Fault("", "the body is not valid gzip")]) from None
+        raise InvalidInput([FieldError("", "the body is not valid gzip")]) from None
 
 
 def decode(body: bytes, noun: str = "body") -> Any:
@@ -136,14 +136,14 @@ def decode(body: bytes, noun: str = "body") -> Any:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if "out of range" in str(error):
-            raise InvalidInput([Fault("", f"the {noun} holds a number that is out of range")]) from None
+            raise InvalidInput([FieldError("", f"the {noun} holds a number that is out of range")]) from None
         if half := find_half(body):
             reason = f"{half} is half of a surrogate pair, no character"
         else:
             reason = str(error) if body else f"the {noun} is empty"
     except RecursionError:
         reason = "nested too deeply"
-    raise InvalidInput([Fault("", f"the {noun} is not valid JSON: {reason}")])
+    raise InvalidInput([FieldError("", f"the {noun} is not valid JSON: {reason}")])
 
 
 def _decode_unique(body: bytes) -> Any:
@@ -168,13 +168,13 @@ def _refuse_repetition(body: bytes) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise InvalidInput([Fault(shortened(key), "given twice in one object")])
+                raise InvalidInput([FieldError(shortened(key), "given twice in one object")])
             seen.add(key)
 
     try:
         json.loads(body, object_pairs_hook=check, parse_int=str)
     except RecursionError:
-        raise InvalidInput([Fault("", "nested too deeply")]) from None
+        raise InvalidInput([FieldError("", "nested too deeply")]) from None
 
 
 def decode_object(body: bytes, known: frozenset[str] | None = None, *, unique: bool = False) -> Fields:
@@ -182,11 +182,11 @@ def decode_object(body: bytes, known: frozenset[str] | None = None, *, unique: b
     key that comes twice, at any depth, is refused; else the last of them counts."""
     raw = _decode_unique(body) if unique else decode(body)
     if not isinstance(raw, dict):
-        raise InvalidInput([Fault("", f"expected a JSON object, got {described(raw)}")])
-    fields = Fields(raw, "", Faults())
+        raise InvalidInput([FieldError("", f"expected a JSON object, got {described(raw)}")])
+    fields = Fields(raw, "", FieldErrors())
     for key in raw:
         if known is not None and key not in known:
-            fields.fault(key, f"unknown key; known are {', '.join(sorted(known)) or 'none'}")
+            fields.reject(key, f"unknown key; known are {', '.join(sorted(known)) or 'none'}")
     return fields
 
 
@@ -194,20 +194,20 @@ class Fields:
     """The fields of a decoded JSON object. A field that is absent or null reads as None; one of a wrong type
     too, and is noted among the faults."""
 
-    def __init__(self, raw: dict[str, Any], path: str, faults: Faults) -> None:
+    def __init__(self, raw: dict[str, Any], path: str, errors: FieldErrors) -> None:
         self.raw = raw
         self.path = path
-        self.faults = faults
+        self.errors = errors
 
-    def fault(self, key: str, message: str) -> None:
-        self.faults.add(step(self.path, key), message)
+    def reject(self, key: str, message: str) -> None:
+        self.errors.add(step(self.path, key), message)
 
     def object(self, key: str, *, required: bool = False) -> Fields:
         """The fields of an object inside; none where it is absent."""
         value = self._typed(key, dict, "an object", required)
         # Where it should be and is not, that says it all.
-        faults = Faults() if value is None and required else self.faults
-        return Fields(value or {}, step(self.path, key), faults)
+        errors = FieldErrors() if value is None and required else self.errors
+        return Fields(value or {}, step(self.path, key), errors)
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         value: str | None = self._typed(key, str, "a text", required)
@@ -221,7 +221,7 @@ class Fields:
         value: int | float | None = self._typed(key, (int, float), "a number", required=False)
         if value is None or -_MAX_NUMBER <= value <= _MAX_NUMBER:
             return value
-        self.fault(key, f"expected a number up to {_MAX_NUMBER:g}, got {described(value)}")
+        self.reject(key, f"expected a number up to {_MAX_NUMBER:g}, got {described(value)}")
         return None
 
     def integer(
@@ -231,7 +231,7 @@ class Fields:
         value: int | None = self._typed(key, int, expected, required)
         if value is None or minimum <= value <= maximum:
             return value
-        self.fault(key, f"expected {expected}, got {described(value)}")
+        self.reject(key, f"expected {expected}, got {described(value)}")
         return None
 
     def count(self, key: str, maximum: int, *, hint: str = "") -> int | None:
@@ -246,7 +246,7 @@ class Fields:
         text = self.text(key, required=required)
         time = None if text is None else read_time(text)
         if text is not None and time is None:
-            self.fault(key, f"expected an ISO 8601 date or date-time, got {described(text)}")
+            self.reject(key, f"expected an ISO 8601 date or date-time, got {described(text)}")
         return time
 
     def _typed(self, key: str, type_: type | tuple[type, ...], expected: str, required: bool) -> Any:
@@ -255,7 +255,7 @@ class Fields:
             return value
         if value is None and not required:
             return None
-        self.fault(key, f"expected {expected}, got {described(value)}" if key in self.raw else "missing")
+        self.reject(key, f"expected {expected}, got {described(value)}" if key in self.raw else "missing")
         return None
 
 
@@ -303,11 +303,11 @@ def path_text(request: Request, name: str) -> str:
     """
     sent: str = request.path_params[name]
     if _BROKEN_ESCAPE.search(sent):
-        raise InvalidInput([Fault(name, "malformed percent-encoding")])
+        raise InvalidInput([FieldError(name, "malformed percent-encoding")])
     try:
         text = unquote_to_bytes(sent.encode("latin-1")).decode()
     except UnicodeDecodeError:
-        raise InvalidInput([Fault(name, "must be UTF-8, percent-encoded")]) from None
-    if fault := fault_in_text(text):
-        raise InvalidInput([Fault(name, fault)])
+        raise InvalidInput([FieldError(name, "must be UTF-8, percent-encoded")]) from None
+    if field_error := find_text_error(text):
+        raise InvalidInput([FieldError(name, field_error)])
     return text

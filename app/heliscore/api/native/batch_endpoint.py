@@ -10,8 +10,8 @@ from typing import IO, Any, Final, Self
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Schema, closed_object
-from heliscore.api.http.wire import Faults, decode_object, now, stream_body
+from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
+from heliscore.api.http.wire import FieldErrors, decode_object, now, stream_body
 from heliscore.api.native.upload_items import (
     MAX_LINE_BYTES,
     Item,
@@ -22,11 +22,11 @@ from heliscore.api.native.upload_items import (
 )
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_maps import SCORES
-from heliscore.domain.errors import Fault, InvalidInput
+from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import MAX_NAME_LENGTH, described
 from heliscore.observability import metrics
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import Post, lock_uploads, merged, record
+from heliscore.store.scores import ScoreWrite, lock_uploads, merged, record
 
 _MODES: Final = ("atomic", "partial")
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -36,7 +36,7 @@ _MOST_HELD_BYTES: Final = MAX_LINE_BYTES + _IN_MEMORY_BYTES
 """Of a stream of lines: one of them, and what need not go to a file."""
 
 
-async def post_batch(call: Call) -> Response:
+async def post_batch(call: ApiCall) -> Response:
     """Add score maps to many requests in one call.
 
     The body is JSON, or lines of `{"requestId", "scores"}` with Content-Type `application/x-ndjson` and the
@@ -51,7 +51,7 @@ async def post_batch(call: Call) -> Response:
         return await _post_json(call)
     mode = call.request.query_params.get("mode", "atomic")
     if mode not in _MODES:
-        raise InvalidInput([Fault("mode", f'expected "atomic" or "partial", got {described(mode)}')])
+        raise InvalidInput([FieldError("mode", f'expected "atomic" or "partial", got {described(mode)}')])
     lines = split_lines(_counted(call))
     if mode == "partial":
         count = 0
@@ -67,7 +67,7 @@ async def post_batch(call: Call) -> Response:
         return await _store_all(call, _Spooled(spool))
 
 
-async def _counted(call: Call) -> AsyncIterator[bytes]:
+async def _counted(call: ApiCall) -> AsyncIterator[bytes]:
     """The pieces of a body, counted for as much of it as is held. Raises Unavailable."""
     size = 0
     async for piece in stream_body(call.request):
@@ -77,19 +77,19 @@ async def _counted(call: Call) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _post_json(call: Call) -> Response:
+async def _post_json(call: ApiCall) -> Response:
     fields = decode_object(await call.body(), frozenset(("items", "mode")))
     raw = fields.raw.get("items")
     if not isinstance(raw, list):
-        fields.fault(
+        fields.reject(
             "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
         )
     mode = fields.text("mode")
     if mode is None:
         mode = call.request.query_params.get("mode", "atomic")
     if mode not in _MODES:
-        fields.fault("mode", f'expected "atomic" or "partial", got {described(mode)}')
-    fields.faults.raise_any()
+        fields.reject("mode", f'expected "atomic" or "partial", got {described(mode)}')
+    fields.errors.raise_any()
     items = [read_item(index, item) for index, item in enumerate(raw or ())]
     if mode == "atomic":
         return await _store_all(call, items)
@@ -109,18 +109,18 @@ class _Spooled:
         return (read_line(index, line.rstrip(b"\n")) for index, line in enumerate(self._spool))
 
 
-async def _store_all(call: Call, items: Iterable[Item]) -> Response:
+async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
     """Store all items in one transaction, or none. Raises InvalidInput with their faults."""
     names: set[str] = set()
-    faults = Faults()
+    errors = FieldErrors()
     for chunk in in_chunks(items):
         for item in chunk:
             names.update(item.scores)
             place = f"items[{item.index}]"
-            for fault in item.faults:
-                faults.add(f"{place}.{fault.path}" if fault.path else place, fault.message)
+            for field_error in item.errors:
+                errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
         await asyncio.sleep(0)  # others' turn
-    faults.raise_any()
+    errors.raise_any()
     organization_id, services = call.principal.organization_id, call.services
     async with services.database.connection() as connection:
         # Outside the transaction: the ids are remembered, also when it is rolled back.
@@ -142,7 +142,7 @@ class _Error(msgspec.Struct, rename="camel"):
 class _Upload:
     """Writes items chunk by chunk, one statement each, while the next chunk is read; keeps the score."""
 
-    def __init__(self, call: Call, connection: Connection | None = None) -> None:
+    def __init__(self, call: ApiCall, connection: Connection | None = None) -> None:
         self._call = call
         self._connection = connection
         self._writing: asyncio.Task[None] | None = None
@@ -166,7 +166,7 @@ class _Upload:
     def raise_any(self) -> None:
         """Raises InvalidInput where an item was rejected."""
         if self._errors:
-            unknown = [Fault(f"items[{error.index}].requestId", error.message) for error in self._errors]
+            unknown = [FieldError(f"items[{error.index}].requestId", error.message) for error in self._errors]
             raise InvalidInput(unknown, self._rejected)
 
     def answer(self) -> Response:
@@ -184,9 +184,9 @@ class _Upload:
     async def _write(self, chunk: list[Item]) -> None:
         organization_id, at = self._call.principal.organization_id, now()
         posts = merged(
-            Post(organization_id, item.request_id, item.scores, at)
+            ScoreWrite(organization_id, item.request_id, item.scores, at)
             for item in chunk
-            if not item.faults and item.request_id is not None and item.scores
+            if not item.errors and item.request_id is not None and item.scores
         )
         if self._connection is not None:
             written = await self._record(self._connection, posts)
@@ -194,7 +194,7 @@ class _Upload:
             async with self._call.services.database.connection() as connection:
                 written = await self._record(connection, posts)
         for item in chunk:
-            if item.faults:
+            if item.errors:
                 self._reject(item, item.message)
             elif item.scores and (organization_id, item.request_id) not in written:
                 self._reject(item, f"there is no request {item.request_id}")
@@ -204,7 +204,7 @@ class _Upload:
         if self._connection is None:  # else a transaction is still to be committed
             metrics.count_upload_scores(self._written_scores.count())
 
-    async def _record(self, connection: Connection, posts: list[Post]) -> set[tuple[int, str]]:
+    async def _record(self, connection: Connection, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         services = self._call.services
         accept_unknown = services.settings.unknown_requests == "accept"
         return await record(connection, services.names, posts, accept_unknown=accept_unknown)

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from heliscore.api.http.wire import Faults, Fields, decode
+from heliscore.api.http.wire import FieldErrors, Fields, decode
 from heliscore.api.shared.score_maps import read_scores
-from heliscore.domain.errors import Fault, InvalidInput
-from heliscore.domain.score import Score, described, fault_in_text
+from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.score import Score, described, find_text_error
 
 MAX_LINE_BYTES: Final = 1 << 20
 
@@ -27,35 +27,35 @@ class Item(msgspec.Struct, frozen=True):
     index: int
     request_id: str | None
     scores: dict[str, Score]
-    faults: tuple[Fault, ...] = ()
+    errors: tuple[FieldError, ...] = ()
 
     @property
     def message(self) -> str:
-        return "; ".join(map(str, self.faults))
+        return "; ".join(map(str, self.errors))
 
 
 def read_item(index: int, raw: object) -> Item:
     """Read a decoded item."""
     if not isinstance(raw, dict):
-        return Item(index, None, {}, (Fault("", f"expected a JSON object, got {described(raw)}"),))
-    fields = Fields(raw, "", Faults())
+        return Item(index, None, {}, (FieldError("", f"expected a JSON object, got {described(raw)}"),))
+    fields = Fields(raw, "", FieldErrors())
     for key in [key for key in raw if key not in _KEYS]:
-        fields.fault(key, "unknown key; known are requestId, scores")
+        fields.reject(key, "unknown key; known are requestId, scores")
     request_id = fields.text("requestId", required=True)
-    if request_id is not None and (fault := fault_in_text(request_id)):
-        fields.fault("requestId", fault)
+    if request_id is not None and (error := find_text_error(request_id)):
+        fields.reject("requestId", error)
     scores = read_scores(fields)
-    return Item(index, request_id, scores, fields.faults.found)
+    return Item(index, request_id, scores, fields.errors.found)
 
 
 def read_line(index: int, line: bytes) -> Item:
     """Read one line of NDJSON."""
     if len(line) > MAX_LINE_BYTES:
-        return Item(index, None, {}, (Fault("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
+        return Item(index, None, {}, (FieldError("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
     try:
         return read_item(index, decode(line, "line"))
-    except InvalidInput as refusal:
-        return Item(index, None, {}, refusal.faults)
+    except InvalidInput as error:
+        return Item(index, None, {}, error.errors)
 
 
 async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:

@@ -9,11 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema, Services
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema, Services
 from heliscore.api.http.headers import header
 from heliscore.api.http.wire import Json, decode, read_body
 from heliscore.domain.api_key import Permissions
-from heliscore.domain.errors import InvalidInput, Refusal, Unauthenticated
+from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
 
 _PATHS: Final = (
     "/rest/",
@@ -36,11 +36,11 @@ def answer(message: str, status: int = 200, beside: Mapping[str, object] | None 
     return Json({"success": True, "message": message, **(beside or {})}, status_code=status)
 
 
-def refuse(refusal: Refusal) -> Response:
+def render_error(error: ApiError) -> Response:
     """Word a refusal under both keys that clients read, with every fault in it."""
-    message = str(refusal)
-    if isinstance(refusal, InvalidInput):
-        message = "; ".join(map(str, refusal.faults))
+    message = str(error)
+    if isinstance(error, InvalidInput):
+        message = "; ".join(map(str, error.errors))
     return Json({"success": False, "message": message, "error": message})
 
 
@@ -51,7 +51,7 @@ class _Keyed(msgspec.Struct):
 _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 
-async def identify(request: Request, services: Services) -> Call:
+async def identify(request: Request, services: Services) -> ApiCall:
     """Take the key from the header, which counts where both are sent, or from the body."""
     key, body = (header(request, b"x-api-key") or "").strip(), None
     if not key:
@@ -59,7 +59,7 @@ async def identify(request: Request, services: Services) -> Call:
         key = _key_in(body)
     if not key:
         raise Unauthenticated("an API key is needed: the header X-API-KEY, or api_key in the body")
-    return Call(request, services, await services.keyring.principal(key), body)
+    return ApiCall(request, services, await services.keyring.principal(key), body)
 
 
 def _key_in(body: bytes) -> str:
@@ -89,7 +89,7 @@ def endpoint(
     permission: Permissions = "w",
     tag: str = "PromptLayer",
     success: int = 200,
-    refusals: tuple[type[Refusal], ...] = (),
+    errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
     """An endpoint that speaks like PromptLayer's: always POST, the key in a header or in the body."""
     api_key = {"type": "string", "description": "The API key, where the header X-API-KEY is not sent."}
@@ -97,14 +97,14 @@ def endpoint(
         method="POST",
         path=path,
         handler=handler,
-        refuse=refuse,
+        render_error=render_error,
         identify=identify,
         security=("promptlayerKey",),
-        refusal="PromptLayerRefusal",
+        error_schema="PromptLayerError",
         tag=tag,
         permission=permission,
         success=success,
-        refusals=refusals,
+        errors=errors,
         body=body | {"properties": body["properties"] | {"api_key": api_key}},
         body_example=body_example,
         answer=answer,
@@ -112,7 +112,7 @@ def endpoint(
     )
 
 
-REFUSAL_SCHEMA: Final[Schema] = {
+ERROR_SCHEMA: Final[Schema] = {
     "type": "object",
     "properties": {
         "success": {"const": False},

@@ -11,7 +11,7 @@ import msgspec
 from heliscore.api.http.wire import Fields, decode_object, read_time, storable_time
 from heliscore.api.shared.logged_bodies import decode_logged, storable
 from heliscore.api.shared.score_maps import read_name
-from heliscore.domain.score import MAX_VALUE, Score, described, fault_in_text, shortened
+from heliscore.domain.score import MAX_VALUE, Score, described, find_text_error, shortened
 
 MAX_TEXT: Final = 512
 MAX_SCORE: Final = 100
@@ -62,7 +62,7 @@ def read_text(fields: Fields, key: str, *, required: bool = False) -> str | None
     """A text of 1 to 512 characters."""
     text = fields.text(key, required=required)
     if text is not None and not 1 <= len(text) <= MAX_TEXT:
-        fields.fault(key, f"expected 1 to {MAX_TEXT} characters, got {len(text)}")
+        fields.reject(key, f"expected 1 to {MAX_TEXT} characters, got {len(text)}")
     return None if text is None else storable(text)
 
 
@@ -73,10 +73,10 @@ def read_score(fields: Fields, *name_keys: str, required: bool) -> dict[str, Sco
     sent = ((key, name) for key in name_keys if (name := fields.text(key)))
     key, sent_name = next(sent, (name_keys[0], DEFAULT_SCORE))
     name, only_boolean = read_name(sent_name)
-    if fault := fault_in_text(name):
-        fields.fault(key, fault)
+    if error := find_text_error(name):
+        fields.reject(key, error)
     if only_boolean and value not in (None, 0, 1):
-        fields.fault("score", f"expected 0 or 1 under the name {shortened(sent_name)}, got {value}")
+        fields.reject("score", f"expected 0 or 1 under the name {shortened(sent_name)}, got {value}")
     return {} if value is None else {name: Score(value, only_boolean)}
 
 
@@ -86,8 +86,8 @@ def read_properties(fields: Fields, key: str, *, required: bool = False) -> dict
     properties = {}
     for sent_name, value in sent.raw.items():
         name = storable(sent_name)
-        if fault := fault_in_text(name):
-            sent.fault(sent_name, f"the key {fault}")
+        if error := find_text_error(name):
+            sent.reject(sent_name, f"the key {error}")
         properties[name] = storable(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
     return properties
 
@@ -98,15 +98,17 @@ def read_tags(fields: Fields) -> list[str] | None:
     if raw is None:
         return None
     if not isinstance(raw, list):
-        fields.fault("tags", f"expected a list of texts, got {described(raw)}")
+        fields.reject("tags", f"expected a list of texts, got {described(raw)}")
         return None
     tags = []
     for index, tag in enumerate(raw):
-        fault = (
-            fault_in_text(storable(tag)) if isinstance(tag, str) else f"expected a text, got {described(tag)}"
+        error = (
+            find_text_error(storable(tag))
+            if isinstance(tag, str)
+            else f"expected a text, got {described(tag)}"
         )
-        if fault:
-            fields.fault(f"tags[{index}]", fault)
+        if error:
+            fields.reject(f"tags[{index}]", error)
         else:
             tags.append(storable(tag))
     return tags
@@ -118,7 +120,7 @@ def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime
     raw = fields.raw.get(key)
     if raw is None and not (required and key in fields.raw):
         if required:
-            fields.fault(key, "missing")
+            fields.reject(key, "missing")
         return None
     time = None
     if isinstance(raw, str):
@@ -126,7 +128,7 @@ def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime
     elif isinstance(raw, int | float) and not isinstance(raw, bool):
         time = _after_epoch(raw)
     if (moment := storable_time(time)) is None:
-        fields.fault(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
+        fields.reject(key, f"expected an ISO 8601 time or seconds since 1970, got {described(raw)}")
     return moment
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Schema
+from heliscore.api.http.endpoints import ApiCall, Schema
 from heliscore.api.http.wire import Fields, Json, decode_object
 from heliscore.api.promptlayer import answers
 from heliscore.api.promptlayer.search_filters import (
@@ -46,7 +46,7 @@ class Search(msgspec.Struct, frozen=True):
     per_page: int
 
 
-async def search_requests(call: Call) -> Response:
+async def search_requests(call: ApiCall) -> Response:
     """Find requests by their scores, prompts, metadata, tags, times, texts and whatever else is served.
 
     Every condition counts; what is not understood is refused and never left out. The field `score` takes a
@@ -88,27 +88,27 @@ async def search_requests(call: Call) -> Response:
 def decode_search(body: bytes) -> Search:
     """Read the body of a search. Raises InvalidInput with every fault."""
     fields = decode_object(body, _KEYS, unique=True)
-    raw, faults = fields.raw, fields.faults
+    raw, errors = fields.raw, fields.errors
     trees: list[Filter] = []
     if raw.get("filter_group") is not None:
-        trees.append(decode_group(raw["filter_group"], "filter_group", faults))
+        trees.append(decode_group(raw["filter_group"], "filter_group", errors))
     if raw.get("filters") is not None:
-        trees.append(decode_group({"filters": raw["filters"]}, "", faults))
+        trees.append(decode_group({"filters": raw["filters"]}, "", errors))
     if text := fields.text("q"):
         if "\0" in text:
-            fields.fault("q", "must not contain NUL")
+            fields.reject("q", "must not contain NUL")
         trees.append(contains_text(text))
     sort = _decode_sort(fields)
     page = fields.integer("page", 1, MAX_PAGE)
     per_page = fields.integer("per_page", 1, MAX_PER_PAGE)
-    faults.raise_any()
+    errors.raise_any()
     return Search(AllOf(tuple(trees)), sort, page or 1, per_page or DEFAULT_PER_PAGE)
 
 
 def _decode_sort(fields: Fields) -> Sort:
     by, order = fields.text("sort_by"), fields.text("sort_order")
     if order not in (None, "asc", "desc"):
-        fields.fault("sort_order", f'expected "asc" or "desc", got {described(order)}')
+        fields.reject("sort_order", f'expected "asc" or "desc", got {described(order)}')
     if by is None:
         subject = NEWEST_FIRST.subject
     elif by == "score" or by.startswith(_SCORE_PREFIX):
@@ -116,9 +116,9 @@ def _decode_sort(fields: Fields) -> Sort:
     else:
         subject = _SORTABLE.get(by)
         if subject is None:
-            fields.fault("sort_by", f"unknown; known are {', '.join(_SORTABLE)}, score and score.<name>")
+            fields.reject("sort_by", f"unknown; known are {', '.join(_SORTABLE)}, score and score.<name>")
     if "\0" in (by or ""):
-        fields.fault("sort_by", "must not contain NUL")
+        fields.reject("sort_by", "must not contain NUL")
     return Sort(subject, order != "asc")
 
 
@@ -127,7 +127,7 @@ _items, _components = msgspec.json.schema_components([SearchItem], ref_template=
 
 COMPONENTS: Final[dict[str, Schema]] = {
     **_components,
-    "PromptLayerRefusal": answers.REFUSAL_SCHEMA,
+    "PromptLayerError": answers.ERROR_SCHEMA,
     "FilterGroup": {
         "type": "object",
         "properties": {

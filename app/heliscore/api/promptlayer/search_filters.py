@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.wire import Faults, step
+from heliscore.api.http.wire import FieldErrors, step
 from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
@@ -34,7 +34,7 @@ from heliscore.domain.filter_tree import (
     Value,
     kind_of,
 )
-from heliscore.domain.score import described, fault_in_text
+from heliscore.domain.score import described, find_text_error
 from heliscore.store.search.compiler import escaped
 
 COLUMNS: Final[dict[str, Column]] = {
@@ -105,9 +105,9 @@ _CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
 OPERATORS: Final = tuple(dict.fromkeys((*_OF_NUMBERS, *_OF_TEXTS, *_OF_LISTS)))
 
 
-def decode_group(raw: object, path: str, faults: Faults) -> Filter:
+def decode_group(raw: object, path: str, errors: FieldErrors) -> Filter:
     """Read a Group; what is wrong with it goes to `faults`, and then the tree means nothing."""
-    return _Decoder(faults).node(raw, path, 1)
+    return _Decoder(errors).node(raw, path, 1)
 
 
 def contains_text(text: str) -> Filter:
@@ -123,20 +123,20 @@ def score_named(name: str) -> Score:
 class _Decoder(ConditionReader):
     def node(self, raw: object, path: str, depth: int) -> Filter:
         if not isinstance(raw, dict):
-            return self.fault(path, f"expected an object, got {described(raw)}")
+            return self.reject(path, f"expected an object, got {described(raw)}")
         if depth > MAX_DEPTH:
-            return self.fault(path, f"nested more than {MAX_DEPTH} levels deep")
+            return self.reject(path, f"nested more than {MAX_DEPTH} levels deep")
         is_condition = "filters" not in raw and not raw.keys().isdisjoint(_CONDITION_KEYS)
         known = _CONDITION_KEYS if is_condition else _GROUP_KEYS
         for key in raw.keys() - set(known):
-            self.faults.add(step(path, key), f"unknown key; known are {', '.join(known)}")
+            self.errors.add(step(path, key), f"unknown key; known are {', '.join(known)}")
         return self.condition(raw, path) if is_condition else self.group(raw, path, depth)
 
     def group(self, raw: dict[str, Any], path: str, depth: int) -> Filter:
         parts, place = raw.get("filters"), step(path, "filters")
         if not isinstance(parts, list):
-            fault = f"expected a list, got {described(parts)}" if "filters" in raw else "missing"
-            return self.fault(place, fault)
+            error = f"expected a list, got {described(parts)}" if "filters" in raw else "missing"
+            return self.reject(place, error)
         nodes = tuple(self.node(part, f"{place}[{index}]", depth + 1) for index, part in enumerate(parts))
         match raw.get("logic", "AND"):
             case "AND":
@@ -144,24 +144,24 @@ class _Decoder(ConditionReader):
             case "OR" if nodes:
                 return AnyOf(nodes)
             case "OR":
-                return self.fault(place, "empty: nothing could match")
+                return self.reject(place, "empty: nothing could match")
             case other:
-                return self.fault(f"{path}.logic", f'expected "AND" or "OR", got {described(other)}')
+                return self.reject(f"{path}.logic", f'expected "AND" or "OR", got {described(other)}')
 
     def condition(self, raw: dict[str, Any], path: str) -> Filter:
         self.count(path)
         field, operator, value = raw.get("field"), raw.get("operator"), raw.get("value")
         if field not in FIELDS:
-            fault = "unknown" if "field" in raw else "missing"
-            return self.fault(f"{path}.field", f"{fault}; known are {', '.join(FIELDS)}")
+            error = "unknown" if "field" in raw else "missing"
+            return self.reject(f"{path}.field", f"{error}; known are {', '.join(FIELDS)}")
         key = raw.get("nested_key")
         if key is not None and field not in _KEYED:
-            self.faults.add(f"{path}.nested_key", f"only {' and '.join(_KEYED)} take one")
+            self.errors.add(f"{path}.nested_key", f"only {' and '.join(_KEYED)} take one")
         subject = COLUMNS.get(field) or self.keyed(field, key, path)
         known = _OF_LISTS if subject is None else _OPERATORS[kind_of(subject)]
         if operator not in known:
-            fault = f"unknown for {field}" if "operator" in raw else "missing"
-            return self.fault(f"{path}.operator", f"{fault}; known are {', '.join(known)}")
+            error = f"unknown for {field}" if "operator" in raw else "missing"
+            return self.reject(f"{path}.operator", f"{error}; known are {', '.join(known)}")
         path = f"{path}.value"
         if subject is None:
             return self.listed(field, operator, value, path)
@@ -190,7 +190,7 @@ class _Decoder(ConditionReader):
             return Compare(subject, "ilike", pattern)
         if operator == "between":
             if not isinstance(raw, list) or len(raw) != 2:
-                return self.fault(path, f"expected [low, high], got {described(raw)}")
+                return self.reject(path, f"expected [low, high], got {described(raw)}")
             low, high = value(raw[0], f"{path}[0]"), value(raw[1], f"{path}[1]")
             return AllOf((Compare(subject, ">=", low), Compare(subject, "<=", high)))
         if operator in ("in", "not_in"):
@@ -230,13 +230,13 @@ class _Decoder(ConditionReader):
     def items(self, raw: object, path: str) -> list[tuple[object, str]]:
         if isinstance(raw, list):
             return [(one, f"{path}[{index}]") for index, one in enumerate(raw)]
-        self.faults.add(path, f"expected a list, got {described(raw)}")
+        self.errors.add(path, f"expected a list, got {described(raw)}")
         return []
 
     def item(self, raw: object, path: str) -> str:
         text = self.text(raw, path)
-        if isinstance(raw, str) and (fault := fault_in_text(text)):
-            self.faults.add(path, fault)
+        if isinstance(raw, str) and (error := find_text_error(text)):
+            self.errors.add(path, error)
         return text
 
     def typed(self, subject: Column | Property | Score, raw: object, path: str) -> Value:

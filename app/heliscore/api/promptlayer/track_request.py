@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call
+from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.wire import Fields, now
 from heliscore.api.promptlayer import answers, body_schemas
 from heliscore.api.promptlayer.field_readers import (
@@ -36,7 +36,7 @@ _KEPT_OF_LOG: Final = ("function_name", "api_type", "parameters", "prompt_id", "
 _KEPT_OF_TRACK: Final = ("function_name", "args", "kwargs", "span_id", "error_type", "error_message")
 
 
-async def log_request(call: Call) -> Response:
+async def log_request(call: ApiCall) -> Response:
     """Log a request and its response, and answer the id that the request gets.
 
     The same body within a minute gets the same id and is stored once. A `score` of 0 without a `score_name`
@@ -47,7 +47,7 @@ async def log_request(call: Call) -> Response:
     scores = read_score(fields, "score_name", required=False)
     if not fields.raw.get("score") and not fields.raw.get("score_name"):
         scores = {}
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     services, body_hash = call.services, _hash(b"log-request", sent)
     async with services.database.connection() as connection:
         request_id = await store.log_once(connection, services.names, request, scores, body_hash)
@@ -65,7 +65,7 @@ async def log_request(call: Call) -> Response:
     )
 
 
-async def track_request(call: Call) -> Response:
+async def track_request(call: ApiCall) -> Response:
     """Log a call of a model's API as it was made, and answer the id that the request gets.
 
     The same body within a minute gets the same id and is stored once. `prompt_blueprint` is always null.
@@ -73,7 +73,7 @@ async def track_request(call: Call) -> Response:
     fields, sent = decode_log(await call.body())
     group_id = read_integer(fields, "group_id")
     request = _read_tracked(fields, sent, group_id, call.principal.organization_id)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     services, body_hash = call.services, _hash(b"track-request", sent)
     async with services.database.connection() as connection:
         if group_id is not None:
@@ -125,7 +125,7 @@ def _read_tracked(
     fields.text("span_id")
     positional = fields.raw.get("args")
     if positional is not None and not isinstance(positional, list):
-        fields.fault("args", f"expected a list, got {described(positional)}")
+        fields.reject("args", f"expected a list, got {described(positional)}")
     arguments = fields.raw.get("kwargs")  # npm's wrapper sends the first argument, be it an id alone
     model = arguments.get("model") if isinstance(arguments, dict) else None
     response = fields.raw.get("request_response")
@@ -171,7 +171,7 @@ def _read_times(fields: Fields, *, required: bool) -> dict[str, Any]:
     sent_start = read_moment(fields, "request_start_time", required=required)
     sent_end = read_moment(fields, "request_end_time", required=required)
     if sent_start is not None and sent_end is not None and sent_end < sent_start:
-        fields.fault("request_end_time", "before request_start_time")
+        fields.reject("request_end_time", "before request_start_time")
     started_at = sent_start or sent_end or now()
     ended_at = sent_end or started_at
     return {
@@ -204,7 +204,7 @@ def _read_outcome(fields: Fields) -> Outcome:
         fields.text(key)
     status = fields.text("status")
     if status is not None and status not in _OUTCOMES:
-        fields.fault("status", f"expected SUCCESS, WARNING or ERROR, got {described(status)}")
+        fields.reject("status", f"expected SUCCESS, WARNING or ERROR, got {described(status)}")
     return cast(Outcome, status or "SUCCESS")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Call, Endpoint, Handler, Schema
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
 from heliscore.api.http.wire import now
 from heliscore.api.promptlayer import answers, body_schemas
 from heliscore.api.promptlayer.field_readers import (
@@ -21,12 +21,12 @@ from heliscore.api.promptlayer.field_readers import (
 )
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.api.shared.score_commands import record, set_properties
-from heliscore.domain.errors import Fault, InvalidInput, NotFound
+from heliscore.domain.errors import FieldError, InvalidInput, NotFound
 from heliscore.store import prompt_tracking as store
 from heliscore.store.connections.pool import Connection
 
 
-async def track_score(call: Call) -> Response:
+async def track_score(call: ApiCall) -> Response:
     """Score a request with an integer from 0 to 100.
 
     Without a name the score is called `default`. A score of the same name is replaced, others stay. A name
@@ -37,12 +37,12 @@ async def track_score(call: Call) -> Response:
     request_id = read_request_id(fields)
     # JavaScript has it as `name`, Python as `score_name`: who knows one copies it to the other.
     scores = read_score(fields, "name", "score_name", required=True)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     await record(call, request_id, scores)
     return answers.answer("the score is stored")
 
 
-async def track_prompt(call: Call) -> Response:
+async def track_prompt(call: ApiCall) -> Response:
     """Say which prompt, in which version or under which label, and which input variables made a request.
 
     Replaces what was said before. Not both a version and a label. Helicone's calls show and filter these as
@@ -59,8 +59,8 @@ async def track_prompt(call: Call) -> Response:
     version = read_integer(fields, "version")
     label = read_text(fields, "label")
     if version is not None and label is not None:
-        fields.fault("label", "cannot be combined with a version")
-    fields.faults.raise_any()
+        fields.reject("label", "cannot be combined with a version")
+    fields.errors.raise_any()
     prompt = store.Prompt(
         name=name or "",
         version=label if version is None else str(version),
@@ -96,7 +96,7 @@ def _repaired(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _set_prompt(call: Call, request_id: str, prompt: store.Prompt) -> None:
+async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> None:
     accept_unknown = call.services.settings.unknown_requests == "accept"
     async with call.services.database.connection() as connection:
         written = await store.set_prompt(
@@ -111,7 +111,7 @@ async def _set_prompt(call: Call, request_id: str, prompt: store.Prompt) -> None
         raise NotFound(f"there is no request {request_id}")
 
 
-async def track_metadata(call: Call) -> Response:
+async def track_metadata(call: ApiCall) -> Response:
     """Set some of a request's metadata; the rest of it stays.
 
     Helicone's calls show and filter these as properties. A value that is no text is kept as its JSON text.
@@ -119,12 +119,12 @@ async def track_metadata(call: Call) -> Response:
     fields = decode_call(await call.body())
     request_id = read_request_id(fields)
     properties = read_properties(fields, "metadata", required=True)
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     await set_properties(call, request_id, properties)
     return answers.answer("the metadata is stored")
 
 
-async def create_group(call: Call) -> Response:
+async def create_group(call: ApiCall) -> Response:
     """Make a group for requests that belong together, and answer its id."""
     decode_call(await call.body())
     async with call.services.database.connection() as connection:
@@ -132,7 +132,7 @@ async def create_group(call: Call) -> Response:
     return answers.answer("the group is made", beside={"id": group_id})
 
 
-async def track_group(call: Call) -> Response:
+async def track_group(call: ApiCall) -> Response:
     """Put a request into a group, which replaces the one that it was in.
 
     It is shown as the property `promptlayer_group_id`.
@@ -140,7 +140,7 @@ async def track_group(call: Call) -> Response:
     fields = decode_call(await call.body())
     request_id = read_request_id(fields)
     group_id = read_integer(fields, "group_id", required=True) or 0
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     async with call.services.database.connection() as connection:
         await refuse_unknown_group(connection, call.principal.organization_id, group_id)
     await set_properties(call, request_id, {GROUP: str(group_id)})
@@ -150,7 +150,7 @@ async def track_group(call: Call) -> Response:
 async def refuse_unknown_group(connection: Connection, organization_id: int, group_id: int) -> None:
     """Raises InvalidInput where the organization has no such group."""
     if not await store.has_group(connection, organization_id, group_id):
-        raise InvalidInput([Fault("group_id", f"there is no group {group_id}")])
+        raise InvalidInput([FieldError("group_id", f"there is no group {group_id}")])
 
 
 def _endpoints(
@@ -163,7 +163,7 @@ def _endpoints(
             body=body,
             body_example=example,
             answer=answers.schema(beside),
-            refusals=() if handler is create_group else (NotFound,),
+            errors=() if handler is create_group else (NotFound,),
         )
         for path in paths
     )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from heliscore.api.http.endpoints import Endpoint, Handler, Schema
 from heliscore.api.http.wire import Json
 from heliscore.domain.api_key import Permissions
-from heliscore.domain.errors import InvalidInput, Refusal
+from heliscore.domain.errors import ApiError, InvalidInput
 
 
 def answer(data: object, **beside: object) -> Response:
@@ -21,11 +21,11 @@ DONE: Final = answer(None)
 """The answer of every call that only does something."""
 
 
-def refuse(refusal: Refusal) -> Response:
+def render_error(error: ApiError) -> Response:
     """Wrap a refusal, with every fault under `details` where it is the input's."""
-    body: dict[str, object] = {"data": None, "error": str(refusal)}
-    if isinstance(refusal, InvalidInput):
-        body["details"] = refusal.faults
+    body: dict[str, object] = {"data": None, "error": str(error)}
+    if isinstance(error, InvalidInput):
+        body["details"] = error.errors
     return Json(body)
 
 
@@ -55,7 +55,7 @@ def endpoint(
     answer: Schema | None = None,
     body: Schema | None = None,
     body_example: object = None,
-    refusals: tuple[type[Refusal], ...] = (),
+    errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
     """An endpoint that speaks in envelopes. `data` is the schema of what it answers, null unless said;
     `answer` that of the whole body where there is no envelope."""
@@ -64,10 +64,10 @@ def endpoint(
         method=method,
         path=path,
         handler=handler,
-        refuse=refuse,
+        render_error=render_error,
         tag=tag,
         permission=permission,
-        refusals=refusals,
+        errors=errors,
         body=body,
         body_example=body_example,
         answer=answer or schema(data, **(beside or {})),
@@ -75,7 +75,7 @@ def endpoint(
     )
 
 
-REFUSAL_SCHEMA: Schema = {
+ERROR_SCHEMA: Schema = {
     "type": "object",
     "properties": {
         "data": {"type": "null"},

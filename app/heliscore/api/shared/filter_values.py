@@ -7,7 +7,7 @@ import sys
 from datetime import datetime
 from typing import Final
 
-from heliscore.api.http.wire import Faults, now, read_time
+from heliscore.api.http.wire import FieldErrors, now, read_time
 from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described
 
@@ -23,18 +23,18 @@ class ConditionReader:
     """Reads the values of conditions; what is wrong with one goes to `faults`, and then the tree means
     nothing."""
 
-    def __init__(self, faults: Faults) -> None:
-        self.faults = faults
+    def __init__(self, errors: FieldErrors) -> None:
+        self.errors = errors
         self.counted = 0
 
-    def fault(self, path: str, message: str) -> Filter:
-        self.faults.add(path, message)
+    def reject(self, path: str, message: str) -> Filter:
+        self.errors.add(path, message)
         return Everything()
 
     def count(self, path: str) -> None:
         self.counted += 1
         if self.counted == MAX_CONDITIONS + 1:
-            self.faults.add(path, f"more than {MAX_CONDITIONS} conditions")
+            self.errors.add(path, f"more than {MAX_CONDITIONS} conditions")
 
     def value(self, kind: Kind, raw: object, path: str) -> Value:
         match kind:
@@ -51,9 +51,9 @@ class ConditionReader:
 
     def text(self, raw: object, path: str) -> str:
         if not isinstance(raw, str):
-            self.faults.add(path, f"expected a string, got {described(raw)}")
+            self.errors.add(path, f"expected a string, got {described(raw)}")
         elif "\0" in raw:
-            self.faults.add(path, "must not contain NUL")
+            self.errors.add(path, "must not contain NUL")
         else:
             return raw
         return ""
@@ -64,13 +64,13 @@ class ConditionReader:
             value = float(raw) if set(raw) & set(".eE") else int(raw)
         if isinstance(value, int | float) and not isinstance(value, bool) and _MIN < value < _MAX:
             return value
-        self.faults.add(path, f"expected a number, got {described(raw)}")
+        self.errors.add(path, f"expected a number, got {described(raw)}")
         return 0
 
     def timestamp(self, raw: object, path: str) -> datetime:
         time = read_time(raw) if isinstance(raw, str) else None
         if time is None:
-            self.faults.add(path, f"expected an ISO 8601 date or date-time, got {described(raw)}")
+            self.errors.add(path, f"expected an ISO 8601 date or date-time, got {described(raw)}")
         return time or now()
 
     def boolean(self, raw: object, path: str) -> bool:
@@ -79,7 +79,7 @@ class ConditionReader:
                 return True
             case False | "false":
                 return False
-        self.faults.add(path, f"expected true or false, got {described(raw)}")
+        self.errors.add(path, f"expected true or false, got {described(raw)}")
         return False
 
     def score(self, raw: object, path: str) -> int:
@@ -88,5 +88,5 @@ class ConditionReader:
         value = int(raw) if isinstance(raw, str) and _INTEGER.fullmatch(raw) else raw
         if isinstance(value, int) and MIN_VALUE <= value <= MAX_VALUE:
             return int(value)
-        self.faults.add(path, f"expected an integer or a boolean, got {described(raw)}")
+        self.errors.add(path, f"expected an integer or a boolean, got {described(raw)}")
         return 0

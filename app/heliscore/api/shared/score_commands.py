@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from heliscore.api.http.endpoints import Call
+from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.wire import now
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
 from heliscore.store import request_log
-from heliscore.store.scores import Post
+from heliscore.store.scores import ScoreWrite
 
 
-async def record(call: Call, request_id: str, scores: Mapping[str, Score]) -> None:
+async def record(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> None:
     """Store a score map; when this returns it is durable, and when it raises nothing of it was stored.
 
     Raises NotFound where scores for unknown requests are refused, Unavailable when the database is away or
     there is more to write than it can take.
     """
     if scores:
-        post = Post(call.principal.organization_id, request_id, scores, now())
+        post = ScoreWrite(call.principal.organization_id, request_id, scores, now())
         if not await call.services.writer.record(post):
             raise NotFound(f"there is no request {request_id}")
 
 
-async def set_properties(call: Call, request_id: str, properties: Mapping[str, str]) -> None:
+async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str, str]) -> None:
     """Set some properties of a request. Raises NotFound where unknown requests are refused."""
     accept_unknown = call.services.settings.unknown_requests == "accept"
     async with call.services.database.connection() as connection:

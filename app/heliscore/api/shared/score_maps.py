@@ -14,7 +14,7 @@ from heliscore.domain.score import (
     MIN_VALUE,
     Score,
     described,
-    fault_in_text,
+    find_text_error,
     read_score,
 )
 
@@ -38,33 +38,33 @@ def read_scores(fields: Fields) -> dict[str, Score]:
     sent = fields.object("scores", required=True)
     scores: dict[str, Score] = {}
     if len(sent.raw) > MAX_SCORES_PER_CALL:
-        fields.fault("scores", f"at most {MAX_SCORES_PER_CALL} in a call, got {len(sent.raw)}")
+        fields.reject("scores", f"at most {MAX_SCORES_PER_CALL} in a call, got {len(sent.raw)}")
     else:
         for sent_name, value in sent.raw.items():
-            for fault in read_entry(sent_name, value, scores):
-                sent.fault(sent_name, fault)
+            for error in read_entry(sent_name, value, scores):
+                sent.reject(sent_name, error)
     return scores
 
 
 def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[str]:
     """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
     too, which tells if it comes twice."""
-    faults = []
+    errors = []
     name, only_boolean = read_name(sent_name)
-    if fault := fault_in_text(name):
-        faults.append(f"the name {fault}")
+    if error := find_text_error(name):
+        errors.append(f"the name {error}")
     if name in scores:
-        faults.append(f"the same score as {name}, which is in this call too")
+        errors.append(f"the same score as {name}, which is in this call too")
     score = read_score(value)
     if isinstance(score, str):
-        faults.append(score)
+        errors.append(score)
         score = Score(0, False)
     elif only_boolean:
         if score.value not in (0, 1):
-            faults.append(f"expected true, false, 1 or 0, got {described(value)}")
+            errors.append(f"expected true, false, 1 or 0, got {described(value)}")
         score = Score(score.value, True)
     scores[name] = score
-    return faults
+    return errors
 
 
 def read_name(sent_name: str) -> tuple[str, bool]:

@@ -8,13 +8,13 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import refused
+from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.wire import now
 from heliscore.dashboard.pages.overview import shorter_ranges
-from heliscore.dashboard.parts.page_routes import Page, Visit
+from heliscore.dashboard.parts.page_routes import Page, PageRequest
 from heliscore.dashboard.parts.time_range import View, read_view
 from heliscore.dashboard.parts.trends import Bar, added, make_bars
-from heliscore.domain.errors import Fault, Unavailable
+from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
 from heliscore.domain.score import described
 from heliscore.domain.statistics import Interval, Sample, interval_of_means, interval_of_shares
@@ -82,19 +82,19 @@ class Question(msgspec.Struct, frozen=True):
     scores: list[str]
 
 
-async def show_comparison(visit: Visit) -> Response:
+async def show_comparison(visit: PageRequest) -> Response:
     view = read_view(visit.request.query_params, now(), _OWN)
     by = view.one("by") or "model"
-    faults = [*view.faults]
+    errors = [*view.errors]
     if by not in COLUMNS and (not by.startswith(PROPERTY) or by == PROPERTY):
         columns = ", ".join(COLUMNS)
-        faults.append(Fault("by", f"expected one of {columns} or {PROPERTY}<key>, got {described(by)}"))
+        errors.append(FieldError("by", f"expected one of {columns} or {PROPERTY}<key>, got {described(by)}"))
     if len(view.all("group")) + bool(view.one("without")) > _MAX_GROUPS:
-        faults.append(Fault("group", f"at most {_MAX_GROUPS} at a time"))
+        errors.append(FieldError("group", f"at most {_MAX_GROUPS} at a time"))
     if len(view.all("score")) > _MAX_SCORES:
-        faults.append(Fault("score", f"at most {_MAX_SCORES} at a time"))
-    if faults:
-        return _render(visit, view, by, status=400, faults=faults)
+        errors.append(FieldError("score", f"at most {_MAX_SCORES} at a time"))
+    if errors:
+        return _render(visit, view, by, status=400, errors=errors)
     organization_id = visit.organization_id
     try:
         async with visit.services.database.connection() as connection:
@@ -109,8 +109,8 @@ async def show_comparison(visit: Visit) -> Response:
                 _BINS,
                 _subject(by),
             )
-    except Unavailable as refusal:
-        return refused(refusal, lambda refusal: _render(visit, view, by, trouble=str(refusal)))
+    except Unavailable as error:
+        return error_response(error, lambda error: _render(visit, view, by, trouble=str(error)))
     return _render(
         visit, view, by, facets=facets, known=known, question=question, rows=make_rows(question, spreads)
     )
@@ -176,7 +176,7 @@ def _sample(part: list[Spread]) -> Sample | None:
 
 
 def _render(
-    visit: Visit,
+    visit: PageRequest,
     view: View,
     by: str,
     *,
@@ -185,7 +185,7 @@ def _render(
     known: list[str] | None = None,
     question: Question | None = None,
     rows: list[Row] | None = None,
-    faults: list[Fault] | None = None,
+    errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
     facets = facets or Facets()
@@ -208,7 +208,7 @@ def _render(
         chosen=question.scores if question else [],
         rows=rows or [],
         few=FEW,
-        faults=faults or [],
+        errors=errors or [],
         trouble=trouble,
         shorter=shorter_ranges(view.length),
     )

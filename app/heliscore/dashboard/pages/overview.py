@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import refused
+from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.wire import now
 from heliscore.dashboard.parts.number_formats import format_stretch
-from heliscore.dashboard.parts.page_routes import Page, Visit, answer_data
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.time_range import (
     RANGES,
     STEPS,
@@ -22,7 +22,7 @@ from heliscore.dashboard.parts.time_range import (
     usual_step,
 )
 from heliscore.dashboard.parts.trends import Bar, Card, make_bars, make_cards
-from heliscore.domain.errors import Fault, Unavailable
+from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.store import evaluations
 from heliscore.store.evaluations import Facets, Total
 
@@ -66,34 +66,34 @@ class Numbers(msgspec.Struct, frozen=True):
     facets: Facets
 
 
-async def show_overview(visit: Visit) -> Response:
+async def show_overview(visit: PageRequest) -> Response:
     view = read_view(visit.request.query_params, now(), _OWN)
     step = view.one("step") or usual_step(view.length)
-    faults = [*view.faults]
+    errors = [*view.errors]
     if step not in possible_steps(view.length):
         possible = ", ".join(possible_steps(view.length))
-        faults.append(Fault("step", f"expected one of {possible} for {view.length.days} days"))
+        errors.append(FieldError("step", f"expected one of {possible} for {view.length.days} days"))
     if len(view.all("score")) > _MAX_PANELS:
-        faults.append(Fault("score", f"at most {_MAX_PANELS} at a time"))
-    if faults:
-        return _render(visit, view, status=400, faults=faults)
+        errors.append(FieldError("score", f"at most {_MAX_PANELS} at a time"))
+    if errors:
+        return _render(visit, view, status=400, errors=errors)
     try:
         numbers = await _find(visit, view, step)
-    except Unavailable as refusal:
-        return refused(refusal, lambda refusal: _render(visit, view, trouble=str(refusal)))
+    except Unavailable as error:
+        return error_response(error, lambda error: _render(visit, view, trouble=str(error)))
     if numbers is None:
         return visit.render("first_run.html", address=str(visit.request.base_url).rstrip("/"))
     return _render(visit, view, step=step, numbers=numbers)
 
 
 def _render(
-    visit: Visit,
+    visit: PageRequest,
     view: View,
     *,
     status: int = 200,
     step: str | None = None,
     numbers: Numbers | None = None,
-    faults: list[Fault] | None = None,
+    errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
     return visit.render(
@@ -105,7 +105,7 @@ def _render(
         steps=possible_steps(view.length),
         numbers=numbers,
         facets=numbers.facets if numbers else Facets(),
-        faults=faults or [],
+        errors=errors or [],
         trouble=trouble,
         shorter=shorter_ranges(view.length),
     )
@@ -116,7 +116,7 @@ def shorter_ranges(length: timedelta) -> list[str]:
     return [name for name, other in reversed(RANGES.items()) if other < length]
 
 
-async def _find(visit: Visit, view: View, step: str) -> Numbers | None:
+async def _find(visit: PageRequest, view: View, step: str) -> Numbers | None:
     """None where the organization has no score at all."""
     names, organization_id = visit.services.names, visit.organization_id
     begins = stretches(view.start, view.end, STEPS[step])
@@ -155,7 +155,7 @@ def _choose(cards: list[Card]) -> list[str]:
     return [max(cards, key=lambda card: card.total.count).name]
 
 
-async def find_first_score(visit: Visit) -> Response:
+async def find_first_score(visit: PageRequest) -> Response:
     async with visit.services.database.connection() as connection:
         known = await evaluations.list_names(connection, visit.organization_id)
     return answer_data({"arrived": bool(known)})

@@ -11,7 +11,7 @@ from heliscore.api.helicone.query_bodies import Query, encode_cursor
 from heliscore.api.http.wire import path_text
 from heliscore.dashboard.pages.request_list import MAX_NAMES
 from heliscore.dashboard.parts.conversation import indented, preview, read_conversation
-from heliscore.dashboard.parts.page_routes import Page, Visit, redirect
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.search_address import PATH, Search, decode_search, names_in, place, read_search
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.score import FEEDBACK, Score
@@ -34,7 +34,7 @@ class Field(msgspec.Struct, frozen=True):
     entered: str | None = None
     """What was just entered and could not be saved, for the reason in `fault`."""
 
-    fault: str = ""
+    error: str = ""
 
 
 def as_text(score: Score) -> str:
@@ -42,7 +42,7 @@ def as_text(score: Score) -> str:
     return ("false", "true")[score.value] if score.is_boolean else str(score.value)
 
 
-async def show_request(visit: Visit, fault: Field | None = None) -> Response:
+async def show_request(visit: PageRequest, error: Field | None = None) -> Response:
     """Show the request; `fault` is the score that could not be saved."""
     request_id = path_text(visit.request, "requestId")
     search = read_search(visit.request.query_params)
@@ -52,11 +52,11 @@ async def show_request(visit: Visit, fault: Field | None = None) -> Response:
         given = await reviews.find_scores(connection, visit.organization_id, request_id)
         kinds = await reviews.list_kinds(connection, visit.organization_id, MAX_NAMES)
     asked_for = [*names_in(query), *search.columns]
-    fields = _make_fields(given, kinds, asked_for, fault)
+    fields = _make_fields(given, kinds, asked_for, error)
     params = visit.request.query_params
     return visit.render(
         "request.html",
-        status=400 if fault else 200,
+        status=400 if error else 200,
         logged=request,
         preview=preview(request.request_body),
         turns=read_conversation(request.request_body, request.response_body),
@@ -78,7 +78,7 @@ async def show_request(visit: Visit, fault: Field | None = None) -> Response:
         following=_following(request, query, Search() if misread else search, given),
         removed=params.get("removed", ""),
         was=params.get("was", ""),
-        fault=fault,
+        error=error,
     )
 
 
@@ -86,12 +86,12 @@ def _read_query(search: Search) -> tuple[Query, str]:
     """The search that led here and, where it cannot be read, why all requests are taken instead."""
     try:
         return decode_search(search, 1), ""
-    except InvalidInput as refusal:
-        return decode_search(Search(), 1), str(refusal)
+    except InvalidInput as error:
+        return decode_search(Search(), 1), str(error)
 
 
 def _make_fields(
-    given: dict[str, Score], kinds: dict[str, bool], asked_for: list[str], fault: Field | None
+    given: dict[str, Score], kinds: dict[str, bool], asked_for: list[str], error: Field | None
 ) -> list[Field]:
     """Those that the request has, those that are asked for, and where there are few, all."""
     names = {FEEDBACK, *given, *asked_for, *(kinds if len(kinds) <= _FEW_NAMES else ())}
@@ -100,8 +100,8 @@ def _make_fields(
         score = given.get(name)
         is_boolean = name == FEEDBACK or (kinds.get(name, False) if score is None else score.is_boolean)
         field = Field(name, is_boolean, "" if score is None else as_text(score))
-        if fault is not None and fault.name == name:
-            field = msgspec.structs.replace(field, entered=fault.entered, fault=fault.fault)
+        if error is not None and error.name == name:
+            field = msgspec.structs.replace(field, entered=error.entered, error=error.error)
         fields.append(field)
     return fields
 
@@ -117,7 +117,7 @@ def _following(
     return search.of_request(request.request_id, "/next", cursor=encode_cursor(query.sort, position))
 
 
-async def show_next(visit: Visit) -> Response:
+async def show_next(visit: PageRequest) -> Response:
     """Go on to the request behind this one in the search, or say that there is none."""
     request_id = path_text(visit.request, "requestId")
     search = read_search(visit.request.query_params)
@@ -147,7 +147,7 @@ async def show_next(visit: Visit) -> Response:
     )
 
 
-async def find_request(visit: Visit, connection: Connection, request_id: str) -> request_search.Request:
+async def find_request(visit: PageRequest, connection: Connection, request_id: str) -> request_search.Request:
     """Return the request of the visitor's organization. Raises NotFound."""
     request = await request_search.find(connection, visit.services.names, visit.organization_id, request_id)
     if request is None:

@@ -11,10 +11,10 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
-from heliscore.api.http.endpoints import refused
+from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.wire import now
 from heliscore.dashboard.parts.conversation import preview
-from heliscore.dashboard.parts.page_routes import Page, Visit, answer_data
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (
     PATH,
     Search,
@@ -23,7 +23,7 @@ from heliscore.dashboard.parts.search_address import (
     read_search,
     sort_text,
 )
-from heliscore.domain.errors import Fault, InvalidInput, Unavailable
+from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Column, Score, Sort
 from heliscore.domain.score import FEEDBACK
 from heliscore.store import evaluations, reviews
@@ -68,28 +68,28 @@ class Heading(msgspec.Struct, frozen=True):
     """Of the score, where it is one."""
 
 
-async def show_requests(visit: Visit) -> Response:
+async def show_requests(visit: PageRequest) -> Response:
     search = read_search(visit.request.query_params)
     try:
         query = decode_search(search, _ROWS)
-    except InvalidInput as refusal:
-        return _render(visit, search, await _list_kinds(visit), faults=refusal.faults)
+    except InvalidInput as error:
+        return _render(visit, search, await _list_kinds(visit), errors=error.errors)
     kinds = await _list_kinds(visit)
     try:
         page = await _find(visit, query)
-    except Unavailable as refusal:
-        return refused(refusal, lambda refusal: _render(visit, search, kinds, query, trouble=str(refusal)))
+    except Unavailable as error:
+        return error_response(error, lambda error: _render(visit, search, kinds, query, trouble=str(error)))
     rows = [_make_row(request, search) for request in page.requests]
     more = None if page.next is None else search.address(cursor=encode_cursor(query.sort, page.next))
     return _render(visit, search, kinds, query, rows=rows, more=more)
 
 
-async def _list_kinds(visit: Visit) -> dict[str, bool]:
+async def _list_kinds(visit: PageRequest) -> dict[str, bool]:
     async with visit.services.database.connection() as connection:
         return await reviews.list_kinds(connection, visit.organization_id, MAX_NAMES)
 
 
-async def _find(visit: Visit, query: Query) -> store.Page:
+async def _find(visit: PageRequest, query: Query) -> store.Page:
     async with visit.services.database.connection() as connection:
         return await store.search(
             connection,
@@ -104,14 +104,14 @@ async def _find(visit: Visit, query: Query) -> store.Page:
 
 
 def _render(
-    visit: Visit,
+    visit: PageRequest,
     search: Search,
     kinds: dict[str, bool],
     query: Query | None = None,
     *,
     rows: Sequence[Row] = (),
     more: str | None = None,
-    faults: tuple[Fault, ...] = (),
+    errors: tuple[FieldError, ...] = (),
     trouble: str = "",
 ) -> Response:
     """`query` is None where the search is at fault; `trouble` is why there are no rows."""
@@ -119,12 +119,12 @@ def _render(
     columns = list(search.columns) or ([] if query is None else _columns_of(rows, query))
     return visit.render(
         "requests.html",
-        status=400 if faults else 200,
+        status=400 if errors else 200,
         search=search,
         rows=rows,
         more=more,
-        faults=faults,
-        faults_json=msgspec.json.encode(faults).decode(),
+        errors=errors,
+        errors_json=msgspec.json.encode(errors).decode(),
         trouble=trouble,
         kinds=kinds,
         names=list(dict.fromkeys([*kinds, *columns])),
@@ -177,7 +177,7 @@ def _heading(search: Search, sort: Sort | None, title: str, subject: Column | Sc
     )
 
 
-def _curl(visit: Visit, search: Search) -> str:
+def _curl(visit: PageRequest, search: Search) -> str:
     """The search as a call of the API, for a shell."""
     body = {"filter": search.filter or '"all"'} | ({"sort": search.sort} if search.sort else {})
     encoded = ", ".join(f'"{key}": {text}' for key, text in body.items()).replace("'", "'\\''")
@@ -187,11 +187,11 @@ def _curl(visit: Visit, search: Search) -> str:
     )
 
 
-def _address(visit: Visit) -> str:
+def _address(visit: PageRequest) -> str:
     return str(visit.request.base_url).rstrip("/")
 
 
-async def count_requests(visit: Visit) -> Response:
+async def count_requests(visit: PageRequest) -> Response:
     """How many requests a search finds, or null where counting them takes too long."""
     query = decode_search(read_search(visit.request.query_params), _ROWS)
     count = None
@@ -203,7 +203,7 @@ async def count_requests(visit: Visit) -> Response:
     return answer_data({"count": count})
 
 
-async def list_values(visit: Visit) -> Response:
+async def list_values(visit: PageRequest) -> Response:
     """What the newest requests can be told apart by, for the filter builder to offer."""
     end = now()
     async with visit.services.database.connection() as connection:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from heliscore.api.http.wire import Faults, decode_object, now, path_text
+from heliscore.api.http.wire import FieldErrors, decode_object, now, path_text
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
@@ -22,7 +22,7 @@ from heliscore.dashboard.pages.request_detail import (
     find_request,
     show_request,
 )
-from heliscore.dashboard.parts.page_routes import Page, Visit, answer_data, redirect
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data, redirect
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
@@ -32,7 +32,7 @@ _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 
-async def save_form(visit: Visit) -> Response:
+async def save_form(visit: PageRequest) -> Response:
     """Save or remove one score, as a form without script does, and show the request again or the next one."""
     request_id = path_text(visit.request, "requestId")
     search = read_search(visit.request.query_params)
@@ -46,42 +46,42 @@ async def save_form(visit: Visit) -> Response:
         return redirect(f"{here}{'&' if '?' in here else '?'}{notice}")
     try:
         await _save(visit, request_id, {name: entered})
-    except InvalidInput as refusal:
-        reason = "; ".join(fault.message for fault in refusal.faults)
+    except InvalidInput as error:
+        reason = "; ".join(error.message for error in error.errors)
         return await show_request(
-            visit, Field(plain_name(name), is_boolean=False, entered=entered, fault=reason)
+            visit, Field(plain_name(name), is_boolean=False, entered=entered, error=reason)
         )
     target = visit.form.get("then", "")
     return redirect(target if target.startswith(f"{PATH}/") else here)
 
 
-async def save_scores(visit: Visit) -> Response:
+async def save_scores(visit: PageRequest) -> Response:
     """Save `{"scores": {name: text}}`, all or nothing, and answer all that the request has then."""
     request_id = path_text(visit.request, "requestId")
     fields = decode_object(visit.body, frozenset(("scores",)))
     sent = fields.object("scores", required=True)
     entered = {name: sent.text(name, required=True) or "" for name in sent.raw}
-    fields.faults.raise_any()
+    fields.errors.raise_any()
     await _save(visit, request_id, entered)
     return await _answer_scores(visit, request_id)
 
 
-async def remove_score(visit: Visit) -> Response:
+async def remove_score(visit: PageRequest) -> Response:
     """Remove one score, and answer all that the request has then."""
     request_id = path_text(visit.request, "requestId")
     await _remove(visit, request_id, path_text(visit.request, "name"))
     return await _answer_scores(visit, request_id)
 
 
-async def _save(visit: Visit, request_id: str, entered: dict[str, str]) -> None:
+async def _save(visit: PageRequest, request_id: str, entered: dict[str, str]) -> None:
     """Store scores that were entered as texts. Raises InvalidInput in the words of the API, and NotFound: who
     scores by hand sees the request, and must not bring one back that was removed meanwhile."""
     scores: dict[str, Score] = {}
-    faults = Faults()
+    errors = FieldErrors()
     for name, text in entered.items():
-        for fault in read_entry(name, _read_value(text), scores):
-            faults.add(name, fault)
-    faults.raise_any()
+        for error in read_entry(name, _read_value(text), scores):
+            errors.add(name, error)
+    errors.raise_any()
     async with visit.services.database.connection() as connection:
         await find_request(visit, connection, request_id)
     await record(visit.call, request_id, scores)
@@ -93,7 +93,7 @@ def _read_value(text: str) -> object:
     return int(text) if _INTEGER.fullmatch(text) else text
 
 
-async def _remove(visit: Visit, request_id: str, name: str) -> Score | None:
+async def _remove(visit: PageRequest, request_id: str, name: str) -> Score | None:
     """Remove a score and return what it was; None where it was gone already."""
     name = plain_name(name)
     organization_id = visit.organization_id
@@ -106,7 +106,7 @@ async def _remove(visit: Visit, request_id: str, name: str) -> Score | None:
     return given[name]
 
 
-async def _answer_scores(visit: Visit, request_id: str) -> Response:
+async def _answer_scores(visit: PageRequest, request_id: str) -> Response:
     async with visit.services.database.connection() as connection:
         given = await reviews.find_scores(connection, visit.organization_id, request_id)
     return answer_data({"scores": {name: as_text(score) for name, score in given.items()}})

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from heliscore.dashboard.parts.page_routes import Page, Visit, redirect
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.session import end_session, local_path, start_session
 from heliscore.domain.api_key import hash_key
 from heliscore.domain.errors import Unauthenticated
 
 
-async def show_sign_in(visit: Visit) -> Response:
+async def show_sign_in(visit: PageRequest) -> Response:
     target = local_path(visit.request.query_params.get("next", "/"))
     if visit.session is not None and visit.session.holder.principal.may("r"):
         return redirect(target)
     return _form(visit, target)
 
 
-async def sign_in(visit: Visit) -> Response:
+async def sign_in(visit: PageRequest) -> Response:
     key, target = visit.form.get("key", "").strip(), local_path(visit.form.get("next", "/"))
     if not key:
         return _form(visit, target, "Enter an API key.", 400)
@@ -37,11 +37,11 @@ async def sign_in(visit: Visit) -> Response:
     return response
 
 
-def _form(visit: Visit, target: str, fault: str | None = None, status: int = 200) -> Response:
-    return visit.render("sign_in.html", status=status, target=target, fault=fault)
+def _form(visit: PageRequest, target: str, error: str | None = None, status: int = 200) -> Response:
+    return visit.render("sign_in.html", status=status, target=target, error=error)
 
 
-async def sign_out(visit: Visit) -> Response:
+async def sign_out(visit: PageRequest) -> Response:
     response = redirect("/sign-in")
     end_session(response, visit.request)
     return response

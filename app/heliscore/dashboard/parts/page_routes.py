@@ -18,13 +18,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from heliscore.api.http.endpoints import AnyMethodRoute, Call, Refuse, Services, refused
+from heliscore.api.http.endpoints import AnyMethodRoute, ApiCall, RenderError, Services, error_response
 from heliscore.api.http.html import HEADERS
 from heliscore.api.http.wire import Json, read_body
-from heliscore.dashboard.parts.rendering import render_refusal, respond
+from heliscore.dashboard.parts.rendering import render_error_page, respond
 from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
 from heliscore.domain.api_key import Permissions
-from heliscore.domain.errors import Fault, Forbidden, InvalidInput, MethodNotAllowed, Refusal, Unauthenticated
+from heliscore.domain.errors import (
+    ApiError,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    MethodNotAllowed,
+    Unauthenticated,
+)
 
 _MAX_BODY_BYTES: Final = 1 << 20
 _MAX_FIELDS: Final = 1000
@@ -32,7 +39,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _SAFE: Final = frozenset(("GET", "HEAD"))
 
 
-class Visit(msgspec.Struct, frozen=True):
+class PageRequest(msgspec.Struct, frozen=True):
     """One call of a page by somebody who may make it."""
 
     request: Request
@@ -58,9 +65,9 @@ class Visit(msgspec.Struct, frozen=True):
         return self.signed_in.holder.organization_id
 
     @property
-    def call(self) -> Call:
+    def call(self) -> ApiCall:
         """The same as a call of the API, for what is shared with it (`app.api.recording`)."""
-        return Call(self.request, self.services, self.signed_in.holder.principal, self.body)
+        return ApiCall(self.request, self.services, self.signed_in.holder.principal, self.body)
 
     def render(
         self, template: str, *, status: int = 200, charts: bool = False, **context: object
@@ -71,7 +78,7 @@ class Visit(msgspec.Struct, frozen=True):
         )
 
 
-Handler = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,36 +123,37 @@ class _Resource:
         request = Request(scope, receive)
         page = self._methods.get(scope["method"])
         # A refusal is shown in the frame of whoever was recognised before it.
-        visit = Visit(request, request.state.services, None)
+        visit = PageRequest(request, request.state.services, None)
         try:
             if page is None:
                 raise MethodNotAllowed(list(self._methods))
             visit = await self._recognise(visit, page)
             response = await self._answer(visit, page)
-        except Refusal as refusal:
-            response = self._refuse(refusal, visit, page)
+        except ApiError as error:
+            response = self._render_error(error, visit, page)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
 
-    def _refuse(self, refusal: Refusal, visit: Visit, page: Page | None) -> Response:
+    def _render_error(self, error: ApiError, visit: PageRequest, page: Page | None) -> Response:
         if page is not None and page.data:
-            return refused(refusal, _refuse_data)
-        if isinstance(refusal, Unauthenticated):
+            return error_response(error, _refuse_data)
+        if isinstance(error, Unauthenticated):
             return _redirect_to_sign_in(visit.request)
-        return refused(
-            refusal, lambda refusal: render_refusal(visit.request, refusal, visit.session, visit.menu)
+        return error_response(
+            error,
+            lambda error: render_error_page(visit.request, error, visit.session, visit.menu),
         )
 
-    async def _recognise(self, visit: Visit, page: Page) -> Visit:
+    async def _recognise(self, visit: PageRequest, page: Page) -> PageRequest:
         if page.method not in _SAFE:
             check_site(visit.request)
         session = await find_session(visit.request, visit.services.database)
         if session is not None:
             visit.request.scope["state"]["organization_id"] = session.holder.organization_id
-        return Visit(visit.request, visit.services, session, self._menu if session else ())
+        return PageRequest(visit.request, visit.services, session, self._menu if session else ())
 
-    async def _answer(self, visit: Visit, page: Page) -> Response:
+    async def _answer(self, visit: PageRequest, page: Page) -> Response:
         if page.permission is not None:
             principal = visit.signed_in.holder.principal
             if not principal.may(page.permission):
@@ -160,7 +168,7 @@ class _Resource:
         return await page.handler(visit)
 
 
-async def _read(visit: Visit) -> Visit:
+async def _read(visit: PageRequest) -> PageRequest:
     body = await read_body(visit.request, _MAX_BODY_BYTES)
     form: dict[str, str] = {}
     if visit.request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
@@ -171,8 +179,8 @@ async def _read(visit: Visit) -> Visit:
             form = dict(pairs)
         except ValueError:
             reason = f"expected at most {_MAX_FIELDS} fields in UTF-8, percent-encoded"
-            raise InvalidInput([Fault("", f"the form cannot be read: {reason}")]) from None
-    return Visit(visit.request, visit.services, visit.session, visit.menu, body, form)
+            raise InvalidInput([FieldError("", f"the form cannot be read: {reason}")]) from None
+    return PageRequest(visit.request, visit.services, visit.session, visit.menu, body, form)
 
 
 def _redirect_to_sign_in(request: Request) -> Response:
@@ -194,8 +202,8 @@ def answer_data(content: object) -> Response:
     return Json(content, headers=dict(HEADERS))
 
 
-def _refuse_data(refusal: Refusal) -> Response:
-    return answer_data({"error": str(refusal)})
+def _refuse_data(error: ApiError) -> Response:
+    return answer_data({"error": str(error)})
 
 
 def wants_page(scope: Scope) -> bool:
@@ -203,6 +211,6 @@ def wants_page(scope: Scope) -> bool:
     return "text/html" in Headers(scope=scope).get("accept", "")
 
 
-def make_refuse(scope: Scope) -> Refuse:
+def make_error_renderer(scope: Scope) -> RenderError:
     """The words for what no page answers: a path that leads nowhere, a defect."""
-    return lambda refusal: render_refusal(Request(scope), refusal)
+    return lambda error: render_error_page(Request(scope), error)

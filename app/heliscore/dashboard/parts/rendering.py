@@ -13,7 +13,7 @@ from heliscore.api.http.html import Html, make_policy
 from heliscore.dashboard.parts import number_formats
 from heliscore.dashboard.parts.session import Session
 from heliscore.dashboard.parts.static_files import static_path
-from heliscore.domain.errors import InvalidInput, Refusal
+from heliscore.domain.errors import ApiError, InvalidInput
 
 _PLOTLY_STYLES: Final = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",  # an empty element, filled through the DOM
@@ -63,8 +63,8 @@ def respond(
     return Html(content, status, {"Content-Security-Policy": _CHART_POLICY} if charts else None)
 
 
-def render_refusal(
-    request: Request, refusal: Refusal, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
+def render_error_page(
+    request: Request, error: ApiError, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
 ) -> Response:
     """Say in plain words what went wrong, with a way on; the status is `refused`'s to set."""
     query = request.url.query
@@ -74,9 +74,9 @@ def render_refusal(
         request,
         session,
         menu,
-        title=_TITLES.get(refusal.status, "Something is broken"),
-        message=str(refusal),
-        faults=refusal.faults if isinstance(refusal, InvalidInput) and len(refusal.faults) > 1 else (),
+        title=_TITLES.get(error.status, "Something is broken"),
+        message=str(error),
+        errors=error.errors if isinstance(error, InvalidInput) and len(error.errors) > 1 else (),
         # A link repeats no call that changes something, and only what may go better the next time.
-        retry=target if request.method == "GET" and refusal.status in _PASSING else None,
+        retry=target if request.method == "GET" and error.status in _PASSING else None,
     )

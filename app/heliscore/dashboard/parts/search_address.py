@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from heliscore.api.helicone.query_bodies import Query, decode_query
-from heliscore.api.http.wire import Faults
+from heliscore.api.http.wire import FieldErrors
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Property, Score, Sort, score_names
 from heliscore.store.search.compiler import Position
 from heliscore.store.search.request_search import Request
@@ -50,17 +50,17 @@ def read_search(params: QueryParams) -> Search:
 
 def decode_search(search: Search, limit: int) -> Query:
     """Read it as the API does. Raises InvalidInput with every fault."""
-    faults = Faults()
+    errors = FieldErrors()
     body: dict[str, object] = {"limit": limit, "cursor": search.cursor or None}
     for key, text in (("filter", search.filter or '"all"'), ("sort", search.sort or "{}")):
         try:
             msgspec.json.decode(text)
         except msgspec.DecodeError as error:
-            faults.add(key, f"not valid JSON: {error}")
+            errors.add(key, f"not valid JSON: {error}")
         except RecursionError:
-            faults.add(key, "nested too deeply")
+            errors.add(key, "nested too deeply")
         body[key] = msgspec.Raw(text.encode())
-    faults.raise_any()
+    errors.raise_any()
     return decode_query(msgspec.json.encode(body))
 
 

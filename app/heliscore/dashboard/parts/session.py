@@ -23,7 +23,7 @@ from starlette.responses import Response
 from heliscore.domain.errors import Forbidden
 from heliscore.store import keys
 from heliscore.store.connections.pool import Database
-from heliscore.store.keys import Holder
+from heliscore.store.keys import SignedInKey
 
 COOKIE: Final = "heliscore_session"
 LIFETIME_S: Final = 12 * 3600
@@ -36,7 +36,7 @@ _CONTROL_OR_BACKSLASH: Final = re.compile(r"[\x00-\x20\x7f\\]")
 class Session(msgspec.Struct, frozen=True):
     """A person who is signed in."""
 
-    holder: Holder
+    holder: SignedInKey
 
     csrf_token: str
     """What a form of ours knows and another site's does not."""
@@ -52,7 +52,7 @@ async def find_session(request: Request, database: Database) -> Session | None:
     if not _NUMBER.fullmatch(number) or int(number) > _MAX_NUMBER:
         return None
     async with database.connection() as connection:
-        holder = await keys.find_holder(connection, int(number))
+        holder = await keys.find_signed_in_key(connection, int(number))
     if holder is None:
         return None
     try:

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.datastructures import QueryParams
 
-from heliscore.api.http.wire import Faults
-from heliscore.domain.errors import Fault
+from heliscore.api.http.wire import FieldErrors
+from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.score import described
-from heliscore.store.evaluations import Range
+from heliscore.store.evaluations import ScoreSelection
 
 RANGES: Final[dict[str, timedelta]] = {
     "24h": timedelta(hours=24),
@@ -49,7 +49,7 @@ class View(msgspec.Struct, frozen=True):
 
     start: datetime
     end: datetime
-    faults: tuple[Fault, ...]
+    errors: tuple[FieldError, ...]
 
     def all(self, name: str) -> list[str]:
         """The values of a parameter, each once."""
@@ -89,13 +89,13 @@ class View(msgspec.Struct, frozen=True):
             parts.append(Compare(Property(key), "=", value) if value else Exists(Property(key)))
         return AllOf(tuple(parts))
 
-    def in_range(self, organization_id: int, *more: Filter) -> Range:
+    def in_range(self, organization_id: int, *more: Filter) -> ScoreSelection:
         """The scores that count, of requests that also match `more`."""
-        return Range(organization_id, AllOf((self.tree, *more)), self.start, self.end)
+        return ScoreSelection(organization_id, AllOf((self.tree, *more)), self.start, self.end)
 
-    def with_previous(self, organization_id: int) -> Range:
+    def with_previous(self, organization_id: int) -> ScoreSelection:
         """The same with the period before, of equal length."""
-        return Range(organization_id, self.tree, self.start - self.length, self.end)
+        return ScoreSelection(organization_id, self.tree, self.start - self.length, self.end)
 
     def address(self, *without: str, **changes: str | list[str]) -> str:
         """The address of a view that differs in some parameters, from the page on: `?…`."""
@@ -112,36 +112,39 @@ class View(msgspec.Struct, frozen=True):
 
 def read_view(query: QueryParams, now: datetime, own: frozenset[str]) -> View:
     """Read an address; `own` are the page's parameters beside those of every view. Others are left out."""
-    faults = Faults()
+    errors = FieldErrors()
     pairs = tuple(
         (key, value) for key, value in query.multi_items() if value and (key in _KNOWN or key in own)
     )
     for key, value in pairs:
         if "\0" in value:
-            faults.add(key, "must not contain NUL")
+            errors.add(key, "must not contain NUL")
     view = View(pairs, now - RANGES[DEFAULT_RANGE], now, ())
     start, end = view.start, now
     if view.range == "custom":
-        first, last = _read_date(view, "from", faults), _read_date(view, "to", faults) or now.date()
+        first, last = (
+            _read_date(view, "from", errors),
+            _read_date(view, "to", errors) or now.date(),
+        )
         if first is None:
             if not view.one("from"):
-                faults.add("from", "missing; a range of your own begins at a date")
+                errors.add("from", "missing; a range of your own begins at a date")
         elif last < first:
-            faults.add("to", f"must not be before {first}")
+            errors.add("to", f"must not be before {first}")
         elif (last - first).days >= _MAX_DAYS:
-            faults.add("to", f"expected a range of at most {_MAX_DAYS} days")
+            errors.add("to", f"expected a range of at most {_MAX_DAYS} days")
         else:
             start, end = _midnight(first), _midnight(last) + timedelta(days=1)
     elif view.range in RANGES:
         start = now - RANGES[view.range]
     else:
-        faults.add("range", f"expected one of {', '.join(RANGES)}, got {described(view.range)}")
+        errors.add("range", f"expected one of {', '.join(RANGES)}, got {described(view.range)}")
     if view.one("value") and not view.one("key"):
-        faults.add("key", "missing; a value belongs to a property")
-    return View(pairs, start, end, faults.found)
+        errors.add("key", "missing; a value belongs to a property")
+    return View(pairs, start, end, errors.found)
 
 
-def _read_date(view: View, name: str, faults: Faults) -> date | None:
+def _read_date(view: View, name: str, errors: FieldErrors) -> date | None:
     text = view.one(name)
     if not text:
         return None
@@ -151,7 +154,7 @@ def _read_date(view: View, name: str, faults: Faults) -> date | None:
         found = None
     # The years that are stored, with room for the period before.
     if found is None or not 1000 <= found.year < 9999:
-        faults.add(name, f"expected a date such as 2026-01-31, got {described(text)}")
+        errors.add(name, f"expected a date such as 2026-01-31, got {described(text)}")
         return None
     return found
 

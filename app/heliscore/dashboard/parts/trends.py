@@ -7,7 +7,7 @@ from itertools import groupby
 
 import msgspec
 
-from heliscore.store.evaluations import Spread, Stretch, Total
+from heliscore.store.evaluations import Spread, TimeBucket, Total
 
 SPARK_WIDTH = 100
 SPARK_HEIGHT = 24
@@ -68,7 +68,7 @@ def added(totals: Iterable[Total]) -> Total:
     )
 
 
-def make_cards(found: Sequence[Stretch], stretches: int) -> list[Card]:
+def make_cards(found: Sequence[TimeBucket], stretches: int) -> list[Card]:
     """A card for each score of the period, whose stretches are numbered from 2: 1 is the period before."""
     cards = []
     for name, group in groupby(found, lambda stretch: stretch.name):

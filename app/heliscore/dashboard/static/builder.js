@@ -27,7 +27,7 @@ const choice = (label, options, chosen, act) => {
 };
 
 /**
- * Shows a group in `root`, and calls `changed` whenever somebody changes it. A row's `faults` are shown beside it
+ * Shows a group in `root`, and calls `changed` whenever somebody changes it. A row's `errors` are shown beside it
  * until it is changed. `names` are the scores to offer, `values` what else there is, by field and `property:<key>`.
  */
 export class Builder {
@@ -100,29 +100,29 @@ export class Builder {
   #row(item, group) {
     item.row ??= ++this.number;
     const element = make("div", { className: "builder-row", "data-row": item.row, role: "group" });
-    const faults = item.faults ?? [];
+    const errors = item.errors ?? [];
     if (item.kind === "json") {
       element.append(make("code", { className: "builder-json", textContent: JSON.stringify(item.tree) }));
     } else {
-      element.append(...this.#condition(item, faults));
+      element.append(...this.#condition(item, errors));
     }
     const remove = button("×", () => this.#remove(group, item), "button is-small is-quiet");
     remove.ariaLabel = "Remove condition";
     element.append(remove);
-    if (faults.length) {
-      element.append(make("p", { className: "fault", id: `fault-${item.row}`, textContent: faults.join("; ") }));
+    if (errors.length) {
+      element.append(make("p", { className: "error", id: `error-${item.row}`, textContent: errors.join("; ") }));
     }
     return element;
   }
 
-  #condition(item, faults) {
+  #condition(item, errors) {
     const field = FIELDS[item.field];
     const here = `[data-row="${item.row}"]`;
     const titles = Object.fromEntries(Object.entries(FIELDS).map(([name, { title }]) => [name, title]));
     const parts = [choice("Field", titles, item.field, (name) => {
       const same = FIELDS[name].kind === field.kind && FIELDS[name].operators === field.operators;
       const { operator, value } = same ? item : newCondition(name);
-      Object.assign(item, { field: name, key: "", operator, value, faults: [] });
+      Object.assign(item, { field: name, key: "", operator, value, errors: [] });
       this.#refresh(`${here} select`);
     })];
     if (field.keyed) {
@@ -131,7 +131,7 @@ export class Builder {
       parts.push(...this.#input(item, "key", `Name of the ${field.title.toLowerCase()}`, offered, field.keyed));
     }
     parts.push(choice("Comparison", field.operators, item.operator, (operator) => {
-      Object.assign(item, { operator, faults: [] });
+      Object.assign(item, { operator, errors: [] });
       this.#refresh(`${here} [aria-label="Comparison"]`);
     }));
     if (field.kind === "time") parts.push(this.#time(item));
@@ -140,10 +140,10 @@ export class Builder {
       const hint = field.kind === "score" ? "92, true or false" : "";
       parts.push(...this.#input(item, "value", "Value", offered ?? [], hint));
     }
-    if (faults.length) {
+    if (errors.length) {
       const last = parts.findLast((part) => part.matches("input"));
       last?.setAttribute("aria-invalid", "true");
-      last?.setAttribute("aria-describedby", `fault-${item.row}`);
+      last?.setAttribute("aria-describedby", `error-${item.row}`);
     }
     return parts;
   }

@@ -3,7 +3,7 @@
 // Group := { kind: "group", operator: "and" | "or", items: [Group | Condition | Json] }; the outermost is a group
 // Condition := { kind: "condition", field, key, operator, value, path }
 // Json := { kind: "json", tree, path }      what has no rows is kept as it is
-// `path` is where the API finds a fault, of rows that were read from a tree.
+// `path` is where the API finds a error, of rows that were read from a tree.
 
 const TEXT = { equals: "is", "not-equals": "is not", contains: "contains", "not-contains": "does not contain",
   given: "is given", missing: "is missing" };
@@ -115,7 +115,7 @@ function readCondition(name, operator, value) {
 
 const isExact = (number) => !Number.isInteger(number) || Number.isSafeInteger(number);
 
-/** A key as the API's faults name it. */
+/** A key as the API's errors name it. */
 function shortened(text) {
   const characters = [...text];
   const cut = characters.length <= 80 ? text : characters.slice(0, 80).join("") + "…";

@@ -123,7 +123,7 @@ async function leave(by) {
   if (sheet) await sheet.saving;
   const unsaved = sheet?.unsaved ?? [];
   if (unsaved.length === 0) return go(by);
-  for (const score of unsaved) score.show("Not saved yet: Enter saves it, Esc takes it back", "fault");
+  for (const score of unsaved) score.show("Not saved yet: Enter saves it, Esc takes it back", "error");
   unsaved[0].focus();
   typedAhead = [];
 }

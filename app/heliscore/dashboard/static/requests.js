@@ -7,7 +7,7 @@ import { rememberQueue } from "./queue.js";
 
 const form = document.getElementById("search");
 const text = document.getElementById("filter");
-const faults = JSON.parse(form.dataset.faults);
+const errors = JSON.parse(form.dataset.errors);
 
 const builder = new Builder(document.getElementById("builder"), {
   changed: () => { text.value = format(makeTree(builder.group)); showCall(); },
@@ -34,16 +34,16 @@ function takeText() {
   showCall();
 }
 
-/** Put the faults that the server found beside the rows in which they are. */
-function placeFaults(group) {
+/** Put the errors that the server found beside the rows in which they are. */
+function placeErrors(group) {
   for (const item of group.items) {
     if (item.kind === "group") {
-      placeFaults(item);
+      placeErrors(item);
       continue;
     }
-    const inside = faults.filter(({ path }) => path === item.path || /^[.[]/.test(path.slice(item.path.length)) &&
+    const inside = errors.filter(({ path }) => path === item.path || /^[.[]/.test(path.slice(item.path.length)) &&
       path.startsWith(item.path));
-    item.faults = inside.map(({ message }) => message);
+    item.errors = inside.map(({ message }) => message);
   }
 }
 
@@ -155,9 +155,9 @@ text.addEventListener("input", takeText);
 form.addEventListener("submit", () => { text.disabled = !text.value.trim(); });
 addEventListener("pageshow", () => { text.disabled = false; });
 takeText();
-if (faults.length && treeOfText() === undefined) document.getElementById("as-json").open = true;
-else if (faults.length) {
-  placeFaults(builder.group);
+if (errors.length && treeOfText() === undefined) document.getElementById("as-json").open = true;
+else if (errors.length) {
+  placeErrors(builder.group);
   builder.show(builder.group);
 }
 offerCopy();

@@ -78,7 +78,7 @@ export class Score {
   }
 
   /** Why the text cannot be saved, or null. */
-  get fault() {
+  get error() {
     return this.input && !INTEGER.test(this.unsaved) ? "expected an integer" : null;
   }
 
@@ -99,7 +99,7 @@ export class Score {
       // Tab would go from the other one to this one, not to the next score.
       if (radio.checked && document.activeElement?.form === this.form) radio.focus();
     }
-    this.input?.toggleAttribute("aria-invalid", kind === "fault");
+    this.input?.toggleAttribute("aria-invalid", kind === "error");
     this.form.classList.toggle("is-unsaved", this.unsaved !== null);
     this.form.querySelector(".score-remove").hidden = this.stored === "";
     this.state.className = `score-state ${kind}`;
@@ -144,8 +144,8 @@ export class Sheet {
     const scores = this.unsaved;
     const emptied = scores.filter((score) => score.input && score.unsaved === "");
     const sent = scores.filter((score) => !emptied.includes(score));
-    const faulty = sent.filter((score) => score.fault !== null);
-    for (const score of faulty) score.show(`Not saved: ${score.fault}`, "fault");
+    const faulty = sent.filter((score) => score.error !== null);
+    for (const score of faulty) score.show(`Not saved: ${score.error}`, "error");
     const results = [
       await this.#tell(sent.filter((score) => !faulty.includes(score))),
       ...await Promise.all(emptied.map((score) => this.#remove(score))),
@@ -208,7 +208,7 @@ export class Sheet {
     } catch (refusal) {
       if (!(refusal instanceof Refused)) throw refusal;
       this.isOutOfDate ||= [401, 403].includes(refusal.status);
-      for (const score of scores) score.show(this.#explain(refusal, retry), "fault");
+      for (const score of scores) score.show(this.#explain(refusal, retry), "error");
       return null;
     }
   }

@@ -73,7 +73,7 @@ class Database:
         self._waiting = 0
         self._mean_lent_s = 0.0
 
-    def refuse_if_crowded(self) -> None:
+    def raise_if_crowded(self) -> None:
         """Raise Unavailable where a caller would have to wait too long for a connection. To be asked before
         any work is done for the call: a refusal that costs little is what keeps the others going."""
         if self._waiting * self._mean_lent_s > self._max_expected_wait_s * self._pool.get_max_size():
@@ -96,13 +96,13 @@ class Database:
                 "narrow the filter or the time range"
             ) from error
         except _PASSING as error:
-            if (refusal := refusal_of(error)) is None:
+            if (answer := error_of(error)) is None:
                 raise
-            raise refusal from error
+            raise answer from error
 
     @asynccontextmanager
     async def _lent(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
-        self.refuse_if_crowded()
+        self.raise_if_crowded()
         self._waiting += 1
         try:
             proxy = await self._pool.acquire(timeout=timeout_s)
@@ -152,7 +152,7 @@ class Database:
                 await self._pool.close()
 
 
-def refusal_of(error: Exception) -> Unavailable | None:
+def error_of(error: Exception) -> Unavailable | None:
     """What a caller is told of an error that may pass; None for one that is our own mistake."""
     # asyncpg could not encode an argument: a ValueError too.
     if not isinstance(error, _PASSING) or isinstance(error, ValueError):

@@ -56,7 +56,7 @@ async def prepare(connection: Connection, settings: Settings) -> str | None:
 async def _ensure_key(connection: Connection, organization_id: int, key: str) -> None:
     try:
         await keys.register(connection, organization_id, key, name=f"{PREFIX}API_KEY")
-    except keys.KeyRefused:
+    except keys.KeyRejected:
         known = await keys.find(connection, hash_key(key))
         if known is None:
             raise StartError(f"{PREFIX}API_KEY was revoked or has expired; choose another") from None

@@ -106,7 +106,7 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("api_key_name", "missing")]),
         ({"api_key_name": None}, [("api_key_name", "expected a text, got null")]),
@@ -159,7 +159,7 @@ async def test_key_is_renamed(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "fault"),
+    ("body", "field_error"),
     [
         ({}, ("api_key_name", "missing")),
         ({"api_key_name": ""}, ("api_key_name", "must not be empty")),

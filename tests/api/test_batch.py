@@ -304,7 +304,7 @@ def message_of(errors: Sequence[tuple[str, str]]) -> str:
 
 
 @json_and_lines
-@pytest.mark.parametrize(("bad", "request_id", "faults"), BAD_ITEMS)
+@pytest.mark.parametrize(("bad", "request_id", "errors"), BAD_ITEMS)
 async def test_atomic_upload_with_a_fault_stores_nothing(
     client: httpx.AsyncClient,
     connection: Connection,
@@ -320,7 +320,7 @@ async def test_atomic_upload_with_a_fault_stores_nothing(
 
 
 @json_and_lines
-@pytest.mark.parametrize(("bad", "request_id", "faults"), BAD_ITEMS)
+@pytest.mark.parametrize(("bad", "request_id", "errors"), BAD_ITEMS)
 async def test_partial_upload_names_the_bad_and_stores_the_good(
     client: httpx.AsyncClient,
     connection: Connection,
@@ -419,7 +419,7 @@ async def test_partial_upload_may_be_all_bad(client: httpx.AsyncClient, form: st
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("items", "missing")]),
         ({"items": None}, [("items", "expected a list, got null")]),

@@ -113,7 +113,7 @@ async def test_evaluation_follows_the_rules_of_score_maps(
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({"name": "a", "score": 0.5}, [("score", "expected an integer or a boolean, got 0.5")]),
         ({"name": "a", "score": "5"}, [("score", 'expected an integer or a boolean, got "5"')]),
@@ -636,7 +636,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("path", "key", "value", "fault"), WRONG)
+@pytest.mark.parametrize(("path", "key", "value", "field_error"), WRONG)
 async def test_wrong_body_is_refused(
     client: httpx.AsyncClient, path: str, key: str, value: object, field_error: tuple[str, str]
 ) -> None:

@@ -73,7 +73,7 @@ async def test_request_is_found_by_its_rating(
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("rating", "missing")]),
         ({"rating": None}, [("rating", "expected true or false, got null")]),

@@ -94,7 +94,7 @@ async def test_every_fault_is_named(sdk: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("key", ["name", "score_name"])
 @pytest.mark.parametrize(
-    ("name", "fault"),
+    ("name", "error"),
     [
         ("a\nb", "must not contain control characters"),
         ("x" * 256, "must have at most 255 characters, got 256"),

@@ -95,7 +95,7 @@ async def test_setting_a_property_is_a_change(client: httpx.AsyncClient) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("key", "missing"), ("value", "missing")]),
         ({"key": "k"}, [("value", "missing")]),
@@ -199,7 +199,7 @@ async def test_look_ups_end_at_the_organization(
 
 
 @pytest.mark.parametrize(
-    ("body", "fault"),
+    ("body", "field_error"),
     [
         ({}, ("searchTerm", "missing")),
         ({"searchTerm": None}, ("searchTerm", "expected a text, got null")),

@@ -250,7 +250,7 @@ async def test_query_clickhouse_answers_the_same(client: httpx.AsyncClient) -> N
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("filter", 'missing; "all" for every request')]),
         (

@@ -240,7 +240,7 @@ async def test_organization_matches_only_its_own(
 
 
 @pytest.mark.parametrize(
-    ("filter_", "faults"),
+    ("filter_", "errors"),
     [
         (None, [("filter", 'expected "all" or a filter object, got null')]),
         ([], [("filter", 'expected "all" or a filter object, got an array')]),

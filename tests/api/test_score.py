@@ -58,7 +58,7 @@ async def test_wrong_value_refuses_the_whole_call(client: httpx.AsyncClient, sen
 
 
 @pytest.mark.parametrize(
-    ("body", "faults"),
+    ("body", "errors"),
     [
         ({}, [("scores", "missing")]),
         ({"scores": None}, [("scores", "expected an object, got null")]),

@@ -274,7 +274,7 @@ REFUSED: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("error", REFUSED.values(), ids=REFUSED)
 async def test_refused_post_fails_alone(
     writer: Writer, dsn: str, connection: Connection, organization_id: int, error: dict[str, object]
 ) -> None:

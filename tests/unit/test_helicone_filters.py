@@ -495,7 +495,7 @@ def test_every_condition_of_a_leaf_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "fault"),
+    ("raw", "error"),
     [
         (None, FieldError("filter", 'expected "all" or a filter object, got null')),
         ("none", FieldError("filter", 'expected "all" or a filter object, got "none"')),
@@ -730,7 +730,7 @@ DIRECTION = 'expected "asc" or "desc"'
 
 
 @pytest.mark.parametrize(
-    ("sort", "fault"),
+    ("sort", "error"),
     [
         ("desc", FieldError("sort", f'{ONE_KEY}, got "desc"')),
         ([], FieldError("sort", f"{ONE_KEY}, got an array")),

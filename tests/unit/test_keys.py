@@ -48,7 +48,7 @@ def test_foreign_key_can_be_registered(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "fault"),
+    ("key", "error"),
     [
         ("", "expected 16 to 200 characters, got 0"),
         ("a" * 15, "expected 16 to 200 characters, got 15"),

@@ -105,7 +105,7 @@ def test_name_is_refused(name: str, path: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "fault"),
+    ("sent", "error"),
     [
         (b"", FieldError("", "the body is not valid JSON: the body is empty")),
         (b"[]", FieldError("", "expected a JSON object, got an array")),

@@ -30,7 +30,7 @@ def test_score_is_integer_or_boolean(raw: object, score: Score) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "fault"),
+    ("raw", "error"),
     [
         (95.5, "expected an integer or a boolean, got 95.5"),
         (95.0, "expected an integer or a boolean, got 95.0"),
@@ -55,7 +55,7 @@ def test_text_is_accepted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "error"),
     [
         ("", "must not be empty"),
         ("a" * 256, "must have at most 255 characters, got 256"),

@@ -44,7 +44,7 @@ from heliscore.domain.score import Score as ScoreValue
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
-from heliscore.store.search import request_search
+from heliscore.store.search import request_search, selectivity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -330,11 +330,11 @@ trees = filters | st.tuples(several_scores, filters).map(AllOf)
 
 
 @pytest.mark.parametrize(
-    "few", [1, request_search.MIN_FEW], ids=["walking in order", "beginning at few scores"]
+    "threshold", [1, selectivity.MIN_THRESHOLD], ids=["walking in order", "beginning at few scores"]
 )
-def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    monkeypatch.setattr(request_search, "MIN_FEW", few)
-    monkeypatch.setattr(request_search, "MAX_FEW", few)
+def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, threshold: int) -> None:
+    monkeypatch.setattr(selectivity, "MIN_THRESHOLD", threshold)
+    monkeypatch.setattr(selectivity, "MAX_THRESHOLD", threshold)
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(dsn))
         names = ScoreNames()

@@ -32,13 +32,15 @@ from heliscore.domain.filter_tree import (
     score_names,
 )
 from heliscore.store.search.compiler import (
-    Compiled,
-    Position,
     compile_conditions,
     compile_count,
-    compile_rarity,
+    compile_probe,
     compile_search,
+    compile_selectivity,
 )
+from heliscore.store.search.leading_conditions import leading_scores
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.slots import Compiled, Slots
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -59,12 +61,15 @@ class Module:
         self.constants = dict(_assigned(self.tree.body))
 
     def calls(self) -> Iterator[tuple[ast.Call, dict[str, list[ast.expr]]]]:
-        """Each call that runs a statement, with what is assigned in the function around it."""
+        """Each call that runs a statement, with what the names in the function around it hold: expressions,
+        or an argument's type."""
         functions = [
             node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         for function in functions:
-            local: dict[str, list[ast.expr]] = {}
+            local: dict[str, list[ast.expr]] = {
+                argument.arg: [argument.annotation] for argument in function.args.args if argument.annotation
+            }
             for name, value in _assigned(list(ast.walk(function))):
                 local.setdefault(name, []).append(value)
             for node in ast.walk(function):
@@ -90,9 +95,9 @@ class Module:
                 loaded = self.constants.get(table)
                 return isinstance(loaded, ast.Call) and ast.unparse(loaded.func) == "load"
             case ast.Call(ast.Name("fill"), [statement], keywords):
-                return self.is_fixed(statement, local) and all(
-                    keyword.arg is None and self.is_compiled(keyword.value, local) for keyword in keywords
-                )
+                return not keywords and self.is_fixed(statement, local)
+            case ast.Call(ast.Attribute(ast.Name(compiled), "fill"), [statement], []):
+                return self.is_fixed(statement, local) and self.is_compiled(compiled, local)
             case ast.Name(name) if name in local:
                 return all(self.is_fixed(value, local) for value in local[name])
             case _:
@@ -101,16 +106,15 @@ class Module:
     def is_constant(self, value: ast.expr) -> bool:
         return isinstance(value, ast.Name) and isinstance(self.constants.get(value.id), ast.Constant)
 
-    def is_compiled(self, slots: ast.expr, local: dict[str, list[ast.expr]]) -> bool:
-        """Whether slots are filled with what the compiler made."""
-        match slots:
-            case ast.Attribute(ast.Name(name), "slots"):
-                values = local.get(name, [])
-                return bool(values) and all(
-                    isinstance(value, ast.Call) and ast.unparse(value.func).startswith("compile_")
-                    for value in values
-                )
-        return False
+    def is_compiled(self, name: str, local: dict[str, list[ast.expr]]) -> bool:
+        """Whether what the name holds was made by the compiler: here, or by a caller, as its type says."""
+        values = local.get(name, [])
+        return bool(values) and all(
+            ast.unparse(value.func).startswith("compile_")
+            if isinstance(value, ast.Call)
+            else ast.unparse(value) == "Compiled"
+            for value in values
+        )
 
 
 def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
@@ -145,6 +149,16 @@ def test_every_statement_is_text_of_ours() -> None:
     assert set(mixed) == OURS
 
 
+def test_only_the_compiler_makes_what_fills_slots() -> None:
+    makers = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Compiled", "Slots"))
+    }
+    assert makers == {"compiler.py"}
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -156,6 +170,8 @@ def test_every_statement_is_text_of_ours() -> None:
         'connection.fetchval(_SQL["a"] + name)',
         'connection.fetch(fill(_SQL["a"], where=name))',
         'connection.fetch(fill(_SQL["a"], **name.slots))',
+        'connection.fetch(name.fill(_SQL["a"]))',
+        'connection.fetch(Compiled(name, ()).fill(_SQL["a"]))',
         'connection.fetch(name["a"])',
     ],
 )
@@ -244,11 +260,12 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
         compile_count(tree, ids, 2),
-        compile_rarity(tree, ids, 2),
+        compile_selectivity(tree, ids, 2),
+        *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
     ]
 
 
-def sql_of(compiled: list[Compiled]) -> list[dict[str, str]]:
+def sql_of(compiled: list[Compiled]) -> list[Slots]:
     return [one.slots for one in compiled]
 
 

@@ -28,7 +28,7 @@ from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
-from heliscore.store.search.compiler import Position
+from heliscore.store.search.page_order import Position
 from heliscore.store.search.request_search import Scored, count, find, search
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

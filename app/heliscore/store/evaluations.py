@@ -13,7 +13,7 @@ from heliscore.domain.filter_tree import Column, Filter, Property, score_names
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.compiler import compile_conditions
-from heliscore.store.statements import fill, load
+from heliscore.store.statements import load
 
 _SQL = load("evaluation")
 
@@ -230,4 +230,4 @@ async def _fetch(
     ids = await names.find(connection, range_.organization_id, score_names(range_.tree))
     fixed = (range_.organization_id, range_.start, range_.end, *arguments)
     compiled = compile_conditions(range_.tree, ids, len(fixed) + 1, group_by)
-    return await connection.fetch(fill(_SQL[statement], **compiled.slots), *fixed, *compiled.arguments)
+    return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)

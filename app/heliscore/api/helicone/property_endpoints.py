@@ -13,7 +13,7 @@ from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import find_text_error
 from heliscore.store import request_log as store
-from heliscore.store.search.compiler import escaped
+from heliscore.store.search.conditions import escaped
 
 
 async def put_property(call: ApiCall) -> Response:

@@ -35,7 +35,7 @@ from heliscore.domain.filter_tree import (
     kind_of,
 )
 from heliscore.domain.score import described, find_text_error
-from heliscore.store.search.compiler import escaped
+from heliscore.store.search.conditions import escaped
 
 COLUMNS: Final[dict[str, Column]] = {
     "pl_id": Column("request_id"),

@@ -1,11 +1,4 @@
--- Organizations and their API keys.
-
--- name: ensure_organization
--- DO UPDATE, so that the row comes back when it was there already.
-INSERT INTO organization AS o (name)
-VALUES ($1)
-ON CONFLICT ON CONSTRAINT organization_name_key DO UPDATE SET name = excluded.name
-RETURNING o.id
+-- API keys.
 
 -- name: register
 INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at)

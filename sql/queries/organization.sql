@@ -1,4 +1,11 @@
--- An organization as a whole: what is in it, and how all of it goes.
+-- Organizations: finding one, and removing it with everything in it.
+
+-- name: ensure
+-- DO UPDATE, so that a row that was there already is returned too.
+INSERT INTO organization AS o (name)
+VALUES ($1)
+ON CONFLICT ON CONSTRAINT organization_name_key DO UPDATE SET name = excluded.name
+RETURNING o.id
 
 -- name: find
 SELECT id FROM organization WHERE name = $1
@@ -27,10 +34,6 @@ WHERE organization_id = $1 AND request_id = ANY (ARRAY(
     SELECT r.request_id FROM request AS r WHERE r.organization_id = $1 ORDER BY r.request_id LIMIT 1000 FOR UPDATE
 ))
 RETURNING request_no
-
--- name: remove_scores
--- Behind `remove_requests`, which waits for writers of the requests; this statement sees what they wrote.
-DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])
 
 -- name: lock
 -- Names and keys refer to this row: none can be added from here on.

@@ -21,6 +21,3 @@ DELETE FROM request AS r
 USING old
 WHERE r.organization_id = $1 AND r.request_id = old.request_id
 RETURNING r.request_no
-
--- name: remove_scores
-DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])

@@ -1,4 +1,4 @@
--- The write path.
+-- Scores and their names.
 
 -- name: add_names
 INSERT INTO score_name (organization_id, name)
@@ -64,3 +64,46 @@ SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
 
 -- name: lock_uploads
 SELECT pg_advisory_xact_lock(727651802, $1)
+
+-- name: find_scores
+SELECT n.name, s.value, s.is_boolean IS NOT NULL AS is_boolean
+FROM request AS r
+JOIN score AS s ON s.organization_id = r.organization_id AND s.request_no = r.request_no
+JOIN score_name AS n ON n.id = s.name_id
+WHERE r.organization_id = $1 AND r.request_id = $2
+ORDER BY n.name
+
+-- name: list_kinds
+-- Whether a name is used for booleans: its newest score says. One step into an index for each name.
+SELECT n.name, newest.is_boolean IS NOT NULL AS is_boolean
+FROM score_name AS n
+CROSS JOIN LATERAL (
+    SELECT s.is_boolean
+    FROM score AS s
+    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    ORDER BY s.request_created_at DESC
+    LIMIT 1
+) AS newest
+WHERE n.organization_id = $1
+ORDER BY n.name
+LIMIT $2
+
+-- name: remove_score
+-- Locks the request's row first, as every writer does: else two could wait for each other.
+WITH touched AS (
+    UPDATE request AS r
+    SET updated_at = $4
+    WHERE r.organization_id = $1 AND r.request_id = $2 AND EXISTS (
+        SELECT FROM score AS s
+        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no AND s.name_id = $3
+    )
+    RETURNING r.organization_id, r.request_no
+)
+DELETE FROM score AS s
+USING touched
+WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
+RETURNING s.request_no
+
+-- name: remove_scores
+-- Runs after a statement that removed the requests, and waited for their writers: this one sees what they wrote.
+DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])

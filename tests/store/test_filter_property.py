@@ -41,7 +41,7 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, selectivity
@@ -359,7 +359,7 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
 
 async def prepare(connection: Connection) -> tuple[int, list[Row], dict[str, int]]:
     rng = random.Random(1)
-    ours, theirs = [await keys.ensure_organization(connection, name) for name in ("ours", "theirs")]
+    ours, theirs = [await organizations.ensure(connection, name) for name in ("ours", "theirs")]
     rows = [random_row(rng, number, ours) for number in range(REQUESTS)]
     others = [random_row(rng, number, theirs) for number in range(REQUESTS)]
     rows, others = await insert(connection, rows), await insert(connection, others)

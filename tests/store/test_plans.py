@@ -29,7 +29,7 @@ from heliscore.domain.filter_tree import (
     Value,
 )
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.page_order import Position
@@ -213,7 +213,7 @@ async def execute(dsn: str, statement: str) -> None:
 
 async def seed(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     await connection.execute(SEED)
     await connection.execute("VACUUM (ANALYZE) request")
     await connection.execute("VACUUM (ANALYZE) score")
@@ -225,7 +225,7 @@ async def searches(seeded: str) -> AsyncIterator[Searches]:
     """On a connection of the pool, for its settings."""
     database = await open_database(Settings(database_url=seeded))
     async with database.connection() as connection:
-        yield Searches(connection, await keys.ensure_organization(connection))
+        yield Searches(connection, await organizations.ensure(connection))
     await database.close()
 
 

@@ -1,9 +1,8 @@
-"""Organizations and their API keys in the database."""
+"""API keys in the database: register, find, list, rename, revoke."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 import msgspec
@@ -14,8 +13,6 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
 _SQL = load("key")
-
-DEFAULT_ORGANIZATION: Final = "default"
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -35,11 +32,6 @@ class KeyRejected(StartError):
     """The key cannot be registered: its form is wrong or it is registered already."""
 
 
-async def ensure_organization(connection: Connection, name: str = DEFAULT_ORGANIZATION) -> int:
-    """Return the id of the organization of that name, which comes into being if need be."""
-    return int(await connection.fetchval(_SQL["ensure_organization"], name))
-
-
 async def register(
     connection: Connection,
     organization_id: int,
@@ -49,7 +41,7 @@ async def register(
     permissions: Permissions = "rw",
     expires_at: datetime | None = None,
 ) -> int:
-    """Make a key valid and return its id. Raises KeyRefused."""
+    """Make a key valid and return its id. Raises KeyRejected."""
     if field_error := find_key_error(key):
         raise KeyRejected(f"the key cannot be registered: {field_error}")
     try:

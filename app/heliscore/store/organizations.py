@@ -11,9 +11,12 @@ from typing import Final
 import msgspec
 
 from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import remove_scores
 from heliscore.store.statements import load
 
 _SQL = load("organization")
+
+DEFAULT_ORGANIZATION: Final = "default"
 
 _BELONGINGS: Final = ("remove_names", "remove_keys", "remove_promptlayer_logs", "remove_promptlayer_groups")
 
@@ -23,6 +26,11 @@ class RequestCount(msgspec.Struct, frozen=True):
 
     requests: int
     others: int
+
+
+async def ensure(connection: Connection, name: str = DEFAULT_ORGANIZATION) -> int:
+    """Return the id of the organization of that name, and make it first if there is none."""
+    return int(await connection.fetchval(_SQL["ensure"], name))
 
 
 async def find(connection: Connection, name: str) -> int | None:
@@ -52,7 +60,7 @@ async def remove_requests(connection: Connection, organization_id: int) -> int:
     """Remove up to a thousand requests with all their scores; returns how many there were."""
     async with connection.transaction():
         rows = await connection.fetch(_SQL["remove_requests"], organization_id)
-        await connection.execute(_SQL["remove_scores"], organization_id, [number for (number,) in rows])
+        await remove_scores(connection, organization_id, [number for (number,) in rows])
     return len(rows)
 
 

@@ -1,4 +1,4 @@
-"""The write path: score maps into the score table, all or nothing."""
+"""Scores: record score maps, all or nothing; find and remove them; the ids of their names."""
 
 from __future__ import annotations
 
@@ -132,6 +132,31 @@ async def record(
 def array_literal(values: list[int] | list[bool]) -> str:
     """PostgreSQL's literal of an array. Item by item, as asyncpg encodes a list, takes ten times as long."""
     return f"{{{msgspec.json.encode(values)[1:-1].decode()}}}"
+
+
+async def remove_score(
+    connection: Connection, organization_id: int, request_id: str, name_id: int, at: datetime
+) -> bool:
+    """Remove one score; False when there was none."""
+    arguments = (organization_id, request_id, name_id, at)
+    return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
+
+
+async def remove_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> int:
+    """Remove all scores of requests that this transaction has removed, and return how many there were."""
+    status = await connection.execute(_SQL["remove_scores"], organization_id, request_nos)
+    return int(status.rpartition(" ")[2])
+
+
+async def find_scores(connection: Connection, organization_id: int, request_id: str) -> dict[str, Score]:
+    """Return the scores of one request by name, none where there is no such request."""
+    rows = await connection.fetch(_SQL["find_scores"], organization_id, request_id)
+    return {name: Score(value, is_boolean) for name, value, is_boolean in rows}
+
+
+async def list_kinds(connection: Connection, organization_id: int, limit: int) -> dict[str, bool]:
+    """Return the organization's first score names, sorted, and whether each was last sent as a boolean."""
+    return dict(map(tuple, await connection.fetch(_SQL["list_kinds"], organization_id, limit)))
 
 
 async def lock_uploads(connection: Connection, organization_id: int) -> None:

@@ -12,7 +12,7 @@ from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import find_text_error
-from heliscore.store import request_log as store
+from heliscore.store import properties as store
 from heliscore.store.search.conditions import escaped
 
 

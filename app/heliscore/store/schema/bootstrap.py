@@ -7,7 +7,7 @@ import asyncpg
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.settings import PREFIX, Settings
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import migrations
 
@@ -42,7 +42,7 @@ async def prepare(connection: Connection, settings: Settings) -> str | None:
     """Make the database ready to serve: schema, default organization, the configured key or, where nobody
     could call otherwise, a new one, which is returned."""
     await migrate(connection)
-    organization_id = await keys.ensure_organization(connection)
+    organization_id = await organizations.ensure(connection)
     if settings.api_key is not None:
         await _ensure_key(connection, organization_id, settings.api_key)
         return None

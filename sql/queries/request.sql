@@ -3,15 +3,13 @@
 -- name: search
 -- The subquery cuts the page, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
 -- feedback), read in one visit to the request's scores. (A subquery's order is kept where nothing above it sorts, joins
--- or gathers.)
+-- or gathers.) The compiler fills in the outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
     r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
     r.cost_usd, r.status,
-    coalesce(
-        r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' WHEN r.status IS NOT NULL THEN 'ERROR' END
-    ) AS outcome,
+    /* outcome */ r.outcome /* end */ AS outcome,
     r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
     r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,
     r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,

@@ -16,16 +16,20 @@ from heliscore.domain.filter_tree import (
     Exists,
     FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Property,
     Score,
     Scored,
     Sort,
+    Tagged,
     Value,
     Variable,
 )
 from heliscore.domain.score import FEEDBACK
+from heliscore.store.like_patterns import escape_like
 from heliscore.store.search.compiler import (
     compile_conditions,
     compile_count,
@@ -33,7 +37,6 @@ from heliscore.store.search.compiler import (
     compile_search,
     compile_selectivity,
 )
-from heliscore.store.search.conditions import escaped
 from heliscore.store.search.leading_conditions import leading_scores
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.slots import Compiled, Slots
@@ -42,9 +45,16 @@ NAME_IDS = {"accuracy": 71, "relevance": 72, "tone": 73, "length": 74, "cited": 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 USER, LATENCY, CREATED = Column("user_id"), Column("latency_ms"), Column("created_at")
+BODY = Column("response_body")
 ACCURATE = Compare(Score("accuracy"), ">=", 90)
 CITED = Compare(Score("cited"), "=", True)
 UNKNOWN = Compare(Score("unheard-of"), "=", 1)
+
+
+OUTCOME = (
+    "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+    "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
+)
 
 
 def of_request(alias: str) -> str:
@@ -107,6 +117,23 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
             "AND s.scored_at > $5::timestamptz)",
             (76, NOON),
         ),
+        (Compare(USER, "starts-with", "a_"), "r.user_id ILIKE $4::text", (r"a\_%",)),
+        (Compare(USER, "ends-with", "a_"), "r.user_id ILIKE $4::text", (r"%a\_",)),
+        (Tagged(), "cardinality(r.tags) > 0", ()),
+        (HasTag("a%"), "$4::text = ANY(r.tags)", ("a%",)),
+        (Not(HasTag("a%")), "($4::text = ANY(r.tags)) IS NOT TRUE", ("a%",)),
+        (
+            HasString(BODY, "equals", 'a"_'),
+            "r.response_body::text ILIKE ANY($4::text[])",
+            ([r'"a\\"\_"%', r'%["a\\"\_"%', r'%{"a\\"\_"%', r'% "a\\"\_"%'],),
+        ),
+        (
+            HasString(BODY, "starts-with", "a"),
+            "r.response_body::text ILIKE ANY($4::text[])",
+            (['"a%', '%["a%', '%{"a%', '% "a%'],),
+        ),
+        (HasString(BODY, "ends-with", "a"), "r.response_body::text ILIKE ANY($4::text[])", (['%a"%'],)),
+        (HasString(BODY, "contains", "a"), "r.response_body::text ILIKE ANY($4::text[])", (["%a%"],)),
         (UNKNOWN, "false", ()),
         (Not(UNKNOWN), "NOT false", ()),
         (Not(Scored()), f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
@@ -130,7 +157,13 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
 )
 def test_filter_is_compiled(tree: Filter, where: str, arguments: tuple[object, ...]) -> None:
     assert search(tree) == Compiled(
-        Slots(joins="", where=where, order="r.created_at DESC, r.request_id", sort_value="r.created_at"),
+        Slots(
+            joins="",
+            where=where,
+            order="r.created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="r.created_at",
+        ),
         arguments,
     )
 
@@ -142,14 +175,9 @@ MADE = [
     ("request_model", "coalesce(r.request_model, r.response_model)"),
     ("response_model", "coalesce(r.response_model, r.request_model)"),
     ("assets", "array_to_string(r.assets, ',')"),
-    ("tags", r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')"),
     ("properties", "nullif(r.properties, '{}')::text"),
     ("numeric_id", "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END"),
-    (
-        "outcome",
-        "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
-        "WHEN r.status IS NOT NULL THEN 'ERROR' END)",
-    ),
+    ("outcome", OUTCOME),
 ]
 
 
@@ -214,6 +242,7 @@ def test_score_that_must_be_there_is_joined(
             joins="\n".join(joins),
             where=where,
             order="s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
             sort_value="s1.request_created_at",
         ),
         arguments,
@@ -261,7 +290,7 @@ TIES = "r.created_at DESC, r.request_id"
 )
 def test_sort_is_compiled(sort: Sort, by: str, order: str, arguments: tuple[object, ...]) -> None:
     assert search(Everything(), sort) == Compiled(
-        Slots(joins="", where="true", order=order, sort_value=by), arguments
+        Slots(joins="", where="true", order=order, outcome=OUTCOME, sort_value=by), arguments
     )
 
 
@@ -382,6 +411,7 @@ def test_search_begins_at_the_score_that_was_chosen() -> None:
             ),
             where="true",
             order="s2.value DESC, s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
             sort_value="s2.value",
         ),
         (75, 1, 71, 90),
@@ -474,4 +504,4 @@ def test_group_is_compiled(group_by: Column | Property, group: str, arguments: t
     [("plain", "plain"), (r"100%", r"100\%"), ("a_b", r"a\_b"), ("\\", r"\\"), (r"\%", r"\\\%")],
 )
 def test_text_is_escaped_to_stand_for_itself(text: str, pattern: str) -> None:
-    assert escaped(text) == pattern
+    assert escape_like(text) == pattern

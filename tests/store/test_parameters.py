@@ -22,6 +22,8 @@ from heliscore.domain.filter_tree import (
     Compare,
     Exists,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Property,
@@ -216,7 +218,7 @@ NASTY = [
 texts = st.lists(
     st.sampled_from(NASTY) | st.text(st.characters(exclude_characters="\0"), max_size=4), max_size=4
 ).map(lambda parts: MARK + "".join(parts))
-TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains"]
+TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"]
 
 conditions: st.SearchStrategy[Filter] = (
     st.builds(
@@ -233,13 +235,22 @@ conditions: st.SearchStrategy[Filter] = (
     )
     | st.builds(
         Compare,
-        st.sampled_from([Column("user_id"), Column("request_id"), Column("tags"), Column("request_body")]),
+        st.sampled_from(
+            [Column("user_id"), Column("request_id"), Column("properties"), Column("request_body")]
+        ),
         st.sampled_from(TEXT_OPERATORS),
         texts,
     )
     | st.builds(OneOf, st.builds(Property, texts), st.lists(texts, max_size=3).map(tuple))
     | st.builds(Exists, st.builds(Property, texts) | st.builds(Score, texts))
     | st.just(Scored())
+    | st.builds(HasTag, texts)
+    | st.builds(
+        HasString,
+        st.just(Column("request_body")),
+        st.sampled_from(["equals", "starts-with", "ends-with", "contains"]),
+        texts,
+    )
 )
 trees = st.recursive(
     conditions,
@@ -276,7 +287,19 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
             return names.setdefault(value, f"{MARK}{len(names):06}") if MARK in value else value
         case tuple():
             return tuple(renamed(one, names) for one in value)
-        case Compare() | OneOf() | Exists() | Not() | AllOf() | AnyOf() | Score() | Property() | Variable():
+        case (
+            Compare()
+            | OneOf()
+            | Exists()
+            | HasTag()
+            | HasString()
+            | Not()
+            | AllOf()
+            | AnyOf()
+            | Score()
+            | Property()
+            | Variable()
+        ):
             fields = (renamed(getattr(value, name), names) for name in value.__struct_fields__)
             return type(value)(*fields)
         case _:

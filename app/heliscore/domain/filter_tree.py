@@ -1,7 +1,8 @@
 """The filter tree: what a query asks for, whatever dialect it came in.
 
     Filter    := Everything | AllOf(parts) | AnyOf(parts) | Not(part) | Condition
-    Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject) | Scored()
+    Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject)
+               | Scored() | Tagged() | HasTag(tag) | HasString(body, match, string)
     Subject   := Column(name) | Score(name) | Property(key) | Variable(key) | FeedbackTime()
 
 The tree is two-valued: a request either matches or it does not. A condition on something that the request
@@ -54,7 +55,6 @@ COLUMNS: Final[dict[str, Kind]] = {
     "job_id": Kind.TEXT,
     "auth_hash": Kind.TEXT,
     "assets": Kind.TEXT,
-    "tags": Kind.TEXT,
     "properties": Kind.TEXT,
     "outcome": Kind.TEXT,
     "numeric_id": Kind.NUMBER,
@@ -79,8 +79,8 @@ COLUMNS: Final[dict[str, Kind]] = {
 }
 """What a request can be filtered by, beside its scores, properties and prompt variables.
 
-Six are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
-`properties` is missing where there is none; `outcome` is what the client said, or else follows from status;
+The two bodies are JSON, as PostgreSQL writes it. Five columns are made for filters: `properties` is JSON too,
+and missing where a request has none; `outcome` is what the client said, or else follows from status;
 `request_model` and `response_model` stand in for each other where one of them is not known; `numeric_id` is
 the request's id to sort by, missing where that is not all digits.
 """
@@ -117,8 +117,12 @@ class FeedbackTime(msgspec.Struct, frozen=True):
 SortSubject = Column | Score | Property | Variable
 Subject = Column | Score | Property | Variable | FeedbackTime
 
-Operator = Literal["=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains"]
-"""`like` and `ilike` take the caller's `%` and `_`; the last two look for a plain text, whatever its case."""
+Operator = Literal[
+    "=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"
+]
+"""`like` and `ilike` take the caller's `%` and `_`; the last four take a plain string, whatever its case."""
+
+StringMatch = Literal["equals", "starts-with", "ends-with", "contains"]
 
 Value = str | int | float | Decimal | bool | datetime
 
@@ -129,6 +133,25 @@ class Everything(msgspec.Struct, frozen=True):
 
 class Scored(msgspec.Struct, frozen=True):
     """Matches a request with at least one score."""
+
+
+class Tagged(msgspec.Struct, frozen=True):
+    """Matches a request with at least one tag."""
+
+
+class HasTag(msgspec.Struct, frozen=True):
+    """Matches a request with that tag."""
+
+    tag: str
+
+
+class HasString(msgspec.Struct, frozen=True):
+    """Matches a request with a string in one of its bodies, a value or a key, that matches so, whatever its
+    case. `contains` searches the body's JSON as a whole: numbers, true, false and null too."""
+
+    body: Column
+    match: StringMatch
+    string: str
 
 
 class Exists(msgspec.Struct, frozen=True):
@@ -152,7 +175,7 @@ class OneOf(msgspec.Struct, frozen=True):
     values: tuple[Value, ...]
 
 
-Condition = Compare | OneOf | Exists | Scored
+Condition = Compare | OneOf | Exists | Scored | Tagged | HasTag | HasString
 
 
 class Not(msgspec.Struct, frozen=True):
@@ -203,7 +226,7 @@ def score_names(tree: Filter) -> frozenset[str]:
                     return frozenset((FEEDBACK,))
                 case _:
                     return frozenset()
-        case Everything() | Scored():
+        case Everything() | Scored() | Tagged() | HasTag() | HasString():
             return frozenset()
 
 

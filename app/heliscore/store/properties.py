@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from heliscore.store.connections.pool import Connection
+from heliscore.store.like_patterns import escape_like
 from heliscore.store.statements import load
 
 _SQL = load("property")
@@ -38,13 +39,14 @@ async def remove_property(
 
 
 async def list_property_keys(connection: Connection, organization_id: int) -> list[str]:
-    """Every property key that a request of the organization has, sorted."""
+    """Return every property key that a request of the organization has, sorted."""
     return [key for (key,) in await connection.fetch(_SQL["keys"], organization_id)]
 
 
 async def search_property_values(
-    connection: Connection, organization_id: int, key: str, pattern: str
+    connection: Connection, organization_id: int, key: str, part: str
 ) -> list[str]:
-    """Up to 25 values of a property that fit an ILIKE pattern, sorted."""
+    """Return up to 25 values of a property that contain a string, whatever its case, sorted."""
+    pattern = f"%{escape_like(part)}%"
     rows = await connection.fetch(_SQL["search_values"], organization_id, key, pattern)
     return [value for (value,) in rows]

@@ -13,7 +13,6 @@ from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import find_text_error
 from heliscore.store import properties as store
-from heliscore.store.search.conditions import escaped
 
 
 async def put_property(call: ApiCall) -> Response:
@@ -59,9 +58,7 @@ async def search_values(call: ApiCall) -> Response:
     term = _storable(fields, "searchTerm")
     fields.errors.raise_any()
     async with call.services.database.connection() as connection:
-        values = await store.search_property_values(
-            connection, call.principal.organization_id, key, f"%{escaped(term)}%"
-        )
+        values = await store.search_property_values(connection, call.principal.organization_id, key, term)
     return envelope.answer(values)
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from heliscore.domain.filter_tree import Column, Filter, Property, Score, Sort
 from heliscore.store.search.arguments import Arguments
-from heliscore.store.search.conditions import ConditionCompiler
+from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.leading_conditions import split_leading
 from heliscore.store.search.matching_rows import begin_at, join_leading, stand_in_scores, subject_expression
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
@@ -52,6 +52,7 @@ def compile_search(
             where += f" AND {beyond(after, sort, sort_value, rows.created_at, conditions.arguments)}"
     slots = Slots(
         bodies=_BODIES[bodies],
+        outcome=OUTCOME,
         source=rows.source,
         joins=rows.joins,
         where=where,
@@ -67,6 +68,7 @@ def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodie
     created_at = "r.created_at"
     slots = Slots(
         bodies=_BODIES[bodies],
+        outcome=OUTCOME,
         where=f"r.request_no = ANY({arguments.add(request_nos, 'bigint[]')})",
         order=order_by(sort, created_at, created_at),
         sort_value=created_at,

@@ -21,6 +21,8 @@ from heliscore.domain.filter_tree import (
     Exists,
     FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Operator,
@@ -28,11 +30,19 @@ from heliscore.domain.filter_tree import (
     Score,
     Scored,
     Subject,
+    Tagged,
     Variable,
     kind_of,
 )
 from heliscore.domain.score import FEEDBACK
+from heliscore.store.like_patterns import escape_like, json_string_patterns
 from heliscore.store.search.arguments import Arguments
+
+OUTCOME: Final = (
+    "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+    "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
+)
+"""What the client said, or else what follows from the status."""
 
 _COLUMNS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | {
     "organization_id": "r.organization_id::text",
@@ -41,13 +51,9 @@ _COLUMNS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | {
     "request_model": "coalesce(r.request_model, r.response_model)",
     "response_model": "coalesce(r.response_model, r.request_model)",
     "assets": "array_to_string(r.assets, ',')",
-    "tags": r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')",
     "properties": "nullif(r.properties, '{}')::text",
     "numeric_id": "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END",
-    "outcome": (
-        "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
-        "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
-    ),
+    "outcome": OUTCOME,
 }
 
 _PATTERN_OPERATORS: Final[dict[Operator, str]] = {
@@ -55,6 +61,15 @@ _PATTERN_OPERATORS: Final[dict[Operator, str]] = {
     "ilike": "ILIKE",
     "contains": "ILIKE",
     "not-contains": "NOT ILIKE",
+    "starts-with": "ILIKE",
+    "ends-with": "ILIKE",
+}
+
+_PATTERNS: Final[dict[Operator, str]] = {
+    "contains": "%{}%",
+    "not-contains": "%{}%",
+    "starts-with": "{}%",
+    "ends-with": "%{}",
 }
 
 _NEGATIVE: Final = ("<>", "not-contains")
@@ -93,6 +108,13 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
                 return self._connected(" OR ", parts, "false")
             case Scored():
                 return f"EXISTS (SELECT FROM score AS s WHERE s.{_SAME_REQUEST.format('s')})"
+            case Tagged():
+                return "cardinality(r.tags) > 0"
+            case HasTag(tag):
+                return f"{self.arguments.add(tag, 'text')} = ANY(r.tags)"
+            case HasString(body, match, string):
+                patterns = json_string_patterns(match, string)
+                return f"{self.expression(body)} ILIKE ANY({self.arguments.add(patterns, 'text[]')})"
             case Compare(subject) | OneOf(subject) | Exists(subject):
                 return self._on(subject, tree)
             case _:
@@ -166,14 +188,9 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
             case Compare(subject, operator, value):
                 if operator in _NEGATIVE and isinstance(subject, Property | Variable):
                     expression = f"coalesce({expression}, '')"
-                if operator in ("contains", "not-contains"):
-                    value = f"%{escaped(str(value))}%"
+                if operator in _PATTERNS:
+                    value = _PATTERNS[operator].format(escape_like(str(value)))
                 sql_operator = _PATTERN_OPERATORS.get(operator, operator)
                 return f"{expression} {sql_operator} {self.arguments.add_value(value, kind)}"
             case _:
                 assert_never(condition)
-
-
-def escaped(text: str) -> str:
-    """Make a text stand for itself inside a LIKE pattern."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

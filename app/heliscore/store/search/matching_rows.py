@@ -16,12 +16,15 @@ from heliscore.domain.filter_tree import (
     Exists,
     FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Score,
     Scored,
     Sort,
     SortSubject,
+    Tagged,
 )
 from heliscore.store.search.conditions import ConditionCompiler
 from heliscore.store.search.leading_conditions import split_leading
@@ -128,3 +131,5 @@ def _is_of_scores(tree: Filter) -> bool:
             return isinstance(subject, Score | FeedbackTime) or subject == _CREATED_AT
         case Everything() | Scored():
             return True
+        case Tagged() | HasTag() | HasString():
+            return False

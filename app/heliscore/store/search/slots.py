@@ -13,6 +13,9 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     bodies: str | None = None
     """The columns request_body and response_body."""
 
+    outcome: str | None = None
+    """The outcome that a filter compares."""
+
     source: str | None = None
     """Where the rows called r come from."""
 

@@ -16,7 +16,7 @@ import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import BackupError
 from heliscore.postgres import backup, client_tools
-from heliscore.postgres.os_user import binaries
+from heliscore.postgres.binaries import find_binaries
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
@@ -331,7 +331,7 @@ def test_missing_file_is_told(file: Path) -> None:
 
 def test_backup_of_something_else_is_refused(empty_dsn: str, file: Path) -> None:
     flags = ["--format=custom", f"--file={file}", f"--dbname={empty_dsn}"]
-    subprocess.run([binaries() / "pg_dump", *flags], check=True, timeout=120)
+    subprocess.run([find_binaries() / "pg_dump", *flags], check=True, timeout=120)
     with pytest.raises(BackupError) as raised:
         backup.check_backup(file)
     assert str(raised.value) == f"{file} is not a backup of Heliscore"

@@ -1,8 +1,8 @@
 -- Logging requests, and removing one.
 
 -- name: log
--- Replaces all that was logged before; scores, and properties and prompts set by calls of their own, stay: what
--- this call leaves out of a prompt is kept, unless it names another one.
+-- Replaces everything that was logged before. Scores stay, and so do properties and prompts that separate calls have
+-- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt.
 INSERT INTO request AS r (
     organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
     time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
@@ -37,7 +37,7 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     request_model = excluded.request_model,
     response_model = excluded.response_model,
     model_override = excluded.model_override,
-    -- A prompt that was not itself logged, as a property shows, was set by a call of its own.
+    -- A prompt that was not logged, as a property shows, was set by a separate call.
     prompt_id = coalesce(excluded.prompt_id, CASE
         WHEN r.prompt_id IS DISTINCT FROM r.properties ->> 'Helicone-Prompt-Id' THEN r.prompt_id
     END),
@@ -65,7 +65,7 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
 RETURNING request_no
 
 -- name: retime_scores
--- A statement of its own behind `log`: it sees the scores that were written while `log` waited for the row.
+-- A separate statement after `log`: it sees the scores that were written while `log` waited for the row.
 UPDATE score
 SET request_created_at = $3
 WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3

@@ -11,7 +11,7 @@ RETURNING o.id
 SELECT id FROM organization WHERE name = $1
 
 -- name: began_with_key
--- Whether the transaction that made the organization also made a key of that name: nobody can do so later.
+-- Whether the transaction that made the organization also made a key of that name, which nobody can do later.
 SELECT EXISTS (
     SELECT FROM organization AS o
     JOIN api_key AS k ON k.organization_id = o.id AND k.created_at = o.created_at
@@ -19,7 +19,7 @@ SELECT EXISTS (
 )
 
 -- name: count_requests
--- All of them, and those whose id does not begin like that.
+-- All requests, and those whose id does not begin with $2.
 SELECT count(*) AS requests, count(*) FILTER (WHERE NOT starts_with(r.request_id, $2)) AS others
 FROM request AS r
 WHERE r.organization_id = $1
@@ -28,7 +28,7 @@ WHERE r.organization_id = $1
 UPDATE api_key SET revoked_at = now() WHERE organization_id = $1 AND revoked_at IS NULL
 
 -- name: remove_requests
--- The next thousand, locked in the order in which every writer locks them.
+-- The next thousand, locked in the same order as every writer locks them.
 DELETE FROM request
 WHERE organization_id = $1 AND request_id = ANY (ARRAY(
     SELECT r.request_id FROM request AS r WHERE r.organization_id = $1 ORDER BY r.request_id LIMIT 1000 FOR UPDATE
@@ -36,7 +36,7 @@ WHERE organization_id = $1 AND request_id = ANY (ARRAY(
 RETURNING request_no
 
 -- name: lock
--- Names and keys refer to this row: none can be added from here on.
+-- Names and keys refer to this row: none can be added once it is locked.
 SELECT FROM organization WHERE id = $1 FOR UPDATE
 
 -- name: remove_names

@@ -1,7 +1,7 @@
--- Deleting what is old. Every writer of scores locks the request's row first, and so does this.
+-- Deleting old requests. Every writer of scores locks the request's row first, and so does this.
 
 -- name: claim
--- Until the end of the transaction.
+-- Held until the end of the transaction.
 SELECT pg_try_advisory_xact_lock(7276518024552)
 
 -- name: list_organizations

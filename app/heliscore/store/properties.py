@@ -23,8 +23,8 @@ async def set_properties(
     *,
     accept_unknown: bool,
 ) -> bool:
-    """Set some properties, whatever others there are. False when the request does not exist and
-    `accept_unknown` is false."""
+    """Set some properties and keep the others. False when the request does not exist and `accept_unknown` is
+    false."""
     encoded = msgspec.json.encode(properties).decode()
     arguments = (organization_id, request_id, encoded, at, accept_unknown)
     return await connection.fetchval(_SQL["set_properties"], *arguments) is not None

@@ -19,7 +19,7 @@ Outcome = Literal["SUCCESS", "WARNING", "ERROR"]
 
 
 class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and its response as a client logs them, column by column. JSON columns are JSON text."""
+    """A request and its response as a client logs them, column by column. JSON columns hold encoded JSON."""
 
     organization_id: int
     request_id: str
@@ -59,8 +59,8 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def log(connection: Connection, request: LoggedRequest) -> None:
-    """Store a request, replacing what was logged under its id before. Scores that were there earlier move to
-    the request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
+    """Store a request in place of one that was logged under its id before. Scores that came earlier get the
+    request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
     async with connection.transaction():
         try:
             request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))

@@ -20,7 +20,7 @@ from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.main import create_app
 from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections import database_identity, pool
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.pool import Database, open_database
@@ -138,7 +138,7 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def organization_id(connection: asyncpg.Connection[asyncpg.Record]) -> int:
-    return await keys.ensure_organization(connection)
+    return await organizations.ensure(connection)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ class Service:
         connection = await asyncpg.connect(self.dsn)
         try:
             key = mint_key()
-            id_ = await keys.ensure_organization(connection, organization)
+            id_ = await organizations.ensure(connection, organization)
             await keys.register(connection, id_, key, name="test", permissions=permissions)
             return key
         finally:

@@ -25,7 +25,7 @@ import httpx
 import pytest
 import yaml
 from heliscore import __version__
-from heliscore.postgres.os_user import binaries
+from heliscore.postgres.binaries import find_binaries
 from heliscore.settings import Settings, check_exposure, read_settings
 
 from tests.faults.proxy import Proxy
@@ -284,7 +284,7 @@ def test_health_check_of_the_database_tells_whether_it_is_there(dsn: str) -> Non
 
     def check(address: str) -> int:
         # The last name counts: an address in place of the container's own database.
-        command = [binaries() / program, *arguments, "--dbname", address]
+        command = [find_binaries() / program, *arguments, "--dbname", address]
         return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False).returncode
 
     assert check(dsn) == 0

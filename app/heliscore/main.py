@@ -38,7 +38,7 @@ from heliscore.domain.score import shortened
 from heliscore.observability.log_lines import open_request_log
 from heliscore.server.supervisor import end_with_supervisor
 from heliscore.settings import Settings, read_settings
-from heliscore.store.connections.database_identity import Origin
+from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
 from heliscore.store.retention import kept_pruned
 from heliscore.store.scores import ScoreNames
@@ -109,7 +109,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]:
+async def _opened(settings: Settings, origin: DatabaseIdentity) -> AsyncIterator[Services]:
     """The services over one database."""
     names = ScoreNames()
     database = await open_database(settings, on_connect=origin.check)
@@ -159,13 +159,13 @@ class _Generations:
             await asyncio.wait([renewing])
             await self._held.aclose()
 
-    async def _begin(self) -> Origin:
-        origin, held = Origin(), AsyncExitStack()
+    async def _begin(self) -> DatabaseIdentity:
+        origin, held = DatabaseIdentity(), AsyncExitStack()
         self.services = await held.enter_async_context(_opened(self._settings, origin))
         self._held = held
         return origin
 
-    async def _renew(self, origin: Origin) -> None:
+    async def _renew(self, origin: DatabaseIdentity) -> None:
         while True:
             await origin.replaced.wait()
             _log.warning("the database was replaced: beginning anew with what it holds now")

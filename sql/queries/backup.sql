@@ -1,5 +1,5 @@
--- Around backups and restores. From `limit_waiting` on, psql runs them, in one transaction with what pg_restore
--- writes.
+-- Statements around backups and restores. From `limit_waiting` on, psql runs them, in one transaction with the script
+-- that pg_restore writes.
 
 -- name: find_schema
 SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('schema_migration')
@@ -17,11 +17,11 @@ SELECT EXISTS (SELECT FROM /* table */ request /* end */)
 SET LOCAL lock_timeout = '10s'
 
 -- name: shut_out
--- What a service reads first on a new connection (origin.sql): it waits there until we are through.
+-- A service reads this table first on a new connection (database_identity.sql), and so waits until we are done.
 LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE
 
 -- name: end_sessions
--- Those that services have open. Each is waited for.
+-- The sessions of services; waits up to 5 s for the end of each.
 SELECT pg_terminate_backend(pid, 5000)
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'heliscore' AND pid <> pg_backend_pid()
@@ -34,7 +34,7 @@ DO $$ BEGIN
 END $$
 
 -- name: remember_sequences
--- An id that was given out since the backup is not given out again: clients may hold it.
+-- An id that was assigned since the backup must not be assigned again: clients may hold it.
 SELECT set_config('heliscore.reached', coalesce(jsonb_agg(to_jsonb(s)), '[]')::text, true)
 FROM (SELECT schemaname, sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL) AS s
 

@@ -1,11 +1,11 @@
--- Connections themselves.
+-- Statements about connections.
 
 -- name: watch_client
--- PostgreSQL looks whether its client is still there only when it has something to say to it.
+-- Without this, PostgreSQL notices that a client is gone only when it sends something to it.
 SELECT set_config('client_connection_check_interval', '250ms', false)
 
--- name: end_strays
--- Ours among those processes of the server: ended, or how many were not within a second.
+-- name: end_orphans
+-- Terminates those of the backends that are ours; returns how many still run after a second.
 SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000))
 FROM pg_stat_activity
 WHERE pid = ANY ($1::integer[]) AND pid <> pg_backend_pid()

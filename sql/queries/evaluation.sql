@@ -1,5 +1,5 @@
--- Numbers about scores: $1 is the organization, $2 and $3 the first instant and the one behind the last. The
--- request is joined only where a filter asks for it.
+-- Statistics of scores: $1 is the organization, and the time is from $2 up to and without $3. The request is joined
+-- only where a filter needs it.
 
 -- name: names
 SELECT n.name
@@ -10,9 +10,9 @@ WHERE n.organization_id = $1 AND EXISTS (
 ORDER BY n.name
 
 -- name: over_time
--- By score and bucket of $4 (minute, hour, …) in a zone $5 minutes behind UTC; sums, so that averages of any
--- buckets together stay exact. $6 is as long as a bucket or a part of it, $7 where one begins: to put scores into
--- stretches of one length costs a third of what the calendar does, and their sums are few.
+-- By score and bucket of $4 (minute, hour, …) in a zone $5 minutes behind UTC; sums, so that averages over any buckets
+-- stay exact. Scores are put into bins of one length first ($6, beginning at $7), which costs a third of what calendar
+-- arithmetic for each score does; then the few bins are put into buckets.
 WITH binned AS (
     SELECT
         v.name_id, date_bin($6::interval, v.request_created_at, $7::timestamptz) AS begins_at,
@@ -41,8 +41,7 @@ JOIN score_name AS n ON n.id = b.name_id
 ORDER BY n.name, b.begins_at
 
 -- name: trends
--- By score and stretch of time. The stretches begin at the instants $4, of which the first is $2, and are
--- numbered from 1.
+-- By score and bucket of time. The buckets begin at the instants $4, of which the first is $2, and are numbered from 1.
 SELECT b.count, b.sum, b.lowest, b.highest, b.all_boolean, n.name, b.number
 FROM (
     SELECT
@@ -60,9 +59,9 @@ JOIN score_name AS n ON n.id = b.name_id
 ORDER BY n.name, b.number
 
 -- name: spread
--- By group, score and bin, for the scores $4. The bins of a score are 1, 2 or 5 times a power of ten wide and
--- begin at multiples of that, alike in all groups; so that there are at most $5, the least one below the
--- lowest value. Sums of squares, so that deviations stay exact.
+-- By group, score and bin, for the scores $4. The bins of a score are the same in all groups: 1, 2 or 5 times a power
+-- of ten wide, the least width with which there are at most $5, and they begin at multiples of it. Sums of squares, so
+-- that deviations stay exact.
 WITH counted AS (
     SELECT
         /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value::numeric AS value, count(*) AS count,
@@ -96,8 +95,8 @@ GROUP BY c.group_value, n.name, lower, w.width
 ORDER BY n.name, c.group_value NULLS LAST, lower
 
 -- name: facets
--- What there is to choose from: by field, the $5 commonest values among the newest $4 requests, for all
--- of them would take as long as what is chosen.
+-- By field, the $5 most frequent values among the newest $4 requests; to read all requests would take as long as the
+-- statistics themselves.
 WITH newest AS (
     SELECT r.model, r.provider, r.prompt_id, r.prompt_version, r.user_id, r.properties
     FROM request AS r
@@ -126,8 +125,8 @@ WHERE rank <= $5
 ORDER BY field, rank
 
 -- name: distributions
--- At most $4 bins of equal width from the lowest to the highest value of a score; where there are fewer
--- integers than that, one each.
+-- At most $4 bins of equal width from the lowest to the highest value of a score; where that range has fewer integers,
+-- one bin for each.
 WITH counted AS (
     SELECT v.name_id, v.value, count(*) AS count
     FROM score AS v
@@ -155,10 +154,10 @@ GROUP BY n.name, b.lowest, b.highest, b.bins, bin
 ORDER BY n.name, bin
 
 -- name: compare
--- By group and score, for the scores $4. Equal values are counted first, for there are few different ones: a
--- percentile is then found by adding up counts instead of sorting all scores. It lies between the values at two
--- places, counted from 0, as far as the place asked for does (as with percentile_cont). Sums of squares, so that
--- deviations are exact to the last digit (stddev_samp of integers keeps 11).
+-- By group and score, for the scores $4. Equal values are counted first, because there are few different ones: then a
+-- percentile is found by adding up counts, without sorting all scores. It is interpolated between the values at two
+-- places, counted from 0, as by percentile_cont. Sums of squares, so that deviations are exact to the last digit
+-- (stddev_samp of integers keeps 11).
 WITH counted AS (
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, v.value, count(*) AS count,

@@ -1,11 +1,4 @@
--- Organizations and their API keys.
-
--- name: ensure_organization
--- DO UPDATE, so that the row comes back when it was there already.
-INSERT INTO organization AS o (name)
-VALUES ($1)
-ON CONFLICT ON CONSTRAINT organization_name_key DO UPDATE SET name = excluded.name
-RETURNING o.id
+-- API keys.
 
 -- name: register
 INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at)
@@ -13,14 +6,14 @@ VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id
 
 -- name: find
--- The one statement that is not bound to an organization: it is what tells the organization.
+-- Not bound to an organization: this is where the organization comes from.
 SELECT organization_id, id AS key_id, permissions, expires_at
 FROM api_key
 WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
--- name: find_holder
--- For a session's cookie, which names its key by number. Not bound to an organization either: only who can
--- prove the hash that comes back is told what comes with it.
+-- name: find_signed_in
+-- For a session's cookie, which names its key by id. Not bound to an organization either: the result is used only if
+-- the cookie is signed with the hash.
 SELECT k.organization_id, o.name AS organization, k.id AS key_id, k.name, k.hint, k.permissions, k.expires_at, k.key_hash
 FROM api_key AS k
 JOIN organization AS o ON o.id = k.organization_id

@@ -1,8 +1,8 @@
--- Requests on their way in and out.
+-- Logging requests, and removing one.
 
 -- name: log
--- Replaces all that was logged before; scores, and properties and prompts set by calls of their own, stay: what
--- this call leaves out of a prompt is kept, unless it names another one.
+-- Replaces everything that was logged before. Scores stay, and so do properties and prompts that separate calls have
+-- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt.
 INSERT INTO request AS r (
     organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
     time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
@@ -37,7 +37,7 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     request_model = excluded.request_model,
     response_model = excluded.response_model,
     model_override = excluded.model_override,
-    -- A prompt that was not itself logged, as a property shows, was set by a call of its own.
+    -- A prompt that was not logged, as a property shows, was set by a separate call.
     prompt_id = coalesce(excluded.prompt_id, CASE
         WHEN r.prompt_id IS DISTINCT FROM r.properties ->> 'Helicone-Prompt-Id' THEN r.prompt_id
     END),
@@ -65,47 +65,10 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
 RETURNING request_no
 
 -- name: retime_scores
--- A statement of its own behind `log`: it sees the scores that were written while `log` waited for the row.
+-- A separate statement after `log`: it sees the scores that were written while `log` waited for the row.
 UPDATE score
 SET request_created_at = $3
 WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3
 
--- name: set_properties
--- Where $5 is false, only of a request that exists.
-INSERT INTO request AS r (organization_id, request_id, created_at, updated_at, properties, set_properties)
-SELECT $1, $2, $4, $4, $3, $3
-WHERE $5::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
-ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
-    properties = r.properties || excluded.properties,
-    set_properties = coalesce(r.set_properties, '{}') || excluded.set_properties,
-    updated_at = greatest(r.updated_at, excluded.updated_at)
-RETURNING r.request_no
-
--- name: remove_property
-UPDATE request
-SET properties = properties - $3::text, set_properties = set_properties - $3::text, updated_at = $4
-WHERE organization_id = $1 AND request_id = $2 AND properties ? $3::text
-RETURNING request_no
-
--- name: remove_score
--- The request's row first, as every writer: else two could wait for each other.
-WITH touched AS (
-    UPDATE request AS r
-    SET updated_at = $4
-    WHERE r.organization_id = $1 AND r.request_id = $2 AND EXISTS (
-        SELECT FROM score AS s
-        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no AND s.name_id = $3
-    )
-    RETURNING r.organization_id, r.request_no
-)
-DELETE FROM score AS s
-USING touched
-WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
-RETURNING s.request_no
-
 -- name: remove_request
 DELETE FROM request WHERE organization_id = $1 AND request_id = $2 RETURNING request_no
-
--- name: remove_scores
--- Behind `remove_request`, which waits for writers of the request; this statement sees what they wrote.
-DELETE FROM score WHERE organization_id = $1 AND request_no = $2

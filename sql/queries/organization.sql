@@ -1,10 +1,17 @@
--- An organization as a whole: what is in it, and how all of it goes.
+-- Organizations: finding one, and removing it with everything in it.
+
+-- name: ensure
+-- DO UPDATE, so that a row that was there already is returned too.
+INSERT INTO organization AS o (name)
+VALUES ($1)
+ON CONFLICT ON CONSTRAINT organization_name_key DO UPDATE SET name = excluded.name
+RETURNING o.id
 
 -- name: find
 SELECT id FROM organization WHERE name = $1
 
 -- name: began_with_key
--- Whether the transaction that made the organization also made a key of that name: nobody can do so later.
+-- Whether the transaction that made the organization also made a key of that name, which nobody can do later.
 SELECT EXISTS (
     SELECT FROM organization AS o
     JOIN api_key AS k ON k.organization_id = o.id AND k.created_at = o.created_at
@@ -12,7 +19,7 @@ SELECT EXISTS (
 )
 
 -- name: count_requests
--- All of them, and those whose id does not begin like that.
+-- All requests, and those whose id does not begin with $2.
 SELECT count(*) AS requests, count(*) FILTER (WHERE NOT starts_with(r.request_id, $2)) AS others
 FROM request AS r
 WHERE r.organization_id = $1
@@ -21,19 +28,15 @@ WHERE r.organization_id = $1
 UPDATE api_key SET revoked_at = now() WHERE organization_id = $1 AND revoked_at IS NULL
 
 -- name: remove_requests
--- The next thousand, locked in the order in which every writer locks them.
+-- The next thousand, locked in the same order as every writer locks them.
 DELETE FROM request
 WHERE organization_id = $1 AND request_id = ANY (ARRAY(
     SELECT r.request_id FROM request AS r WHERE r.organization_id = $1 ORDER BY r.request_id LIMIT 1000 FOR UPDATE
 ))
 RETURNING request_no
 
--- name: remove_scores
--- Behind `remove_requests`, which waits for writers of the requests; this statement sees what they wrote.
-DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])
-
 -- name: lock
--- Names and keys refer to this row: none can be added from here on.
+-- Names and keys refer to this row: none can be added once it is locked.
 SELECT FROM organization WHERE id = $1 FOR UPDATE
 
 -- name: remove_names

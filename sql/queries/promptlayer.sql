@@ -1,8 +1,8 @@
--- What only PromptLayer's calls need; the rest of their work is done by log.sql, score.sql and request.sql.
+-- Statements for PromptLayer's calls alone; for the rest they use log.sql, score.sql and request.sql.
 
 -- name: claim
--- Takes a new id for a log call. Nothing comes back where the same call was logged less than a minute ago; one
--- that is being logged is waited for. Either way the call's row is locked until the commit.
+-- Takes a new id for a log call. Returns nothing if the same call was logged less than a minute ago; waits for one that
+-- is being logged. Either way the call's row is locked until the commit.
 INSERT INTO promptlayer_log AS l (organization_id, body_hash)
 VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT promptlayer_log_pkey
@@ -11,8 +11,8 @@ WHERE l.logged_at < now() - interval '60 seconds'
 RETURNING l.request_id
 
 -- name: find_logged
--- A statement of its own behind `claim`: it sees what `claim` waited for. A request that was removed since is not
--- found, nor one that only a score or the like has made anew.
+-- A separate statement after `claim`: it sees what `claim` waited for. It does not find a request that was removed
+-- since, even if a score or a property has created a new one under its id.
 SELECT l.request_id
 FROM promptlayer_log AS l
 JOIN request AS r ON r.organization_id = l.organization_id AND r.request_id = l.request_id::text
@@ -35,14 +35,15 @@ WHERE organization_id = $1 AND body_hash = $2
 RETURNING request_id
 
 -- name: reserve
--- Makes the request that `log` is to fill; nothing comes back where there is one, or just came to be one.
+-- Makes the request that `log` fills; returns nothing if there is one already, or another call has just made it.
 INSERT INTO request (organization_id, request_id, created_at, updated_at)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING
 RETURNING request_no
 
 -- name: forget
--- Two for each that is added keep the table as small as a minute. What another call is at stays to a later one.
+-- Deletes two expired rows for each one that is added, so that the table holds about a minute's. Rows that another call
+-- has locked are left to a later call.
 DELETE FROM promptlayer_log
 WHERE organization_id = $1 AND body_hash = ANY (ARRAY(
     SELECT l.body_hash
@@ -60,7 +61,7 @@ INSERT INTO promptlayer_group (organization_id) VALUES ($1) RETURNING id
 SELECT EXISTS (SELECT FROM promptlayer_group WHERE organization_id = $1 AND id = $2)
 
 -- name: set_prompt
--- Replaces what was known of the request's prompt. Where $8 is false, only of a request that exists.
+-- Replaces the request's prompt. Where $8 is false, only of a request that exists.
 INSERT INTO request AS r (
     organization_id, request_id, created_at, updated_at,
     prompt_id, prompt_version, prompt_version_number, prompt_variables

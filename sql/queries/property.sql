@@ -1,3 +1,22 @@
+-- Properties of requests.
+
+-- name: set_properties
+-- Where $5 is false, only of a request that exists.
+INSERT INTO request AS r (organization_id, request_id, created_at, updated_at, properties, set_properties)
+SELECT $1, $2, $4, $4, $3, $3
+WHERE $5::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
+ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
+    properties = r.properties || excluded.properties,
+    set_properties = coalesce(r.set_properties, '{}') || excluded.set_properties,
+    updated_at = greatest(r.updated_at, excluded.updated_at)
+RETURNING r.request_no
+
+-- name: remove_property
+UPDATE request
+SET properties = properties - $3::text, set_properties = set_properties - $3::text, updated_at = $4
+WHERE organization_id = $1 AND request_id = $2 AND properties ? $3::text
+RETURNING request_no
+
 -- name: keys
 SELECT DISTINCT jsonb_object_keys(r.properties) COLLATE "C" AS key
 FROM request AS r

@@ -2,7 +2,7 @@
 
 -- name: count_call
 -- The clock is the database's, which all processes and machines share. A call that waited for the row while a new
--- window began counts in the new one; had the clock been set back, the count would begin anew.
+-- window began counts in the new one. If the clock is set back, the count starts again.
 INSERT INTO rate_window AS w (api_key_id, window_start, calls)
 VALUES ($1, now(), 1)
 ON CONFLICT ON CONSTRAINT rate_window_pkey DO UPDATE

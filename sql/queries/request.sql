@@ -1,17 +1,15 @@
--- Requests as they are read. The slots are filled by the filter compiler; $1 is always the organization.
+-- Reading requests. The filter compiler (store/search) fills the slots; $1 is always the organization.
 
 -- name: search
--- The page is cut first, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
--- feedback), from one visit to the request's scores. (The order of a subquery is kept where nothing above it sorts,
--- joins or gathers.)
+-- The subquery cuts the page, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
+-- feedback), read in one visit to the request's scores. (A subquery's order is kept where nothing above it sorts, joins
+-- or gathers.) The compiler fills in the outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
     r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
     r.cost_usd, r.status,
-    coalesce(
-        r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' WHEN r.status IS NOT NULL THEN 'ERROR' END
-    ) AS outcome,
+    /* outcome */ r.outcome /* end */ AS outcome,
     r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
     r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,
     r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,
@@ -38,7 +36,7 @@ FROM (
 ) AS r
 
 -- name: locate
--- Which requests `search` would find, without reading them.
+-- Which requests `search` would find, without their columns.
 SELECT r.created_at, r.request_id, r.request_no
 FROM /* source */ request AS r /* end */
 /* joins */ /* end */
@@ -52,8 +50,8 @@ FROM /* source */ request AS r /* end */
 /* joins */ /* end */
 WHERE r.organization_id = $1 AND /* where */ true /* end */
 
--- name: reach
--- In the order of a score: the first value, and the one that comes so many further on.
+-- name: probe
+-- Of a score's values in order: the first one, and the one $2 places further on.
 SELECT
     (
         SELECT s.value FROM /* scores */ score AS s WHERE s.organization_id = $1 /* end */
@@ -64,13 +62,13 @@ SELECT
         ORDER BY s.value /* direction */ DESC /* end */ LIMIT 1 OFFSET $2
     )
 
--- name: rarity
--- How many scores meet each of the conditions that every match must meet; what none meets needs no search. To begin
--- at them costs some 1 us for each, to walk in time 0.18 us for each row until $2 are found among them. So it is even
--- where their number is the root of 0.18 * $2 * rows; between $3 and $4, that is as far as they are counted.
-SELECT ARRAY[/* counts */ $1::integer /* end */], few
+-- name: selectivity
+-- How many scores meet each leading condition, counted up to a threshold: where none does, nothing matches. A search
+-- that begins at a score costs about 1 us for each of its rows; one that walks in time costs 0.18 us for each row until
+-- $2 matches are found. They break even at sqrt(0.18 * $2 * rows); the threshold is that, but at least $3 and at most $4.
+SELECT ARRAY[/* counts */ $1::integer /* end */], threshold
 FROM (
     SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 0))))::integer
     FROM pg_class
     WHERE oid = 'request'::regclass
-) AS request_table (few)
+) AS request_table (threshold)

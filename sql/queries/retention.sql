@@ -1,7 +1,7 @@
--- Deleting what is old. Every writer of scores locks the request's row first, and so does this.
+-- Deleting old requests. Every writer of scores locks the request's row first, and so does this.
 
 -- name: claim
--- Until the end of the transaction.
+-- Held until the end of the transaction.
 SELECT pg_try_advisory_xact_lock(7276518024552)
 
 -- name: list_organizations
@@ -21,6 +21,3 @@ DELETE FROM request AS r
 USING old
 WHERE r.organization_id = $1 AND r.request_id = old.request_id
 RETURNING r.request_no
-
--- name: remove_scores
-DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])

@@ -1,4 +1,4 @@
--- The write path.
+-- Scores and their names.
 
 -- name: add_names
 INSERT INTO score_name (organization_id, name)
@@ -9,23 +9,23 @@ ON CONFLICT ON CONSTRAINT score_name_name_key DO NOTHING
 SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::text[])
 
 -- name: record
--- A batch of posts: $1..$3 one element a post (organization, request id, time), $4..$7 one element a score
--- (number of its post, from 1; name; value; whether it was a boolean), written as text.
+-- A batch of posts. $1..$3 have one element for each post (organization, request id, time), $4..$7 one for each score
+-- (number of its post, from 1; name; value; whether it was a boolean), as array literals.
 --
--- The request's row is upserted first, in one order for all writers, and so locked until the commit: two
--- writers of one request wait for each other instead of deadlocking, and the time that a score copies from
--- its request cannot change in between. Where $8 is false, only requests that exist are scored, and returned.
--- New requests get their numbers in order of arrival, and scores are written in order of those numbers:
--- then number, time and place in the table rise together, and every index but that of values is appended to.
--- A request that this statement makes (xmax is 0) has no scores yet, and nobody else can give it any before the
--- commit: its scores go in without looking for a conflict, a fourth of the work. Were that ever wrong, the
--- primary key would refuse the batch.
--- An equal score posted again changes nothing and costs next to nothing. $9 is how long to wait for a lock; set
--- here, it costs no round trip, and it ends with the transaction.
+-- The requests' rows are upserted first, in one order for all writers, and so locked until the commit: two writers of
+-- one request wait for each other instead of deadlocking, and the time that a score copies from its request cannot
+-- change in between. Where $8 is false, only requests that exist are scored, and returned.
+-- New requests get their numbers in order of arrival, and scores are written in order of those numbers. So number, time
+-- and place in the table rise together, and every index except the one of values is only appended to.
+-- A request that this statement makes (xmax is 0) has no scores yet, and no other transaction can add any before the
+-- commit: its scores are inserted without a check for conflicts, a fourth of the work. Should that ever be wrong, the
+-- primary key refuses the batch.
+-- An equal score posted again changes nothing and costs next to nothing. $9 is the lock timeout in milliseconds: set
+-- here, it takes no round trip, and it ends with the transaction.
 WITH posted AS (
     INSERT INTO request AS r (request_no, organization_id, request_id, created_at, updated_at)
     SELECT n.request_no, n.organization_id, n.request_id, n.posted_at, n.posted_at
-    FROM (SELECT set_config('lock_timeout', $9::text, true)) AS patience, (
+    FROM (SELECT set_config('lock_timeout', $9::text, true)) AS timeout, (
         SELECT nextval('request_request_no_seq') AS request_no, p.organization_id, p.request_id, p.posted_at
         FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
         WHERE $8::boolean OR EXISTS (
@@ -64,3 +64,46 @@ SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
 
 -- name: lock_uploads
 SELECT pg_advisory_xact_lock(727651802, $1)
+
+-- name: find_scores
+SELECT n.name, s.value, s.is_boolean IS NOT NULL AS is_boolean
+FROM request AS r
+JOIN score AS s ON s.organization_id = r.organization_id AND s.request_no = r.request_no
+JOIN score_name AS n ON n.id = s.name_id
+WHERE r.organization_id = $1 AND r.request_id = $2
+ORDER BY n.name
+
+-- name: list_kinds
+-- Whether a name is used for booleans: its newest score says. One step into an index for each name.
+SELECT n.name, newest.is_boolean IS NOT NULL AS is_boolean
+FROM score_name AS n
+CROSS JOIN LATERAL (
+    SELECT s.is_boolean
+    FROM score AS s
+    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    ORDER BY s.request_created_at DESC
+    LIMIT 1
+) AS newest
+WHERE n.organization_id = $1
+ORDER BY n.name
+LIMIT $2
+
+-- name: remove_score
+-- Locks the request's row first, as every writer does: else two could wait for each other.
+WITH touched AS (
+    UPDATE request AS r
+    SET updated_at = $4
+    WHERE r.organization_id = $1 AND r.request_id = $2 AND EXISTS (
+        SELECT FROM score AS s
+        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no AND s.name_id = $3
+    )
+    RETURNING r.organization_id, r.request_no
+)
+DELETE FROM score AS s
+USING touched
+WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
+RETURNING s.request_no
+
+-- name: remove_scores
+-- Runs after a statement that removed the requests, and waited for their writers: this one sees what they wrote.
+DELETE FROM score WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])

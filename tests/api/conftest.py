@@ -15,7 +15,7 @@ import uvicorn
 from heliscore.main import create_app
 from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.conftest import TEMPLATE, Service, at_database
@@ -78,4 +78,4 @@ async def connection(shared: Service) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def organization_id(connection: Connection, organization: str) -> int:
-    return await keys.ensure_organization(connection, organization)
+    return await organizations.ensure(connection, organization)

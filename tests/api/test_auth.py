@@ -16,7 +16,7 @@ from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, Principal, hash_key, mint_key
 from heliscore.main import ENDPOINTS
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.api import raw
@@ -263,7 +263,7 @@ async def test_key_made_while_it_is_looked_up_works_at_once(
     early = asyncio.create_task(client.post(QUERY, json=ALL))
     await look_ups.until(lambda: look_ups.found == 1)
     connection = await asyncpg.connect(service.dsn)
-    await register(connection, await keys.ensure_organization(connection), key)
+    await register(connection, await organizations.ensure(connection), key)
     await connection.close()
     late = asyncio.create_task(client.post(QUERY, json=ALL))
     await look_ups.until(lambda: look_ups.found == 2)

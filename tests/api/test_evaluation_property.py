@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.score import Score
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from hypothesis import given, settings
@@ -161,7 +161,7 @@ class Asker:
 def asker(shared_address: str, shared: Service, organization: str) -> Iterator[Asker]:
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(shared.dsn))
-        organization_id = runner.run(keys.ensure_organization(connection, organization))
+        organization_id = runner.run(organizations.ensure(connection, organization))
         key = mint_key()
         runner.run(keys.register(connection, organization_id, key, name="test"))
         headers = {"Authorization": f"Bearer {key}"}

@@ -22,7 +22,7 @@ import pytest
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.observability import metrics
 from heliscore.observability.metrics import MAX_NAMES, MAX_SERIES
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import TEMPLATE, at_database
@@ -48,7 +48,7 @@ class Ground:
         async def make() -> str:
             connection = await asyncpg.connect(self.dsn)
             key = mint_key()
-            id_ = await keys.ensure_organization(connection, organization)
+            id_ = await organizations.ensure(connection, organization)
             await keys.register(connection, id_, key, name="test", permissions=permissions)
             await connection.close()
             return key

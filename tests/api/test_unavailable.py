@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.domain.api_key import mint_key
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import encoded, ids, log, one, post, read, scores_of
@@ -44,7 +44,7 @@ async def connection(dsn: str) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def organization_id(connection: Connection) -> int:
-    return await keys.ensure_organization(connection)
+    return await organizations.ensure(connection)
 
 
 @asynccontextmanager
@@ -167,7 +167,7 @@ async def create(admin: Connection, name: str, dsn: str, key: str) -> None:
     """Make a migrated database that knows the key."""
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     async with connected(dsn) as connection:
-        id_ = await keys.ensure_organization(connection)
+        id_ = await organizations.ensure(connection)
         await keys.register(connection, id_, key, name="test")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 from heliscore.api.helicone.query_bodies import decode_query
 from heliscore.domain.filter_tree import Column, Everything
-from heliscore.postgres.os_user import binaries
+from heliscore.postgres.binaries import find_binaries
 from heliscore.store import evaluations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
@@ -100,7 +100,7 @@ def run_pgbench(dsn: str, statements: list[Statement], times: int) -> list[float
     with tempfile.TemporaryDirectory(prefix="heliscore-bench-") as folder:
         script, log = Path(folder, "script.sql"), Path(folder, "log")
         script.write_text("".join(_scripted(number, one) for number, one in enumerate(statements)))
-        command = [str(binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", "--client=1"]
+        command = [str(find_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", "--client=1"]
         command += [f"--transactions={times + _WARM_UP}", f"--file={script}", "--log", f"--log-prefix={log}"]
         for number, statement in enumerate(statements):
             for place, value in enumerate(statement.arguments, 1):

@@ -15,7 +15,7 @@ from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.main import create_app
 from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
@@ -72,7 +72,7 @@ class Ground:
         connection = await bootstrap.connect(self.dsn)
         try:
             key = mint_key()
-            id_ = await keys.ensure_organization(connection, name)
+            id_ = await organizations.ensure(connection, name)
             await keys.register(connection, id_, key, name="test", permissions=permissions)
             return key
         finally:
@@ -97,7 +97,7 @@ async def make_database(server: str, name: str, requests: int) -> str:
     await connection.close()
     dsn = at_database(server, name)
     connection = await bootstrap.connect(dsn)
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     if requests:
         await fill_demo(connection, requests)
     await connection.close()

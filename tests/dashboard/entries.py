@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from heliscore.domain.score import Score
-from heliscore.store import keys, request_log, scores
+from heliscore.store import organizations, request_log, scores
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreNames, ScoreWrite
 
@@ -28,7 +28,7 @@ async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default
     """Put requests into an organization, which comes into being if need be."""
     connection = await asyncpg.connect(dsn)
     try:
-        id_ = await keys.ensure_organization(connection, organization)
+        id_ = await organizations.ensure(connection, organization)
         posts = []
         for entry in entries:
             request = LoggedRequest(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 from heliscore.demo import organization
-from heliscore.store import keys
+from heliscore.store import organizations
 
 from tests.conftest import Service
 from tests.demo.test_organization import COUNT, fill
@@ -95,6 +95,6 @@ async def test_removal_without_an_answer_removes_nothing(
 async def test_organization_of_somebody_is_left_alone(
     demo: Run, connection: asyncpg.Connection[asyncpg.Record], options: list[str]
 ) -> None:
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     finished = await asyncio.to_thread(demo, "--organization", "default", *options)
     assert_fails(finished, "the organization default was not made by heliscore demo, and is left alone")

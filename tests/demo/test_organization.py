@@ -11,7 +11,7 @@ from heliscore.demo.traffic import Visit, make_visits
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.domain.score import Score
-from heliscore.store import keys, scores
+from heliscore.store import keys, organizations, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
 from heliscore.store.scores import ScoreNames, ScoreWrite
@@ -58,7 +58,7 @@ async def fill(connection: Connection, organization_id: int, now: datetime = NOW
 @pytest.fixture
 async def stranger(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[int]:
     """Another organization with data of its own, which is the same in the end."""
-    id_ = await keys.ensure_organization(connection, "stranger")
+    id_ = await organizations.ensure(connection, "stranger")
     await keys.register(connection, id_, mint_key(), name="heliscore demo")
     post = ScoreWrite(id_, "demo_1", {"accuracy": Score(1, False)}, NOW)
     await scores.record(connection, ScoreNames(), [post])

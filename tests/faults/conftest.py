@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import httpx
 import pytest
-from heliscore.postgres import embedded
 from heliscore.postgres.embedded import EmbeddedPostgres
-from heliscore.postgres.watchdog import Keeper
+from heliscore.postgres.server_settings import SETTINGS
+from heliscore.postgres.watchdog import Watchdog
 from heliscore.store.connections.pool import Connection
 
 from tests.conftest import at_database
@@ -173,7 +173,7 @@ class External:
         return f"postgresql://postgres@127.0.0.1:{port}/{quote(self._name)}"
 
     def end_server(self) -> None:
-        """Shut the server down, quickly but in order; its keeper starts it again."""
+        """Shut the server down, quickly but in order; its watchdog starts it again."""
         os.kill(main_process(self._folder), signal.SIGINT)
 
     @asynccontextmanager
@@ -206,12 +206,12 @@ class External:
 def small_server() -> Iterator[tuple[Path, str]]:
     """The folder and the address of a server that takes few connections."""
     with data_folder() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setitem(embedded.SETTINGS, "max_connections", "40")
-        keeper = Keeper(EmbeddedPostgres(folder))
+        patched.setitem(SETTINGS, "max_connections", "40")
+        watchdog = Watchdog(EmbeddedPostgres(folder))
         try:
-            yield folder, keeper.start()
+            yield folder, watchdog.start()
         finally:
-            keeper.stop()
+            watchdog.stop()
 
 
 @pytest.fixture

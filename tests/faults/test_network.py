@@ -54,7 +54,7 @@ async def test_server_that_is_gone_is_noticed_by_its_connections(external: Exter
     database = await open_database(Settings(database_url=external.dsn_through(proxy.port)))
     async with database.connection() as connection:
         assert isinstance(connection, WatchfulConnection)
-        plug = connection.plug
+        plug = connection.socket
         options = {
             name: plug.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
             for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import subprocess
 
-from heliscore.postgres.os_user import binaries
+from heliscore.postgres.binaries import find_binaries
 from heliscore.store.schema import bootstrap
 from heliscore.store.statements import SQL_FOLDER
 
@@ -31,7 +31,9 @@ _NOISE = re.compile(
 def dump(dsn: str) -> str:
     """The schema of a database, as sql/schema.sql holds it."""
     flags = ["--schema-only", "--no-owner", "--no-privileges", f"--dbname={dsn}"]
-    dumped = subprocess.run([binaries() / "pg_dump", *flags], stdout=subprocess.PIPE, text=True, check=True)
+    dumped = subprocess.run(
+        [find_binaries() / "pg_dump", *flags], stdout=subprocess.PIPE, text=True, check=True
+    )
     return _HEAD + re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", dumped.stdout)).strip() + "\n"
 
 

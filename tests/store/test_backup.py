@@ -16,8 +16,8 @@ import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import BackupError
 from heliscore.postgres import backup, client_tools
-from heliscore.postgres.os_user import binaries
-from heliscore.store import keys
+from heliscore.postgres.binaries import find_binaries
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 from heliscore.store.schema.migrations import migrate, read_migrations
@@ -185,12 +185,12 @@ async def test_replaced_database_holds_the_backup_and_nothing_else(service: Serv
 async def test_ids_that_were_given_out_after_the_backup_are_not_given_out_again(
     connection: Connection, dsn: str, file: Path
 ) -> None:
-    first = await keys.ensure_organization(connection, "first")
+    first = await organizations.ensure(connection, "first")
     await back_up(dsn, file)
-    second = await keys.ensure_organization(connection, "second")
+    second = await organizations.ensure(connection, "second")
     await restore(dsn, file, replace=True)
     after = await connect(dsn)
-    third = await keys.ensure_organization(after, "third")
+    third = await organizations.ensure(after, "third")
     await after.close()
     assert first < second < third
 
@@ -214,10 +214,10 @@ async def test_old_backup_is_brought_up_to_date(
 ) -> None:
     old = await connect(empty_dsn)
     await migrate(old, read_migrations()[:count])
-    await keys.ensure_organization(old, "old")
+    await organizations.ensure(old, "old")
     await old.close()
     await back_up(empty_dsn, file)
-    await keys.ensure_organization(connection, "new")
+    await organizations.ensure(connection, "new")
     await restore(dsn, file, replace=True)
     assert schema.dump(dsn) == schema.PATH.read_text(encoding="utf-8")
     after = await connect(dsn)
@@ -228,7 +228,7 @@ async def test_old_backup_is_brought_up_to_date(
 async def test_what_else_is_in_the_database_stays_out_of_it(
     connection: Connection, dsn: str, empty_dsn: str, file: Path
 ) -> None:
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     await connection.execute("CREATE TABLE stranger AS SELECT 1 AS n")
     await back_up(dsn, file)
     await restore(dsn, file, replace=True)
@@ -246,7 +246,7 @@ async def test_database_with_data_is_left_alone_without_replace(
     connection: Connection, dsn: str, file: Path
 ) -> None:
     await back_up(dsn, file)
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     assert await backup.find_data(connection) == ["organization"]
     before = await read_all(dsn)
     with pytest.raises(BackupError, match="data has come in since it was looked at"):
@@ -295,14 +295,14 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 @pytest.mark.parametrize("case", SPOILT)
 async def test_spoilt_file_changes_nothing(connection: Connection, dsn: str, file: Path, case: str) -> None:
     spoil, message = SPOILT[case]
-    organization_id = await keys.ensure_organization(connection)
+    organization_id = await organizations.ensure(connection)
     await connection.execute(
         "INSERT INTO request (organization_id, request_id, created_at, updated_at)"
         " SELECT $1, md5(n::text), now(), now() FROM generate_series(1, 20000) AS n",
         organization_id,
     )
     await back_up(dsn, file)
-    await keys.ensure_organization(connection, "since then")
+    await organizations.ensure(connection, "since then")
     before = await read_all(dsn)
     await asyncio.to_thread(lambda: file.write_bytes(spoil(file.read_bytes())))
     with pytest.raises(BackupError, match=message) as raised:
@@ -314,7 +314,7 @@ async def test_spoilt_file_changes_nothing(connection: Connection, dsn: str, fil
 async def test_restore_that_the_database_refuses_changes_nothing(
     connection: Connection, dsn: str, file: Path
 ) -> None:
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     await back_up(dsn, file)
     await connection.execute("CREATE VIEW stranger AS SELECT name FROM organization")
     before = await read_all(dsn)
@@ -331,7 +331,7 @@ def test_missing_file_is_told(file: Path) -> None:
 
 def test_backup_of_something_else_is_refused(empty_dsn: str, file: Path) -> None:
     flags = ["--format=custom", f"--file={file}", f"--dbname={empty_dsn}"]
-    subprocess.run([binaries() / "pg_dump", *flags], check=True, timeout=120)
+    subprocess.run([find_binaries() / "pg_dump", *flags], check=True, timeout=120)
     with pytest.raises(BackupError) as raised:
         backup.check_backup(file)
     assert str(raised.value) == f"{file} is not a backup of Heliscore"
@@ -377,12 +377,12 @@ async def test_service_never_mixes_the_ids_of_two_databases(
     """The restored database knows the same organizations, keys and names under each other's ids."""
     secrets = {name: mint_key() for name in ("one", "two")}
 
-    async def arrange(dsn: str, organizations: list[str], names: list[str]) -> None:
+    async def arrange(dsn: str, owners: list[str], names: list[str]) -> None:
         connection = await connect(dsn)
         await bootstrap.migrate(connection)
-        for organization in organizations:
-            id_ = await keys.ensure_organization(connection, organization)
-            await keys.register(connection, id_, secrets[organization], name="test")
+        for owner in owners:
+            id_ = await organizations.ensure(connection, owner)
+            await keys.register(connection, id_, secrets[owner], name="test")
             for name in names:
                 await connection.execute(
                     "INSERT INTO score_name (organization_id, name) VALUES ($1, $2)", id_, name

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from heliscore.domain.filter_tree import (
     COLUMNS,
@@ -15,34 +16,45 @@ from heliscore.domain.filter_tree import (
     Exists,
     FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Property,
     Score,
     Scored,
     Sort,
+    Tagged,
     Value,
     Variable,
 )
 from heliscore.domain.score import FEEDBACK
+from heliscore.store.like_patterns import escape_like
 from heliscore.store.search.compiler import (
-    Compiled,
-    Position,
     compile_conditions,
     compile_count,
-    compile_rarity,
+    compile_probe,
     compile_search,
-    driving_scores,
-    escaped,
+    compile_selectivity,
 )
+from heliscore.store.search.leading_conditions import leading_scores
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.slots import Compiled, Slots
 
 NAME_IDS = {"accuracy": 71, "relevance": 72, "tone": 73, "length": 74, "cited": 75, FEEDBACK: 76}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 USER, LATENCY, CREATED = Column("user_id"), Column("latency_ms"), Column("created_at")
+BODY = Column("response_body")
 ACCURATE = Compare(Score("accuracy"), ">=", 90)
 CITED = Compare(Score("cited"), "=", True)
 UNKNOWN = Compare(Score("unheard-of"), "=", 1)
+
+
+OUTCOME = (
+    "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+    "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
+)
 
 
 def of_request(alias: str) -> str:
@@ -105,6 +117,23 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
             "AND s.scored_at > $5::timestamptz)",
             (76, NOON),
         ),
+        (Compare(USER, "starts-with", "a_"), "r.user_id ILIKE $4::text", (r"a\_%",)),
+        (Compare(USER, "ends-with", "a_"), "r.user_id ILIKE $4::text", (r"%a\_",)),
+        (Tagged(), "cardinality(r.tags) > 0", ()),
+        (HasTag("a%"), "$4::text = ANY(r.tags)", ("a%",)),
+        (Not(HasTag("a%")), "($4::text = ANY(r.tags)) IS NOT TRUE", ("a%",)),
+        (
+            HasString(BODY, "equals", 'a"_'),
+            "r.response_body::text ILIKE ANY($4::text[])",
+            ([r'"a\\"\_"%', r'%["a\\"\_"%', r'%{"a\\"\_"%', r'% "a\\"\_"%'],),
+        ),
+        (
+            HasString(BODY, "starts-with", "a"),
+            "r.response_body::text ILIKE ANY($4::text[])",
+            (['"a%', '%["a%', '%{"a%', '% "a%'],),
+        ),
+        (HasString(BODY, "ends-with", "a"), "r.response_body::text ILIKE ANY($4::text[])", (['%a"%'],)),
+        (HasString(BODY, "contains", "a"), "r.response_body::text ILIKE ANY($4::text[])", (["%a%"],)),
         (UNKNOWN, "false", ()),
         (Not(UNKNOWN), "NOT false", ()),
         (Not(Scored()), f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
@@ -128,12 +157,13 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
 )
 def test_filter_is_compiled(tree: Filter, where: str, arguments: tuple[object, ...]) -> None:
     assert search(tree) == Compiled(
-        {
-            "joins": "",
-            "where": where,
-            "order": "r.created_at DESC, r.request_id",
-            "sort_value": "r.created_at",
-        },
+        Slots(
+            joins="",
+            where=where,
+            order="r.created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="r.created_at",
+        ),
         arguments,
     )
 
@@ -145,25 +175,20 @@ MADE = [
     ("request_model", "coalesce(r.request_model, r.response_model)"),
     ("response_model", "coalesce(r.response_model, r.request_model)"),
     ("assets", "array_to_string(r.assets, ',')"),
-    ("tags", r"(E'\n' || coalesce(array_to_string(r.tags, E'\n'), '') || E'\n')"),
     ("properties", "nullif(r.properties, '{}')::text"),
     ("numeric_id", "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END"),
-    (
-        "outcome",
-        "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
-        "WHEN r.status IS NOT NULL THEN 'ERROR' END)",
-    ),
+    ("outcome", OUTCOME),
 ]
 
 
 @pytest.mark.parametrize(("name", "sql"), MADE)
 def test_column_is_made_of_others(name: str, sql: str) -> None:
-    assert search(Exists(Column(name))).slots["where"] == f"{sql} IS NOT NULL"
+    assert search(Exists(Column(name))).slots.where == f"{sql} IS NOT NULL"
 
 
 @pytest.mark.parametrize("name", sorted(COLUMNS.keys() - {name for name, _ in MADE}))
 def test_column_is_compared_as_it_is(name: str) -> None:
-    assert search(Exists(Column(name))).slots["where"] == f"r.{name} IS NOT NULL"
+    assert search(Exists(Column(name))).slots.where == f"r.{name} IS NOT NULL"
 
 
 @pytest.mark.parametrize(
@@ -213,23 +238,24 @@ def test_score_that_must_be_there_is_joined(
     tree: Filter, joins: list[str], where: str, arguments: tuple[object, ...]
 ) -> None:
     assert search(tree) == Compiled(
-        {
-            "joins": "\n".join(joins),
-            "where": where,
-            "order": "s1.request_created_at DESC, r.request_id",
-            "sort_value": "s1.request_created_at",
-        },
+        Slots(
+            joins="\n".join(joins),
+            where=where,
+            order="s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="s1.request_created_at",
+        ),
         arguments,
     )
 
 
 def test_score_in_a_disjunction_is_not_joined() -> None:
     compiled = search(AnyOf((ACCURATE, CITED)))
-    assert (compiled.slots["joins"], compiled.slots["where"].count("EXISTS")) == ("", 2)
+    assert (compiled.slots.joins, (compiled.slots.where or "").count("EXISTS")) == ("", 2)
 
 
 def test_unknown_score_among_conditions_that_must_hold_matches_nothing() -> None:
-    assert search(AllOf((ACCURATE, UNKNOWN, Exists(USER)))).slots["where"] == "false"
+    assert search(AllOf((ACCURATE, UNKNOWN, Exists(USER)))).slots.where == "false"
 
 
 TIES = "r.created_at DESC, r.request_id"
@@ -264,7 +290,7 @@ TIES = "r.created_at DESC, r.request_id"
 )
 def test_sort_is_compiled(sort: Sort, by: str, order: str, arguments: tuple[object, ...]) -> None:
     assert search(Everything(), sort) == Compiled(
-        {"joins": "", "where": "true", "order": order, "sort_value": by}, arguments
+        Slots(joins="", where="true", order=order, outcome=OUTCOME, sort_value=by), arguments
     )
 
 
@@ -273,7 +299,7 @@ def test_sort_is_compiled(sort: Sort, by: str, order: str, arguments: tuple[obje
 def test_sort_uses_the_join_of_the_filter(name: str, by: str, descending: bool, direction: str) -> None:
     """Without NULLS LAST: the score is never missing, and an index can be read in that order."""
     slots = search(AllOf((ACCURATE, CITED)), Sort(Score(name), descending)).slots
-    assert (slots["joins"].count("JOIN"), slots["sort_value"], slots["order"]) == (
+    assert ((slots.joins or "").count("JOIN"), slots.sort_value, slots.order) == (
         2,
         by,
         f"{by} {direction}, s1.request_created_at DESC, r.request_id",
@@ -328,39 +354,49 @@ def test_position_is_compiled(
     sort: Sort, value: Value | None, where: str, arguments: tuple[object, ...]
 ) -> None:
     compiled = search(Everything(), sort, Position(value, NOON, "r-9"))
-    assert (compiled.slots["where"], compiled.arguments) == (f"true AND {where}", arguments)
+    assert (compiled.slots.where, compiled.arguments) == (f"true AND {where}", arguments)
 
 
 def test_random_order_has_no_position() -> None:
-    assert search(Everything(), Sort(None), Position(None, NOON, "r-9")).slots["where"] == "true"
+    assert search(Everything(), Sort(None), Position(None, NOON, "r-9")).slots.where == "true"
 
 
-RARE_TREE = AllOf((ACCURATE, Exists(USER), AllOf((CITED, Not(Scored())))))
+SELECTIVE_TREE = AllOf((ACCURATE, Exists(USER), AllOf((CITED, Not(Scored())))))
 
 
-def test_driving_scores_are_those_that_every_match_must_have() -> None:
-    tree = AllOf((CITED, RARE_TREE, AnyOf((UNKNOWN, Exists(USER))), Not(UNKNOWN), OneOf(Score("tone"), ())))
-    assert driving_scores(tree) == ["cited", "accuracy", "tone"]
+def test_leading_scores_are_those_that_every_match_must_have() -> None:
+    tree = AllOf(
+        (CITED, SELECTIVE_TREE, AnyOf((UNKNOWN, Exists(USER))), Not(UNKNOWN), OneOf(Score("tone"), ()))
+    )
+    assert leading_scores(tree) == ["cited", "accuracy", "tone"]
 
 
-def test_matches_of_each_driving_score_are_counted_up_to_a_limit() -> None:
+def test_matches_of_each_leading_score_are_counted_up_to_a_limit() -> None:
     counts = [
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE s.organization_id = $1 AND {conditions} "
-        "LIMIT few) AS first)"
+        "LIMIT threshold) AS first)"
         for conditions in (
             "s.name_id = $2::integer AND s.value >= $3::bigint",
             "s.name_id = $4::integer AND s.value = $5::bigint",
         )
     ]
-    compiled = compile_rarity(RARE_TREE, NAME_IDS, first_parameter=2)
-    assert compiled == Compiled({"counts": ", ".join(counts)}, (71, 90, 75, 1))
+    compiled = compile_selectivity(SELECTIVE_TREE, NAME_IDS, first_parameter=2)
+    assert compiled == Compiled(Slots(counts=", ".join(counts)), (71, 90, 75, 1))
 
 
-def test_search_begins_at_the_rare_score() -> None:
-    compiled = compile_search(RARE_TREE, Sort(Score("accuracy")), None, NAME_IDS, 4, rare="cited")
+@pytest.mark.parametrize(("descending", "direction"), [(True, "DESC"), (False, "ASC")])
+def test_probe_walks_the_values_that_meet_the_conditions(descending: bool, direction: str) -> None:
+    score = Score("accuracy")
+    compiled = compile_probe(SELECTIVE_TREE, score, Sort(score, descending), NAME_IDS, first_parameter=3)
+    rows = "score AS s WHERE s.organization_id = $1 AND s.name_id = $3::integer AND s.value >= $4::bigint"
+    assert compiled == Compiled(Slots(scores=rows, direction=direction), (71, 90))
+
+
+def test_search_begins_at_the_score_that_was_chosen() -> None:
+    compiled = compile_search(SELECTIVE_TREE, Sort(Score("accuracy")), None, NAME_IDS, 4, start="cited")
     assert compiled == Compiled(
-        {
-            "source": (
+        Slots(
+            source=(
                 "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
                 "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint "
                 "OFFSET 0) AS s1\n"
@@ -369,14 +405,15 @@ def test_search_begins_at_the_rare_score() -> None:
                 f"r.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')}) "
                 "OFFSET 0) AS r"
             ),
-            "joins": (
+            joins=(
                 f"\nCROSS JOIN LATERAL (SELECT s.value FROM score AS s WHERE {of_request('s')} "
                 "AND s.name_id = $6::integer AND s.value >= $7::bigint OFFSET 0) AS s2"
             ),
-            "where": "true",
-            "order": "s2.value DESC, s1.request_created_at DESC, r.request_id",
-            "sort_value": "s2.value",
-        },
+            where="true",
+            order="s2.value DESC, s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="s2.value",
+        ),
         (75, 1, 71, 90),
     )
 
@@ -390,9 +427,9 @@ def test_search_begins_at_the_rare_score() -> None:
         (Sort(None), ""),
     ],
 )
-def test_rare_scores_are_visited_in_order_of_time_if_asked_for(sort: Sort, order: str) -> None:
-    slots = compile_search(CITED, sort, None, NAME_IDS, 4, rare="cited").slots
-    assert slots["source"].partition("\n")[0] == (
+def test_rows_of_that_score_are_visited_in_order_of_time_if_asked_for(sort: Sort, order: str) -> None:
+    slots = compile_search(CITED, sort, None, NAME_IDS, 4, start="cited").slots
+    assert (slots.source or "").partition("\n")[0] == (
         "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
         "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint"
         f"{order} OFFSET 0) AS s1"
@@ -402,7 +439,7 @@ def test_rare_scores_are_visited_in_order_of_time_if_asked_for(sort: Sort, order
 def test_conditions_alone_fill_where_and_joins() -> None:
     join = f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $2::integer AND s1.value >= $3::bigint"
     compiled = compile_conditions(AllOf((ACCURATE, Exists(USER))), NAME_IDS, first_parameter=2)
-    assert compiled == Compiled({"where": "r.user_id IS NOT NULL", "joins": join}, (71, 90))
+    assert compiled == Compiled(Slots(where="r.user_id IS NOT NULL", joins=join), (71, 90))
 
 
 @pytest.mark.parametrize(
@@ -411,23 +448,23 @@ def test_conditions_alone_fill_where_and_joins() -> None:
 )
 def test_request_is_left_out_where_no_condition_needs_it(tree: Filter, omitted: bool) -> None:
     slots = compile_conditions(tree, NAME_IDS, first_parameter=2).slots
-    assert (slots.get("request") == "") is omitted
+    assert (slots.request == "") is omitted
 
 
 def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None:
     tree = AllOf((ACCURATE, CITED, Not(UNKNOWN), Compare(CREATED, "<", NOON)))
     assert compile_count(tree, NAME_IDS, first_parameter=2) == Compiled(
-        {
-            "source": (
+        Slots(
+            source=(
                 "(SELECT s.organization_id, s.request_no, s.request_created_at AS created_at FROM score AS s "
                 "WHERE s.organization_id = $1 AND s.name_id = $2::integer AND s.value >= $3::bigint) AS r"
             ),
-            "joins": (
+            joins=(
                 f"JOIN score AS s1 ON {of_request('s1')} "
                 "AND s1.name_id = $4::integer AND s1.value = $5::bigint"
             ),
-            "where": "NOT false AND s1.request_created_at < $6::timestamptz",
-        },
+            where="NOT false AND s1.request_created_at < $6::timestamptz",
+        ),
         (71, 90, 75, 1, NOON),
     )
 
@@ -446,8 +483,8 @@ def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None
 def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
     counted = compile_count(tree, NAME_IDS, first_parameter=2)
     conditions = compile_conditions(tree, NAME_IDS, first_parameter=2)
-    conditions.slots.pop("request", None)
-    assert counted == conditions
+    slots = msgspec.structs.replace(conditions.slots, request=None)
+    assert counted == msgspec.structs.replace(conditions, slots=slots)
 
 
 @pytest.mark.parametrize(
@@ -459,7 +496,7 @@ def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
 )
 def test_group_is_compiled(group_by: Column | Property, group: str, arguments: tuple[object, ...]) -> None:
     compiled = compile_conditions(Compare(USER, "=", "ada"), NAME_IDS, 2, group_by)
-    assert compiled == Compiled({"where": "r.user_id = $2::text", "joins": "", "group": group}, arguments)
+    assert compiled == Compiled(Slots(where="r.user_id = $2::text", joins="", group=group), arguments)
 
 
 @pytest.mark.parametrize(
@@ -467,4 +504,4 @@ def test_group_is_compiled(group_by: Column | Property, group: str, arguments: t
     [("plain", "plain"), (r"100%", r"100\%"), ("a_b", r"a\_b"), ("\\", r"\\"), (r"\%", r"\\\%")],
 )
 def test_text_is_escaped_to_stand_for_itself(text: str, pattern: str) -> None:
-    assert escaped(text) == pattern
+    assert escape_like(text) == pattern

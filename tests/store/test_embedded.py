@@ -20,8 +20,9 @@ import asyncpg
 import heliscore
 import pytest
 from heliscore.domain.errors import DataFolderInUse, EmbeddedServerError
-from heliscore.postgres import embedded, leftover_processes, os_user
+from heliscore.postgres import binaries, leftover_processes, os_user
 from heliscore.postgres.embedded import EmbeddedPostgres
+from heliscore.postgres.server_settings import SETTINGS
 
 from tests.servers import children
 from tests.test_cli import wait_until_gone
@@ -32,7 +33,7 @@ TIMEOUT_S = 30
 OWNER = """
 import sys, time
 from pathlib import Path
-from heliscore.store import account, embedded
+from heliscore.postgres import embedded, os_user
 if "orphan" in sys.argv:
     os_user._LIBC.prctl = lambda *_: 0
 print(embedded.EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
@@ -146,14 +147,14 @@ def test_server_has_our_settings(folder: Path) -> None:
     server = EmbeddedPostgres(folder)
     try:
         dsn = server.start()
-        settings = {name: run(dsn, f"SHOW {name}") for name in embedded.SETTINGS}
+        settings = {name: run(dsn, f"SHOW {name}") for name in SETTINGS}
         collation = run(
             dsn, "SELECT concat(datlocprovider, datlocale) FROM pg_database WHERE datname = 'postgres'"
         )
         encoding = run(dsn, "SHOW server_encoding")
     finally:
         server.stop()
-    assert (settings, collation, encoding) == (embedded.SETTINGS, "bC.UTF-8", "UTF8")
+    assert (settings, collation, encoding) == (SETTINGS, "bC.UTF-8", "UTF8")
 
 
 def test_socket_is_closed_to_other_users(any_folder: Path) -> None:
@@ -186,10 +187,10 @@ def test_server_runs_from_binaries_that_only_we_can_reach(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory() as home:
-        package = os_user.binaries().parents[1]
+        package = binaries.find_binaries().parents[1]
         for part in (package, package.with_name(f"{package.name}.libs")):
             Path(home, part.name).symlink_to(part)
-        monkeypatch.setattr(os_user, "binaries", lambda: Path(home, package.name, "pginstall18", "bin"))
+        monkeypatch.setattr(binaries, "find_binaries", lambda: Path(home, package.name, "pginstall18", "bin"))
         folder.parent.chmod(0o755)
         server = EmbeddedPostgres(folder)
         try:
@@ -421,7 +422,7 @@ def test_failed_initdb_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         path.mkdir()
         (path / "a file").touch()
 
-    monkeypatch.setattr(os_user.Account, "make_afresh", make_full)
+    monkeypatch.setattr(os_user.OsUser, "make_empty", make_full)
     with pytest.raises(EmbeddedServerError, match=r"initdb failed in .*exists but is not empty"):
         EmbeddedPostgres(folder).start()
 

@@ -7,7 +7,7 @@ import json
 import operator
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -26,6 +26,8 @@ from heliscore.domain.filter_tree import (
     Exists,
     FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Kind,
     Not,
     OneOf,
@@ -34,17 +36,19 @@ from heliscore.domain.filter_tree import (
     Score,
     Scored,
     Sort,
+    StringMatch,
     Subject,
+    Tagged,
     Value,
     Variable,
     kind_of,
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
-from heliscore.store.search import request_search
+from heliscore.store.search import request_search, selectivity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +75,13 @@ TEXTS = [
     "A,b",
     "a\\%b",
     "SUCCESS",
+]
+BODIES = [
+    *({"text": text} for text in TEXTS),
+    *TEXTS,
+    *([text, 1, {text: [None, "b"]}] for text in TEXTS),
+    [],
+    200,
 ]
 KEYS = ["Env", "env", "a%", "it's \\", "é"]
 NAMES = ["accuracy", "relevance", "tone", "length", 'größe "%_\\', FEEDBACK]
@@ -123,6 +134,12 @@ def matches(row: Row, tree: Filter) -> bool:
             return any(matches(row, part) for part in parts)
         case Scored():
             return bool(row.scores)
+        case Tagged():
+            return bool(row.columns["tags"])
+        case HasTag(tag):
+            return tag in (row.columns["tags"] or ())
+        case HasString(body, match, string):
+            return has_string(row.value(body), match, string.lower())
         case Exists(subject):
             return row.value(subject) is not None
         case OneOf(subject, values):
@@ -149,7 +166,36 @@ RELATIONS: dict[Operator, Callable[[Any, Any], bool]] = {
     "ilike": lambda text, pattern: like(text.lower(), pattern.lower()),
     "contains": lambda text, part: part.lower() in text.lower(),
     "not-contains": lambda text, part: part.lower() not in text.lower(),
+    "starts-with": lambda text, part: text.lower().startswith(part.lower()),
+    "ends-with": lambda text, part: text.lower().endswith(part.lower()),
 }
+
+
+def has_string(body: str | None, match: StringMatch, string: str) -> bool:
+    if body is None:
+        return False
+    if match == "contains":
+        return json.dumps(string, ensure_ascii=False)[1:-1] in body.lower()
+    relations: dict[StringMatch, Operator] = {
+        "equals": "=",
+        "starts-with": "starts-with",
+        "ends-with": "ends-with",
+    }
+    fits = RELATIONS[relations[match]]
+    return any(fits(one.lower(), string) for one in strings_in(json.loads(body)))
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, part in value.items():
+                yield key
+                yield from strings_in(part)
+        case list():
+            for part in value:
+                yield from strings_in(part)
 
 
 def holds(relation: Operator, mine: Any, value: Value) -> bool:
@@ -194,7 +240,7 @@ def random_row(rng: random.Random, number: int, organization_id: int) -> Row:
 
     columns = {name: maybe(POOLS[kind]) for name, kind in COLUMNS.items()}
     for name in ("request_body", "response_body"):  # one key each: PostgreSQL sorts keys in a way of its own
-        columns[name] = maybe([json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS])
+        columns[name] = maybe([json.dumps(body, ensure_ascii=False) for body in BODIES])
     columns["request_id"] = rng.choice(TEXTS) + str(number)
     columns["organization_id"] = str(organization_id)
     columns["assets"] = maybe([[], ["a"], ["A", "b"], ["%", ""]])
@@ -254,7 +300,6 @@ def made(row: Row) -> dict[str, Any]:
         "request_model": answered if asked is None else asked,
         "response_model": asked if answered is None else answered,
         "assets": None if columns["assets"] is None else ",".join(columns["assets"]),
-        "tags": "\n{}\n".format("\n".join(columns["tags"] or ())),
         "properties": json.dumps(properties, ensure_ascii=False) if properties else None,
         "outcome": columns["outcome"] or outcome,
         "numeric_id": int(columns["request_id"]) if columns["request_id"].isdecimal() else None,
@@ -278,12 +323,16 @@ sort_subjects = columns | scores | keys_.map(Property) | keys_.map(Variable)
 subjects: st.SearchStrategy[Subject] = sort_subjects | st.just(FeedbackTime())
 sorts = st.builds(Sort, scores | sort_subjects, st.booleans())
 
+bodies = st.sampled_from(["request_body", "response_body"]).map(Column)
+matchings: st.SearchStrategy[StringMatch] = st.sampled_from(
+    ["equals", "starts-with", "ends-with", "contains"]
+)
 texts = st.sampled_from(TEXTS) | st.text(ALPHABET, max_size=3)
 patterns = texts.filter(lambda text: re.fullmatch(r"(\\.|[^\\])*", text) is not None)
 equality: list[Operator] = ["=", "<>"]
 order: list[Operator] = [*equality, ">", ">=", "<", "<="]
 operators: dict[Kind, list[Operator]] = {
-    Kind.TEXT: [*equality, "like", "ilike", "contains", "not-contains"],
+    Kind.TEXT: [*equality, "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"],
     Kind.NUMBER: order,
     Kind.TIMESTAMP: order,
     Kind.BOOLEAN: equality,
@@ -303,7 +352,9 @@ def conditions(draw: st.DrawFn, about: st.SearchStrategy[Subject] = subjects) ->
     subject = draw(about)
     kind = kind_of(subject)
     match draw(
-        st.sampled_from(["compare", "compare", "compare", "one of", "exists", "scored", "everything"])
+        st.sampled_from(
+            ["compare", "compare", "compare", "one of", "exists", "scored", "tag", "string", "everything"]
+        )
     ):
         case "compare":
             relation = draw(st.sampled_from(operators[kind]))
@@ -315,6 +366,10 @@ def conditions(draw: st.DrawFn, about: st.SearchStrategy[Subject] = subjects) ->
             return Exists(subject)
         case "scored":
             return Scored()
+        case "tag":
+            return draw(st.just(Tagged()) | st.builds(HasTag, st.sampled_from(["a", "A", "b", "%"])))
+        case "string":
+            return HasString(draw(bodies), draw(matchings), draw(texts))
         case _:
             return Everything()
 
@@ -330,11 +385,11 @@ trees = filters | st.tuples(several_scores, filters).map(AllOf)
 
 
 @pytest.mark.parametrize(
-    "few", [1, request_search.MIN_FEW], ids=["walking in order", "beginning at few scores"]
+    "threshold", [1, selectivity.MIN_THRESHOLD], ids=["walking in order", "beginning at few scores"]
 )
-def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    monkeypatch.setattr(request_search, "MIN_FEW", few)
-    monkeypatch.setattr(request_search, "MAX_FEW", few)
+def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPatch, threshold: int) -> None:
+    monkeypatch.setattr(selectivity, "MIN_THRESHOLD", threshold)
+    monkeypatch.setattr(selectivity, "MAX_THRESHOLD", threshold)
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(dsn))
         names = ScoreNames()
@@ -359,7 +414,7 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
 
 async def prepare(connection: Connection) -> tuple[int, list[Row], dict[str, int]]:
     rng = random.Random(1)
-    ours, theirs = [await keys.ensure_organization(connection, name) for name in ("ours", "theirs")]
+    ours, theirs = [await organizations.ensure(connection, name) for name in ("ours", "theirs")]
     rows = [random_row(rng, number, ours) for number in range(REQUESTS)]
     others = [random_row(rng, number, theirs) for number in range(REQUESTS)]
     rows, others = await insert(connection, rows), await insert(connection, others)

@@ -22,6 +22,8 @@ from heliscore.domain.filter_tree import (
     Compare,
     Exists,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Property,
@@ -32,13 +34,15 @@ from heliscore.domain.filter_tree import (
     score_names,
 )
 from heliscore.store.search.compiler import (
-    Compiled,
-    Position,
     compile_conditions,
     compile_count,
-    compile_rarity,
+    compile_probe,
     compile_search,
+    compile_selectivity,
 )
+from heliscore.store.search.leading_conditions import leading_scores
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.slots import Compiled, Slots
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -59,12 +63,15 @@ class Module:
         self.constants = dict(_assigned(self.tree.body))
 
     def calls(self) -> Iterator[tuple[ast.Call, dict[str, list[ast.expr]]]]:
-        """Each call that runs a statement, with what is assigned in the function around it."""
+        """Each call that runs a statement, with what the names in the function around it hold: expressions,
+        or an argument's type."""
         functions = [
             node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         for function in functions:
-            local: dict[str, list[ast.expr]] = {}
+            local: dict[str, list[ast.expr]] = {
+                argument.arg: [argument.annotation] for argument in function.args.args if argument.annotation
+            }
             for name, value in _assigned(list(ast.walk(function))):
                 local.setdefault(name, []).append(value)
             for node in ast.walk(function):
@@ -90,9 +97,9 @@ class Module:
                 loaded = self.constants.get(table)
                 return isinstance(loaded, ast.Call) and ast.unparse(loaded.func) == "load"
             case ast.Call(ast.Name("fill"), [statement], keywords):
-                return self.is_fixed(statement, local) and all(
-                    keyword.arg is None and self.is_compiled(keyword.value, local) for keyword in keywords
-                )
+                return not keywords and self.is_fixed(statement, local)
+            case ast.Call(ast.Attribute(ast.Name(compiled), "fill"), [statement], []):
+                return self.is_fixed(statement, local) and self.is_compiled(compiled, local)
             case ast.Name(name) if name in local:
                 return all(self.is_fixed(value, local) for value in local[name])
             case _:
@@ -101,16 +108,15 @@ class Module:
     def is_constant(self, value: ast.expr) -> bool:
         return isinstance(value, ast.Name) and isinstance(self.constants.get(value.id), ast.Constant)
 
-    def is_compiled(self, slots: ast.expr, local: dict[str, list[ast.expr]]) -> bool:
-        """Whether slots are filled with what the compiler made."""
-        match slots:
-            case ast.Attribute(ast.Name(name), "slots"):
-                values = local.get(name, [])
-                return bool(values) and all(
-                    isinstance(value, ast.Call) and ast.unparse(value.func).startswith("compile_")
-                    for value in values
-                )
-        return False
+    def is_compiled(self, name: str, local: dict[str, list[ast.expr]]) -> bool:
+        """Whether what the name holds was made by the compiler: here, or by a caller, as its type says."""
+        values = local.get(name, [])
+        return bool(values) and all(
+            ast.unparse(value.func).startswith("compile_")
+            if isinstance(value, ast.Call)
+            else ast.unparse(value) == "Compiled"
+            for value in values
+        )
 
 
 def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
@@ -124,10 +130,10 @@ def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
 
 OURS = {
     # A migration's statements are run as they stand in its file.
-    ("heliscore/store/migrations.py", "connection.execute(statement)"),
+    ("heliscore/store/schema/migrations.py", "connection.execute(statement)"),
     # The names of tables, which sql/schema.sql has.
-    ("heliscore/store/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
-    ("heliscore/store/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
+    ("heliscore/postgres/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
+    ("heliscore/postgres/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
 }
 """What is text of ours although it is put together: each looked at by somebody."""
 
@@ -135,7 +141,7 @@ OURS = {
 def test_every_statement_is_text_of_ours() -> None:
     found = 0
     mixed = []
-    for path in sorted((PACKAGE / "store").glob("*.py")):
+    for path in sorted(path for room in ("store", "postgres") for path in (PACKAGE / room).rglob("*.py")):
         module = Module(path)
         for call, local in module.calls():
             found += 1
@@ -143,6 +149,16 @@ def test_every_statement_is_text_of_ours() -> None:
                 mixed.append((module.name, ast.unparse(call)))
     assert found > 40
     assert set(mixed) == OURS
+
+
+def test_only_the_compiler_makes_what_fills_slots() -> None:
+    makers = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Compiled", "Slots"))
+    }
+    assert makers == {"compiler.py"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +172,8 @@ def test_every_statement_is_text_of_ours() -> None:
         'connection.fetchval(_SQL["a"] + name)',
         'connection.fetch(fill(_SQL["a"], where=name))',
         'connection.fetch(fill(_SQL["a"], **name.slots))',
+        'connection.fetch(name.fill(_SQL["a"]))',
+        'connection.fetch(Compiled(name, ()).fill(_SQL["a"]))',
         'connection.fetch(name["a"])',
     ],
 )
@@ -200,7 +218,7 @@ NASTY = [
 texts = st.lists(
     st.sampled_from(NASTY) | st.text(st.characters(exclude_characters="\0"), max_size=4), max_size=4
 ).map(lambda parts: MARK + "".join(parts))
-TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains"]
+TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"]
 
 conditions: st.SearchStrategy[Filter] = (
     st.builds(
@@ -217,13 +235,22 @@ conditions: st.SearchStrategy[Filter] = (
     )
     | st.builds(
         Compare,
-        st.sampled_from([Column("user_id"), Column("request_id"), Column("tags"), Column("request_body")]),
+        st.sampled_from(
+            [Column("user_id"), Column("request_id"), Column("properties"), Column("request_body")]
+        ),
         st.sampled_from(TEXT_OPERATORS),
         texts,
     )
     | st.builds(OneOf, st.builds(Property, texts), st.lists(texts, max_size=3).map(tuple))
     | st.builds(Exists, st.builds(Property, texts) | st.builds(Score, texts))
     | st.just(Scored())
+    | st.builds(HasTag, texts)
+    | st.builds(
+        HasString,
+        st.just(Column("request_body")),
+        st.sampled_from(["equals", "starts-with", "ends-with", "contains"]),
+        texts,
+    )
 )
 trees = st.recursive(
     conditions,
@@ -244,11 +271,12 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
         compile_count(tree, ids, 2),
-        compile_rarity(tree, ids, 2),
+        compile_selectivity(tree, ids, 2),
+        *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
     ]
 
 
-def sql_of(compiled: list[Compiled]) -> list[dict[str, str]]:
+def sql_of(compiled: list[Compiled]) -> list[Slots]:
     return [one.slots for one in compiled]
 
 
@@ -259,7 +287,19 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
             return names.setdefault(value, f"{MARK}{len(names):06}") if MARK in value else value
         case tuple():
             return tuple(renamed(one, names) for one in value)
-        case Compare() | OneOf() | Exists() | Not() | AllOf() | AnyOf() | Score() | Property() | Variable():
+        case (
+            Compare()
+            | OneOf()
+            | Exists()
+            | HasTag()
+            | HasString()
+            | Not()
+            | AllOf()
+            | AnyOf()
+            | Score()
+            | Property()
+            | Variable()
+        ):
             fields = (renamed(getattr(value, name), names) for name in value.__struct_fields__)
             return type(value)(*fields)
         case _:

@@ -29,17 +29,18 @@ from heliscore.domain.filter_tree import (
     Value,
 )
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import Position
-from heliscore.store.search.request_search import MIN_FEW, Page, count, search
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.request_search import Page, count, search
+from heliscore.store.search.selectivity import MIN_THRESHOLD
 from heliscore.store.statements import load
 
 from ..conftest import TEMPLATE, at_database
 
 REQUESTS = 40_000
-"""So many that a tenth is more than MIN_FEW."""
+"""So many that a tenth is more than MIN_THRESHOLD."""
 
 LIMIT = 25
 
@@ -139,14 +140,14 @@ class Searched(msgspec.Struct, frozen=True):
     """A page and how PostgreSQL came by it."""
 
     page: Page
-    rarity: list[Plan]
+    selectivity: list[Plan]
     """Of the count that comes before a search by scores."""
 
     plans: list[Plan]
     """Of the searches of which the page was put together."""
 
-    reaches: list[Plan]
-    """Of the looks at where in the order of a score they begin and end."""
+    probes: list[Plan]
+    """Of the probes that find where in the order of a score they begin and end."""
 
     @property
     def whole(self) -> Plan:
@@ -177,12 +178,12 @@ class Searches:
         )
         return Searched(
             page,
-            [await explained(self.connection, sent) for sent in recorder.of("rarity")],
+            [await explained(self.connection, sent) for sent in recorder.of("selectivity")],
             [
                 await explained(self.connection, sent)
                 for sent in recorder.of("locate") + recorder.of("search")
             ],
-            [await explained(self.connection, sent) for sent in recorder.of("reach")],
+            [await explained(self.connection, sent) for sent in recorder.of("probe")],
         )
 
     async def count(self, tree: Filter) -> tuple[int, Plan]:
@@ -212,7 +213,7 @@ async def execute(dsn: str, statement: str) -> None:
 
 async def seed(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
-    await keys.ensure_organization(connection)
+    await organizations.ensure(connection)
     await connection.execute(SEED)
     await connection.execute("VACUUM (ANALYZE) request")
     await connection.execute("VACUUM (ANALYZE) score")
@@ -224,7 +225,7 @@ async def searches(seeded: str) -> AsyncIterator[Searches]:
     """On a connection of the pool, for its settings."""
     database = await open_database(Settings(database_url=seeded))
     async with database.connection() as connection:
-        yield Searches(connection, await keys.ensure_organization(connection))
+        yield Searches(connection, await organizations.ensure(connection))
     await database.close()
 
 
@@ -312,8 +313,8 @@ async def test_search_reads_its_index_and_little_more_than_its_page(searches: Se
     assert len(searched.page.requests) == min(LIMIT, shape.matches)
     assert searched.whole.scans == shape.scans
     assert searched.whole.rows <= shape.rows + PAGE_ROWS + 5
-    assert all(plan.scans == {"score_value_idx"} for plan in searched.reaches)
-    assert sum(plan.rows for plan in searched.reaches) <= 5 * LIMIT
+    assert all(plan.scans == {"score_value_idx"} for plan in searched.probes)
+    assert sum(plan.rows for plan in searched.probes) <= 5 * LIMIT
 
 
 async def test_search_of_a_larger_table_begins_at_more_matches(searches: Searches) -> None:
@@ -370,7 +371,7 @@ async def test_pages_of_a_walk_in_time_follow_each_other(searches: Searches) -> 
 @pytest.mark.parametrize("value", [2, 10**18])
 async def test_absent_value_is_not_searched_for(searches: Searches, value: int) -> None:
     searched = await searches.search(AllOf((BROAD, Compare(Score("rare"), "=", value))))
-    assert searched == Searched(Page([], None), [Plan(frozenset({"score_value_idx"}), MIN_FEW)], [], [])
+    assert searched == Searched(Page([], None), [Plan(frozenset({"score_value_idx"}), MIN_THRESHOLD)], [], [])
 
 
 async def test_name_never_used_is_not_even_counted(searches: Searches) -> None:
@@ -380,17 +381,17 @@ async def test_name_never_used_is_not_even_counted(searches: Searches) -> None:
 
 COUNTED: dict[str, tuple[Filter, range]] = {
     "0.1 %": (RARE_ONE, range(20, 61)),
-    "60 %": (BROAD, range(MIN_FEW, MIN_FEW + 1)),
-    "0.1 % and 60 %": (AllOf((RARE_ONE, BROAD)), range(MIN_FEW + 20, MIN_FEW + 61)),
-    "bound that 10 % meet": (Compare(ACCURACY, ">=", 900), range(MIN_FEW, MIN_FEW + 1)),
+    "60 %": (BROAD, range(MIN_THRESHOLD, MIN_THRESHOLD + 1)),
+    "0.1 % and 60 %": (AllOf((RARE_ONE, BROAD)), range(MIN_THRESHOLD + 20, MIN_THRESHOLD + 61)),
+    "bound that 10 % meet": (Compare(ACCURACY, ">=", 900), range(MIN_THRESHOLD, MIN_THRESHOLD + 1)),
 }
 
 
 @pytest.mark.parametrize(("tree", "rows"), COUNTED.values(), ids=COUNTED)
-async def test_rarity_is_counted_on_the_index_of_values_up_to_a_limit(
+async def test_selectivity_is_counted_on_the_index_of_values_up_to_a_limit(
     searches: Searches, tree: Filter, rows: range
 ) -> None:
-    [plan] = (await searches.search(tree)).rarity
+    [plan] = (await searches.search(tree)).selectivity
     assert plan.scans == {"score_value_idx"}
     assert plan.rows in rows
 

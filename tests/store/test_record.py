@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 from heliscore.domain.score import Score
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
 
@@ -208,7 +208,7 @@ async def test_unknown_request_is_left_out_where_it_is_refused(
 async def test_request_of_another_organization_is_unknown(
     connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     await record(connection, names, [post(other, {"a": 1})])
     assert await record(connection, names, [post(organization_id, {"a": 2})], accept_unknown=False) == set()
     assert (await values(connection, organization_id), await values(connection, other)) == ({}, {"a": 1})
@@ -220,7 +220,7 @@ async def test_request_of_another_organization_is_unknown(
 async def test_batch_writes_every_organizations_own_request(
     connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     batch = [
         post(other, {"a": 1, "b": 2}),
         post(organization_id, {"a": 3}),
@@ -260,7 +260,7 @@ async def test_name_is_numbered_once_for_all_processes(
 async def test_names_of_two_organizations_are_apart(
     connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     ours = await names.ensure(connection, organization_id, ["a"])
     theirs = await names.ensure(connection, other, ["a"])
     assert ours.keys() == theirs.keys()

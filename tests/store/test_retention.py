@@ -146,7 +146,7 @@ async def test_score_posted_to_a_request_that_is_being_deleted_begins_it_anew(
         posting = asyncio.create_task(post(client, "r", {"tone": 2}))
         while not await connection.fetchval(WAITING):
             pass
-        await pruner.execute(SQL["remove_scores"], organization_id, [number])
+        await pruner.execute(load("score")["remove_scores"], organization_id, [number])
         assert not posting.done()
     await pruner.close()
     await posting

@@ -25,10 +25,10 @@ from heliscore.domain.filter_tree import (
 from heliscore.domain.filter_tree import Score as ScoreSubject
 from heliscore.domain.filter_tree import Scored as ScoredCondition
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
-from heliscore.store.search.compiler import Position
+from heliscore.store.search.page_order import Position
 from heliscore.store.search.request_search import Scored, count, find, search
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -275,7 +275,7 @@ async def test_milliseconds_count(connection: Connection, organization_id: int) 
 
 async def test_organizations_do_not_see_each_other(connection: Connection, organization_id: int) -> None:
     """The same request ids and score names in both."""
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     for number in range(3):
         await post(connection, organization_id, f"r{number}", {"accuracy": 90 + number})
         await post(connection, other, f"r{number}", {"accuracy": number, "secret": 1})
@@ -291,7 +291,7 @@ async def test_organizations_do_not_see_each_other(connection: Connection, organ
 async def test_request_of_another_organization_is_not_found(
     connection: Connection, organization_id: int
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     await post(connection, other, "r", {"a": 1})
     assert await find(connection, ScoreNames(), organization_id, "r") is None
 

@@ -23,7 +23,7 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import Position
+from heliscore.store.search.page_order import Position
 from heliscore.store.search.request_search import search
 
 from .test_search import NOON, log, post

@@ -23,7 +23,7 @@ RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
-    ("key", "find_holder"): fields(SignedInKey),
+    ("key", "find_signed_in"): fields(SignedInKey),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

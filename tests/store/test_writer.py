@@ -18,7 +18,7 @@ import pytest
 from heliscore.domain.errors import Unavailable
 from heliscore.domain.score import Score
 from heliscore.settings import Settings
-from heliscore.store import keys
+from heliscore.store import organizations
 from heliscore.store import writer as writer_module
 from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
@@ -226,7 +226,7 @@ async def test_order_of_arrival_holds_across_statements(
 async def test_gathered_posts_of_two_organizations_are_apart(
     writer: Writer, dsn: str, connection: Connection, organization_id: int
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     async with under_way(writer, dsn, organization_id) as first:
         gathered = await sent(writer, [post(organization_id, "r", a=1), post(other, "r", a=2)])
     assert await answers(first + gathered) == [True] * 3
@@ -293,7 +293,7 @@ async def test_refused_post_fails_alone(
 async def test_unknown_requests_are_refused_one_by_one(
     database: Database, dsn: str, connection: Connection, organization_id: int, names: ScoreNames
 ) -> None:
-    other = await keys.ensure_organization(connection, "other")
+    other = await organizations.ensure(connection, "other")
     await record(connection, names, [post(organization_id, "known", a=1), post(other, "theirs", a=1)])
     async with running(database, accept_unknown=False) as writer:
         async with under_way(writer, dsn, organization_id) as first:

@@ -32,7 +32,7 @@ from heliscore.domain.filter_tree import (
     kind_of,
 )
 from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE
-from heliscore.store.search.compiler import Position
+from heliscore.store.search.page_order import Position
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.domain.errors import StartError
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 
 
@@ -22,7 +22,7 @@ def keys_group() -> None:
 _organization = click.option(
     "--organization",
     callback=utf8,
-    default=keys.DEFAULT_ORGANIZATION,
+    default=organizations.DEFAULT_ORGANIZATION,
     show_default=True,
     help="Made if there is none.",
 )
@@ -82,7 +82,7 @@ def _register(
     key: str, organization: str, name: str, permissions: Permissions, expires: datetime | None
 ) -> int:
     async def work(connection: Connection) -> int:
-        id_ = await keys.ensure_organization(connection, organization)
+        id_ = await organizations.ensure(connection, organization)
         return await keys.register(
             connection, id_, key, name=name, permissions=permissions, expires_at=expires
         )

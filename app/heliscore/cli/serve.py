@@ -22,7 +22,7 @@ from heliscore.cli.database import run
 from heliscore.domain.errors import StartError
 from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
-from heliscore.postgres.watchdog import Keeper
+from heliscore.postgres.watchdog import Watchdog
 from heliscore.server.http_protocol import Protocol
 from heliscore.server.supervisor import Workers
 from heliscore.settings import PREFIX, Settings, check_exposure, read_settings
@@ -70,11 +70,11 @@ def _own_database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    keeper = Keeper(EmbeddedPostgres(settings.data_dir))
+    watchdog = Watchdog(EmbeddedPostgres(settings.data_dir))
     try:
-        yield keeper.start()
+        yield watchdog.start()
     finally:
-        keeper.stop()
+        watchdog.stop()
 
 
 def _raise_file_limit() -> None:

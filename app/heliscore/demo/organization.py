@@ -33,7 +33,7 @@ async def ensure(connection: Connection, name: str) -> tuple[int, str | None]:
     Raises StartError where the organization is somebody's own.
     """
     async with connection.transaction():
-        id_ = await keys.ensure_organization(connection, name)
+        id_ = await organizations.ensure(connection, name)
         if await organizations.began_with_key(connection, id_, _KEY_NAME):
             return id_, None
         key = mint_key()

@@ -1,10 +1,10 @@
-"""API keys: how one looks, how it is kept, what it allows.
+"""API keys: their format, hash and permissions.
 
-The format is Helicone's own (`sk-helicone-` and four groups of seven), but any existing key can be
-registered, so that a team that moves here keeps the keys in its clients. Only the SHA-256 of a key is
-ever stored: a key has enough entropy (or was chosen by its owner) for a plain hash to be the right tool.
-A look-up compares hashes, not keys, so how long it takes tells nothing of use: to come nearer to a stored
-hash byte by byte, a caller would have to choose the bytes of its own key's hash.
+The format is Helicone's (`sk-helicone-` and four groups of seven), but any existing key can be registered, so
+that a team that moves here keeps the keys in its clients. Only the SHA-256 of a key is stored: a key has
+enough entropy (or was chosen by its owner) for a plain hash. A look-up compares hashes, not keys, so its time
+tells a caller nothing: to approach a stored hash byte by byte, it would have to choose the bytes of its own
+key's hash.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MIN_UNGUESSED, _MIN_DIFFERENT = 10, 6
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who is calling: the organization that a good key belongs to and what the key allows."""
+    """The caller: the organization that its key belongs to, and what the key permits."""
 
     organization_id: int
     key_id: int
@@ -53,26 +53,26 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 def mint_key() -> str:
-    """Make a new key from the system's randomness, about 145 bits."""
+    """Make a new key from the system's random numbers, with about 145 bits of entropy."""
     groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
     return "sk-helicone-" + "-".join(groups)
 
 
 def hash_key(key: str) -> bytes:
-    """The 32 bytes under which a key is stored and found."""
+    """Return the 32 bytes under which a key is stored and found."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def hint_of(key: str) -> str:
-    """The end of a key, enough for its owner to recognise it and for nobody else to guess it."""
+    """Return the end of a key, by which its owner recognises it and nobody can guess it."""
     return "…" + key[-_HINT_LENGTH:]
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether a key looks like one of a manual: `changeme-changeme`, `sk-helicone-xxxxxxx-…`, `your-api-key`.
+    """Whether a key looks like an example from a manual: `changeme-changeme`, `your-api-key`.
 
-    Words that manuals use, runs and repetitions count for nothing; a good key has something left. This does
-    not measure strength: it catches what was never meant to be a secret.
+    Words that manuals use, runs and repetitions are left out; a good key has something left. This does not
+    measure strength: it catches what was never meant to be a secret.
     """
     words = re.split("[^a-z0-9]+", key.lower())
     unguessed = {word for word in words if not _PLACEHOLDER_WORDS.fullmatch(word) and word not in _RUNS}
@@ -81,7 +81,7 @@ def is_placeholder(key: str) -> bool:
 
 
 def find_key_error(key: str) -> str | None:
-    """Say why a key cannot be registered, or None; the key itself is not in the text."""
+    """Say why a key cannot be registered, or return None; the message does not contain the key."""
     if not _MIN_LENGTH <= len(key) <= _MAX_LENGTH:
         return f"expected {_MIN_LENGTH} to {_MAX_LENGTH} characters, got {len(key)}"
     if not key.isascii() or not key.isprintable() or " " in key:

@@ -1,13 +1,14 @@
-"""The filter tree: what a query asks for, whatever dialect it came in.
+"""The filter tree: a query's conditions, independent of the dialect that they came in.
 
     Filter    := Everything | AllOf(parts) | AnyOf(parts) | Not(part) | Condition
-    Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject) | Scored()
+    Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject)
+               | Scored() | Tagged() | HasTag(tag) | HasString(body, match, string)
     Subject   := Column(name) | Score(name) | Property(key) | Variable(key) | FeedbackTime()
 
-The tree is two-valued: a request either matches or it does not. A condition on something that the request
-does not have never matches (a null column, a missing score), whatever its operator; Exists asks for it
-directly and Not turns any part into its exact complement. The one exception is upstream's: a missing
-property or prompt variable reads as the empty text for the two negative operators.
+The tree is two-valued: a request either matches or it does not. A condition on a subject that the request
+does not have (a null column, a missing score) never matches, whatever its operator; Exists tests for that,
+and Not turns any part into its exact complement. There is one exception, which is Helicone's: for the two
+negative operators, a missing property or prompt variable is an empty string.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from heliscore.domain.score import FEEDBACK
 
 
 class Kind(Enum):
-    """What a subject holds, and so which operators and values fit it."""
+    """The type of a subject's values, which decides the operators and values that fit it."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -54,7 +55,6 @@ COLUMNS: Final[dict[str, Kind]] = {
     "job_id": Kind.TEXT,
     "auth_hash": Kind.TEXT,
     "assets": Kind.TEXT,
-    "tags": Kind.TEXT,
     "properties": Kind.TEXT,
     "outcome": Kind.TEXT,
     "numeric_id": Kind.NUMBER,
@@ -77,10 +77,10 @@ COLUMNS: Final[dict[str, Kind]] = {
     "is_passthrough_billing": Kind.BOOLEAN,
     "cached": Kind.BOOLEAN,
 }
-"""What a request can be filtered by, beside its scores, properties and prompt variables.
+"""The columns that a request can be filtered by, beside its scores, properties and prompt variables.
 
-Six are made for filters: `tags` is the request's tags, each between two line feeds, and never missing;
-`properties` is missing where there is none; `outcome` is what the client said, or else follows from status;
+The two bodies are JSON, as PostgreSQL writes it. Five columns are made for filters: `properties` is JSON too,
+and missing where a request has none; `outcome` is what the client said, or else follows from status;
 `request_model` and `response_model` stand in for each other where one of them is not known; `numeric_id` is
 the request's id to sort by, missing where that is not all digits.
 """
@@ -99,26 +99,30 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class Property(msgspec.Struct, frozen=True):
-    """The value of one property, a text; keys that differ in case differ."""
+    """The value of one property, a string. Keys are case-sensitive."""
 
     key: str
 
 
 class Variable(msgspec.Struct, frozen=True):
-    """The value of one prompt input variable, as text."""
+    """The value of one prompt input variable, as a string."""
 
     key: str
 
 
 class FeedbackTime(msgspec.Struct, frozen=True):
-    """When the request's feedback was given."""
+    """The time at which the request's feedback was given."""
 
 
 SortSubject = Column | Score | Property | Variable
 Subject = Column | Score | Property | Variable | FeedbackTime
 
-Operator = Literal["=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains"]
-"""`like` and `ilike` take the caller's `%` and `_`; the last two look for a plain text, whatever its case."""
+Operator = Literal[
+    "=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"
+]
+"""`like` and `ilike` take the caller's `%` and `_`; the last four take a plain string, whatever its case."""
+
+StringMatch = Literal["equals", "starts-with", "ends-with", "contains"]
 
 Value = str | int | float | Decimal | bool | datetime
 
@@ -131,14 +135,33 @@ class Scored(msgspec.Struct, frozen=True):
     """Matches a request with at least one score."""
 
 
+class Tagged(msgspec.Struct, frozen=True):
+    """Matches a request with at least one tag."""
+
+
+class HasTag(msgspec.Struct, frozen=True):
+    """Matches a request with that tag."""
+
+    tag: str
+
+
+class HasString(msgspec.Struct, frozen=True):
+    """Matches a request with a string in one of its bodies, a value or a key, that matches so, whatever its
+    case. `contains` searches the body's JSON as a whole: numbers, true, false and null too."""
+
+    body: Column
+    match: StringMatch
+    string: str
+
+
 class Exists(msgspec.Struct, frozen=True):
-    """Matches a request that has the subject at all."""
+    """Matches a request that has the subject."""
 
     subject: Subject
 
 
 class Compare(msgspec.Struct, frozen=True):
-    """Matches a request whose subject stands in that relation to the value."""
+    """Matches a request whose subject compares so with the value."""
 
     subject: Subject
     operator: Operator
@@ -146,29 +169,29 @@ class Compare(msgspec.Struct, frozen=True):
 
 
 class OneOf(msgspec.Struct, frozen=True):
-    """Matches a request whose subject equals one of the values; no values, no match."""
+    """Matches a request whose subject equals one of the values. Without values it matches nothing."""
 
     subject: Subject
     values: tuple[Value, ...]
 
 
-Condition = Compare | OneOf | Exists | Scored
+Condition = Compare | OneOf | Exists | Scored | Tagged | HasTag | HasString
 
 
 class Not(msgspec.Struct, frozen=True):
-    """Matches exactly the requests that the part does not match."""
+    """Matches the requests that the part does not match."""
 
     part: Filter
 
 
 class AllOf(msgspec.Struct, frozen=True):
-    """Matches where every part does; no parts, everything."""
+    """Matches where every part does. Without parts it matches everything."""
 
     parts: tuple[Filter, ...]
 
 
 class AnyOf(msgspec.Struct, frozen=True):
-    """Matches where at least one part does; no parts, nothing."""
+    """Matches where at least one part does. Without parts it matches nothing."""
 
     parts: tuple[Filter, ...]
 
@@ -189,7 +212,7 @@ def kind_of(subject: Subject) -> Kind:
 
 
 def score_names(tree: Filter) -> frozenset[str]:
-    """Every score name that the tree mentions, whose ids its compilation needs."""
+    """Return every score name in the tree: the compiler needs their ids."""
     match tree:
         case Not(part):
             return score_names(part)
@@ -203,15 +226,15 @@ def score_names(tree: Filter) -> frozenset[str]:
                     return frozenset((FEEDBACK,))
                 case _:
                     return frozenset()
-        case Everything() | Scored():
+        case Everything() | Scored() | Tagged() | HasTag() | HasString():
             return frozenset()
 
 
 class Sort(msgspec.Struct, frozen=True):
-    """The order of a page: by the subject, missing values last, then newest first, then by request id."""
+    """A page's order: by the subject, missing values last, then newest first, then by request id."""
 
     subject: SortSubject | None
-    """None: in random order."""
+    """None: random order."""
 
     descending: bool = True
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 FEEDBACK: Final = "helicone-score-feedback"
-"""The score in which thumbs up (1) and down (0) are kept; no other value is allowed under this name."""
+"""The score that holds thumbs up (1) and thumbs down (0); it takes no other values."""
 
 MAX_NAME_LENGTH: Final = 255
 MAX_SCORES_PER_CALL: Final = 256
@@ -26,10 +26,10 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
 
 
 def read_score(raw: object) -> Score | str:
-    """Make a Score of a decoded JSON value, or say what was expected and what came.
+    """Make a Score of a decoded JSON value, or return an error message.
 
-    Integers are kept, booleans become 1 and 0, everything else is refused: a float that looks like an
-    integer (`95.0`, `1e2`) too, because an evaluator that sends one will send 95.5 tomorrow.
+    Integers are kept, and booleans become 1 and 0. Everything else is an error, also a float that looks like
+    an integer (`95.0`, `1e2`), because an evaluator that sends one will send 95.5 tomorrow.
     """
     if raw is True or raw is False:
         return Score(int(raw), True)

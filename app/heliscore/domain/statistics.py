@@ -1,4 +1,4 @@
-"""How far apart two groups of scores are, and how sure that is: 95 % confidence intervals, pure."""
+"""95 % confidence intervals of the difference between two groups of scores."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Final
 import msgspec
 
 _Z: Final = NormalDist().inv_cdf(0.975)
-_FEWEST: Final = 10
+
+_MIN_COUNT: Final = 10
+"""Smaller samples get no interval of means."""
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The values of one score in one group, at least one, by their exact sums."""
+    """The values of one score in one group, at least one, as exact sums."""
 
     count: int
     sum: int
     squares: int
+    """The sum of the values' squares."""
 
     @property
     def mean(self) -> float:
@@ -25,8 +28,8 @@ class Sample(msgspec.Struct, frozen=True):
 
     @property
     def variance(self) -> float | None:
-        """The sample's, None for a single value. In whole numbers up to the division, so that nothing is lost
-        where values are large and alike."""
+        """The sample variance, None for a single value. Computed in integers up to the division, so that no
+        digit is lost where values are large and close together."""
         if self.count < 2:
             return None
         return (self.count * self.squares - self.sum * self.sum) / (self.count * (self.count - 1))
@@ -42,25 +45,24 @@ class Interval(msgspec.Struct, frozen=True):
 
     @property
     def reach(self) -> float:
-        """How far from 0 it goes."""
+        """The greatest distance from 0."""
         return max(abs(self.low), abs(self.high))
 
 
 def interval_of_means(base: Sample, other: Sample) -> Interval | None:
-    """Welch's interval of the difference of two means; None where a sample is too small to judge by, or
-    shows no variance."""
-    if min(base.count, other.count) < _FEWEST or not base.variance or not other.variance:
+    """Welch's interval of `other.mean - base.mean`; None where a sample is too small or has no variance."""
+    if min(base.count, other.count) < _MIN_COUNT or not base.variance or not other.variance:
         return None
     a, b = base.variance / base.count, other.variance / other.count
-    freedom = (a + b) ** 2 / (a**2 / (base.count - 1) + b**2 / (other.count - 1))
-    reach = _t(freedom) * sqrt(a + b)
+    degrees = (a + b) ** 2 / (a**2 / (base.count - 1) + b**2 / (other.count - 1))
+    margin = _t_quantile(degrees) * sqrt(a + b)
     difference = other.mean - base.mean
-    return Interval(difference - reach, difference + reach)
+    return Interval(difference - margin, difference + margin)
 
 
-def _t(freedom: float) -> float:
-    """The 97.5 % point of Student's t, by Cornish and Fisher's expansion: for _FEWEST within 0.03 %."""
-    z, n = _Z, freedom
+def _t_quantile(degrees: float) -> float:
+    """The 97.5 % quantile of Student's t, by Cornish and Fisher's expansion: for _MIN_COUNT within 0.03 %."""
+    z, n = _Z, degrees
     return (
         z
         + (z**3 + z) / (4 * n)
@@ -70,7 +72,7 @@ def _t(freedom: float) -> float:
 
 
 def interval_of_shares(base: Sample, other: Sample) -> Interval:
-    """Newcombe's interval of the difference of two shares, which holds for shares of 0 and 1 too."""
+    """Newcombe's interval of the difference of two proportions, which is valid for 0 and 1 too."""
     (a_low, a_high), (b_low, b_high) = _wilson(base), _wilson(other)
     difference = other.mean - base.mean
     return Interval(
@@ -80,8 +82,8 @@ def interval_of_shares(base: Sample, other: Sample) -> Interval:
 
 
 def _wilson(sample: Sample) -> tuple[float, float]:
-    """Wilson's interval of one share."""
-    n, share, z2 = sample.count, sample.mean, _Z**2
-    middle = share + z2 / (2 * n)
-    reach = _Z * sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return (middle - reach) / (1 + z2 / n), (middle + reach) / (1 + z2 / n)
+    """Wilson's interval of one proportion."""
+    n, p, z2 = sample.count, sample.mean, _Z**2
+    middle = p + z2 / (2 * n)
+    margin = _Z * sqrt(p * (1 - p) / n + z2 / (4 * n**2))
+    return (middle - margin) / (1 + z2 / n), (middle + margin) / (1 + z2 / n)

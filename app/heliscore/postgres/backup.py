@@ -1,13 +1,13 @@
 """Backup and restore.
 
-A backup is pg_dump's custom format of our tables, and of nothing else that may live in the database.
+A backup is our tables in pg_dump's custom format, without anything else that the database may hold.
 
-A restore is one transaction: psql runs what pg_restore makes of the file behind a prologue, which shuts
-services out and drops what is there; the COMMIT is sent only when pg_restore has read the file to its end.
-(pg_restore's own --single-transaction would leave behind what a newer version added to the database, and its
-preamble names a setting that servers before 17 do not know.)
+A restore is one transaction. psql runs a prologue, which shuts services out and drops our tables, and then
+the script that pg_restore makes of the file. It gets the COMMIT only after pg_restore has read the file to
+its end. (pg_restore's own --single-transaction would keep what a newer version had added to the database, and
+its preamble names a setting that servers before 17 do not know.)
 
-What a service remembers of the replaced database is of no use to it in the restored one: see origin.py.
+Services forget what they remember of the replaced database: see database_identity.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from heliscore.domain.errors import BackupError
-from heliscore.postgres.client_tools import run_program
+from heliscore.postgres.client_tools import run_tool
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations
 from heliscore.store.statements import SQL_FOLDER, fill, load
@@ -29,7 +29,7 @@ from heliscore.store.statements import SQL_FOLDER, fill, load
 _SQL = load("backup")
 
 Progress = Callable[[int], None]
-"""Told now and then how many bytes there are so far."""
+"""Called now and then with the number of bytes so far."""
 
 _PROGRESS_S: Final = 0.5
 _CHUNK_BYTES: Final = 1 << 20
@@ -38,17 +38,17 @@ _PREAMBLE_LINES: Final = 40
 _UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout = 0;\n"
 
 _UNKEPT: Final = {"schema_migration", "rate_window"}
-"""What is in them is no data: the second counts the calls of this minute."""
+"""They hold no data: the second counts the calls of this minute."""
 
 
 def find_tables() -> list[str]:
-    """The names of our tables, as sql/schema.sql has them."""
+    """Return the names of our tables, from sql/schema.sql."""
     schema = (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
     return re.findall(r"^CREATE (?:UNLOGGED )?TABLE public\.(\w+) \(", schema, re.MULTILINE)
 
 
 async def find_schema(connection: Connection) -> str | None:
-    """The schema in which our tables are, None where there are none.
+    """Return the schema that holds our tables, None where there are none.
 
     Raises BackupError when a newer version made them: there may be tables that we do not know.
     """
@@ -60,7 +60,7 @@ async def find_schema(connection: Connection) -> str | None:
 
 
 async def find_data(connection: Connection) -> list[str]:
-    """The names of our tables that hold data."""
+    """Return the names of our tables that hold data."""
     found = []
     for (table,) in await connection.fetch(_SQL["find_existing"], _kept_tables()):
         if await connection.fetchval(fill(_SQL["has_rows"], table=table)):
@@ -69,20 +69,20 @@ async def find_data(connection: Connection) -> list[str]:
 
 
 async def analyze(connection: Connection) -> None:
-    """Let the planner know a database that was restored."""
+    """Collect the planner's statistics of a restored database."""
     await connection.execute(f"ANALYZE {', '.join(find_tables())}")
 
 
 def write_backup(dsn: str, schema: str, file: Path, progress: Progress, *, overwrite: bool) -> int:
-    """Write our tables, which are in that schema, to the file and return its size in bytes. The file comes
-    into being whole, or not at all. Raises BackupError."""
+    """Write our tables, which are in that schema, to the file and return its size in bytes. An incomplete
+    file is never seen under its name. Raises BackupError."""
     if file.exists() and not overwrite:
         raise BackupError(f"{file} exists already; --force overwrites it")
     flags = [f'--table="{schema}"."{table}"' for table in find_tables()]
     flags += ["--format=custom", "--no-unlogged-table-data", "--lock-wait-timeout=60s"]
     try:
         with _renamed_when_whole(file) as unfinished:
-            with run_program("pg_dump", *flags, f"--file={unfinished}", dsn=dsn) as pg_dump:
+            with run_tool("pg_dump", *flags, f"--file={unfinished}", dsn=dsn) as pg_dump:
                 while not pg_dump.ends_within(_PROGRESS_S):
                     progress(unfinished.stat().st_size)
                 pg_dump.check("no backup was made")
@@ -92,13 +92,13 @@ def write_backup(dsn: str, schema: str, file: Path, progress: Progress, *, overw
 
 
 def check_backup(file: Path) -> None:
-    """Raises BackupError for what is no backup of ours, cannot be read, or was made by a newer version."""
+    """Raise BackupError for a file that is no backup of ours, cannot be read, or is of a newer version."""
     try:
         file.open("rb").close()
     except OSError as error:
         raise BackupError(f"cannot read {file}: {error.strerror}") from None
     flags = ["--data-only", "--table=schema_migration", "--file=-"]
-    with run_program("pg_restore", *flags, file) as pg_restore:
+    with run_tool("pg_restore", *flags, file) as pg_restore:
         script = pg_restore.output.read().decode(errors="replace")
         pg_restore.check(f"{file} cannot be restored")
     data = re.search(r"^COPY .*\(number, name, checksum, .*;\n((?:.*\n)*?)\\\.$", script, re.MULTILINE)
@@ -109,17 +109,18 @@ def check_backup(file: Path) -> None:
 
 
 def restore_backup(dsn: str, file: Path, progress: Progress, *, existing: bool, replace: bool) -> None:
-    """Put a file that check_backup found good into the database, in one transaction. `existing` tables of
-    ours are dropped, with their data only if that is to be replaced. Migrations that the file's version did
-    not have are missing afterwards.
+    """Restore a file that has passed check_backup, in one transaction. Tables of ours that are `existing` are
+    dropped; if they hold data and `replace` is false, the restore fails. Migrations that the file's version
+    did not have are missing afterwards.
 
-    Services are cut off, and come back to the restored data. Raises BackupError; then nothing was changed.
+    Services are disconnected, and come back to the restored data. Raises BackupError; then nothing was
+    changed.
     """
     psql_flags = ["--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1"]
     flags = ["--no-owner", "--no-privileges", "--exit-on-error", "--file=-"]
     with (
-        run_program("psql", *psql_flags, dsn=dsn, fed=True) as psql,
-        run_program("pg_restore", *flags, file) as pg_restore,
+        run_tool("psql", *psql_flags, dsn=dsn, fed=True) as psql,
+        run_tool("pg_restore", *flags, file) as pg_restore,
     ):
         with suppress(BrokenPipeError):  # psql ended early, and says why
             psql.input.write(_prologue(existing=existing, replace=replace).encode())
@@ -167,7 +168,7 @@ def _script(statements: list[str]) -> str:
 
 
 def _copy(source: IO[bytes], into: IO[bytes], progress: Progress) -> None:
-    """Copy a script, but for the line of its preamble that older servers do not understand."""
+    """Copy a script without the line of its preamble that older servers do not understand."""
     copied = 0
     for _ in range(_PREAMBLE_LINES):
         line = source.readline()
@@ -182,7 +183,7 @@ def _copy(source: IO[bytes], into: IO[bytes], progress: Progress) -> None:
 
 @contextmanager
 def _renamed_when_whole(file: Path) -> Iterator[Path]:
-    """A file beside the one to be, readable by its owner only, which takes its place at the end."""
+    """A temporary file beside `file`, readable by its owner only, that takes its name at the end."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".partial", dir=file.parent)
     os.close(descriptor)
     unfinished = Path(name)

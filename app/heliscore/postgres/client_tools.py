@@ -1,7 +1,7 @@
-"""Run PostgreSQL's client programs (pg_dump, pg_restore, psql), those of the embedded server's package.
+"""Run PostgreSQL's client tools (pg_dump, pg_restore, psql), those of the embedded server's package.
 
-They read servers from 9.2 to their own version. A password reaches them through the environment: a command
-line is shown to everybody on the machine.
+They can read servers from 9.2 to their own version. A password is passed in the environment, because
+everybody on the machine can see a command line.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import IO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from heliscore.domain.errors import BackupError
-from heliscore.postgres.os_user import binaries
+from heliscore.postgres.binaries import find_binaries
 
 
-class Program:
-    """A program under way."""
+class ClientTool:
+    """A tool that is running."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
         self._process = process
-        self._complaints = complaints
+        self._stderr = stderr
 
     @property
     def input(self) -> IO[bytes]:
@@ -42,40 +42,40 @@ class Program:
         return self._process.returncode is not None
 
     def check(self, failure: str) -> None:
-        """Wait for its end. Raises BackupError, beginning with `failure`, with the first thing that it
-        complained of."""
+        """Wait for its end. Raises BackupError, with `failure` and the first error that it printed, where it
+        failed."""
         if self._process.wait() == 0:
             return
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode(errors="replace").splitlines()
-        telling = (line for line in lines if "error:" in line.lower())
-        reason = re.sub(r"^.*?(?:error|ERROR):\s+", "", next(telling, "ended from outside"))
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").splitlines()
+        errors = (line for line in lines if "error:" in line.lower())
+        reason = re.sub(r"^.*?(?:error|ERROR):\s+", "", next(errors, "ended from outside"))
         raise BackupError(f"{failure}: {reason}")
 
 
 @contextmanager
-def run_program(
+def run_tool(
     name: str, *flags: str | Path, dsn: str | None = None, fed: bool = False
-) -> Iterator[Program]:
-    """Run one of them, on a database or without, `fed` by the caller or reading nothing; it does not outlive
-    the block."""
+) -> Iterator[ClientTool]:
+    """Run a tool until the end of the block, on a database if there is a `dsn`. `fed`: the caller writes its
+    input."""
     environment = os.environ | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": f"heliscore {name}"}
-    path = binaries() / name
+    path = find_binaries() / name
     if dsn is not None:
         address, password = split_password(dsn)
-        path = _find_program(name, address)
+        path = _find_tool(name, address)
         flags = (*flags, f"--dbname={address}")
         environment |= {} if password is None else {"PGPASSWORD": password}
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             [path, *flags],
             env=environment,
             stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
         )
         try:
-            yield Program(process, complaints)
+            yield ClientTool(process, stderr)
         finally:
             process.kill()
             process.wait()
@@ -86,7 +86,7 @@ def run_program(
 
 
 def split_password(dsn: str) -> tuple[str, str | None]:
-    """The address without its password, and the password, None where there is none."""
+    """Split an address into itself without the password, and the password or None."""
     parts = urlsplit(dsn)
     user, at, hosts = parts.netloc.rpartition("@")
     user, _, password = user.partition(":")
@@ -96,11 +96,11 @@ def split_password(dsn: str) -> tuple[str, str | None]:
     return parts._replace(netloc=user + at + hosts, query=kept).geturl(), given[-1] or None
 
 
-def _find_program(name: str, address: str) -> Path:
-    """Ours, unless the address asks for TLS, which they were built without."""
+def _find_tool(name: str, address: str) -> Path:
+    """The package's tool, or the system's where the address asks for TLS: ours were built without."""
     query = dict(parse_qsl(urlsplit(address).query))
     if query.get("sslmode", os.environ.get("PGSSLMODE")) not in ("require", "verify-ca", "verify-full"):
-        return binaries() / name
+        return find_binaries() / name
     found = shutil.which(name)
     if found is None:
         raise BackupError(f"the database asks for TLS, which needs PostgreSQL's own {name}: install it")

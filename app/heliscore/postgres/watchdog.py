@@ -1,7 +1,7 @@
 """Keep an embedded PostgreSQL running for as long as the service runs.
 
-A thread of its own starts the server, watches it and starts it again: on Linux a server ends with the thread
-that started it, and the main thread belongs to the event loop.
+A thread starts the server, watches it and starts it again. Not the main thread, which belongs to the event
+loop: on Linux a server ends with the thread that started it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _log = logging.getLogger("heliscore")
 _WATCH_S: Final = 0.1
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
-"""Short enough that the service is well within 5 s of the end of what keeps the server from running."""
+"""Short enough that the service is back within 5 s once nothing keeps the server from running."""
 
 _HEALTHY_S: Final = 2.0
-"""A server that ran for so long did not die of how it was started: the next start does not wait."""
+"""A server that ran for so long did start well: after its death the next start does not wait."""
 
 
-class Keeper:
-    """Runs one server until stop()."""
+class Watchdog:
+    """Keeps one server running until stop()."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self._server = server
@@ -37,10 +37,12 @@ class Keeper:
         self._thread: threading.Thread | None = None
 
     def start(self) -> str:
-        """Start the server and return its DSN, which stays the same. Raises what EmbeddedPostgres.start()
-        does; then, or when interrupted, stop() is still due."""
+        """Start the server and return its DSN, which stays the same.
+
+        Raises what EmbeddedPostgres.start() does. Call stop() then too, and when interrupted.
+        """
         started: Future[str] = Future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="postgres-keeper")
+        self._thread = threading.Thread(target=self._run, args=(started,), name="postgres-watchdog")
         self._thread.start()
         return started.result()
 

@@ -1,4 +1,4 @@
-"""Numbers about scores, computed where the scores are, exactly."""
+"""Statistics of scores, computed exactly by the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from heliscore.domain.filter_tree import Column, Filter, Property, score_names
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.compiler import compile_conditions
-from heliscore.store.statements import fill, load
+from heliscore.store.statements import load
 
 _SQL = load("evaluation")
 
@@ -22,20 +22,20 @@ BucketUnit = Literal["minute", "hour", "day", "week", "month", "year"]
 PERCENTILES: Final = (50, 90, 99)
 
 _DAY: Final = timedelta(days=1)
-_PARTS: Final[dict[BucketUnit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-"""Of longer units the part is a day: not all of them are of one length."""
+_BINS: Final[dict[BucketUnit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+"""The length of the bins that scores are put into first. Longer units, whose length varies, use a day."""
 
 _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 PROPERTY: Final = "property:"
-"""How a facet's field begins that is a property."""
+"""The prefix of a facet's field that is a property."""
 
 _FACET_REQUESTS: Final = 1000
 _FACET_VALUES: Final = 50
 
 
 class ScoreSelection(msgspec.Struct, frozen=True):
-    """Which scores count: of requests that match, from the first instant to the one behind the last."""
+    """The scores of requests that match, from `start` up to and without `end`."""
 
     organization_id: int
     tree: Filter
@@ -44,7 +44,7 @@ class ScoreSelection(msgspec.Struct, frozen=True):
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """One score in one stretch of time, at least once."""
+    """One score in one bucket of time, at least once."""
 
     name: str
     begins_at: datetime
@@ -55,7 +55,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 class Total(msgspec.Struct, frozen=True):
-    """Values of one score, at least one."""
+    """Totals of one score's values, at least one."""
 
     count: int
     sum: int
@@ -65,20 +65,20 @@ class Total(msgspec.Struct, frozen=True):
 
     @property
     def average(self) -> float:
-        """Of booleans, the share of true."""
+        """For booleans, the proportion of true."""
         return self.sum / self.count
 
 
 class TimeBucket(Total, frozen=True):
-    """One score in one stretch of time."""
+    """One score in one bucket of time."""
 
     name: str
     number: int
-    """Of the stretch, from 1."""
+    """The bucket's, from 1."""
 
 
 class Spread(Total, frozen=True):
-    """One score of one group of requests: its values from `lower` on, less than `width` above it."""
+    """One score of one group of requests: its values from `lower` up to and without `lower + width`."""
 
     group: str | None
     name: str
@@ -89,7 +89,7 @@ class Spread(Total, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """One score's values from `lower` up to `upper`, which belongs to the next bin if there is one."""
+    """One score's values from `lower` up to and without `upper`, which only the last bin includes."""
 
     name: str
     lower: float
@@ -98,7 +98,7 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One score of one group of requests. `deviation` is the sample's, None for a single score."""
+    """One score of one group of requests. `deviation` is the sample's, None for a single value."""
 
     value: str | None
     name: str
@@ -108,13 +108,13 @@ class Group(msgspec.Struct, frozen=True):
     lowest: int
     highest: int
     percentiles: list[float]
-    """Of PERCENTILES, interpolated."""
+    """At PERCENTILES, interpolated."""
 
     all_boolean: bool
 
 
 class Facets(msgspec.Struct, frozen=True):
-    """What requests can be told apart by: the values of each field, the commonest first. A field is a column
+    """The values of each field that requests can be grouped by, the most frequent first. A field is a column
     or `property:<key>`."""
 
     values: dict[str, list[str]] = {}
@@ -129,7 +129,7 @@ class Facets(msgspec.Struct, frozen=True):
 
 
 async def list_names(connection: Connection, organization_id: int) -> list[str]:
-    """Every name under which the organization has a score, sorted."""
+    """Return every name under which the organization has a score, sorted."""
     return [name for (name,) in await connection.fetch(_SQL["names"], organization_id)]
 
 
@@ -140,18 +140,18 @@ async def over_time(
     unit: BucketUnit,
     minutes_behind_utc: int,
 ) -> list[Bucket]:
-    """Every score by time, by name and then time; stretches without a score are left out."""
-    part = _PARTS.get(unit, _DAY)
+    """Return totals of every score in each bucket of time, by name and then time, without empty buckets."""
+    bin_length = _BINS.get(unit, _DAY)
     origin = _A_MIDNIGHT + timedelta(minutes=minutes_behind_utc)
-    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc, part, origin)
+    rows = await _fetch(connection, names, "over_time", range_, unit, minutes_behind_utc, bin_length, origin)
     return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
 
 
 async def trends(
     connection: Connection, names: ScoreNames, range_: ScoreSelection, instants: list[datetime]
 ) -> list[TimeBucket]:
-    """Every score in the stretches of time that begin at those instants, by name and then time; the first
-    must be the range's start. Stretches without a score are left out."""
+    """Return totals of every score in the buckets that begin at those instants, by name and then time,
+    without empty buckets. The first instant must be the range's start."""
     rows = await _fetch(connection, names, "trends", range_, instants)
     return [TimeBucket(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
 
@@ -164,9 +164,9 @@ async def spread(
     bins: int,
     group_by: Column | Property | None = None,
 ) -> list[Spread]:
-    """How the values of the scores of those names spread over at most `bins` bins, by name, group and then
-    value. The bins of a score are alike in all groups; those without a score are left out. Groups are as in
-    `compare`; without `group_by` there is one, None."""
+    """Count the values of the named scores in at most `bins` bins each, by name, group and then value,
+    without empty bins. A score has the same bins in all groups. Groups are as in `compare`; without
+    `group_by` there is one, None."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     rows = await _fetch(connection, names, "spread", range_, name_ids, bins, group_by=group_by)
     return [
@@ -176,8 +176,8 @@ async def spread(
 
 
 async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
-    """Look what there is to choose from. Only the newest requests are looked at: what is rare may be
-    missing."""
+    """Return the values that requests can be grouped by. Only the newest requests are read, so rare values
+    may be missing."""
     rows = await connection.fetch(_SQL["facets"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
     values: dict[str, list[str]] = {}
     for field, value in rows:
@@ -188,7 +188,7 @@ async def find_facets(connection: Connection, organization_id: int, start: datet
 async def distributions(
     connection: Connection, names: ScoreNames, range_: ScoreSelection, bins: int
 ) -> list[Bin]:
-    """How each score's values spread over at most `bins` bins, those without a score included."""
+    """Count each score's values in at most `bins` bins of equal width, empty bins included."""
     found = []
     counts: dict[str, dict[int, int]] = {}
     bounds: dict[str, tuple[int, int, int]] = {}
@@ -210,8 +210,8 @@ async def compare(
     scores: list[str],
     group_by: Column | Property,
 ) -> list[Group]:
-    """The scores of those names by group and name; requests without the column or property are a group too,
-    the last one."""
+    """Return the named scores by group and name. Requests without the column or property are the last
+    group."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     rows = await _fetch(connection, names, "compare", range_, name_ids, group_by=group_by)
     return [
@@ -230,4 +230,4 @@ async def _fetch(
     ids = await names.find(connection, range_.organization_id, score_names(range_.tree))
     fixed = (range_.organization_id, range_.start, range_.end, *arguments)
     compiled = compile_conditions(range_.tree, ids, len(fixed) + 1, group_by)
-    return await connection.fetch(fill(_SQL[statement], **compiled.slots), *fixed, *compiled.arguments)
+    return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)

@@ -1,9 +1,8 @@
-"""Organizations and their API keys in the database."""
+"""API keys in the database: register, find, list, rename, revoke."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 import msgspec
@@ -15,11 +14,9 @@ from heliscore.store.statements import load
 
 _SQL = load("key")
 
-DEFAULT_ORGANIZATION: Final = "default"
-
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A key as it is listed: everything but the key."""
+    """A key as it is listed, without the key itself."""
 
     id: int
     organization: str
@@ -35,11 +32,6 @@ class KeyRejected(StartError):
     """The key cannot be registered: its form is wrong or it is registered already."""
 
 
-async def ensure_organization(connection: Connection, name: str = DEFAULT_ORGANIZATION) -> int:
-    """Return the id of the organization of that name, which comes into being if need be."""
-    return int(await connection.fetchval(_SQL["ensure_organization"], name))
-
-
 async def register(
     connection: Connection,
     organization_id: int,
@@ -49,7 +41,7 @@ async def register(
     permissions: Permissions = "rw",
     expires_at: datetime | None = None,
 ) -> int:
-    """Make a key valid and return its id. Raises KeyRefused."""
+    """Register a key and return its id. Raises KeyRejected."""
     if field_error := find_key_error(key):
         raise KeyRejected(f"the key cannot be registered: {field_error}")
     try:
@@ -65,13 +57,13 @@ async def register(
 
 
 async def find(connection: Connection, key_hash: bytes) -> Principal | None:
-    """Return whose key it is, or None when it is unknown, revoked or expired."""
+    """Return the caller that a key belongs to, or None when the key is unknown, revoked or expired."""
     row = await connection.fetchrow(_SQL["find"], key_hash)
     return None if row is None else Principal(*row)
 
 
 class SignedInKey(msgspec.Struct, frozen=True):
-    """A usable key as a signed-in person holds it, with the hash that signs the session."""
+    """A usable key of a signed-in person, with the hash that signs the session."""
 
     organization_id: int
     organization: str
@@ -88,9 +80,9 @@ class SignedInKey(msgspec.Struct, frozen=True):
 
 
 async def find_signed_in_key(connection: Connection, key_id: int) -> SignedInKey | None:
-    """Return the key of that number, or None when it is unknown, revoked or expired. The number proves
-    nothing: believe it only with a signature by the hash."""
-    row = await connection.fetchrow(_SQL["find_holder"], key_id)
+    """Return the key of that id, or None when it is unknown, revoked or expired. The id proves nothing:
+    believe it only with a signature made with the hash."""
+    row = await connection.fetchrow(_SQL["find_signed_in"], key_id)
     return None if row is None else SignedInKey(*row)
 
 
@@ -103,7 +95,7 @@ async def list_keys(connection: Connection, organization: str | None = None) -> 
 
 
 async def revoke(connection: Connection, key_id: int) -> bool:
-    """Stop a key for ever; False when there is none of that id."""
+    """Revoke a key for ever; False when there is none of that id."""
     return await connection.fetchval(_SQL["revoke"], key_id) is not None
 
 
@@ -128,5 +120,5 @@ async def rename(connection: Connection, organization_id: int, key_id: int, name
 
 
 async def revoke_own(connection: Connection, organization_id: int, key_id: int) -> bool:
-    """Stop one of the organization's keys for ever; False when it has none of that id."""
+    """Revoke one of the organization's keys for ever; False when it has none of that id."""
     return await connection.fetchval(_SQL["revoke_own"], organization_id, key_id) is not None

@@ -1,4 +1,4 @@
-"""What only PromptLayer's calls need of the database: log calls that may be repeated, groups, prompts."""
+"""Statements for PromptLayer's calls alone: log calls that may be repeated, groups, prompts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SQL = load("promptlayer")
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """The prompt of which a request was made."""
+    """The prompt that a request was made from."""
 
     name: str
     version: str | None
-    """The number as text, or else the label."""
+    """The number as a string, or else the label."""
 
     version_number: int | None
     variables: str | None
-    """JSON text of an object."""
+    """An encoded JSON object."""
 
 
 async def log_once(
@@ -37,11 +37,11 @@ async def log_once(
     scores: Mapping[str, Score],
     body_hash: bytes,
 ) -> int:
-    """Store a request with its scores under a new id and return that; its own `request_id` does not count.
-    Within a minute the same hash stores nothing and gets the same id, unless that request was removed."""
+    """Store a request with its scores under a new id, and return that; `request.request_id` is ignored. The
+    same hash within a minute stores nothing and returns the same id, unless that request was removed."""
     organization_id = request.organization_id
     call = organization_id, body_hash
-    # Outside the transaction: the ids are remembered, also when it is rolled back.
+    # Outside the transaction: the ids stay in the cache when it is rolled back.
     await names.ensure(connection, organization_id, scores)
     async with connection.transaction():
         claimed: int | None = await connection.fetchval(_SQL["claim"], *call)
@@ -65,7 +65,7 @@ async def log_once(
 
 
 async def _reserve(connection: Connection, request: LoggedRequest, request_id: str) -> bool:
-    """Make sure that the id is this request's; False when there is a request of that id."""
+    """Reserve the id for this request; False when another request has it."""
     arguments = (request.organization_id, request_id, request.created_at, request.updated_at)
     return await connection.fetchval(_SQL["reserve"], *arguments) is not None
 
@@ -88,8 +88,8 @@ async def set_prompt(
     *,
     accept_unknown: bool,
 ) -> bool:
-    """Say which prompt a request was made of. False when the request does not exist and `accept_unknown` is
-    false."""
+    """Set the prompt that a request was made from. False when the request does not exist and `accept_unknown`
+    is false."""
     arguments = (
         organization_id,
         request_id,

@@ -1,4 +1,4 @@
-"""How often a key called in its current window of a minute, counted in one place for all processes."""
+"""Count the calls of each key in its current window of a minute, in one place for all processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _SQL: Final = load("rate_window")
 
 
 async def count_call(connection: Connection, key_id: int) -> tuple[int, float]:
-    """Count a call of the key. Returns its number in the window, from 1 on, and the seconds that are left of
-    the window; the first call after a window's end begins another."""
+    """Count a call of the key. Returns the number of calls in the window, this one included, and the seconds
+    left of the window; the first call after its end begins another."""
     row = await connection.fetchrow(_SQL["count_call"], key_id)
     if row is None:
         raise LookupError("an upsert returns its row")

@@ -1,8 +1,7 @@
-"""Requests in and out: logging, properties, removal."""
+"""Log requests, and remove one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -11,17 +10,16 @@ import msgspec
 
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import remove_scores
 from heliscore.store.statements import load
 
 _SQL = load("log")
-_PROPERTY = load("property")
-
 
 Outcome = Literal["SUCCESS", "WARNING", "ERROR"]
 
 
 class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and its response as a client logs them, column by column. JSON columns are JSON text."""
+    """A request and its response as a client logs them, column by column. JSON columns hold encoded JSON."""
 
     organization_id: int
     request_id: str
@@ -61,8 +59,8 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def log(connection: Connection, request: LoggedRequest) -> None:
-    """Store a request, replacing what was logged under its id before. Scores that were there earlier move to
-    the request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
+    """Store a request in place of one that was logged under its id before. Scores that came earlier get the
+    request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
     async with connection.transaction():
         try:
             request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
@@ -74,56 +72,11 @@ async def log(connection: Connection, request: LoggedRequest) -> None:
         )
 
 
-async def set_properties(
-    connection: Connection,
-    organization_id: int,
-    request_id: str,
-    properties: Mapping[str, str],
-    at: datetime,
-    *,
-    accept_unknown: bool,
-) -> bool:
-    """Set some properties, whatever others there are. False when the request does not exist and
-    `accept_unknown` is false."""
-    encoded = msgspec.json.encode(properties).decode()
-    arguments = (organization_id, request_id, encoded, at, accept_unknown)
-    return await connection.fetchval(_SQL["set_properties"], *arguments) is not None
-
-
-async def remove_property(
-    connection: Connection, organization_id: int, request_id: str, key: str, at: datetime
-) -> bool:
-    """Remove one property; False when there was none."""
-    arguments = (organization_id, request_id, key, at)
-    return await connection.fetchval(_SQL["remove_property"], *arguments) is not None
-
-
-async def remove_score(
-    connection: Connection, organization_id: int, request_id: str, name_id: int, at: datetime
-) -> bool:
-    """Remove one score; False when there was none."""
-    arguments = (organization_id, request_id, name_id, at)
-    return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
-
-
 async def remove_request(connection: Connection, organization_id: int, request_id: str) -> bool:
     """Remove a request with all its scores; False when there was none."""
     async with connection.transaction():
         request_no = await connection.fetchval(_SQL["remove_request"], organization_id, request_id)
         if request_no is None:
             return False
-        await connection.execute(_SQL["remove_scores"], organization_id, request_no)
+        await remove_scores(connection, organization_id, [request_no])
     return True
-
-
-async def list_property_keys(connection: Connection, organization_id: int) -> list[str]:
-    """Every property key that a request of the organization has, sorted."""
-    return [key for (key,) in await connection.fetch(_PROPERTY["keys"], organization_id)]
-
-
-async def search_property_values(
-    connection: Connection, organization_id: int, key: str, pattern: str
-) -> list[str]:
-    """Up to 25 values of a property that fit an ILIKE pattern, sorted."""
-    rows = await connection.fetch(_PROPERTY["search_values"], organization_id, key, pattern)
-    return [value for (value,) in rows]

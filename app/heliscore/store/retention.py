@@ -19,6 +19,7 @@ import msgspec
 
 from heliscore.domain.errors import Unavailable
 from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.scores import remove_scores
 from heliscore.store.statements import load
 
 _SQL = load("retention")
@@ -116,6 +117,5 @@ async def prune_batch(connection: Connection, organization_id: int, before: date
             return None
         removed = await connection.fetch(_SQL["remove_requests"], organization_id, before, _BATCH)
         numbers = [number for (number,) in removed]
-        # A statement of its own: it sees what was written until the rows of the requests were locked.
-        status = await connection.execute(_SQL["remove_scores"], organization_id, numbers)
-    return Deleted(len(numbers), int(status.rpartition(" ")[2]))
+        scores = await remove_scores(connection, organization_id, numbers)
+    return Deleted(len(numbers), scores)

@@ -1,4 +1,4 @@
-"""The write path: score maps into the score table, all or nothing."""
+"""Scores: record score maps, all or nothing; find and remove them; the ids of their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SQL = load("score")
 
 
 class ScoreWrite(msgspec.Struct, frozen=True):
-    """One score map on its way in; at least one score."""
+    """A score map to be written, of at least one score."""
 
     organization_id: int
     request_id: str
@@ -25,8 +25,7 @@ class ScoreWrite(msgspec.Struct, frozen=True):
 
 
 class ScoreNames:
-    """The ids of score names, remembered: in one database (origin.py) they never change, and none becomes
-    another's."""
+    """Caches the ids of score names, which never change within one database (database_identity.py)."""
 
     _CAPACITY: Final = 100_000
 
@@ -35,14 +34,14 @@ class ScoreNames:
         self._count = 0
 
     def known(self, organization_id: int) -> Mapping[str, int]:
-        """The ids that are remembered, good until the caller next waits for something."""
+        """Return the cached ids. Use them before the next `await`: then the cache may be emptied."""
         return self._ids.get(organization_id, {})
 
     async def find(
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
-        """The ids of those names that the organization has used; the others are left out."""
-        # In a dict of our own: while we wait, another call may have everything forgotten.
+        """Return the ids of those names that the organization has used."""
+        # Into a new dict: while we wait, another call may empty the cache.
         remembered = self.known(organization_id)
         found = {name: remembered[name] for name in names if name in remembered}
         missing = [name for name in names if name not in found]
@@ -61,9 +60,8 @@ class ScoreNames:
     async def ensure(
         self, connection: Connection, organization_id: int, names: Collection[str]
     ) -> dict[str, int]:
-        """The ids of all those names, new ones made. A name stays even if its first score is never written:
-        it is invisible until a score refers to it. Not for use in a transaction: were that rolled back, ids
-        of names that do not exist would be remembered."""
+        """Return the ids of all those names, adding those that are new. A name without a score is invisible.
+        Do not call this in a transaction: if that is rolled back, the cache holds names that do not exist."""
         known = await self.find(connection, organization_id, names)
         if len(known) < len(names):
             missing = [name for name in names if name not in known]
@@ -73,7 +71,7 @@ class ScoreNames:
 
 
 def merged(posts: Iterable[ScoreWrite]) -> list[ScoreWrite]:
-    """One post a request, as a statement can take no row twice: the newest value of each name."""
+    """Merge the posts to each request, the newest value of each name: a statement can write no row twice."""
     by_request: dict[tuple[int, str], ScoreWrite] = {}
     for post in posts:
         key = post.organization_id, post.request_id
@@ -95,9 +93,8 @@ async def record(
 ) -> set[tuple[int, str]]:
     """Write a batch of posts in one statement and return the (organization, request id) that were written.
 
-    A request may occur once in a batch. With `accept_unknown` false, posts for requests that do not exist
-    are left out, and missing in what is returned. A row that another transaction holds is waited for, up to
-    the timeout (0: without one).
+    A request may occur only once in a batch. With `accept_unknown` false, posts to requests that do not exist
+    are neither written nor returned. Waits for locked rows up to the timeout (0: without one).
     """
     numbers: list[int] = []
     name_ids: list[int] = []
@@ -130,11 +127,36 @@ async def record(
 
 
 def array_literal(values: list[int] | list[bool]) -> str:
-    """PostgreSQL's literal of an array. Item by item, as asyncpg encodes a list, takes ten times as long."""
+    """Return PostgreSQL's literal of an array. asyncpg encodes a list item by item, ten times as slowly."""
     return f"{{{msgspec.json.encode(values)[1:-1].decode()}}}"
 
 
+async def remove_score(
+    connection: Connection, organization_id: int, request_id: str, name_id: int, at: datetime
+) -> bool:
+    """Remove one score; False when there was none."""
+    arguments = (organization_id, request_id, name_id, at)
+    return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
+
+
+async def remove_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> int:
+    """Remove all scores of requests that this transaction has removed, and return how many there were."""
+    status = await connection.execute(_SQL["remove_scores"], organization_id, request_nos)
+    return int(status.rpartition(" ")[2])
+
+
+async def find_scores(connection: Connection, organization_id: int, request_id: str) -> dict[str, Score]:
+    """Return the scores of one request by name, none where there is no such request."""
+    rows = await connection.fetch(_SQL["find_scores"], organization_id, request_id)
+    return {name: Score(value, is_boolean) for name, value, is_boolean in rows}
+
+
+async def list_kinds(connection: Connection, organization_id: int, limit: int) -> dict[str, bool]:
+    """Return the organization's first score names, sorted, and whether each was last sent as a boolean."""
+    return dict(map(tuple, await connection.fetch(_SQL["list_kinds"], organization_id, limit)))
+
+
 async def lock_uploads(connection: Connection, organization_id: int) -> None:
-    """Let one transaction of many batches at a time write in an organization: two of them, each holding what
-    the other wants, could not both go on."""
+    """Let only one atomic upload at a time write in an organization: two of them could deadlock, each holding
+    rows that the other wants."""
     await connection.execute(_SQL["lock_uploads"], organization_id)

@@ -1,4 +1,4 @@
-"""The statements of sql/queries, by file and name, and the slots in which a search varies."""
+"""Load the statements of sql/queries by file and name, and fill their slots."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 SQL_FOLDER: Final = next(
     folder for folder in (_PACKAGE.parents[1] / "sql", _PACKAGE / "sql") if (folder / "migrations").is_dir()
 )
-"""In a checkout sql/ lies beside the package, in a wheel inside it. (The first is looked for first: building
-a wheel leaves a copy inside the package of an editable install, which would grow stale.)"""
+"""In a checkout sql/ is beside the package, in a wheel inside it. (The checkout comes first: building a wheel
+leaves a copy inside the package of an editable install, which would become stale.)"""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _SLOT = re.compile(r"/\* (\w+) \*/.*?/\* end \*/", re.DOTALL)
@@ -27,5 +27,5 @@ def load(noun: str) -> dict[str, str]:
 
 
 def fill(statement: str, **slots: str) -> str:
-    """Put SQL into a statement's slots (`/* where */ true /* end */`); one not named stays as it is."""
+    """Put SQL into a statement's slots (`/* where */ true /* end */`); the others stay as they are."""
     return _SLOT.sub(lambda slot: slots.get(slot[1], slot[0]), statement)

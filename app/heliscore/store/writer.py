@@ -1,11 +1,11 @@
-"""The group commit: while statements are under way, score maps gather; the next statement writes them all.
+"""Group commit: score maps that arrive while a statement runs are written together by the next statement.
 
-Durability costs a commit's wait, and one wait serves everybody who came in the meantime. A caller is answered
-after its own rows are committed. There is no timer: alone, a score map is written at once.
+A durable write waits for a commit, and one commit can serve all callers who arrived in the meantime. A caller
+is answered after its own rows are committed. There is no timer: alone, a score map is written at once.
 
-A batch that meets a locked row for longer than a moment (an atomic upload holds it, or an operator's session)
-is put aside and taken apart there: nobody waits for a lock on another's request. What is under way for a
-request holds back later posts to that request, so that the order of arrival is kept.
+A batch that meets a row which stays locked (by an atomic upload, or an operator's session) is set aside, and
+split there until the locked posts are found: nobody waits for a lock on another caller's request. A write in
+progress holds back later posts to the same request, so that they are written in order of arrival.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from heliscore.store.connections.pool import Connection, Database, error_of
 from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
 
 CONNECTIONS: Final = 3
-"""What a writer uses at most: one to write, one to find out what is locked, one to wait for that."""
+"""The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
 
 _MAX_WAITING_SCORES: Final = 100_000
-"""More are refused: at 50,000 scores a second a queue this long is two seconds of waiting."""
+"""More are refused. At 50,000 scores a second, a queue of this length takes two seconds."""
 
 _MAX_BATCH_SCORES: Final = 5_000
 
 _LOCK_TIMEOUT_MS: Final = 100
-"""How long a batch may wait for locks before it is put aside: longer than other processes' batches take."""
+"""How long a batch may wait for locks before it is set aside: longer than other processes' batches take."""
 
-_TOUCH_TIMEOUT_MS: Final = 5
-"""The same, where it is to be found out which posts of a batch are locked."""
+_SPLIT_LOCK_TIMEOUT_MS: Final = 5
+"""The same for the parts of a batch that is split to find its locked posts."""
 
-_OF_ONE: Final = (
+_ENTRY_ERRORS: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
     asyncpg.DeadlockDetectedError,
 )
-"""What a single score map may be to blame for."""
+"""Errors that a single score map can cause."""
 
 _Request = tuple[int, str]
 """Organization and request id."""
@@ -54,12 +54,12 @@ class _Entry(msgspec.Struct, eq=False):
     post: ScoreWrite
     request: _Request
     written: asyncio.Future[bool]
-    settled: bool = False
+    done: bool = False
 
 
 class Writer:
-    """Writes score maps in the order in which they came, request by request. A task of its own does it, so
-    that a caller that goes away takes nobody's write with it."""
+    """Writes score maps, those of one request in order of arrival. A separate task writes, so that a caller
+    who disconnects cancels no other caller's write."""
 
     def __init__(
         self,
@@ -74,29 +74,29 @@ class Writer:
         self._accept_unknown = accept_unknown
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: deque[_Entry] = deque()
-        self._under_way: set[_Request] = set()
+        self._in_progress: set[_Request] = set()
         self._held_back: dict[_Request, list[_Entry]] = {}
-        self._unsettled_scores = 0
+        self._pending_scores = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._taking_apart = asyncio.Lock()
-        self._aside: set[asyncio.Task[None]] = set()
+        self._splitting = asyncio.Lock()
+        self._set_aside: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run())
 
     async def record(self, post: ScoreWrite) -> bool:
         """Write a score map; True when it is durable, False when its request is unknown and that is refused.
 
-        Raises Unavailable when too many are waiting, or the database cannot write just now.
+        Raises Unavailable when too many scores are waiting, or the database cannot write just now.
         """
         if self._closed:
             raise Unavailable("the service is shutting down, please try again")
-        if self._unsettled_scores + len(post.scores) > _MAX_WAITING_SCORES:
+        if self._pending_scores + len(post.scores) > _MAX_WAITING_SCORES:
             raise Unavailable("too many scores are waiting to be written, please try again")
         request = post.organization_id, post.request_id
         entry = _Entry(post, request, asyncio.get_running_loop().create_future())
-        self._unsettled_scores += len(post.scores)
+        self._pending_scores += len(post.scores)
         self._idle.clear()
         self._waiting.append(entry)
         self._arrived.set()
@@ -104,18 +104,18 @@ class Writer:
 
     @property
     def waiting_scores(self) -> int:
-        """Scores that are not written yet."""
-        return self._unsettled_scores
+        """How many scores are not written yet."""
+        return self._pending_scores
 
     async def close(self) -> None:
-        """Take no more, finish what is waiting, then stop."""
+        """Refuse new score maps, write those that wait, then stop."""
         self._closed = True
         await self._idle.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        """Write what waits, with one connection for as long as it lives."""
+        """Write batches, on one connection until it breaks."""
         while True:
             await self._arrived.wait()
             batch: list[_Entry] = []
@@ -123,27 +123,27 @@ class Writer:
                 async with self._database.connection() as connection:
                     while not connection.is_closed():
                         if batch := self._take():
-                            await self._write_or_put_aside(connection, batch)
+                            await self._write_or_set_aside(connection, batch)
                         else:
                             self._arrived.clear()
                             await self._arrived.wait()
-            except Exception as error:  # not to carry on as if nothing were: every caller gets it
+            except Exception as error:  # not swallowed: every caller gets it
                 self._fail(batch or self._take_all(), error)
 
     def _take(self) -> list[_Entry]:
-        """The next batch; what is for requests that are being written is held back."""
+        """Take the next batch; hold back posts to requests with a write in progress."""
         batch: list[_Entry] = []
         scores = 0
         while self._waiting and (
             not batch or scores + len(self._waiting[0].post.scores) <= _MAX_BATCH_SCORES
         ):
             entry = self._waiting.popleft()
-            if entry.request in self._under_way:
+            if entry.request in self._in_progress:
                 self._held_back.setdefault(entry.request, []).append(entry)
             else:
                 batch.append(entry)
                 scores += len(entry.post.scores)
-        self._under_way.update(entry.request for entry in batch)
+        self._in_progress.update(entry.request for entry in batch)
         return batch
 
     def _take_all(self) -> list[_Entry]:
@@ -152,30 +152,30 @@ class Writer:
         self._arrived.clear()
         return entries
 
-    async def _write_or_put_aside(self, connection: Connection, batch: list[_Entry]) -> None:
+    async def _write_or_set_aside(self, connection: Connection, batch: list[_Entry]) -> None:
         try:
             await self._write(connection, batch, self._lock_timeout_ms)
         except asyncpg.LockNotAvailableError:
-            task = asyncio.create_task(self._write_aside(batch))
-            self._aside.add(task)
-            task.add_done_callback(self._aside.discard)
+            task = asyncio.create_task(self._write_set_aside(batch))
+            self._set_aside.add(task)
+            task.add_done_callback(self._set_aside.discard)
 
-    async def _write_aside(self, batch: list[_Entry]) -> None:
-        """Write what can be written at once, then wait for the locks of the rest."""
+    async def _write_set_aside(self, batch: list[_Entry]) -> None:
+        """Write the posts that are not locked, then wait for the locks of the rest."""
         try:
-            async with self._taking_apart, self._database.connection() as connection:
-                locked = await self._write_free(connection, batch)
+            async with self._splitting, self._database.connection() as connection:
+                locked = await self._write_unlocked(connection, batch)
             if locked:
                 async with self._database.connection() as connection:
                     await self._write(connection, locked)
         except Exception as error:  # every caller gets it, as above
             self._fail(batch, error)
 
-    async def _write_free(self, connection: Connection, batch: list[_Entry]) -> list[_Entry]:
-        """Write all but what is locked, and return that, in order."""
-        batch = [entry for entry in batch if not entry.settled]
+    async def _write_unlocked(self, connection: Connection, batch: list[_Entry]) -> list[_Entry]:
+        """Write all posts that are not locked, and return the locked ones, in order."""
+        batch = [entry for entry in batch if not entry.done]
         try:
-            await self._write(connection, batch, _TOUCH_TIMEOUT_MS)
+            await self._write(connection, batch, _SPLIT_LOCK_TIMEOUT_MS)
             return []
         except asyncpg.LockNotAvailableError:
             requests = list(dict.fromkeys(entry.request for entry in batch))
@@ -183,16 +183,18 @@ class Writer:
                 return batch
             first = set(requests[: len(requests) // 2])
             return [
-                *await self._write_free(connection, [entry for entry in batch if entry.request in first]),
-                *await self._write_free(connection, [entry for entry in batch if entry.request not in first]),
+                *await self._write_unlocked(connection, [entry for entry in batch if entry.request in first]),
+                *await self._write_unlocked(
+                    connection, [entry for entry in batch if entry.request not in first]
+                ),
             ]
 
     async def _write(self, connection: Connection, batch: list[_Entry], lock_timeout_ms: int = 0) -> None:
-        """Write a batch in one statement. Should something in it be at fault, or its locks cross another's,
-        each score map is written alone, so that only its own caller hears of it.
+        """Write a batch in one statement. If one score map makes it fail, or it deadlocks with another
+        writer, each score map is written alone, so that only its own caller gets the error.
 
         Raises LockNotAvailableError when a row stays locked for longer than the timeout (0: the statement's);
-        then some of the batch may have been written, and are settled.
+        then a part of the batch may have been written, and is done.
         """
         begun = time.perf_counter()
         try:
@@ -203,7 +205,7 @@ class Writer:
                 accept_unknown=self._accept_unknown,
                 lock_timeout_ms=lock_timeout_ms,
             )
-        except _OF_ONE as error:
+        except _ENTRY_ERRORS as error:
             if len(batch) == 1:
                 self._fail(batch, error_of(error) or error)
                 return
@@ -214,29 +216,29 @@ class Writer:
             self._fail(batch, Unavailable("the scores could not be written in time, please try again"))
             return
         for entry in batch:
-            if not entry.written.done():  # its caller may have gone away
+            if not entry.written.done():  # its caller may have disconnected
                 entry.written.set_result(entry.request in written)
-        self._settle(batch)
+        self._finish(batch)
         _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun)
 
     def _fail(self, batch: Iterable[_Entry], error: Exception) -> None:
-        unsettled = [entry for entry in batch if not entry.settled]
-        for entry in unsettled:
+        unfinished = [entry for entry in batch if not entry.done]
+        for entry in unfinished:
             if not entry.written.done():
                 entry.written.set_exception(error)
-        self._settle(unsettled)
+        self._finish(unfinished)
 
-    def _settle(self, batch: list[_Entry]) -> None:
-        """Let go of the requests of a batch: what was held back for them is next."""
+    def _finish(self, batch: list[_Entry]) -> None:
+        """Mark a batch as done; posts that were held back for its requests are next."""
         for entry in batch:
-            entry.settled = True
-            self._unsettled_scores -= len(entry.post.scores)
-            self._under_way.discard(entry.request)
+            entry.done = True
+            self._pending_scores -= len(entry.post.scores)
+            self._in_progress.discard(entry.request)
         if self._held_back:
             freed = [self._held_back.pop(entry.request, ()) for entry in batch]
             self._waiting.extendleft(entry for later in reversed(freed) for entry in reversed(later))
             self._arrived.set()
-        if not self._unsettled_scores:
+        if not self._pending_scores:
             self._idle.set()
 
 

@@ -12,8 +12,7 @@ from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import find_text_error
-from heliscore.store import request_log as store
-from heliscore.store.search.compiler import escaped
+from heliscore.store import properties as store
 
 
 async def put_property(call: ApiCall) -> Response:
@@ -59,9 +58,7 @@ async def search_values(call: ApiCall) -> Response:
     term = _storable(fields, "searchTerm")
     fields.errors.raise_any()
     async with call.services.database.connection() as connection:
-        values = await store.search_property_values(
-            connection, call.principal.organization_id, key, f"%{escaped(term)}%"
-        )
+        values = await store.search_property_values(connection, call.principal.organization_id, key, term)
     return envelope.answer(values)
 
 

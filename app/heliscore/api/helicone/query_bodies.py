@@ -15,7 +15,7 @@ from heliscore.api.http.wire import FieldErrors, decode_object, step
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described, find_text_error
-from heliscore.store.search.compiler import Position
+from heliscore.store.search.page_order import Position
 
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 10_000

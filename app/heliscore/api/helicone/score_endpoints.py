@@ -13,7 +13,7 @@ from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import SCORES, plain_name, read_scores
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.store import request_log
+from heliscore.store.scores import remove_score
 
 _BODY_KEYS: Final = frozenset(("scores",))
 _FEEDBACK_KEYS: Final = frozenset(("rating",))
@@ -59,7 +59,7 @@ async def _remove(call: ApiCall, name: str) -> Response:
     organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection:
         ids = await call.services.names.find(connection, organization_id, [name])
-        removed = name in ids and await request_log.remove_score(
+        removed = name in ids and await remove_score(
             connection, organization_id, request_id, ids[name], now()
         )
     if not removed:

@@ -3,16 +3,14 @@
 Group     := {"logic": "AND" | "OR", "filters": [Group | Condition, …]}
 Condition := {"field": …, "operator": …, "value": …, "nested_key": …}
 
-Bodies are looked at text by text (whatever string is in their JSON, be it a message or a key) by `is`, `in`,
-their negations and `starts_with`; the others look at the JSON's text as a whole.
+On bodies, `is`, `in`, their negations, `starts_with` and `ends_with` look at each string of their JSON, be it
+a value or a key; the others search the JSON as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-
-import msgspec
 
 from heliscore.api.http.wire import FieldErrors, step
 from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
@@ -25,17 +23,20 @@ from heliscore.domain.filter_tree import (
     Compare,
     Exists,
     Filter,
+    HasString,
+    HasTag,
     Kind,
     Not,
     OneOf,
     Operator,
     Property,
     Score,
+    StringMatch,
+    Tagged,
     Value,
     kind_of,
 )
 from heliscore.domain.score import described, find_text_error
-from heliscore.store.search.compiler import escaped
 
 COLUMNS: Final[dict[str, Column]] = {
     "pl_id": Column("request_id"),
@@ -58,11 +59,11 @@ _BODIES: Final = (Column("request_body"), Column("response_body"))
 _KEYED: Final = ("metadata", "score")
 
 _LISTS: Final[dict[str, Callable[[str], Filter]]] = {
-    "tags": lambda tag: Compare(Column("tags"), "like", f"%\n{escaped(tag)}\n%"),
+    "tags": HasTag,
     "metadata_keys": lambda key: Exists(Property(key)),
 }
 _HAS_ANY: Final[dict[str, Filter]] = {
-    "tags": Not(Compare(Column("tags"), "=", "\n\n")),
+    "tags": Tagged(),
     "metadata_keys": Exists(Column("properties")),
 }
 
@@ -84,20 +85,25 @@ _TEXT: Final[dict[str, Operator]] = {
     "key_contains": "contains",
     "not_contains": "not-contains",
 }
-_PATTERNS: Final = {"starts_with": "{}%", "ends_with": "%{}"}
+_ENDS: Final[dict[str, Operator]] = {"starts_with": "starts-with", "ends_with": "ends-with"}
 _ABSENT: Final = ("is_empty", "is_null")
 _PRESENT: Final = ("is_not_empty", "is_not_null")
 _OF_LISTS: Final = ("is", "is_not", "contains", "not_contains", "in", "not_in", *_ABSENT, *_PRESENT)
-_OF_TEXTS: Final = (*_EQUALITY, *_TEXT, *_PATTERNS, "in", "not_in", *_ABSENT, *_PRESENT)
+_OF_TEXTS: Final = (*_EQUALITY, *_TEXT, *_ENDS, "in", "not_in", *_ABSENT, *_PRESENT)
 _OF_NUMBERS: Final = (*_EQUALITY, *_ORDER, "between", "in", "not_in", *_ABSENT, *_PRESENT)
 
 _OPERATORS: Final = dict.fromkeys(Kind, _OF_NUMBERS) | {Kind.TEXT: _OF_TEXTS}
 
 _NEGATIVE: Final = ("is_not", "neq", "key_not_equals", "not_contains", "not_in")
-_PARTIAL: Final = ("contains", "key_contains", "not_contains", "starts_with", "ends_with")
 
-_BEFORE_A_TEXT: Final = ('"', '%["', '%{"', '% "')
-"""What stands before a text in PostgreSQL's JSON; inside one, a backslash stands before a quotation mark."""
+_BODY_MATCHES: Final[dict[str, StringMatch]] = {
+    "contains": "contains",
+    "key_contains": "contains",
+    "not_contains": "contains",
+    "starts_with": "starts-with",
+    "ends_with": "ends-with",
+}
+"""The others compare whole strings."""
 
 _GROUP_KEYS: Final = ("logic", "filters")
 _CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
@@ -112,7 +118,7 @@ def decode_group(raw: object, path: str, errors: FieldErrors) -> Filter:
 
 def contains_text(text: str) -> Filter:
     """The request or its response holds the text, whatever its case."""
-    return AnyOf(tuple(Compare(body, "contains", _in_json(text)) for body in _BODIES))
+    return AnyOf(tuple(HasString(body, "contains", text) for body in _BODIES))
 
 
 def score_named(name: str) -> Score:
@@ -185,9 +191,8 @@ class _Decoder(ConditionReader):
         def value(raw: object, path: str) -> Value:
             return self.typed(subject, raw, path)
 
-        if operator in _PATTERNS:
-            pattern = _PATTERNS[operator].format(escaped(self.text(raw, path)))
-            return Compare(subject, "ilike", pattern)
+        if operator in _ENDS:
+            return Compare(subject, _ENDS[operator], self.text(raw, path))
         if operator == "between":
             if not isinstance(raw, list) or len(raw) != 2:
                 return self.reject(path, f"expected [low, high], got {described(raw)}")
@@ -205,14 +210,9 @@ class _Decoder(ConditionReader):
         return Compare(subject, known[operator], value(raw, path))
 
     def on_body(self, subject: Column, operator: str, raw: object, path: str) -> Filter:
-        whole = operator not in _PARTIAL
-        before = _BEFORE_A_TEXT if whole or operator == "starts_with" else ("%",)
-        after = '"%' if whole or operator == "ends_with" else "%"
+        match = _BODY_MATCHES.get(operator, "equals")
         several = self.items(raw, path) if operator in ("in", "not_in") else [(raw, path)]
-        texts = [escaped(_in_json(self.text(one, at))) for one, at in several]
-        found = AnyOf(
-            tuple(Compare(subject, "ilike", f"{start}{text}{after}") for text in texts for start in before)
-        )
+        found = AnyOf(tuple(HasString(subject, match, self.text(one, at)) for one, at in several))
         return AllOf((Exists(subject), Not(found))) if operator in _NEGATIVE else found
 
     def listed(self, field: str, operator: str, raw: object, path: str) -> Filter:
@@ -255,8 +255,3 @@ def _presence(subject: Column | Property | Score, operator: str) -> Filter:
     if operator.endswith("_empty") and kind_of(subject) is Kind.TEXT:
         present = Compare(subject, "<>", '""' if subject in _BODIES else "")
     return present if operator in _PRESENT else Not(present)
-
-
-def _in_json(text: str) -> str:
-    """How a text stands inside a JSON string."""
-    return msgspec.json.encode(text)[1:-1].decode()

@@ -8,7 +8,7 @@ from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.wire import now
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
-from heliscore.store import request_log
+from heliscore.store import properties as property_store
 from heliscore.store.scores import ScoreWrite
 
 
@@ -28,7 +28,7 @@ async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str
     """Set some properties of a request. Raises NotFound where unknown requests are refused."""
     accept_unknown = call.services.settings.unknown_requests == "accept"
     async with call.services.database.connection() as connection:
-        written = await request_log.set_properties(
+        written = await property_store.set_properties(
             connection,
             call.principal.organization_id,
             request_id,

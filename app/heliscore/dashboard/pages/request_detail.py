@@ -15,7 +15,7 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.search_address import PATH, Search, decode_search, names_in, place, read_search
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.store import reviews
+from heliscore.store import scores as score_store
 from heliscore.store.connections.pool import Connection
 from heliscore.store.search import request_search
 
@@ -49,8 +49,8 @@ async def show_request(visit: PageRequest, error: Field | None = None) -> Respon
     query, misread = _read_query(search)
     async with visit.services.database.connection() as connection:
         request = await find_request(visit, connection, request_id)
-        given = await reviews.find_scores(connection, visit.organization_id, request_id)
-        kinds = await reviews.list_kinds(connection, visit.organization_id, MAX_NAMES)
+        given = await score_store.find_scores(connection, visit.organization_id, request_id)
+        kinds = await score_store.list_kinds(connection, visit.organization_id, MAX_NAMES)
     asked_for = [*names_in(query), *search.columns]
     fields = _make_fields(given, kinds, asked_for, error)
     params = visit.request.query_params
@@ -126,7 +126,7 @@ async def show_next(visit: PageRequest) -> Response:
     async with visit.services.database.connection() as connection:
         if after is None:
             request = await find_request(visit, connection, request_id)
-            given = await reviews.find_scores(connection, visit.organization_id, request_id)
+            given = await score_store.find_scores(connection, visit.organization_id, request_id)
             after = place(request, query.sort, {name: score.value for name, score in given.items()})
         page = await request_search.search(
             connection,

@@ -26,7 +26,7 @@ from heliscore.dashboard.parts.search_address import (
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Column, Score, Sort
 from heliscore.domain.score import FEEDBACK
-from heliscore.store import evaluations, reviews
+from heliscore.store import evaluations, scores
 from heliscore.store.search import request_search as store
 
 _ROWS: Final = 50
@@ -86,7 +86,7 @@ async def show_requests(visit: PageRequest) -> Response:
 
 async def _list_kinds(visit: PageRequest) -> dict[str, bool]:
     async with visit.services.database.connection() as connection:
-        return await reviews.list_kinds(connection, visit.organization_id, MAX_NAMES)
+        return await scores.list_kinds(connection, visit.organization_id, MAX_NAMES)
 
 
 async def _find(visit: PageRequest, query: Query) -> store.Page:

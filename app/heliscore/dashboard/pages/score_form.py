@@ -26,7 +26,7 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
-from heliscore.store import request_log, reviews
+from heliscore.store import scores as store
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
@@ -98,17 +98,17 @@ async def _remove(visit: PageRequest, request_id: str, name: str) -> Score | Non
     name = plain_name(name)
     organization_id = visit.organization_id
     async with visit.services.database.connection() as connection:
-        given = await reviews.find_scores(connection, organization_id, request_id)
+        given = await store.find_scores(connection, organization_id, request_id)
         ids = await visit.services.names.find(connection, organization_id, [name])
         if name not in given or name not in ids:
             return None
-        await request_log.remove_score(connection, organization_id, request_id, ids[name], now())
+        await store.remove_score(connection, organization_id, request_id, ids[name], now())
     return given[name]
 
 
 async def _answer_scores(visit: PageRequest, request_id: str) -> Response:
     async with visit.services.database.connection() as connection:
-        given = await reviews.find_scores(connection, visit.organization_id, request_id)
+        given = await store.find_scores(connection, visit.organization_id, request_id)
     return answer_data({"scores": {name: as_text(score) for name, score in given.items()}})
 
 

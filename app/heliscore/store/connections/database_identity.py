@@ -1,12 +1,12 @@
-"""Which database the ids come from that a process remembers.
+"""The identity of a database: a process must not use ids that it remembers from another one.
 
-Processes remember ids of organizations and of score names: with a key that was just used, with a name that
-was just posted, with every call under way. An id means something in one database only. Where a backup was
-restored it may be another's, and a score would be written under a wrong name or into a wrong organization. So
-whatever remembers ids remembers those of one Origin, and no connection to another is lent to it.
+Processes remember ids of organizations and score names: with keys that were just used, names that were just
+posted, calls in progress. An id is valid in one database only. After a backup was restored it may belong to
+something else, and a score would be written under a wrong name or into a wrong organization. So everything
+that remembers ids belongs to one DatabaseIdentity, and gets no connection to another database.
 
-A restore replaces the tables, so the oid of one is another than before; it holds the lock of schema_migration
-and ends the sessions that are open (backup.sql): a new one waits in check() until the restore is over.
+A restore replaces the tables, and so changes their oids. It locks schema_migration and ends the open sessions
+(backup.sql): a new session waits in check() until the restore is over.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import asyncpg
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
-_SQL = load("origin")
+_SQL = load("database_identity")
 
 _TIMEOUT_S: Final = 2
 
 
-class Origin:
-    """The database of the first connection that was checked."""
+class DatabaseIdentity:
+    """The identity of the database that the first checked connection led to."""
 
     def __init__(self) -> None:
         self.replaced = asyncio.Event()
@@ -36,8 +36,8 @@ class Origin:
         self._found: tuple[int, int, datetime] | None = None
 
     async def check(self, connection: Connection) -> None:
-        """Raises InterfaceError, asyncpg's word for a connection that is of no use, where it leads to another
-        database. Nothing can be remembered of one without tables."""
+        """Raise InterfaceError, as asyncpg does for a connection that cannot be used, where it leads to
+        another database. A database without tables has no identity: it has no ids either."""
         with suppress(asyncpg.UndefinedTableError):
             row = await connection.fetchrow(_SQL["find"], timeout=_TIMEOUT_S)
             found = tuple(row) if row else None

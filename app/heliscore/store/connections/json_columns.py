@@ -1,4 +1,4 @@
-"""JSON columns as they are read: in UTF-8, as they go out again, and no more than a process can hold."""
+"""Read JSON columns as bytes of UTF-8, as they are sent on, and no more than a process can hold."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ if TYPE_CHECKING:
     import asyncpg
 
 _VERSION: Final = b"\x01"
-"""With which PostgreSQL's binary form of a jsonb begins; its text follows."""
+"""The first byte of PostgreSQL's binary form of a jsonb; its text follows."""
 
 
 class JsonReader:
-    """Reads the JSON columns of a connection for one caller after the other, each up to so many bytes."""
+    """Decodes the JSON columns of a connection, up to a number of bytes for each caller in turn."""
 
     def __init__(self) -> None:
         self._limit_bytes = self._left = 0
 
     def begin(self, limit_bytes: int) -> None:
-        """Read for another caller."""
+        """Begin to count for the next caller."""
         self._limit_bytes = self._left = limit_bytes
 
     async def attach(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """Have every jsonb of a connection read as bytes of UTF-8, and taken as text. What reads more than
-        the limit raises AnswerTooLarge; asyncpg drops the rest, and the connection is as good as before."""
+        """Make a connection return every jsonb as bytes of UTF-8, and take it as a string. A statement that
+        returns more than the limit raises AnswerTooLarge; asyncpg drops the rest, and the connection stays
+        usable."""
         await connection.set_type_codec(
             "jsonb", schema="pg_catalog", encoder=_encode, decoder=self._decode, format="binary"
         )

@@ -1,9 +1,9 @@
-"""Statements that outlive their connection.
+"""End backends whose connection is gone, before their statement can overwrite newer data.
 
-When a connection breaks or is given up while a statement is under way, the server may not notice, and carry
-it out later: after a newer one, perhaps, that came by another connection and was acknowledged. So the server
-is told to watch its clients, and its process that was left alone is ended before anything else is written
-and, wherever the server can be reached, before the caller hears that the statement failed.
+When a connection breaks or is abandoned during a statement, the server may not notice, and execute it later:
+perhaps after a newer one that came by another connection and was acknowledged. So the server is told to check
+for its clients, and an orphaned backend is terminated before anything else is written and, if the server can
+be reached, before the caller is told that the statement failed.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ else:
 _SQL = load("connection")
 
 _TCP_OPTIONS: Final = {
-    "TCP_KEEPIDLE": 2,  # seconds; the same is called TCP_KEEPALIVE on macOS
+    "TCP_KEEPIDLE": 2,  # seconds; TCP_KEEPALIVE is its name on macOS
     "TCP_KEEPALIVE": 2,
     "TCP_KEEPINTVL": 1,
     "TCP_KEEPCNT": 2,
-    "TCP_USER_TIMEOUT": 3000,  # milliseconds that what was sent may stay unconfirmed
+    "TCP_USER_TIMEOUT": 3000,  # milliseconds until sent data must be acknowledged
 }
 
 
 class WatchfulConnection(Base):
-    """A connection that breaks within 4 s when its server cannot be reached any more, instead of waiting for
-    an answer that does not come."""
+    """A connection that breaks within 4 s of its server becoming unreachable, instead of waiting for an
+    answer that never comes."""
 
     def __init__(self, protocol: Any, transport: Any, *others: Any) -> None:
         super().__init__(protocol, transport, *others)
-        self.plug: socket.socket = transport.get_extra_info("socket")
-        if self.plug.family != socket.AF_UNIX:
-            self.plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket: socket.socket = transport.get_extra_info("socket")
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for name, value in _TCP_OPTIONS.items():
                 if hasattr(socket, name):
-                    self.plug.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+                    self.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def itself(self) -> Self:
         """The connection behind a pool's proxy."""
@@ -52,13 +52,13 @@ class WatchfulConnection(Base):
 
 
 async def watch_client(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Let the server end a statement whose client is gone, where its operating system can see that."""
+    """Let the server cancel a statement whose client is gone, if its operating system can detect that."""
     with suppress(asyncpg.InvalidParameterValueError):
         await connection.execute(_SQL["watch_client"])
 
 
-class Strays:
-    """The server's processes that were left alone and may be at work."""
+class OrphanBackends:
+    """Backends whose connection is gone, and which may still be executing a statement."""
 
     def __init__(self) -> None:
         self._pids: set[int] = set()
@@ -70,8 +70,8 @@ class Strays:
         self._pids.add(pid)
 
     async def end(self, connection: WatchfulConnection) -> None:
-        """End them all. Raises Unavailable while one lives."""
+        """Terminate them all. Raises Unavailable while one is still running."""
         pids = list(self._pids)
-        if await connection.fetchval(_SQL["end_strays"], pids):
-            raise Unavailable("the database is busy with a call that was given up, please try again")
+        if await connection.fetchval(_SQL["end_orphans"], pids):
+            raise Unavailable("a cancelled query is still being stopped, please try again")
         self._pids.difference_update(pids)

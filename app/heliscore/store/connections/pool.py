@@ -1,4 +1,4 @@
-"""The connections to PostgreSQL, and what happens when it does not answer."""
+"""A pool of connections to PostgreSQL, which answers at once or says Unavailable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import asyncpg
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
 from heliscore.store.connections.json_columns import JsonReader
-from heliscore.store.connections.orphan_backends import Strays, WatchfulConnection, watch_client
+from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection, watch_client
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -22,30 +22,30 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 _ACQUIRE_TIMEOUT_S: Final = 2
 _MAX_EXPECTED_WAIT_S: Final = 0.5
-"""Who would have to wait for longer, at the pace of late, is refused at once."""
+"""A caller who would have to wait longer, as connections were lent lately, is refused at once."""
 
 _MEAN_OF: Final = 16
-_LONG_S: Final = 3.0
+_MAX_COUNTED_S: Final = 3.0
 _CONNECT_TIMEOUT_S: Final = 3
 _RELEASE_TIMEOUT_S: Final = 1
-_STRAYS_TIMEOUT_S: Final = 1
+_ORPHANS_TIMEOUT_S: Final = 1
 _CLOSE_TIMEOUT_S: Final = 0.5
 
 _PASSING: Final = (
-    OSError,  # nobody listens, the network is cut; TimeoutError too
+    OSError,  # no server listens, or the network is down; TimeoutError too
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,  # asyncpg's own word for a connection that broke under it
-    asyncpg.InternalClientError,  # and for one whose server has just said that it ends
+    asyncpg.InterfaceError,  # asyncpg found its connection broken
+    asyncpg.InternalClientError,  # or its server shutting down
     asyncpg.InsufficientResourcesError,  # no connection left, disk full, out of memory
     asyncpg.OperatorInterventionError,  # shutting down, starting up, statement timeout
     asyncpg.TransactionRollbackError,  # deadlock, serialization
-    asyncpg.PostgresSystemError,  # the disk does not read or write
+    asyncpg.PostgresSystemError,  # an I/O error
     asyncpg.ObjectNotInPrerequisiteStateError,  # locked, in use, closed to connections
-    asyncpg.InvalidCatalogNameError,  # the database is not there
-    asyncpg.UndefinedTableError,  # nor its tables: readyz says so
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server out of writing
+    asyncpg.InvalidCatalogNameError,  # the database does not exist
+    asyncpg.UndefinedTableError,  # nor do its tables, as /readyz says
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server set read-only
 )
-"""What may go away by itself: the caller is told to come back."""
+"""Errors that may pass: the caller is told to try again."""
 
 
 class _PooledConnection(WatchfulConnection):
@@ -69,27 +69,27 @@ class Database:
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
         self._max_read_bytes = settings.max_held_bytes
-        self._strays = Strays()
+        self._orphans = OrphanBackends()
         self._waiting = 0
         self._mean_lent_s = 0.0
 
     def raise_if_crowded(self) -> None:
-        """Raise Unavailable where a caller would have to wait too long for a connection. To be asked before
-        any work is done for the call: a refusal that costs little is what keeps the others going."""
+        """Raise Unavailable where a caller would have to wait too long for a connection. Call it before any
+        work is done for a call: under load, a cheap error is what leaves time for the other calls."""
         if self._waiting * self._mean_lent_s > self._max_expected_wait_s * self._pool.get_max_size():
             raise Unavailable("too many calls wait for the database, please try again")
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises Unavailable for whatever the database cannot do just now, and
-        AnswerTooLarge where more is read than a process can hold."""
+        """Lend a connection. Raises Unavailable for errors that may pass, and AnswerTooLarge where more JSON
+        is read than a process can hold."""
         try:
             try:
                 async with self._lent(_ACQUIRE_TIMEOUT_S) as connection:
                     yield connection
             finally:
-                if self._strays:
-                    await self._end_strays()
+                if self._orphans:
+                    await self._end_orphans()
         except asyncpg.QueryCanceledError as error:
             raise Unavailable(
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
@@ -109,30 +109,30 @@ class Database:
         finally:
             self._waiting -= 1
         lent_at = time.monotonic()
-        # When the connection breaks the pool takes its proxy back, which cannot be asked any more then.
+        # When the connection breaks, the pool takes its proxy back, which then answers no questions.
         connection = cast("_PooledConnection", proxy).itself()
         connection.json.begin(self._max_read_bytes)
         pid = connection.get_server_pid()
         try:
-            if self._strays:
-                await self._strays.end(connection)
+            if self._orphans:
+                await self._orphans.end(connection)
             yield connection
         finally:
-            # An upload may keep its connection for as long as it likes: that says nothing of the others.
-            lent_s = min(time.monotonic() - lent_at, _LONG_S)
+            # Capped: an upload may keep its connection for long, which says nothing about other calls.
+            lent_s = min(time.monotonic() - lent_at, _MAX_COUNTED_S)
             self._mean_lent_s += (lent_s - self._mean_lent_s) / _MEAN_OF
             try:
-                # A statement that was given up is cancelled first; where that fails the connection is closed.
+                # An abandoned statement is cancelled first; if that fails, the connection is closed.
                 await self._pool.release(proxy, timeout=_RELEASE_TIMEOUT_S)
             finally:
-                # PgBouncer's processes have other numbers, and it passes no orders on.
+                # The pids that PgBouncer reports are not the server's.
                 if connection.is_closed() and not self._pgbouncer:
-                    self._strays.add(pid)
+                    self._orphans.add(pid)
 
-    async def _end_strays(self) -> None:
-        """Borrow a connection for it; if that cannot be had, the next that is lent does it."""
+    async def _end_orphans(self) -> None:
+        """End orphans now if there is a free connection; else it happens when the next one is lent."""
         with suppress(Unavailable, *_PASSING):
-            async with asyncio.timeout(_STRAYS_TIMEOUT_S), self._lent(_STRAYS_TIMEOUT_S):
+            async with asyncio.timeout(_ORPHANS_TIMEOUT_S), self._lent(_ORPHANS_TIMEOUT_S):
                 pass
 
     @property
@@ -146,14 +146,14 @@ class Database:
         return self._waiting
 
     async def close(self) -> None:
-        """Close the connections, soon even if the database says nothing any more."""
+        """Close the connections, within half a second even if the database does not answer."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._pool.close()
 
 
 def error_of(error: Exception) -> Unavailable | None:
-    """What a caller is told of an error that may pass; None for one that is our own mistake."""
+    """Return what a caller is told of an error that may pass; None for an error that is a defect of ours."""
     # asyncpg could not encode an argument: a ValueError too.
     if not isinstance(error, _PASSING) or isinstance(error, ValueError):
         return None
@@ -170,12 +170,11 @@ async def open_database(
 ) -> Database:
     """Connect to `settings.database_url`, with the session settings that every statement relies on.
 
-    `on_connect` looks at each new connection, which is not lent if it raises: it may lead to another database
-    than the one before, one that was restored from a backup. `size` is the number of connections at most
-    (None: the setting's). Filters differ by a factor of 500 in how many rows they match, so each search is
-    planned for its own values; a statement whose plan is always the same need not be planned anew each time:
-    `plans` says which it is. `max_expected_wait_s` is how long the wait for a connection may come to be until
-    callers are refused at once.
+    `on_connect` checks each new connection, which is not lent if it raises: it may lead to another database,
+    one that was restored from a backup. `size` is the maximum number of connections (None: the setting's).
+    `plans`: filters differ widely in how many rows they match, so each search is planned for its own values
+    ("custom"); a statement whose plan is always the same is planned once ("generic"). If the expected wait
+    for a connection exceeds `max_expected_wait_s`, callers are refused at once.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -193,10 +192,10 @@ async def open_database(
     }
     pool = await asyncpg.create_pool(
         settings.database_url,
-        min_size=0,  # a service that starts while the database is away waits for it like one that runs
+        min_size=0,  # so that a service can start while the database is away
         max_size=settings.pool_size if size is None else size,
         timeout=_CONNECT_TIMEOUT_S,
-        # The server ends a statement that takes too long; this is for a server that says nothing at all.
+        # The server cancels a statement that takes too long; this is for a server that does not answer.
         command_timeout=settings.statement_timeout_ms / 1000 + 1,
         # PgBouncer in transaction mode gives each transaction another connection: no prepared statement
         # survives, and session settings are refused.
@@ -204,11 +203,11 @@ async def open_database(
         server_settings={} if settings.pgbouncer else session,
         connection_class=_PooledConnection,
         init=init,
-        # No statement of ours leaves anything behind in a session; resetting it would be a round trip a call.
-        reset=_leave,
+        # Our statements change no session state, and to reset it would take a round trip for each call.
+        reset=_keep_session,
     )
     return Database(pool, settings, max_expected_wait_s=max_expected_wait_s)
 
 
-async def _leave(_: Connection) -> None:
+async def _keep_session(_: Connection) -> None:
     pass

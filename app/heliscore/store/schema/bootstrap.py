@@ -1,4 +1,4 @@
-"""What a database needs before the service can run on it: a schema, an organization, a key."""
+"""Prepare a database for the service: the schema, an organization, a key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncpg
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.settings import PREFIX, Settings
-from heliscore.store import keys
+from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import migrations
 
@@ -16,14 +16,14 @@ _CONNECT_TIMEOUT_S = 10
 
 
 async def connect(dsn: str, *, pgbouncer: bool = False) -> Connection:
-    """Open one connection for the work of the command line. Raises StartError; the address of the database
-    holds a password and is not repeated."""
+    """Open one connection for a command. Raises StartError, whose message does not contain the database's
+    address, which holds a password."""
     try:
         connection = await asyncpg.connect(
             dsn, timeout=_CONNECT_TIMEOUT_S, statement_cache_size=0 if pgbouncer else 100
         )
     except ValueError:
-        # asyncpg's own words may repeat a part of the password.
+        # asyncpg's message may contain a part of the password.
         raise StartError("cannot connect to the database: its address is malformed") from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartError(f"cannot connect to the database: {error or type(error).__name__}") from None
@@ -34,15 +34,15 @@ async def connect(dsn: str, *, pgbouncer: bool = False) -> Connection:
 
 
 async def migrate(connection: Connection) -> list[str]:
-    """Bring the schema up to date; returns what was applied."""
+    """Bring the schema up to date, and return the names of the migrations applied."""
     return await migrations.migrate(connection, migrations.read_migrations())
 
 
 async def prepare(connection: Connection, settings: Settings) -> str | None:
-    """Make the database ready to serve: schema, default organization, the configured key or, where nobody
-    could call otherwise, a new one, which is returned."""
+    """Make the schema, the default organization and the configured key. If no key is configured and none is
+    usable, make one and return it."""
     await migrate(connection)
-    organization_id = await keys.ensure_organization(connection)
+    organization_id = await organizations.ensure(connection)
     if settings.api_key is not None:
         await _ensure_key(connection, organization_id, settings.api_key)
         return None

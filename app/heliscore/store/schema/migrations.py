@@ -1,4 +1,4 @@
-"""Bring a database's schema up to date: numbered files, forward only, each in a transaction of its own."""
+"""Bring a database's schema up to date: numbered files, forward only, each in its own transaction."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import SQL_FOLDER
 
 _ADVISORY_LOCK: Final = 7_276_518_024_551
-"""Any number that nothing else in the database uses: whoever holds it migrates, the others wait."""
+"""An arbitrary number, used for nothing else: its holder migrates, the others wait."""
 
 _LOCK_TIMEOUT: Final = "10s"
-"""A migration that waits longer for a table's lock gives up instead of stopping everybody behind it."""
+"""A migration that waits longer for a table's lock fails, instead of blocking everyone queued behind it."""
 
 _CREATE_LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -39,8 +39,8 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]:
-    """Read the files, in order. A statement ends with a semicolon at the end of a line: they run one at a
-    time, as a cluster wants it."""
+    """Read the files, in order. A statement ends with a semicolon at the end of a line; statements run one at
+    a time, as a cluster requires."""
     migrations = []
     for path in sorted(folder.glob("*.sql")):
         text = path.read_text(encoding="utf-8")
@@ -57,10 +57,10 @@ def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]
 
 
 async def migrate(connection: Connection, migrations: list[Migration]) -> list[str]:
-    """Apply what is missing and return the names of what was applied. Safe to run at the same time from
-    several processes, and against a database that newer code has already taken further.
+    """Apply the missing migrations and return their names. Several processes may do so at the same time, and
+    the database may have migrations of newer code.
 
-    Raises MigrationError when a file that was applied has been changed since, or when a statement fails.
+    Raises MigrationError when an applied file has changed since, or a statement fails.
     """
     applied = []
     for migration in migrations:
@@ -68,7 +68,7 @@ async def migrate(connection: Connection, migrations: list[Migration]) -> list[s
             async with connection.transaction():
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-                # Behind the advisory lock, whose wait it would cut short too.
+                # After the advisory lock: it would limit that wait too.
                 await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
                 await connection.execute(_CREATE_LEDGER)
                 if await _is_applied(connection, migration):

@@ -1,4 +1,4 @@
-"""Reading requests: search, count, one by id."""
+"""Read requests: search, count, find one by its id. README.md says how a filter becomes statements."""
 
 from __future__ import annotations
 
@@ -10,34 +10,23 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, Value, score_names
+from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
 from heliscore.domain.filter_tree import Score as ScoreSubject
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import Outcome
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import (
-    Bodies,
-    Position,
-    compile_count,
-    compile_rarity,
-    compile_reach,
-    compile_rows,
-    compile_search,
-    driving_scores,
-)
-from heliscore.store.search.score_order import alternatives, by_score
-from heliscore.store.statements import fill, load
+from heliscore.store.search.compiler import Bodies, compile_count, compile_rows, compile_search
+from heliscore.store.search.leading_conditions import split_alternatives
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.score_order import score_order
+from heliscore.store.search.selectivity import Start, choose_start
+from heliscore.store.search.slots import Compiled
+from heliscore.store.statements import load
 
 _SQL = load("request")
 
-MIN_FEW: Final = 3000
-"""A search begins at a score that up to so many requests meet, whatever it costs to walk in time instead."""
-
-MAX_FEW: Final = 20_000
-"""More are not counted: it costs 0.1 us each, before any search."""
-
 _MAX_MERGED: Final = 2000
-"""A page this far down is not merged of several searches: each would have to come as far."""
+"""A page that ends further down is not merged from alternatives: each of them would be read that far."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -131,10 +120,10 @@ async def search(
         isinstance(sort.subject, Column)
         and sort.subject.name == "created_at"
         and offset + wanted <= _MAX_MERGED
-        and (choices := alternatives(tree))
+        and (alternatives := split_alternatives(tree))
     ):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            rows = await searching.any_of(choices, sort, after, offset, wanted)
+            rows = await searching.merged(alternatives, sort, after, offset, wanted)
     else:
         rows = await searching.matching(tree, sort, after, offset, wanted)
     requests = [request for request, _ in rows[:limit]]
@@ -156,111 +145,77 @@ class _Search:
         self._organization_id = organization_id
         self._bodies = bodies
 
+    async def matching(
+        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
+    ) -> list[_Row]:
+        """Read the page by one statement."""
+        start = await self._choose_start(tree, offset + limit)
+        if start is None:
+            return []
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, start.score, self._bodies)
+        return await self._fetch_rows(compiled, limit, offset)
+
     async def by_score(
         self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
-        """Segment by segment until there are enough."""
+        """Read sub-query by sub-query until the page is full."""
         rows: list[_Row] = []
-
-        async def reach(tree: Filter, length: int) -> tuple[Value | None, Value | None]:
-            return await self._reach(tree, score, length, descending=sort.descending)
-
-        async with aclosing(by_score(reach, score, tree, sort, after, offset + limit)) as segments:
-            async for segment in segments:
-                searched = segment.tree, segment.sort, segment.after
-                found = await self.matching(*searched, offset, limit - len(rows))
+        sub_queries = score_order(
+            self._connection,
+            self._names,
+            self._organization_id,
+            tree,
+            score=score,
+            sort=sort,
+            after=after,
+            rows_wanted=offset + limit,
+        )
+        async with aclosing(sub_queries):
+            async for part in sub_queries:
+                found = await self.matching(part.tree, part.sort, part.after, offset, limit - len(rows))
                 if found:
                     offset = 0
                 elif offset:
-                    offset -= len(await self._locate(*searched, offset))
-                in_time = segment.sort is NEWEST_FIRST
-                rows += [(request, segment.value if in_time else value) for request, value in found]
+                    offset -= len(await self._locate(part.tree, part.sort, part.after, offset))
+                in_time = part.sort is NEWEST_FIRST
+                rows += [(request, part.value if in_time else value) for request, value in found]
                 if len(rows) == limit:
                     break
         return rows
 
-    async def any_of(
-        self, choices: list[Filter], sort: Sort, after: Position | None, offset: int, limit: int
+    async def merged(
+        self, alternatives: list[Filter], sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
-        """The first of each choice, merged: the page is among them."""
+        """Locate the first rows of each alternative: the page is among them."""
         found: set[tuple[datetime, str, int]] = set()
-        for choice in choices:
-            found.update(await self._locate(choice, sort, after, offset + limit))
+        for tree in alternatives:
+            found.update(await self._locate(tree, sort, after, offset + limit))
         places = sorted(found, key=itemgetter(1))
         places.sort(key=itemgetter(0), reverse=sort.descending)
         page = [request_no for _, _, request_no in places[offset : offset + limit]]
         if not page:
             return []
-        compiled = compile_rows(page, sort, 4, self._bodies)
-        statement = fill(_SQL["search"], **compiled.slots)
-        return _make_rows(
-            await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
-        )
-
-    async def matching(
-        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
-    ) -> list[_Row]:
-        """By one statement, which begins where few rows are."""
-        begun = await self._begin(tree, offset + limit)
-        if begun is None:
-            return []
-        ids, rare = begun
-        compiled = compile_search(tree, sort, after, ids, 4, rare, self._bodies)
-        statement = fill(_SQL["search"], **compiled.slots)
-        return _make_rows(
-            await self._connection.fetch(statement, self._organization_id, limit, offset, *compiled.arguments)
-        )
+        return await self._fetch_rows(compile_rows(page, sort, 4, self._bodies), limit, offset=0)
 
     async def _locate(
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
     ) -> list[tuple[datetime, str, int]]:
         """Times, ids and numbers of the requests that `matching` would find."""
-        begun = await self._begin(tree, limit)
-        if begun is None:
+        start = await self._choose_start(tree, limit)
+        if start is None:
             return []
-        ids, rare = begun
-        compiled = compile_search(tree, sort, after, ids, 4, rare)
-        statement = fill(_SQL["locate"], **compiled.slots)
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, start.score)
+        statement = compiled.fill(_SQL["locate"])
         rows = await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
         return [(at, id_, number) for at, id_, number in rows]
 
-    async def _begin(self, tree: Filter, wanted: int) -> tuple[dict[str, int], str | None] | None:
-        """The ids of the filter's score names, and the score that few enough meet to begin there; None where
-        nothing can match."""
-        ids = await self._names.find(self._connection, self._organization_id, score_names(tree))
-        drivers = driving_scores(tree)
-        if not drivers:
-            return ids, None
-        counts, few = await self._count_drivers(tree, ids, drivers, wanted)
-        if not all(counts):
-            return None
-        return ids, drivers[counts.index(min(counts))] if min(counts) < few else None
+    async def _choose_start(self, tree: Filter, rows_wanted: int) -> Start | None:
+        return await choose_start(self._connection, self._names, self._organization_id, tree, rows_wanted)
 
-    async def _count_drivers(
-        self, tree: Filter, ids: dict[str, int], drivers: list[str], wanted: int
-    ) -> tuple[list[int], int]:
-        """How many scores meet the conditions on each driving score, counted up to what is called few where
-        so many rows are wanted, and that: some tenths of a millisecond that save the many in which a walk
-        would find nothing."""
-        if not ids.keys() >= set(drivers):
-            return [0], MIN_FEW
-        compiled = compile_rarity(tree, ids, first_parameter=5)
-        statement = fill(_SQL["rarity"], **compiled.slots)
-        [(counts, few)] = await self._connection.fetch(
-            statement, self._organization_id, wanted, MIN_FEW, MAX_FEW, *compiled.arguments
-        )
-        return counts, few
-
-    async def _reach(
-        self, tree: Filter, score: ScoreSubject, length: int, *, descending: bool
-    ) -> tuple[Value | None, Value | None]:
-        ids = await self._names.find(self._connection, self._organization_id, [score.name])
-        if not ids:
-            return None, None
-        compiled = compile_reach(tree, score, descending=descending, name_ids=ids, first_parameter=3)
-        statement = fill(_SQL["reach"], **compiled.slots)
-        [row] = await self._connection.fetch(statement, self._organization_id, length, *compiled.arguments)
-        return row[0], row[1]
+    async def _fetch_rows(self, compiled: Compiled, limit: int, offset: int) -> list[_Row]:
+        statement = compiled.fill(_SQL["search"])
+        arguments = (self._organization_id, limit, offset, *compiled.arguments)
+        return _make_rows(await self._connection.fetch(statement, *arguments))
 
 
 def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
@@ -275,7 +230,7 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     """How many of the organization's requests match."""
     ids = await names.find(connection, organization_id, score_names(tree))
     compiled = compile_count(tree, ids, first_parameter=2)
-    statement = fill(_SQL["count"], **compiled.slots)
+    statement = compiled.fill(_SQL["count"])
     # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
     [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
     return int(row[0])

@@ -1,15 +1,14 @@
-"""A page in the order of a score, or of what any of several scores picks, put together of searches that each
-have an index to walk.
+"""Build a page sorted by a score from sub-queries that each read one index.
 
-The index of values knows where a value begins, but not the order among equal ones, and of a score with few
-values (a thumb, a boolean) those are a large part of the table. So a page by score consists of segments: a
-stretch of values that few have is read off the index of values and sorted; a value that many have is walked
-newest first; the requests without the score come last.
+score_value_idx knows where a value begins, but not the order among requests of equal value, and of a score
+with few values (a thumb, a boolean) those are a large part of the table. So a range of values that few
+requests have is read from that index and sorted; a value that many have is walked newest first; the requests
+without the score come last.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import msgspec
@@ -17,7 +16,6 @@ import msgspec
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
-    AnyOf,
     Compare,
     Exists,
     Filter,
@@ -27,75 +25,72 @@ from heliscore.domain.filter_tree import (
     Sort,
     Value,
 )
-from heliscore.store.search.compiler import Position, conjuncts, driving_scores
+from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import ScoreNames
+from heliscore.store.search.compiler import compile_probe
+from heliscore.store.search.page_order import Position
+from heliscore.store.statements import load
 
-_STRETCH: Final = 4
-"""How much further than a page a stretch reaches: some of it may not match."""
+_SQL = load("request")
 
-_GROWTH: Final = 8
-"""Where few match, stretches grow, so that there are not many of them however large the table is."""
+_RANGE_FACTOR: Final = 4
+"""How many times a page's rows the first range of values holds: some of them may not match."""
 
-_MAX_ALTERNATIVES: Final = 4
+_RANGE_GROWTH: Final = 8
+"""Where few match, ranges grow, so that there are not many of them however large the table is."""
 
 _ASCENDING: Final[tuple[Operator, Operator, Operator]] = ("<", ">", ">=")
 _DESCENDING: Final[tuple[Operator, Operator, Operator]] = (">", "<", "<=")
 
 
-class Segment(msgspec.Struct, frozen=True):
-    """A search whose rows are part of a page by score."""
+class SubQuery(msgspec.Struct, frozen=True):
+    """A search whose rows are the next part of the page."""
 
     tree: Filter
     sort: Sort
     after: Position | None = None
+
     value: Value | None = None
-    """The score of all its rows, where it is not what they are sorted by."""
+    """The score of all its rows, where they are sorted by time instead."""
 
 
-Reach = Callable[[Filter, int], Awaitable[tuple[Value | None, Value | None]]]
-"""Of the values of the score that meet a filter's conditions on it, the first in the order and the one that
-comes so many further on; None where there is none."""
-
-
-async def by_score(
-    reach: Reach, score: Score, tree: Filter, sort: Sort, after: Position | None, wanted: int
-) -> AsyncGenerator[Segment, None]:
-    """The segments of a page of so many rows, in order; whoever has enough asks for no more."""
-    without = Segment(AllOf((tree, Not(Exists(score)))), NEWEST_FIRST)
+async def score_order(
+    connection: Connection,
+    names: ScoreNames,
+    organization_id: int,
+    tree: Filter,
+    *,
+    score: Score,
+    sort: Sort,
+    after: Position | None,
+    rows_wanted: int,
+) -> AsyncGenerator[SubQuery, None]:
+    """Yield the sub-queries of a page in order, until the caller has enough rows."""
+    without = SubQuery(AllOf((tree, Not(Exists(score)))), NEWEST_FIRST)
     if after is not None and after.value is None:
         yield msgspec.structs.replace(without, after=after)
         return
     before, beyond, onward = _DESCENDING if sort.descending else _ASCENDING
     rest = AllOf((Exists(score), tree))
     if after is not None and after.value is not None:
-        yield Segment(AllOf((Compare(score, "=", after.value), tree)), NEWEST_FIRST, after, after.value)
+        yield SubQuery(AllOf((Compare(score, "=", after.value), tree)), NEWEST_FIRST, after, after.value)
         rest = AllOf((Compare(score, beyond, after.value), tree))
-    length = _STRETCH * wanted
-    while True:
-        first, end = await reach(rest, length)
+    length = _RANGE_FACTOR * rows_wanted
+    name_ids = await names.find(connection, organization_id, [score.name])
+    while name_ids:
+        compiled = compile_probe(rest, score, sort, name_ids, first_parameter=3)
+        statement = compiled.fill(_SQL["probe"])
+        [(first, end)] = await connection.fetch(statement, organization_id, length, *compiled.arguments)
         if first is None:
             break
         if end is None:
-            yield Segment(rest, sort)
+            yield SubQuery(rest, sort)
             break
         if end == first:
-            yield Segment(AllOf((Compare(score, "=", first), tree)), NEWEST_FIRST, None, first)
+            yield SubQuery(AllOf((Compare(score, "=", first), tree)), NEWEST_FIRST, None, first)
             rest = AllOf((Compare(score, beyond, first), tree))
         else:
-            yield Segment(AllOf((Compare(score, before, end), rest)), sort)
+            yield SubQuery(AllOf((Compare(score, before, end), rest)), sort)
             rest = AllOf((Compare(score, onward, end), tree))
-        length *= _GROWTH
+        length *= _RANGE_GROWTH
     yield without
-
-
-def alternatives(tree: Filter) -> list[Filter]:
-    """Filters that together match what the tree matches, each with a score to begin at; none where the tree
-    has one itself, or is not such a choice."""
-    parts = conjuncts(tree)
-    if driving_scores(tree):
-        return []
-    for part in parts:
-        match part:
-            case AnyOf(choices) if len(choices) <= _MAX_ALTERNATIVES and all(map(driving_scores, choices)):
-                others = tuple(other for other in parts if other is not part)
-                return [AllOf((choice, *others)) for choice in choices]
-    return []

@@ -1,4 +1,4 @@
--- Telling one database from another: see app/heliscore/store/origin.py.
+-- The identity of a database: see store/connections/database_identity.py.
 
 -- name: find
 SELECT d.oid, m.tableoid, m.applied_at

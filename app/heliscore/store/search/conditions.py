@@ -1,0 +1,196 @@
+"""Compile the conditions of a filter tree to SQL conditions on a request's row, which is called r.
+
+SQL text comes only from the constants here. Whatever a client sent, JSON keys and score names included, goes
+through Arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from heliscore.domain.filter_tree import (
+    COLUMNS,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    FeedbackTime,
+    Filter,
+    HasString,
+    HasTag,
+    Not,
+    OneOf,
+    Operator,
+    Property,
+    Score,
+    Scored,
+    Subject,
+    Tagged,
+    Variable,
+    kind_of,
+)
+from heliscore.domain.score import FEEDBACK
+from heliscore.store.like_patterns import escape_like, json_string_patterns
+from heliscore.store.search.arguments import Arguments
+
+OUTCOME: Final = (
+    "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
+    "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
+)
+"""What the client said, or else what follows from the status."""
+
+_COLUMNS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | {
+    "organization_id": "r.organization_id::text",
+    "request_body": "r.request_body::text",
+    "response_body": "r.response_body::text",
+    "request_model": "coalesce(r.request_model, r.response_model)",
+    "response_model": "coalesce(r.response_model, r.request_model)",
+    "assets": "array_to_string(r.assets, ',')",
+    "properties": "nullif(r.properties, '{}')::text",
+    "numeric_id": "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END",
+    "outcome": OUTCOME,
+}
+
+_PATTERN_OPERATORS: Final[dict[Operator, str]] = {
+    "like": "LIKE",
+    "ilike": "ILIKE",
+    "contains": "ILIKE",
+    "not-contains": "NOT ILIKE",
+    "starts-with": "ILIKE",
+    "ends-with": "ILIKE",
+}
+
+_PATTERNS: Final[dict[Operator, str]] = {
+    "contains": "%{}%",
+    "not-contains": "%{}%",
+    "starts-with": "{}%",
+    "ends-with": "%{}",
+}
+
+_NEGATIVE: Final = ("<>", "not-contains")
+
+_SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_at"}
+
+_SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
+
+SubjectCondition = Compare | OneOf | Exists
+
+
+class ConditionCompiler(msgspec.Struct, frozen=True):
+    """Compiles the conditions of one statement."""
+
+    name_ids: Mapping[str, int]
+    """The organization's score names. No request has a score of another name."""
+
+    arguments: Arguments
+
+    created_at: str = "r.created_at"
+    """The request's time, or a score's copy of it, by which that score's index can be walked."""
+
+    def condition(self, tree: Filter) -> str:
+        match tree:
+            case Everything():
+                return "true"
+            case Not(Scored() | Compare(Score()) | OneOf(Score()) | Exists(Score()) as part):
+                return f"NOT {self.condition(part)}"  # EXISTS is never null, and so plans as an anti-join
+            case Not(part):
+                # Not "NOT": where the part is unknown (a null), the request does not match it, so it
+                # matches the complement.
+                return f"({self.condition(part)}) IS NOT TRUE"
+            case AllOf(parts):
+                return self._connected(" AND ", parts, "true")
+            case AnyOf(parts):
+                return self._connected(" OR ", parts, "false")
+            case Scored():
+                return f"EXISTS (SELECT FROM score AS s WHERE s.{_SAME_REQUEST.format('s')})"
+            case Tagged():
+                return "cardinality(r.tags) > 0"
+            case HasTag(tag):
+                return f"{self.arguments.add(tag, 'text')} = ANY(r.tags)"
+            case HasString(body, match, string):
+                patterns = json_string_patterns(match, string)
+                return f"{self.expression(body)} ILIKE ANY({self.arguments.add(patterns, 'text[]')})"
+            case Compare(subject) | OneOf(subject) | Exists(subject):
+                return self._on(subject, tree)
+            case _:
+                assert_never(tree)
+
+    def all_of(self, parts: Iterable[Filter]) -> str:
+        """The parts of a filter's top level."""
+        return " AND ".join(map(self.condition, parts)) or "true"
+
+    def expression(self, subject: Column | Property | Variable) -> str:
+        match subject:
+            case Column("created_at"):
+                return self.created_at
+            case Column(name):
+                return _COLUMNS[name]
+            case Property(key):
+                return f"(r.properties ->> {self.arguments.add(key, 'text')})"
+            case Variable(key):
+                return f"(r.prompt_variables ->> {self.arguments.add(key, 'text')})"
+            case _:
+                assert_never(subject)
+
+    def scores_of_request(
+        self, alias: str, name: str, conditions: Sequence[SubjectCondition], where: str
+    ) -> str:
+        """The rows of one score of the request r, `score AS s ON …`, that meet all the conditions."""
+        same = _SAME_REQUEST.format(alias)
+        return f"score AS {alias}{where}{alias}.{same} AND {self._meets(alias, name, conditions)}"
+
+    def scores_of_organization(self, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        """The rows of one score of any request that meet all the conditions; $1 is the organization."""
+        return f"score AS s WHERE s.organization_id = $1 AND {self._meets('s', name, conditions)}"
+
+    def _connected(self, connective: str, parts: tuple[Filter, ...], none: str) -> str:
+        return f"({connective.join(map(self.condition, parts))})" if parts else none
+
+    def _on(self, subject: Subject, condition: SubjectCondition) -> str:
+        match subject:
+            case Score(name):
+                return self._has_score(name, condition)
+            case FeedbackTime():
+                return self._has_score(FEEDBACK, condition)
+            case Column() | Property() | Variable():
+                return self._compared(self.expression(subject), condition)
+            case _:
+                assert_never(subject)
+
+    def _has_score(self, name: str, condition: SubjectCondition) -> str:
+        if name not in self.name_ids:
+            return "false"
+        return f"EXISTS (SELECT FROM {self.scores_of_request('s', name, [condition], ' WHERE ')})"
+
+    def _meets(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        parts = [
+            f"{alias}.name_id = {self.arguments.add(self.name_ids[name], 'integer')}",
+            *(
+                self._compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}", condition)
+                for condition in conditions
+                if not isinstance(condition, Exists)
+            ),
+        ]
+        return " AND ".join(parts)
+
+    def _compared(self, expression: str, condition: SubjectCondition) -> str:
+        kind = kind_of(condition.subject)
+        match condition:
+            case Exists():
+                return f"{expression} IS NOT NULL"
+            case OneOf(_, values):
+                return f"{expression} = ANY({self.arguments.add_values(values, kind)})"
+            case Compare(subject, operator, value):
+                if operator in _NEGATIVE and isinstance(subject, Property | Variable):
+                    expression = f"coalesce({expression}, '')"
+                if operator in _PATTERNS:
+                    value = _PATTERNS[operator].format(escape_like(str(value)))
+                sql_operator = _PATTERN_OPERATORS.get(operator, operator)
+                return f"{expression} {sql_operator} {self.arguments.add_value(value, kind)}"
+            case _:
+                assert_never(condition)

@@ -1,0 +1,62 @@
+"""Choose where a search begins, by how many scores meet each of its leading conditions.
+
+Counting takes some tenths of a millisecond and saves the many that a walk in time takes where few match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from heliscore.domain.filter_tree import Filter, score_names
+from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import ScoreNames
+from heliscore.store.search.compiler import compile_selectivity
+from heliscore.store.search.leading_conditions import leading_scores
+from heliscore.store.statements import load
+
+_SQL = load("request")
+
+MIN_THRESHOLD: Final = 3000
+"""A search always begins at a score whose conditions are met by fewer rows than this."""
+
+MAX_THRESHOLD: Final = 20_000
+"""More rows are never counted: 10,000 take 0.35 ms and 30,000 take 1 ms (tests/bench/design), before any
+search."""
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Where a search begins."""
+
+    name_ids: Mapping[str, int]
+    """The ids of the filter's score names."""
+
+    score: str | None
+    """The leading score to begin at; None: wherever the planner likes."""
+
+
+async def choose_start(
+    connection: Connection, names: ScoreNames, organization_id: int, tree: Filter, rows_wanted: int
+) -> Start | None:
+    """Choose where to begin a search that ends after so many rows; None where nothing can match."""
+    name_ids = await names.find(connection, organization_id, score_names(tree))
+    leading = leading_scores(tree)
+    if not leading:
+        return Start(name_ids, None)
+    if not name_ids.keys() >= set(leading):
+        return None
+    compiled = compile_selectivity(tree, name_ids, first_parameter=5)
+    [(counts, threshold)] = await connection.fetch(
+        compiled.fill(_SQL["selectivity"]),
+        organization_id,
+        rows_wanted,
+        MIN_THRESHOLD,
+        MAX_THRESHOLD,
+        *compiled.arguments,
+    )
+    lowest = min(counts)
+    if lowest == 0:
+        return None
+    return Start(name_ids, leading[counts.index(lowest)] if lowest < threshold else None)

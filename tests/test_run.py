@@ -213,17 +213,6 @@ def test_configured_key_is_registered_at_every_start(start: Start) -> None:
         assert key not in "\n".join(served.printed) + served.stop(signal.SIGTERM)
 
 
-def test_two_workers_share_the_database(start: Start) -> None:
-    served = start(WORKERS="2")
-    address, key = served.wait_until_ready(), key_in(served)
-    for value in range(10):
-        post(address, key, value)
-        assert scores_of(address, key) == {"accuracy": value}
-    started = served.descendants()
-    served.stop(signal.SIGTERM)
-    wait_until_gone(started)
-
-
 def test_warm_start_is_ready_in_seconds(start: Start) -> None:
     first = start()
     first.wait_until_ready()

@@ -36,7 +36,6 @@ from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import shortened
 from heliscore.observability.log_lines import open_request_log
-from heliscore.server.supervisor import end_with_supervisor
 from heliscore.settings import Settings, read_settings
 from heliscore.store.connections.database_identity import Origin
 from heliscore.store.connections.pool import open_database
@@ -80,7 +79,6 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUME
 def app_from_environment() -> ASGIApp:
     """Make the application in a server's process; `heliscore serve` has put the database's address into the
     environment."""
-    end_with_supervisor()
     return create_app(read_settings(os.environ))
 
 

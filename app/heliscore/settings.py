@@ -17,13 +17,16 @@ from heliscore.domain.errors import InvalidSettings
 
 PREFIX = "HELISCORE_"
 
+ONE_PROCESS = "a service is one process: run several services on one database behind a proxy"
+"""Why a number of workers other than 1 is an error. Two workers took more processor time for a score map than
+one process: each half of the posts gets its own group commit."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration; the README's table lists the same fields, and a test compares the two."""
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8585
-    workers: Annotated[int, Meta(ge=1, le=256)] = 1
     database_url: str | None = None
     data_dir: Path = msgspec.field(default_factory=lambda: default_data_dir())
     api_key: str | None = None
@@ -61,6 +64,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
+    if given.pop("workers", "1") != "1":
+        raise InvalidSettings(f"{PREFIX}WORKERS: {ONE_PROCESS}")
     fields = Settings.__struct_fields__
     for name in given:
         if name not in fields:

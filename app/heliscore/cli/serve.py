@@ -24,8 +24,7 @@ from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.postgres.watchdog import Keeper
 from heliscore.server.http_protocol import Protocol
-from heliscore.server.supervisor import Workers
-from heliscore.settings import PREFIX, Settings, check_exposure, read_settings
+from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
@@ -36,16 +35,21 @@ _DRAIN_S: Final = 4
 close connections and to stop our own PostgreSQL, the whole is over within 10 s, whatever hangs."""
 
 _PORT_TIMEOUT_S: Final = 3
-"""How long a port may be taken: the workers of a service that was killed leave it when they notice."""
+"""How long a port may be taken, for example by the service that this one replaces."""
+
+
+def _check_workers(_: click.Context, __: click.Parameter, workers: int | None) -> None:
+    if workers not in (None, 1):
+        raise click.BadParameter(ONE_PROCESS)
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [HELISCORE_HOST]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [HELISCORE_PORT]")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes that serve.  [HELISCORE_WORKERS]")
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
+@click.option("--workers", type=int, callback=_check_workers, expose_value=False, hidden=True)
+def serve(host: str | None, port: int | None) -> None:
     """Serve the API until Ctrl-C or SIGTERM, with a database of its own where none is configured."""
-    given = {"host": host, "port": port, "workers": workers}
+    given = {"host": host, "port": port}
     settings = msgspec.structs.replace(
         read_settings(os.environ), **{name: value for name, value in given.items() if value is not None}
     )
@@ -56,7 +60,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     with _listening(settings) as listener, _own_database(settings) as dsn:
         made = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
         _announce(listener, made)
-        # Workers are processes that read their settings anew.
+        # The application reads its settings from the environment.
         os.environ[f"{PREFIX}DATABASE_URL"] = dsn
         try:
             _serve(settings, listener)
@@ -126,7 +130,6 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         "heliscore.main:app_from_environment",
         factory=True,
-        workers=settings.workers,
         loop="uvloop",
         http=Protocol,
         ws="none",
@@ -138,11 +141,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    if settings.workers == 1:
-        server = uvicorn.Server(config)
-        server.run(sockets=[listener])
-        started = server.started
-    else:
-        started = Workers(config, listener).serve()
-    if not started:
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
         raise StartError("the service could not start; the lines above say why")

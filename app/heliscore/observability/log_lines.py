@@ -91,8 +91,8 @@ class RequestLog:
             metrics.count_dropped_lines(len(lines))
 
     def _write(self, rest: memoryview) -> None:
-        """Write everything. Other processes of the service write to the same file: a pipe would mix up what
-        is longer than a page. The lock ends with the process, whatever ends it."""
+        """Write everything. Other services may write to the same file, and a pipe mixes up lines that are
+        longer than a page. The lock ends with the process, whatever ends it."""
         with suppress(OSError):  # where there are no such locks, lines may get mixed up
             fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:

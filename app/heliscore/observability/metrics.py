@@ -1,21 +1,15 @@
 """What the service counts of itself, for Prometheus: whoever does something counts it here.
 
-Where several processes serve, their numbers lie in files of one folder, and each of them can tell them all.
-prometheus-client decides that when it is imported, by a variable of the environment.
-
 Score values belong to an organization, which is told its own and nobody else's.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import (
@@ -28,16 +22,14 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric, SummaryMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from heliscore.domain.score import Score
-from heliscore.observability.metric_files import FOLDER, unchanged
 
 MAX_NAMES: Final = 200
-"""Score names of an organization whose values are told apart, in each process."""
+"""Score names of an organization whose values are told apart."""
 
 MAX_SERIES: Final = 1_000
 """The same, of all organizations together."""
@@ -50,13 +42,7 @@ _NOBODY: Final = 0
 
 disable_created_metrics()
 _registry = CollectorRegistry()
-_folder = os.environ.get(FOLDER)
-_everyone: Collector = CollectorRegistry()
-if _folder is None:
-    ProcessCollector(registry=_registry)
-    _everyone = _registry
-else:
-    MultiProcessCollector(_everyone, _folder)
+ProcessCollector(registry=_registry)
 
 _TOLD_DIFFERENTLY: Final = frozenset(
     ("heliscore_calls", "heliscore_calls_duration", "heliscore_scores_written", "heliscore_scores_sum")
@@ -75,7 +61,6 @@ _WAITING_SCORES: Final = Gauge(
     "heliscore_writer_waiting_scores",
     "Scores that are waiting to be written or being written, as of the last moment.",
     registry=_registry,
-    multiprocess_mode="livesum",
 )
 _BATCH_SCORES: Final = Histogram(
     "heliscore_writer_batch_scores",
@@ -99,13 +84,11 @@ _CONNECTIONS: Final = Gauge(
     "heliscore_pool_connections_in_use",
     "Connections to PostgreSQL that are lent, as of the last moment.",
     registry=_registry,
-    multiprocess_mode="livesum",
 )
 _WAITING_CALLS: Final = Gauge(
     "heliscore_pool_waiting_calls",
     "Calls that wait for a connection, as of the last moment.",
     registry=_registry,
-    multiprocess_mode="livesum",
 )
 _LOG_LINES_DROPPED: Final = Counter(
     "heliscore_log_lines_dropped",
@@ -118,9 +101,7 @@ _CALL: Final = ("route", "method", "status")
 _CALLS: Final = Counter("heliscore_calls", "-", (*_CALL, "le"), registry=_registry)
 _CALLS_S: Final = Counter("heliscore_calls_duration", "-", _CALL, registry=_registry)
 _SCORES: Final = Counter("heliscore_scores_written", "-", ("organization", "name"), registry=_registry)
-_SCORE_SUM: Final = Gauge(
-    "heliscore_scores_sum", "-", ("organization", "name"), registry=_registry, multiprocess_mode="sum"
-)
+_SCORE_SUM: Final = Gauge("heliscore_scores_sum", "-", ("organization", "name"), registry=_registry)
 
 
 class _Calls:
@@ -268,10 +249,9 @@ class ScoreTotals:
 def expose(organization_id: int | None) -> bytes:
     """Tell everything in Prometheus' text format: of scores the organization's values only, or nobody's.
 
-    Takes milliseconds, and reads files: not for the event loop.
+    Takes milliseconds: not for the event loop.
     """
-    with nullcontext() if _folder is None else unchanged(Path(_folder)):
-        return generate_latest(_Snapshot(_told(_everyone.collect(), organization_id)))
+    return generate_latest(_Snapshot(_told(_registry.collect(), organization_id)))
 
 
 class _Snapshot(Collector):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
@@ -36,7 +35,7 @@ from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import shortened
 from heliscore.observability.log_lines import open_request_log
-from heliscore.settings import Settings, read_settings
+from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import Origin
 from heliscore.store.connections.pool import open_database
 from heliscore.store.retention import kept_pruned
@@ -74,12 +73,6 @@ _DOCUMENT: Final = openapi.make_document(
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.render_error))
 """Every endpoint of the service."""
-
-
-def app_from_environment() -> ASGIApp:
-    """Make the application in a server's process; `heliscore serve` has put the database's address into the
-    environment."""
-    return create_app(read_settings(os.environ))
 
 
 def create_app(settings: Settings) -> ASGIApp:

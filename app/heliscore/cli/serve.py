@@ -15,7 +15,6 @@ from typing import Final
 
 import click
 import msgspec
-import uvicorn
 
 from heliscore import __version__
 from heliscore.cli.database import run
@@ -23,16 +22,13 @@ from heliscore.domain.errors import StartError
 from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.postgres.watchdog import Keeper
-from heliscore.server.http_protocol import Protocol
-from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
+from heliscore.server.http_server import HttpServer
+from heliscore.server.timeouts import Timeouts
+from heliscore.settings import ONE_PROCESS, Settings, check_exposure, read_settings
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
 """More would serve nobody: a process takes on fewer clients than that."""
-
-_DRAIN_S: Final = 4
-"""How long calls under way may take to finish when the service is told to stop. With what it takes then to
-close connections and to stop our own PostgreSQL, the whole is over within 10 s, whatever hangs."""
 
 _PORT_TIMEOUT_S: Final = 3
 """How long a port may be taken, for example by the service that this one replaces."""
@@ -53,6 +49,11 @@ def serve(host: str | None, port: int | None) -> None:
     settings = msgspec.structs.replace(
         read_settings(os.environ), **{name: value for name, value in given.items() if value is not None}
     )
+    run_service(settings)
+
+
+def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
+    """Run the service until it is stopped. Raises StartError where it cannot start."""
     check_exposure(settings)
     _raise_file_limit()
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
@@ -60,10 +61,8 @@ def serve(host: str | None, port: int | None) -> None:
     with _listening(settings) as listener, _own_database(settings) as dsn:
         made = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
         _announce(listener, made)
-        # The application reads its settings from the environment.
-        os.environ[f"{PREFIX}DATABASE_URL"] = dsn
         try:
-            _serve(settings, listener)
+            _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
 
@@ -126,22 +125,15 @@ def _announce(listener: socket.socket, made_key: str | None) -> None:
     )
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        "heliscore.main:app_from_environment",
-        factory=True,
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=make_log_config(settings.log_level),
+def _serve(settings: Settings, listener: socket.socket, timeouts: Timeouts | None) -> None:
+    from heliscore.main import create_app  # here: its imports would double the time of other commands
+
+    server = HttpServer(
+        lambda _: create_app(settings),
         log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_DRAIN_S,
+        log_config=make_log_config(settings.log_level),
+        timeouts=timeouts,
     )
-    server = uvicorn.Server(config)
     server.run(sockets=[listener])
     if not server.started:
         raise StartError("the service could not start; the lines above say why")

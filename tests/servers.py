@@ -38,7 +38,11 @@ def children(pid: int) -> dict[int, str]:
 
 def make_server(settings: Settings) -> HttpServer:
     """The server of a service that runs in the tests' process."""
-    return HttpServer(lambda _: create_app(settings), log_level="warning", log_config=LOGGING_CONFIG)
+    return HttpServer(
+        lambda stop_service: create_app(settings, stop_service),
+        log_level="warning",
+        log_config=LOGGING_CONFIG,
+    )
 
 
 def listening_socket() -> socket.socket:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 from starlette.routing import Router
@@ -34,16 +33,16 @@ from heliscore.api.promptlayer import search_endpoint
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import shortened
+from heliscore.jobs.background import StopService
+from heliscore.jobs.pruning import kept_pruned
+from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.log_lines import open_request_log
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import Origin
 from heliscore.store.connections.pool import open_database
-from heliscore.store.retention import kept_pruned
 from heliscore.store.scores import ScoreNames
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
-
-_log = logging.getLogger("heliscore")
 
 _QUICK_CONNECTIONS: Final = 2
 """For what every call needs before it is looked at."""
@@ -75,16 +74,19 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUME
 """Every endpoint of the service."""
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Make the application; it connects to the database when it starts and lets go when it ends."""
+def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
+    """Make the application; its lifespan opens and closes the connections to the database."""
 
-    generations = _Generations(settings)
+    def open_services(origin: Origin) -> AbstractAsyncContextManager[Services]:
+        return _opened(settings, origin, stop_service)
+
+    services = RenewedServices(open_services, stop_service)
     log = open_request_log(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         try:
-            async with generations.kept():
+            async with services.opened():
                 yield
         finally:
             if log is not None:
@@ -96,12 +98,12 @@ def create_app(settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         default=_answer_not_found,
     )
-    return Entrance(router, lambda: generations.services, _render_error, log)
+    return Entrance(router, lambda: services.current, _render_error, log)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]:
-    """The services over one database."""
+async def _opened(settings: Settings, origin: Origin, stop_service: StopService) -> AsyncIterator[Services]:
+    """Open the services over one database, and close them."""
     names = ScoreNames()
     database = await open_database(settings, on_connect=origin.check)
     # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
@@ -118,51 +120,14 @@ async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]
     writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
-        async with kept_pruned(database, settings.retention_days):
-            memory = BodyMemory(settings.max_held_bytes)
-            services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
-            async with metrics_endpoint.looked_at(services):
-                yield services
+        memory = BodyMemory(settings.max_held_bytes)
+        async with kept_pruned(database, settings.retention_days, stop_service):
+            yield Services(settings, database, Keyring(quick), names, writer, memory, limiter)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
         await asyncio.gather(writing.close(), quick.close(), database.close())
-
-
-class _Generations:
-    """Services, made anew when another database takes the place of theirs. A call stays with those that it
-    began with: what it has learnt of the old database cannot lead it into the new one."""
-
-    services: Services
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Have services as long as the block lasts."""
-        renewing = asyncio.create_task(self._renew(await self._begin()))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.wait([renewing])
-            await self._held.aclose()
-
-    async def _begin(self) -> Origin:
-        origin, held = Origin(), AsyncExitStack()
-        self.services = await held.enter_async_context(_opened(self._settings, origin))
-        self._held = held
-        return origin
-
-    async def _renew(self, origin: Origin) -> None:
-        while True:
-            await origin.replaced.wait()
-            _log.warning("the database was replaced: beginning anew with what it holds now")
-            old = self._held
-            origin = await self._begin()
-            await old.aclose()
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:

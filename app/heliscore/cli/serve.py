@@ -18,7 +18,7 @@ import msgspec
 
 from heliscore import __version__
 from heliscore.cli.database import run
-from heliscore.domain.errors import StartError
+from heliscore.domain.errors import ServiceFailed, StartError
 from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.postgres.watchdog import Keeper
@@ -129,7 +129,7 @@ def _serve(settings: Settings, listener: socket.socket, timeouts: Timeouts | Non
     from heliscore.main import create_app  # here: its imports would double the time of other commands
 
     server = HttpServer(
-        lambda _: create_app(settings),
+        lambda stop_service: create_app(settings, stop_service),
         log_level=settings.log_level,
         log_config=make_log_config(settings.log_level),
         timeouts=timeouts,
@@ -137,3 +137,5 @@ def _serve(settings: Settings, listener: socket.socket, timeouts: Timeouts | Non
     server.run(sockets=[listener])
     if not server.started:
         raise StartError("the service could not start; the lines above say why")
+    if server.failed:
+        raise ServiceFailed("the service ended because a part of it failed; the lines above say why")

@@ -12,6 +12,7 @@ HeliscoreError
 │   ├── TooManyRequests      429  knows when to come back
 │   ├── Unavailable          503  our own trouble; the same call may succeed later
 │   └── Defect               500  our own mistake; the log says where
+├── ServiceFailed            what ended a running service: one line, exit 1
 └── StartError               what an operator must mend before the service can start: one line, exit 1
     ├── InvalidSettings
     ├── DataFolderInUse
@@ -115,6 +116,10 @@ class Unavailable(ApiError):
 
 class Defect(ApiError):
     status = 500
+
+
+class ServiceFailed(HeliscoreError):
+    """The service ended although nobody stopped it; the log says why."""
 
 
 class StartError(HeliscoreError):

@@ -1,12 +1,9 @@
-"""`GET /metrics`: what the service counts, for Prometheus; and four times a second a look at what can only be
-looked at."""
+"""`GET /metrics`: the metrics of the service, for Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -17,8 +14,6 @@ from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_
 from heliscore.api.http.headers import header
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
 from heliscore.observability import metrics
-
-_PAUSE_S: Final = 0.25
 
 _teller: Final = ThreadPoolExecutor(1, "metrics")
 """One exposition at a time: many at once would keep everybody else from the processor."""
@@ -37,32 +32,11 @@ async def read_metrics(request: Request) -> Response:
         request.scope["state"]["organization_id"] = call.principal.organization_id
         check_permission(call.principal, "r")
         organization_id = call.principal.organization_id
-    _look(services)
-    text = await asyncio.get_running_loop().run_in_executor(_teller, metrics.expose, organization_id)
-    return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-
-@asynccontextmanager
-async def looked_at(services: Services) -> AsyncIterator[None]:
-    """Look at calls, queue and pool four times a second while the block lasts."""
-
-    async def look() -> None:
-        while True:
-            _look(services)
-            await asyncio.sleep(_PAUSE_S)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-    finally:
-        looking.cancel()
-        await asyncio.wait([looking])
-
-
-def _look(services: Services) -> None:
     metrics.pass_on_calls()
     metrics.set_waiting_scores(services.writer.waiting_scores)
     metrics.set_pool(services.database.in_use, services.database.waiting)
+    text = await asyncio.get_running_loop().run_in_executor(_teller, metrics.expose, organization_id)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:

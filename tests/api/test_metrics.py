@@ -7,8 +7,6 @@ import asyncio
 import json
 import re
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -18,8 +16,9 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.domain.score import Score
 from heliscore.observability import metrics
-from heliscore.observability.metrics import MAX_NAMES, MAX_SERIES
+from heliscore.observability.score_totals import MAX_NAMES, MAX_SERIES, SERIES, ScoreTotals, SeriesRegistry
 from heliscore.store import keys
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -243,7 +242,7 @@ def test_process_is_measured(ground: Ground) -> None:
 def test_readme_names_every_metric() -> None:
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(heliscore_\w+)` \|", readme, re.MULTILINE)
-    text = metrics.expose(1).decode()
+    text = (metrics.render() + SERIES.render(1)).decode()
     assert sorted(named) == sorted(re.findall(r"^# TYPE (heliscore_\w+) ", text, re.MULTILINE))
 
 
@@ -269,6 +268,14 @@ def test_values_of_written_scores_are_counted_whoever_wrote_them(ground: Ground,
         "delta": (1, -7),
         "tracked": (1, 10),
     }
+
+
+def test_scores_of_a_repeated_log_call_are_counted_once(ground: Ground, key: str) -> None:
+    tracked = {"provider": "p", "model": "m", "input": CHAT, "output": CHAT, "score": 5, "score_name": "tone"}
+    times = {"request_start_time": 1.0, "request_end_time": 2.0}
+    for _ in range(3):
+        assert ground.call("POST", "/log-request", tracked | times, **{"X-API-KEY": key}).status_code == 200
+    assert ground.score_values(key) == {"tone": (1, 5)}
 
 
 def test_what_is_taken_back_is_not_counted(serve: Serve, dsn: str) -> None:
@@ -359,28 +366,28 @@ async def load(ground: Ground, key: str) -> None:
 
 # Bounds
 
-FILL = """
-from heliscore.observability import metrics
-from heliscore.domain.score import Score
-
-many = metrics.MAX_NAMES + 50
-for organization in range(1, metrics.MAX_SERIES // metrics.MAX_NAMES + 2):
-    totals = metrics.ScoreTotals()
-    for number in range(many):
-        totals.add(organization, {f"name-{number:03}": Score(number, False)})
-    assert totals.count() == many
-    print(metrics.expose(organization).decode(), end="# END\\n")
-"""
-
 
 def test_series_of_scores_are_bounded() -> None:
-    """In a process of its own: there is no room for others' names afterwards."""
-    printed = subprocess.run([sys.executable, "-c", FILL], capture_output=True, check=True, timeout=30).stdout
-    *texts, rest = printed.decode().split("# END\n")
-    assert rest == ""
+    series = SeriesRegistry()
     many = MAX_NAMES + 50
+    organizations = range(1, MAX_SERIES // MAX_NAMES + 2)
+    for organization in organizations:
+        totals = ScoreTotals(series)
+        for number in range(many):
+            totals.add(organization, {f"name-{number:03}": Score(number, False)})
+        assert totals.count() == many
     named = {f"name-{number:03}": (1, number) for number in range(MAX_NAMES)}
     other = {"_other": (50, sum(range(MAX_NAMES, many)))}
-    *full, last = [score_values(parse(text)) for text in texts]
-    assert full == [named | other] * (MAX_SERIES // MAX_NAMES)
-    assert last == {"_other": (many, sum(range(many)))}
+    found = [score_values(parse(series.render(organization).decode())) for organization in organizations]
+    assert found[:-1] == [named | other] * (MAX_SERIES // MAX_NAMES)
+    assert found[-1] == {"_other": (many, sum(range(many)))}
+
+
+def test_organizations_beyond_the_bound_are_counted_for_none() -> None:
+    series = SeriesRegistry()
+    for organization in range(1, 2 * MAX_SERIES + 10):
+        totals = ScoreTotals(series)
+        totals.add(organization, {"a": Score(organization, False)})
+        assert totals.count() == 1
+    found = [score_values(parse(series.render(n).decode())) for n in (1, MAX_SERIES + 1, 2 * MAX_SERIES + 1)]
+    assert found == [{"a": (1, 1)}, {"_other": (1, MAX_SERIES + 1)}, {}]

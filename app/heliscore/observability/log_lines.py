@@ -57,7 +57,6 @@ class RequestLog:
     def __init__(self, file: int) -> None:
         self._file = file
         self._lines: deque[bytes] = deque()
-        self._dropped = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
         self._thread.start()

@@ -13,17 +13,17 @@ from starlette.responses import Response
 from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_permission, identify_bearer
 from heliscore.api.http.headers import header
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
-from heliscore.observability import metrics
+from heliscore.observability import metrics, score_totals
 
-_teller: Final = ThreadPoolExecutor(1, "metrics")
-"""One exposition at a time: many at once would keep everybody else from the processor."""
+_renderer: Final = ThreadPoolExecutor(1, "metrics")
+"""One rendering at a time: many at once would take the processor from the requests."""
 
 
 async def read_metrics(request: Request) -> Response:
-    """Tell what the service counts, in Prometheus' text format.
+    """Return the metrics of the service in Prometheus' text format.
 
-    Without a key: requests, refusals, the writer and the pool. With a key that may read also
-    `heliscore_score_value`, count and sum of the key's organization's scores by name.
+    Without a key: requests, errors, the writer and the pool. With a key that may read also
+    `heliscore_score_value`: count and sum of the organization's scores by name.
     """
     services: Services = request.state.services
     organization_id = None
@@ -32,15 +32,19 @@ async def read_metrics(request: Request) -> Response:
         request.scope["state"]["organization_id"] = call.principal.organization_id
         check_permission(call.principal, "r")
         organization_id = call.principal.organization_id
-    metrics.pass_on_calls()
     metrics.set_waiting_scores(services.writer.waiting_scores)
     metrics.set_pool(services.database.in_use, services.database.waiting)
-    text = await asyncio.get_running_loop().run_in_executor(_teller, metrics.expose, organization_id)
+    text = await asyncio.get_running_loop().run_in_executor(_renderer, _render, organization_id)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
+def _render(organization_id: int | None) -> bytes:
+    own = b"" if organization_id is None else score_totals.SERIES.render(organization_id)
+    return metrics.render() + own
+
+
 def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:
-    """The one path; `refuse` words its refusals."""
+    """Make the endpoint; `render_error` renders its errors."""
     return (
         Endpoint(
             method="GET",

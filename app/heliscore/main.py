@@ -1,4 +1,4 @@
-"""Composition: settings in, running application out; nothing else knows all parts."""
+"""Composes the application from the settings; no other module knows all parts."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
 _QUICK_CONNECTIONS: Final = 2
-"""For what every call needs before it is looked at."""
+"""For API keys and rate limits, which every request needs first."""
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
-"""Longer than others: without its key nothing of a call can be done, and looking it up is soon over."""
+"""Longer than for other statements: no request can do without its key, and finding that takes little time."""
 
 _CLOSE_TIMEOUT_S: Final = 0.5
-"""Whoever waits for a score to be written has had the time that calls have to finish."""
+"""For scores that still wait to be written; the time for requests to finish is already over."""
 
 _API: Final = (
     *score_endpoints.ENDPOINTS,
@@ -106,7 +106,7 @@ async def _opened(settings: Settings, origin: Origin, stop_service: StopService)
     """Open the services over one database, and close them."""
     names = ScoreNames()
     database = await open_database(settings, on_connect=origin.check)
-    # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
+    # Separate pools: a flood of searches must not keep keys from being found or scores from being written.
     quick = await open_database(
         settings,
         on_connect=origin.check,
@@ -131,12 +131,12 @@ async def _opened(settings: Settings, origin: Origin, stop_service: StopService)
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound(f"there is nothing at {shortened(scope['path'])}")
+    error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
     await error_response(error, _render_error(scope))(scope, receive, send)
 
 
 def _render_error(scope: Scope) -> RenderError:
-    """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
+    """Choose the error format: that of the path's dialect, or a page if a browser asks for one."""
     if promptlayer.serves(scope["path"]):
         return promptlayer.render_error
     return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

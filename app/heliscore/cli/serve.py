@@ -1,4 +1,4 @@
-"""`heliscore serve`: everything a service needs, begun in order and ended in the other."""
+"""`heliscore serve`: opens port, database and server in this order, and closes them in reverse."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.postgres.watchdog import Keeper
 from heliscore.server.http_server import HttpServer
 from heliscore.server.timeouts import Timeouts
-from heliscore.settings import ONE_PROCESS, Settings, check_exposure, read_settings
+from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
-"""More would serve nobody: a process takes on fewer clients than that."""
+"""A process serves fewer clients than that."""
 
 _PORT_TIMEOUT_S: Final = 3
 """How long a port may be taken, for example by the service that this one replaces."""
@@ -44,7 +44,7 @@ def _check_workers(_: click.Context, __: click.Parameter, workers: int | None) -
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [HELISCORE_PORT]")
 @click.option("--workers", type=int, callback=_check_workers, expose_value=False, hidden=True)
 def serve(host: str | None, port: int | None) -> None:
-    """Serve the API until Ctrl-C or SIGTERM, with a database of its own where none is configured."""
+    """Serve the API until Ctrl-C or SIGTERM; on an embedded PostgreSQL if no database is configured."""
     given = {"host": host, "port": port}
     settings = msgspec.structs.replace(
         read_settings(os.environ), **{name: value for name, value in given.items() if value is not None}
@@ -53,14 +53,15 @@ def serve(host: str | None, port: int | None) -> None:
 
 
 def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
-    """Run the service until it is stopped. Raises StartError where it cannot start."""
+    """Run the service until it is stopped. Raises StartError if it cannot start, and ServiceFailed if it ends
+    by itself."""
     check_exposure(settings)
     _raise_file_limit()
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
-        made = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
-        _announce(listener, made)
+        created_key = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
+        _announce(listener, settings, created_key)
         try:
             _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
         except KeyboardInterrupt:
@@ -69,7 +70,8 @@ def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
 
 @contextmanager
 def _own_database(settings: Settings) -> Iterator[str]:
-    """The same for a service: nobody else may own the data folder, and the embedded one is kept running."""
+    """Yield the address of the configured database, or of the embedded one, which is kept running until the
+    block ends. Raises DataFolderInUse if another service owns the data folder."""
     if settings.database_url is not None:
         yield settings.database_url
         return
@@ -81,8 +83,8 @@ def _own_database(settings: Settings) -> Iterator[str]:
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files, and so clients, as the machine lets us: the usual limit is for programs with
-    a handful. Where it cannot be raised (macOS refuses some values) fewer clients are served at once."""
+    """Allow as many open files, and so clients, as the machine permits. Where the limit cannot be raised
+    (macOS does not accept some values), fewer clients are served at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -92,7 +94,7 @@ def _raise_file_limit() -> None:
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Listen before anything else is started: a port that is taken is the commonest mistake."""
+    """Listen before anything else is started: a port in use is the most common mistake."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     deadline = time.monotonic() + _PORT_TIMEOUT_S
     while True:
@@ -109,18 +111,20 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _announce(listener: socket.socket, made_key: str | None) -> None:
+def _announce(listener: socket.socket, settings: Settings, created_key: str | None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     click.echo(f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)")
-    if made_key:
-        click.echo(f"API key, shown this once: {made_key}")
+    if created_key:
+        click.echo(f"API key, shown only once: {created_key}")
+    elif settings.api_key:
+        click.echo(f"API key: the one in {PREFIX}API_KEY")
     else:
-        click.echo(f"API keys are there already; make another: {sys.argv[0]} keys create")
+        click.echo(f"API keys exist already; create another: {sys.argv[0]} keys create")
     click.echo(
         "Try it:\n"
         f"  curl {address}/v1/request/req_abc123def456/score"
-        f" -H 'Authorization: Bearer {made_key or '<key>'}' -H 'Content-Type: application/json'"
+        f" -H 'Authorization: Bearer {created_key or '<key>'}' -H 'Content-Type: application/json'"
         """ -d '{"scores": {"accuracy": 95, "has_citations": true}}'"""
     )
 

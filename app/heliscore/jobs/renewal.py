@@ -49,7 +49,7 @@ class RenewedServices:
     async def _renew(self, origin: Origin) -> None:
         while True:
             await origin.replaced.wait()
-            _log.warning("the database was replaced: beginning anew with what it holds now")
+            _log.warning("the database was replaced: reloading")
             old = self._exits
             origin = await self._open()
             await old.aclose()

@@ -239,9 +239,9 @@ def test_process_is_measured(ground: Ground) -> None:
     assert ground.scrape()[sample("process_resident_memory_bytes")] > 0
 
 
-def test_readme_names_every_metric() -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `(heliscore_\w+)` \|", readme, re.MULTILINE)
+def test_documentation_names_every_metric() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/operations/observability.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(heliscore_\w+)` \|", page, re.MULTILINE)
     text = (metrics.render() + SERIES.render(1)).decode()
     assert sorted(named) == sorted(re.findall(r"^# TYPE (heliscore_\w+) ", text, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""The two pictures of the README: posts a second, and how searches grow."""
+"""The two pictures of docs/benchmarks.md: posts a second, and how searches grow."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ def test_scores_of_a_repeated_log_call_are_counted_once(ground: Ground, key: str
     tracked = {"provider": "p", "model": "m", "input": CHAT, "output": CHAT, "score": 5, "score_name": "tone"}
     times = {"request_start_time": 1.0, "request_end_time": 2.0}
     for _ in range(3):
-        assert ground.call("POST", "/log-request", tracked | times, **{"X-API-KEY": key}).status_code == 200
+        assert ground.call("POST", "/log-request", tracked | times, **{"X-API-KEY": key}).status_code == 201
     assert ground.score_values(key) == {"tone": (1, 5)}
 
 

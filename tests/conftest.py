@@ -15,10 +15,7 @@ import httpx
 import hypothesis
 import msgspec
 import pytest
-import uvicorn
 from heliscore.domain.api_key import Permissions, mint_key
-from heliscore.main import create_app
-from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections import database_identity, pool
@@ -28,7 +25,7 @@ from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreNames
 from hypothesis import HealthCheck
 
-from tests.servers import listening_socket, temporary_server
+from tests.servers import listening_socket, make_server, temporary_server
 
 # The machine serves others too: how long an example takes says nothing. `make fuzz` tries new ones.
 hypothesis.settings.register_profile(
@@ -189,15 +186,7 @@ async def start_service(dsn: str) -> AsyncIterator[StartService]:
         async def start(**settings: object) -> Service:
             configured = msgspec.structs.replace(Settings(database_url=dsn, log_level="warning"), **settings)
             listener = listening_socket()
-            config = uvicorn.Config(
-                create_app(configured),
-                loop="none",
-                http=Protocol,
-                ws="none",
-                lifespan="on",
-                log_level="warning",
-            )
-            server = uvicorn.Server(config)
+            server = make_server(configured)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started:
                 await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests and benchmarks."""
+"""Servers for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from heliscore.main import create_app
 from heliscore.postgres.embedded import EmbeddedPostgres
+from heliscore.server.http_server import HttpServer
+from heliscore.settings import Settings
+from uvicorn.config import LOGGING_CONFIG
 
 CROWDED_S: Final = 10
 """What the machine may add to a time that was promised: it serves other tests too, if not others."""
@@ -30,6 +34,15 @@ def children(pid: int) -> dict[int, str]:
     ps = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)]
     listed = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
     return {int(child): command for child, command in (line.split(None, 1) for line in listed.splitlines())}
+
+
+def make_server(settings: Settings) -> HttpServer:
+    """The server of a service that runs in the tests' process."""
+    return HttpServer(
+        lambda stop_service: create_app(settings, stop_service),
+        log_level="warning",
+        log_config=LOGGING_CONFIG,
+    )
 
 
 def listening_socket() -> socket.socket:

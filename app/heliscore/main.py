@@ -1,12 +1,10 @@
-"""Composition: settings in, running application out; nothing else knows all parts."""
+"""Composes the application from the settings; no other module knows all parts."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 from starlette.routing import Router
@@ -35,26 +33,25 @@ from heliscore.api.promptlayer import search_endpoint
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import shortened
+from heliscore.jobs.background import StopService
+from heliscore.jobs.pruning import kept_pruned
+from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.log_lines import open_request_log
-from heliscore.server.supervisor import end_with_supervisor
-from heliscore.settings import Settings, read_settings
+from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
-from heliscore.store.retention import kept_pruned
 from heliscore.store.scores import ScoreNames
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
-_log = logging.getLogger("heliscore")
-
 _QUICK_CONNECTIONS: Final = 2
-"""For what every call needs before it is looked at."""
+"""For API keys and rate limits, which every request needs first."""
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
-"""Longer than others: without its key nothing of a call can be done, and looking it up is soon over."""
+"""Longer than for other statements: no request can do without its key, and finding that takes little time."""
 
 _CLOSE_TIMEOUT_S: Final = 0.5
-"""Whoever waits for a score to be written has had the time that calls have to finish."""
+"""For scores that still wait to be written; the time for requests to finish is already over."""
 
 _API: Final = (
     *score_endpoints.ENDPOINTS,
@@ -77,23 +74,19 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUME
 """Every endpoint of the service."""
 
 
-def app_from_environment() -> ASGIApp:
-    """Make the application in a server's process; `heliscore serve` has put the database's address into the
-    environment."""
-    end_with_supervisor()
-    return create_app(read_settings(os.environ))
+def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
+    """Make the application; its lifespan opens and closes the connections to the database."""
 
+    def open_services(identity: DatabaseIdentity) -> AbstractAsyncContextManager[Services]:
+        return _opened(settings, identity, stop_service)
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Make the application; it connects to the database when it starts and lets go when it ends."""
-
-    generations = _Generations(settings)
+    services = RenewedServices(open_services, stop_service)
     log = open_request_log(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         try:
-            async with generations.kept():
+            async with services.opened():
                 yield
         finally:
             if log is not None:
@@ -105,33 +98,33 @@ def create_app(settings: Settings) -> ASGIApp:
         redirect_slashes=False,
         default=_answer_not_found,
     )
-    return Entrance(router, lambda: generations.services, _render_error, log)
+    return Entrance(router, lambda: services.current, _render_error, log)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, origin: DatabaseIdentity) -> AsyncIterator[Services]:
-    """The services over one database."""
+async def _opened(
+    settings: Settings, identity: DatabaseIdentity, stop_service: StopService
+) -> AsyncIterator[Services]:
+    """Open the services over one database, and close them."""
     names = ScoreNames()
-    database = await open_database(settings, on_connect=origin.check)
-    # Connections of their own: no flood of searches keeps keys from being found or scores from being written.
+    database = await open_database(settings, on_connect=identity.check)
+    # Separate pools: a flood of searches must not keep keys from being found or scores from being written.
     quick = await open_database(
         settings,
-        on_connect=origin.check,
+        on_connect=identity.check,
         size=_QUICK_CONNECTIONS,
         plans="generic",
         max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
     )
     writing = await open_database(
-        settings, on_connect=origin.check, size=WRITING_CONNECTIONS, plans="generic"
+        settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic"
     )
     writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
-        async with kept_pruned(database, settings.retention_days):
-            memory = BodyMemory(settings.max_held_bytes)
-            services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
-            async with metrics_endpoint.looked_at(services):
-                yield services
+        memory = BodyMemory(settings.max_held_bytes)
+        async with kept_pruned(database, settings.retention_days, stop_service):
+            yield Services(settings, database, Keyring(quick), names, writer, memory, limiter)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
@@ -139,48 +132,13 @@ async def _opened(settings: Settings, origin: DatabaseIdentity) -> AsyncIterator
         await asyncio.gather(writing.close(), quick.close(), database.close())
 
 
-class _Generations:
-    """Services, made anew when another database takes the place of theirs. A call stays with those that it
-    began with: what it has learnt of the old database cannot lead it into the new one."""
-
-    services: Services
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Have services as long as the block lasts."""
-        renewing = asyncio.create_task(self._renew(await self._begin()))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.wait([renewing])
-            await self._held.aclose()
-
-    async def _begin(self) -> DatabaseIdentity:
-        origin, held = DatabaseIdentity(), AsyncExitStack()
-        self.services = await held.enter_async_context(_opened(self._settings, origin))
-        self._held = held
-        return origin
-
-    async def _renew(self, origin: DatabaseIdentity) -> None:
-        while True:
-            await origin.replaced.wait()
-            _log.warning("the database was replaced: beginning anew with what it holds now")
-            old = self._held
-            origin = await self._begin()
-            await old.aclose()
-
-
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound(f"there is nothing at {shortened(scope['path'])}")
+    error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
     await error_response(error, _render_error(scope))(scope, receive, send)
 
 
 def _render_error(scope: Scope) -> RenderError:
-    """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
+    """Choose the error format: that of the path's dialect, or a page if a browser asks for one."""
     if promptlayer.serves(scope["path"]):
         return promptlayer.render_error
     return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

@@ -1,4 +1,4 @@
-"""What an operator can set, all through `HELISCORE_*` variables of the environment."""
+"""The settings of the service, read from `HELISCORE_*` environment variables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from heliscore.domain.errors import InvalidSettings
 
 PREFIX = "HELISCORE_"
 
+ONE_PROCESS = "a service is one process: run several services on one database behind a proxy"
+"""Why a number of workers other than 1 is an error. Two workers took more processor time for a score map than
+one process: each half of the posts gets its own group commit."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration; the README's table lists the same fields, and a test compares the two."""
+    """All settings; a test compares the documented table with these fields."""
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8585
-    workers: Annotated[int, Meta(ge=1, le=256)] = 1
     database_url: str | None = None
     data_dir: Path = msgspec.field(default_factory=lambda: default_data_dir())
     api_key: str | None = None
@@ -39,12 +42,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def max_held_bytes(self) -> int:
-        """What all bodies together may take of a process, and what one call may read of JSON."""
+        """The most memory for the bodies of all requests together, and for the JSON that one request reads
+        from the database."""
         return max(4 * self.max_body_bytes, 64 * 1024 * 1024)
 
 
 def default_data_dir() -> Path:
-    """Root's data lives where daemons keep theirs, anybody else's in the home folder (XDG)."""
+    """Return the folder of the system for root, and one in the home folder (XDG) for other users."""
     if os.geteuid() == 0:
         return Path("/var/lib/heliscore")
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -52,15 +56,17 @@ def default_data_dir() -> Path:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the variables that begin with `HELISCORE_`; an empty one counts as not set.
+    """Read the `HELISCORE_*` variables; an empty one counts as not set.
 
-    Raises InvalidSettings for a name that no field has and for a value that does not fit its field.
+    Raises InvalidSettings for an unknown name and for an invalid value.
     """
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
+    if given.pop("workers", "1") != "1":
+        raise InvalidSettings(f"{PREFIX}WORKERS: {ONE_PROCESS}")
     fields = Settings.__struct_fields__
     for name in given:
         if name not in fields:
@@ -81,7 +87,7 @@ def _read_path(_: type, value: str) -> Path:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raises InvalidSettings where other machines can call with a key that they can guess."""
+    """Raise InvalidSettings if other machines can reach the service and its API key is a placeholder."""
     if settings.api_key is None or settings.allow_weak_key or _is_loopback(settings.host):
         return
     if is_placeholder(settings.api_key):

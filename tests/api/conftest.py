@@ -11,15 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import httpx
 import pytest
-import uvicorn
-from heliscore.main import create_app
-from heliscore.server.http_protocol import Protocol
 from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.conftest import TEMPLATE, Service, at_database
-from tests.servers import listening_socket
+from tests.servers import listening_socket, make_server
 
 SHARED = "test_shared"
 
@@ -37,14 +34,11 @@ def shared_address(server: str) -> Iterator[str]:
     asyncio.run(make_database())
     settings = Settings(database_url=at_database(server, SHARED), log_level="warning")
     listener = listening_socket()
-    config = uvicorn.Config(
-        create_app(settings), http=Protocol, ws="none", lifespan="on", log_level="warning"
-    )
-    uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run, args=([listener],))
+    service = make_server(settings)
+    thread = threading.Thread(target=service.run, args=([listener],))
     thread.start()
     yield "http://{}:{}".format(*listener.getsockname())
-    uvicorn_server.should_exit = True
+    service.should_exit = True
     thread.join()
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +16,9 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.domain.score import Score
 from heliscore.observability import metrics
-from heliscore.observability.metrics import MAX_NAMES, MAX_SERIES
+from heliscore.observability.score_totals import MAX_NAMES, MAX_SERIES, SERIES, ScoreTotals, SeriesRegistry
 from heliscore.store import keys, organizations
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -36,12 +33,11 @@ Samples = dict[Sample, float]
 
 
 class Ground:
-    """A service with so many workers on a database of its own."""
+    """A service on a database of its own."""
 
-    def __init__(self, serve: Serve, dsn: str, workers: int, **settings: str) -> None:
+    def __init__(self, serve: Serve, dsn: str, **settings: str) -> None:
         self.dsn = dsn
-        self.workers = workers
-        self.served: Served = serve(DATABASE_URL=dsn, PORT="0", WORKERS=str(workers), **settings)
+        self.served: Served = serve(DATABASE_URL=dsn, PORT="0", **settings)
         self.address = self.served.wait_until_ready()
 
     def make_key(self, organization: str, permissions: Permissions = "rw") -> str:
@@ -58,7 +54,7 @@ class Ground:
     def call(
         self, method: str, path: str, body: object = None, key: str | None = None, **headers: str
     ) -> httpx.Response:
-        """Make a call on a connection of its own, and so by any of the workers."""
+        """Make a call."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         content = None if body is None else json.dumps(body).encode()
@@ -73,11 +69,6 @@ class Ground:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         return parse(response.text)
-
-    def scrape_all(self) -> Samples:
-        """After each worker has passed on what it observed."""
-        time.sleep(2.5 if self.workers > 1 else 0)
-        return self.scrape()
 
     def score_values(self, key: str) -> dict[str, tuple[float, float]]:
         return score_values(self.scrape(key))
@@ -137,9 +128,9 @@ def dsn(server: str) -> Iterator[str]:
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
-def ground(request: pytest.FixtureRequest, serve: Serve, dsn: str) -> Iterator[Ground]:
-    ground = Ground(serve, dsn, request.param)
+@pytest.fixture(scope="module")
+def ground(serve: Serve, dsn: str) -> Iterator[Ground]:
+    ground = Ground(serve, dsn)
     yield ground
     ground.served.stop(signal.SIGTERM)
 
@@ -158,7 +149,7 @@ def key(ground: Ground, organization: str) -> str:
 
 
 def test_calls_are_counted_exactly(ground: Ground, key: str) -> None:
-    before = ground.scrape_all()
+    before = ground.scrape()
     for number in range(20):
         ground.post(key, f"r{number}", {"a": number})
     for _ in range(3):
@@ -166,7 +157,7 @@ def test_calls_are_counted_exactly(ground: Ground, key: str) -> None:
     assert ground.call("POST", "/v1/request/r/score", {}, key).status_code == 400
     assert ground.call("POST", "/v1/request/r/score", {}, mint_key()).status_code == 401
     assert ground.call("TRACE", "/v1/request/r/score").status_code == 405
-    after = ground.scrape_all()
+    after = ground.scrape()
     expected = {
         sample("heliscore_requests_total", route=SCORE, method="POST", status="200"): 20,
         sample("heliscore_requests_total", route=SCORE, method="POST", status="400"): 1,
@@ -208,7 +199,7 @@ def test_writer_and_pool_are_told(ground: Ground, key: str) -> None:
     before = ground.scrape()
     for number in range(5):
         ground.post(key, f"r{number}", {"a": 1, "b": 2, "c": True})
-    after = ground.scrape_all()
+    after = ground.scrape()
     assert grown(before, after, "heliscore_writer_batch_scores_count").popitem()[1] == 5
     assert grown(before, after, "heliscore_writer_batch_scores_sum").popitem()[1] == 15
     assert grown(before, after, "heliscore_writer_commit_duration_seconds_count").popitem()[1] == 5
@@ -244,15 +235,14 @@ def test_scores_that_wait_are_told(ground: Ground, key: str) -> None:
     asyncio.run(wait())
 
 
-def test_process_is_told_where_there_is_one(ground: Ground) -> None:
-    told = any(name == "process_resident_memory_bytes" for name, _ in ground.scrape())
-    assert told == (ground.workers == 1)
+def test_process_is_measured(ground: Ground) -> None:
+    assert ground.scrape()[sample("process_resident_memory_bytes")] > 0
 
 
 def test_documentation_names_every_metric() -> None:
     page = Path(__file__).parents[2].joinpath("docs/operations/observability.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(heliscore_\w+)` \|", page, re.MULTILINE)
-    text = metrics.expose(1).decode()
+    text = (metrics.render() + SERIES.render(1)).decode()
     assert sorted(named) == sorted(re.findall(r"^# TYPE (heliscore_\w+) ", text, re.MULTILINE))
 
 
@@ -280,8 +270,16 @@ def test_values_of_written_scores_are_counted_whoever_wrote_them(ground: Ground,
     }
 
 
+def test_scores_of_a_repeated_log_call_are_counted_once(ground: Ground, key: str) -> None:
+    tracked = {"provider": "p", "model": "m", "input": CHAT, "output": CHAT, "score": 5, "score_name": "tone"}
+    times = {"request_start_time": 1.0, "request_end_time": 2.0}
+    for _ in range(3):
+        assert ground.call("POST", "/log-request", tracked | times, **{"X-API-KEY": key}).status_code == 201
+    assert ground.score_values(key) == {"tone": (1, 5)}
+
+
 def test_what_is_taken_back_is_not_counted(serve: Serve, dsn: str) -> None:
-    ground = Ground(serve, dsn, 1, UNKNOWN_REQUESTS="reject")
+    ground = Ground(serve, dsn, UNKNOWN_REQUESTS="reject")
     key = ground.make_key(f"organization {uuid.uuid4()}")
     tracked = {"provider": "p", "model": "m", "input": CHAT, "output": CHAT}
     times = {"request_start_time": 1.0, "request_end_time": 2.0}
@@ -335,38 +333,22 @@ def test_name_is_told_as_it_is(ground: Ground, key: str) -> None:
     assert ground.score_values(key) == {name: (1, 3)}
 
 
-# Several processes
+# Counting and logging under load
 
 
-def test_workers_count_and_log_as_one(serve: Serve, dsn: str) -> None:
-    """Also when one of them dies: its numbers stay and its files go."""
-    ground = Ground(serve, dsn, 2)
+def test_every_call_is_counted_and_logged_once(serve: Serve, dsn: str) -> None:
+    ground = Ground(serve, dsn)
     key = ground.make_key(f"organization {uuid.uuid4()}")
     asyncio.run(load(ground, key))
     counted = sample("heliscore_requests_total", route=SCORE, method="POST", status="200")
-    assert ground.scrape_all()[counted] == 200
+    assert ground.scrape()[counted] == 200
     assert ground.score_values(key) == {"a": (200, sum(range(200)))}
-
-    workers = workers_of(ground.served)
-    folder = folder_of(min(workers))
-    killed = workers.pop()
-    os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while list(folder.glob(f"*_{killed}.db")) or count_writing(folder, ground.served) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert ground.scrape_all()[counted] == 200
-    ground.post(key, "r", {"a": 1000})
-    assert ground.scrape_all()[counted] == 201
-    assert ground.score_values(key) == {"a": (201, sum(range(200)) + 1000)}
 
     said = [json.loads(line) for line in ground.served.stop(signal.SIGTERM).splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in said)
-    errors = [line["message"] for line in said if line["level"] != "info"]
-    assert errors == [f"worker process {killed} died; starting another"]
+    assert [line for line in said if line["level"] != "info"] == []
     lines = Counter(line["id"] for line in ground.served.lines if line["id"].startswith("call-"))
     assert lines == Counter(f"call-{n}" for n in range(200))
-    assert not folder.exists()
 
 
 async def load(ground: Ground, key: str) -> None:
@@ -382,46 +364,30 @@ async def load(ground: Ground, key: str) -> None:
             assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
 
 
-def workers_of(served: Served) -> set[int]:
-    """The processes that serve; there is another, which looks after them."""
-    return {pid for pid in served.descendants() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
-
-
-def count_writing(folder: Path, served: Served) -> int:
-    """How many of them have files."""
-    return sum(bool(list(folder.glob(f"*_{pid}.db"))) for pid in workers_of(served))
-
-
-def folder_of(worker: int) -> Path:
-    variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
-    [folder] = [v.partition(b"=")[2] for v in variables if v.startswith(b"PROMETHEUS_MULTIPROC_DIR=")]
-    return Path(os.fsdecode(folder))
-
-
 # Bounds
-
-FILL = """
-from heliscore import metrics
-from heliscore.domain.score import Score
-
-many = metrics.MAX_NAMES + 50
-for organization in range(1, metrics.MAX_SERIES // metrics.MAX_NAMES + 2):
-    totals = metrics.ScoreTotals()
-    for number in range(many):
-        totals.add(organization, {f"name-{number:03}": Score(number, False)})
-    assert totals.count() == many
-    print(metrics.expose(organization).decode(), end="# END\\n")
-"""
 
 
 def test_series_of_scores_are_bounded() -> None:
-    """In a process of its own: there is no room for others' names afterwards."""
-    printed = subprocess.run([sys.executable, "-c", FILL], capture_output=True, check=True, timeout=30).stdout
-    *texts, rest = printed.decode().split("# END\n")
-    assert rest == ""
+    series = SeriesRegistry()
     many = MAX_NAMES + 50
+    organizations = range(1, MAX_SERIES // MAX_NAMES + 2)
+    for organization in organizations:
+        totals = ScoreTotals(series)
+        for number in range(many):
+            totals.add(organization, {f"name-{number:03}": Score(number, False)})
+        assert totals.count() == many
     named = {f"name-{number:03}": (1, number) for number in range(MAX_NAMES)}
     other = {"_other": (50, sum(range(MAX_NAMES, many)))}
-    *full, last = [score_values(parse(text)) for text in texts]
-    assert full == [named | other] * (MAX_SERIES // MAX_NAMES)
-    assert last == {"_other": (many, sum(range(many)))}
+    found = [score_values(parse(series.render(organization).decode())) for organization in organizations]
+    assert found[:-1] == [named | other] * (MAX_SERIES // MAX_NAMES)
+    assert found[-1] == {"_other": (many, sum(range(many)))}
+
+
+def test_organizations_beyond_the_bound_are_counted_for_none() -> None:
+    series = SeriesRegistry()
+    for organization in range(1, 2 * MAX_SERIES + 10):
+        totals = ScoreTotals(series)
+        totals.add(organization, {"a": Score(organization, False)})
+        assert totals.count() == 1
+    found = [score_values(parse(series.render(n).decode())) for n in (1, MAX_SERIES + 1, 2 * MAX_SERIES + 1)]
+    assert found == [{"a": (1, 1)}, {"_other": (1, MAX_SERIES + 1)}, {}]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from typing import Any
 
 import httpx
 import pytest
-from heliscore.observability import metrics
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, error_response, log, make_client, search, track
-from tests.api.test_metrics import parse, score_values
 from tests.api.test_unavailable import COUNT_WAITING, connected
 from tests.conftest import Service, StartService
 
@@ -423,18 +420,6 @@ async def test_score_that_cannot_be_written_leaves_no_request(start_service: Sta
         await connection.execute("ALTER TABLE score DROP CONSTRAINT none_of_5")
     request_id = await log(sdk, score=5)
     assert await scores_of(client, str(request_id)) == {"default": 5}
-
-
-async def test_score_is_counted_once(
-    sdk: httpx.AsyncClient, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A process counts a number of names apart, and the tests before may have used them up.
-    monkeypatch.setattr(metrics, "_known", {})
-    monkeypatch.setattr(metrics, "_names_of", Counter())
-    for _ in range(3):
-        await log(sdk, score=5, score_name="tone")
-    values = score_values(parse((await client.get("/metrics")).text))
-    assert values == {"tone": (1, 5)}
 
 
 # track-request

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plan import SATURATION
-from .posts import ALONE, CEILING, FASTAPI, NAIVE, OURS, TWO_WORKERS, Posts
+from .posts import ALONE, CEILING, FASTAPI, NAIVE, OURS, Posts
 from .report import Findings
 from .shapes import SEARCHES
 
@@ -30,9 +30,9 @@ def draw(findings: Findings, path: Path) -> None:
 
 
 def _draw_posts(axes: Axes, posts: Posts) -> None:
-    names = (ALONE, CEILING, TWO_WORKERS, OURS, NAIVE, FASTAPI)[::-1]
+    names = (ALONE, CEILING, OURS, NAIVE, FASTAPI)[::-1]
     rates = [posts.loads[name, 1 if name == ALONE else SATURATION].posts_per_s for name in names]
-    colors = [_OURS if name in (OURS, TWO_WORKERS) else _OTHERS for name in names]
+    colors = [_OURS if name == OURS else _OTHERS for name in names]
     bars = axes.barh(names, rates, color=colors)
     axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=3)
     axes.set_title(f"Posts of five scores a second, {SATURATION} connections", loc="left")

@@ -23,13 +23,12 @@ from .processes import Server, rival, service
 from .quantiles import spread
 
 OURS: Final = "Heliscore"
-TWO_WORKERS: Final = "Heliscore, 2 workers"
 NAIVE: Final = "(a) Starlette + asyncpg, an upsert a call"
 FASTAPI: Final = "(b) FastAPI + SQLAlchemy"
 CEILING: Final = "(c) the route without a database"
 ALONE: Final = "(d) PostgreSQL alone, 500 posts a statement"
 
-_AT_ALL_CONNECTIONS: Final = (OURS, NAIVE, TWO_WORKERS)
+_AT_ALL_CONNECTIONS: Final = (OURS, NAIVE)
 _BATCH_POSTS: Final = 500
 _SCORES: Final = {"accuracy": 95, "relevance": 87, "helpfulness": 92, "has_citations": 1, "is_factual": 0}
 _BOOLEANS: Final = (False, False, False, True, True)
@@ -49,7 +48,6 @@ def measure(server: str, plan: Plan) -> Posts:
     with ExitStack() as stack:
         servers = {
             OURS: stack.enter_context(service(create(server, "bench_ours"))),
-            TWO_WORKERS: stack.enter_context(service(create(server, "bench_two_workers"), workers=2)),
             NAIVE: stack.enter_context(rival("naive", create(server, "bench_naive"))),
             FASTAPI: stack.enter_context(rival("fastapi_sqlalchemy", create(server, "bench_fastapi"))),
             CEILING: stack.enter_context(rival("ceiling", "")),

@@ -62,13 +62,12 @@ class Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def service(dsn: str, workers: int = 1) -> Iterator[Server]:
+def service(dsn: str) -> Iterator[Server]:
     """Run `heliscore serve` as a user would, on that database."""
     port = free_port()
     command = [str(Path(sys.executable).with_name("heliscore")), "serve", "--port", str(port)]
     settings = {
         "HELISCORE_DATABASE_URL": dsn,
-        "HELISCORE_WORKERS": str(workers),
         "HELISCORE_STATEMENT_TIMEOUT_MS": str(_SEARCH_TIMEOUT_MS),
         "HELISCORE_LOG_LEVEL": "error",
     }

@@ -11,7 +11,7 @@ from .disk import Disk
 from .goals import goals
 from .load import Load
 from .plan import SATURATION
-from .posts import ALONE, CEILING, FASTAPI, NAIVE, OURS, TWO_WORKERS, Posts
+from .posts import ALONE, CEILING, FASTAPI, NAIVE, OURS, Posts
 from .quantiles import Spread
 from .reading import Reading
 from .shapes import EVALUATIONS, SEARCHES, Shape
@@ -66,7 +66,7 @@ def _goals(findings: Findings) -> str:
 def _posts(posts: Posts) -> str:
     ours = posts.loads[OURS, SATURATION]
     rows = []
-    for name in (OURS, TWO_WORKERS, NAIVE, FASTAPI, CEILING, ALONE):
+    for name in (OURS, NAIVE, FASTAPI, CEILING, ALONE):
         load = posts.loads[name, 1 if name == ALONE else SATURATION]
         ratio = f"{ours.posts_per_s / load.posts_per_s:.2f}"
         rows.append((name, f"{load.posts_per_s:,.0f}", ratio, percentiles(load.latency), failures(load)))
@@ -81,10 +81,10 @@ def _posts(posts: Posts) -> str:
 def _latency(posts: Posts) -> str:
     counts = sorted({connections for name, connections in posts.loads if name == OURS})
     rows = [
-        (str(connections), *(_load(posts.loads[name, connections]) for name in (OURS, TWO_WORKERS, NAIVE)))
+        (str(connections), *(_load(posts.loads[name, connections]) for name in (OURS, NAIVE)))
         for connections in counts
     ]
-    return table(("connections", OURS, TWO_WORKERS, NAIVE), rows)
+    return table(("connections", OURS, NAIVE), rows)
 
 
 def _load(load: Load) -> str:

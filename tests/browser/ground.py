@@ -8,18 +8,17 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-import uvicorn
 from heliscore.demo import organization
 from heliscore.demo.traffic import make_visits
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
-from heliscore.main import create_app
-from heliscore.server.http_protocol import Protocol
+from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
 from tests.conftest import TEMPLATE, at_database
+from tests.servers import make_server
 
 ORGANIZATION: Final = "demo"
 
@@ -32,7 +31,7 @@ class Ground:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self._port = 0
-        self._server: uvicorn.Server | None = None
+        self._server: HttpServer | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -42,14 +41,7 @@ class Ground:
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            create_app(Settings(database_url=self.dsn)),
-            http=Protocol,
-            ws="none",
-            lifespan="on",
-            log_level="warning",
-        )
-        self._server = uvicorn.Server(config)
+        self._server = make_server(Settings(database_url=self.dsn))
         self._thread = threading.Thread(target=self._server.run, args=([listener],))
         self._thread.start()
         deadline = time.monotonic() + _WAIT_S

@@ -34,13 +34,13 @@ async def test_demo_prints_a_key_that_sees_it_and_where_to_sign_in(service: Serv
     finished = await asyncio.to_thread(demo, "--requests", "80", "--days", "3")
     assert (finished.returncode, finished.stderr) == (0, "Filling demo\n")
     [first, second] = finished.stdout.splitlines()
-    found = re.fullmatch(rf"API key of organization demo, shown this once: ({KEY.pattern})", first)
+    found = re.fullmatch(rf"API key of organization demo, shown only once: ({KEY.pattern})", first)
     assert found
     assert second == "Sign in with a key: http://127.0.0.1:9000/sign-in"
     assert await count_requests(service, found[1]) == 80
     again = await asyncio.to_thread(demo, "--requests", "80", "--days", "3")
     assert again.stdout.splitlines()[0] == (
-        "API keys are there already; make another: keys create --organization demo"
+        "API keys exist already; create another: keys create --organization demo"
     )
     assert await count_requests(service, found[1]) == 80
 

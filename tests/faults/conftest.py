@@ -25,7 +25,7 @@ from heliscore.store.connections.pool import Connection
 from tests.conftest import at_database
 from tests.faults.load import HEAL_S, Load, under_load
 from tests.faults.proxy import Proxy
-from tests.servers import CROWDED_S, children
+from tests.servers import CROWDED_S
 from tests.test_cli import Served, serving
 
 KEY = "a-key-for-the-tests-of-faults"
@@ -87,10 +87,6 @@ class Machine:
         assert self.served is not None
         return self.served.process.pid
 
-    def workers(self) -> list[int]:
-        """The processes that serve for a supervisor."""
-        return [child for child, command in children(self.pid).items() if "spawn_main" in command]
-
     def client(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {KEY}"}
         return httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60)
@@ -137,12 +133,10 @@ def start() -> Iterator[Callable[..., Served]]:
 
 
 @pytest.fixture
-async def embedded_machine(
-    request: pytest.FixtureRequest, start: Callable[..., Served]
-) -> AsyncIterator[tuple[Machine, Path]]:
-    """A service with a PostgreSQL of its own, and its data folder; the parameter is the number of workers."""
+async def embedded_machine(start: Callable[..., Served]) -> AsyncIterator[tuple[Machine, Path]]:
+    """A service with a PostgreSQL of its own, and its data folder."""
     with data_folder() as folder:
-        machine = Machine(start, DATA_DIR=str(folder), WORKERS=getattr(request, "param", "1"))
+        machine = Machine(start, DATA_DIR=str(folder))
         await machine.start()
         yield machine, folder
         assert machine.served is not None
@@ -233,14 +227,6 @@ async def machine(start: Callable[..., Served], external: External) -> Machine:
 async def hasty_machine(start: Callable[..., Served], external: External) -> Machine:
     """The same, waiting a second and a half for a statement."""
     machine = Machine(start, DATABASE_URL=external.dsn, STATEMENT_TIMEOUT_MS="1500")
-    await machine.start()
-    return machine
-
-
-@pytest.fixture
-async def two_workers(start: Callable[..., Served], external: External) -> Machine:
-    """The same as two processes."""
-    machine = Machine(start, DATABASE_URL=external.dsn, WORKERS="2")
     await machine.start()
     return machine
 

@@ -1,6 +1,6 @@
 """Clients that send too much, too slowly or too many at a time. Nothing of it brings the service down.
 
-Time limits are shown by a service whose clock runs fifty times as fast: 10 s are 0.2 s, 30 s are 0.6 s.
+Timeouts are shown by a service whose clock runs twenty times as fast: 10 s are 0.5 s, 30 s are 1.5 s.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from heliscore.server.timeouts import Timeouts
 
 from tests.api import raw
 from tests.conftest import TEMPLATE, at_database
@@ -34,10 +35,14 @@ from tests.test_cli import HELISCORE, Served, environment
 
 CLOCK: Final = 20
 TIMEOUT_S: Final = 60
-HASTY: Final = (
-    f"import heliscore.patience; heliscore.patience.LOOK_S = 1 / {CLOCK}; "
-    "from heliscore.cli import main; main()"
-)
+WITH_TIMEOUTS: Final = """
+import os, sys, msgspec
+from heliscore.cli.serve import run_service
+from heliscore.server.timeouts import Timeouts
+from heliscore.settings import read_settings
+run_service(read_settings(os.environ), msgspec.json.decode(sys.argv[1], type=Timeouts))
+"""
+SERVE: Final = (str(HELISCORE), "serve")
 STALL_S: Final = 30 / CLOCK
 
 SCORED: Final = b'{"scores":{"accuracy":95}}'
@@ -60,13 +65,13 @@ WRITTEN: Final = {"data": None, "error": None}
 
 
 class Flooded(Served):
-    """A `heliscore serve` process; with a clock that runs fast, or what else is done before it begins."""
+    """A process that serves, by `heliscore serve` or another command."""
 
     def __init__(self, command: list[str], **settings: str) -> None:
         self.printed = []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [*command, "serve"],
+            command,
             env=environment(PORT="0", API_KEY=KEY, LOG_LEVEL="error", **settings),
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -106,6 +111,11 @@ async def execute_on(dsn: str, statement: str) -> None:
         await connection.close()
 
 
+def serve_with(timeouts: Timeouts) -> list[str]:
+    """The command that serves with other timeouts."""
+    return [sys.executable, "-c", WITH_TIMEOUTS, msgspec.json.encode(timeouts).decode()]
+
+
 Flood = Callable[..., Flooded]
 
 
@@ -123,7 +133,7 @@ def start(server: str) -> Iterator[Flood]:
         names.append(f"test_{uuid.uuid4().hex}")
         execute(f"CREATE DATABASE {names[-1]} TEMPLATE {TEMPLATE}")
         dsn = at_database(server, names[-1])
-        begun.append(Flooded(list(command or [str(HELISCORE)]), DATABASE_URL=dsn, **settings))
+        begun.append(Flooded(list(command or SERVE), DATABASE_URL=dsn, **settings))
         return begun[-1]
 
     yield start
@@ -135,7 +145,8 @@ def start(server: str) -> Iterator[Flood]:
 
 @pytest.fixture(scope="module")
 def hasty(start: Flood) -> Flooded:
-    return start(sys.executable, "-c", HASTY)
+    """A service whose timeouts are shorter."""
+    return start(*serve_with(Timeouts(check_interval_s=1 / CLOCK)))
 
 
 @pytest.fixture(scope="module")
@@ -405,10 +416,7 @@ async def test_answer_that_is_taken_slowly_is_given_whole(hasty: Flooded, connec
 
 async def test_answers_that_nobody_takes_do_not_pile_up(start: Flood, connect: Connect) -> None:
     """Where they come to more than the service may keep, it does not wait until their time is over."""
-    code = f"import heliscore.patience; heliscore.patience.MAX_UNSENT_BYTES = 1 << 24; {HASTY}".replace(
-        f"1 / {CLOCK}", "2"
-    )
-    served = start(sys.executable, "-c", code)
+    served = start(*serve_with(Timeouts(check_interval_s=2, max_unread_bytes=1 << 24)))
     await log_large(served, "large", 12_000_000)
     wires = [await connect(served, receive_buffer=4096) for _ in range(8)]
     for wire in wires:
@@ -722,7 +730,7 @@ async def test_flood_of_searches_is_shed(start: Flood, connect: Connect) -> None
 
 
 async def test_clients_beyond_the_limit_of_open_files_are_told(start: Flood, connect: Connect) -> None:
-    served = start("prlimit", "--nofile=400:400", str(HELISCORE))
+    served = start("prlimit", "--nofile=400:400", *SERVE)
     early = [await connect(served) for _ in range(200)]
     late = [await connect(served) for _ in range(300)]
     for wire in late:
@@ -739,7 +747,7 @@ async def test_clients_beyond_the_limit_of_open_files_are_told(start: Flood, con
 
 
 def test_limit_of_open_files_is_raised(start: Flood) -> None:
-    served = start("prlimit", "--nofile=300:3000", str(HELISCORE))
+    served = start("prlimit", "--nofile=300:3000", *SERVE)
     limits = Path(f"/proc/{served.pid}/limits").read_text().splitlines()
     [files] = [line.split() for line in limits if line.startswith("Max open files")]
     assert files[3:5] == ["3000", "3000"]

@@ -1,4 +1,4 @@
-"""Several processes, services and versions on one database."""
+"""Several services and versions on one database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REVOKED_WITHIN_S = 5
 async def two_services(start: Callable[..., Served], external: External) -> tuple[Machine, Machine]:
     machines = (
         Machine(start, DATABASE_URL=external.dsn),
-        Machine(start, DATABASE_URL=external.dsn, WORKERS="2"),
+        Machine(start, DATABASE_URL=external.dsn),
     )
     await asyncio.gather(*(machine.start() for machine in machines))
     return machines

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,9 +13,9 @@ import httpx
 import pytest
 
 from tests.api.raw import read_answer
-from tests.faults.conftest import KEY, External, Machine, main_process
+from tests.faults.conftest import KEY, Machine, main_process
 from tests.servers import CROWDED_S, children
-from tests.test_cli import Served, run_with, wait_until_gone
+from tests.test_cli import wait_until_gone
 
 STOP_S = 10
 
@@ -26,51 +25,35 @@ UPLOAD = (
     b"Content-Type: application/x-ndjson\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n\r\n" + 100 * LINE
 )
 
-BREAK_WORKERS = """
-import os, sys
-if any("spawn_main" in argument for argument in sys.orig_argv):
-    os._exit(1)
-"""
 
-
-@pytest.fixture(params=["1", "2"], ids="{} workers".format)
-async def any_machine(
-    request: pytest.FixtureRequest, start: Callable[..., Served], external: External
-) -> Machine:
-    machine = Machine(start, DATABASE_URL=external.dsn, WORKERS=request.param)
-    await machine.start()
-    return machine
-
-
-async def test_accepted_posts_are_finished_under_load(any_machine: Machine) -> None:
-    async with any_machine.suffering("SIGTERM") as load:
-        assert await any_machine.stop() < STOP_S + CROWDED_S
+async def test_accepted_posts_are_finished_under_load(machine: Machine) -> None:
+    async with machine.suffering("SIGTERM") as load:
+        assert await machine.stop() < STOP_S + CROWDED_S
         assert load.statuses.keys() == {200}
-        async with any_machine.client() as client:
+        async with machine.client() as client:
             with pytest.raises(httpx.ConnectError):
                 await client.get("/healthz")
-        await any_machine.start()
+        await machine.start()
         await load.heal()
 
 
-async def test_upload_under_way_is_refused_and_leaves_nothing(any_machine: Machine) -> None:
-    url = urlsplit(any_machine.address)
+async def test_upload_under_way_is_refused_and_leaves_nothing(machine: Machine) -> None:
+    url = urlsplit(machine.address)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(UPLOAD)
     await writer.drain()
     await asyncio.sleep(2)  # for the service to read it
-    stopping = asyncio.create_task(any_machine.stop())
+    stopping = asyncio.create_task(machine.stop())
     answer = await read_answer(reader)
     writer.close()
     assert await stopping < STOP_S + CROWDED_S
     assert (answer.status, answer.headers["connection"], answer.headers["retry-after"]) == (503, "close", "1")
     assert answer.json() == {"data": None, "error": "the service is shutting down, please try again"}
-    await any_machine.start()
-    async with any_machine.client() as client:
+    await machine.start()
+    async with machine.client() as client:
         assert (await client.get("/v1/request/upload")).json()["data"] is None
 
 
-@pytest.mark.parametrize("embedded_machine", ["1", "2"], indirect=True, ids="{} workers".format)
 async def test_service_stops_while_its_postgresql_hangs(embedded_machine: tuple[Machine, Path]) -> None:
     machine, folder = embedded_machine
     assert machine.served is not None
@@ -92,12 +75,3 @@ async def test_service_stops_while_its_postgresql_hangs(embedded_machine: tuple[
     async with machine.client() as client:
         row = (await client.get("/v1/request/r")).json()["data"]
     assert row["scores"]["a"] in (1, 2)
-
-
-def test_service_whose_workers_cannot_start_ends(external: External, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BREAK_WORKERS)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYTHONPATH", str(tmp_path))
-        finished = run_with("serve", "--port", "0", "--workers", "2", DATABASE_URL=external.dsn, API_KEY=KEY)
-    assert finished.returncode == 1
-    assert finished.stderr.endswith("heliscore: the service could not start; the lines above say why\n")

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from heliscore.jobs.pruning import kept_pruned
 from heliscore.store.connections.pool import Connection, Database
-from heliscore.store.retention import Deleted, days_ago, kept_pruned, prune, prune_batch
+from heliscore.store.retention import Deleted, days_ago, prune, prune_batch
 from heliscore.store.statements import load
 
 from tests.api.envelope import post, scores_of
@@ -240,7 +241,7 @@ async def test_pruning_goes_on_and_is_logged_also_after_the_database_was_away(
 ) -> None:
     caplog.set_level(logging.INFO, "heliscore")
     await connection.execute("ALTER TABLE request RENAME TO away")
-    async with kept_pruned(database, 30, interval_s=0.01):
+    async with kept_pruned(database, 30, pytest.fail, interval_s=0.01):
         await wait_for_log(
             caplog, "retention has to wait: the database is not available just now, please try again"
         )
@@ -259,8 +260,10 @@ async def test_defect_that_ends_it_is_logged(
     connection: Connection, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await connection.execute("ALTER TABLE organization RENAME COLUMN id TO number")
-    async with kept_pruned(database, 30):
+    stopped = asyncio.Event()
+    async with kept_pruned(database, 30, stopped.set):
         await wait_for_log(caplog, "retention has stopped")
+        await stopped.wait()
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("CRITICAL", "retention has stopped")
     ]

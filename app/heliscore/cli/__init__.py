@@ -39,9 +39,9 @@ def _fail(message: str) -> NoReturn:
 
 @click.group(name="heliscore", context_settings={"help_option_names": ["-h", "--help"]})
 def _commands() -> None:
-    """The place where the scores of LLM requests live.
+    """Store and search scores of LLM requests, compatible with Helicone and PromptLayer.
 
-    Settings come from HELISCORE_* variables of the environment; the README lists them.
+    Settings come from HELISCORE_* environment variables.
     """
 
 

@@ -1,4 +1,4 @@
-"""The database that a command works on, for as long as it does."""
+"""Connects a command to its database: the configured one, or the embedded one, run by a service or for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def with_schema(work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do a piece of work on an up-to-date database, the running service's or one started for it."""
+    """Run `work` on a connection to the database of the settings, after migrating it."""
     settings = read_settings(os.environ)
 
     async def migrated(connection: Connection) -> T:
@@ -31,7 +31,7 @@ def with_schema(work: Callable[[Connection], Awaitable[T]]) -> T:
 
 
 def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do a piece of work on a connection of its own."""
+    """Run `work` on a new connection."""
 
     async def connected() -> T:
         connection = await bootstrap.connect(dsn, pgbouncer=settings.pgbouncer)
@@ -45,8 +45,8 @@ def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]
 
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
-    """The address of the database: the configured one, or the embedded one for as long as it is needed. If a
-    service owns the data folder, its database serves us too."""
+    """Yield the address of the configured database, or of the embedded one, which runs until the block ends.
+    If a service owns the data folder, yield the address of its database."""
     if settings.database_url is not None:
         yield settings.database_url
         return

@@ -1,4 +1,4 @@
-"""`heliscore demo`: something to look at."""
+"""`heliscore demo`: an organization with sample data."""
 
 from __future__ import annotations
 
@@ -19,23 +19,29 @@ from heliscore.store.organizations import RequestCount
 
 @click.command()
 @click.option(
-    "--organization", callback=utf8, default="demo", show_default=True, help="Made if there is none."
+    "--organization", callback=utf8, default="demo", show_default=True, help="Created if it does not exist."
 )
-@click.option("--requests", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
-@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Up to now.")
-@click.option("--seed", default=1, show_default=True, help="Another one adds other requests.")
-@click.option("--remove", is_flag=True, help="Take the organization away again, with all its requests.")
-@click.option("--yes", is_flag=True, help="Remove without asking.")
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 1_000_000),
+    default=2000,
+    show_default=True,
+    help="Number of requests.",
+)
+@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Period, until now.")
+@click.option("--seed", default=1, show_default=True, help="Another seed adds other requests.")
+@click.option("--remove", is_flag=True, help="Remove the organization with all its requests.")
+@click.option("--yes", is_flag=True, help="Do not ask before removing.")
 def demo(organization: str, requests: int, days: int, seed: int, remove: bool, yes: bool) -> None:
-    """Fill an organization of its own with LLM requests and scores worth looking at."""
+    """Fill an organization with sample LLM requests and scores."""
     if remove:
         _remove_demo(organization, yes)
         return
     id_, key = with_schema(lambda connection: demo_organization.ensure(connection, organization))
     if key:
-        click.echo(f"API key of organization {organization}, shown this once: {key}")
+        click.echo(f"API key of organization {organization}, shown only once: {key}")
     else:
-        click.echo(f"API keys are there already; make another: keys create --organization {organization}")
+        click.echo(f"API keys exist already; create another: keys create --organization {organization}")
     visits = make_visits(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
     with click.progressbar(length=requests, label=f"Filling {organization}", file=sys.stderr) as bar:
         with_schema(lambda connection: demo_organization.fill(connection, visits, bar.update))

@@ -1,4 +1,4 @@
-"""`heliscore keys`: API keys by hand."""
+"""`heliscore keys`: create, register, list and revoke API keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from heliscore.store.connections.pool import Connection
 
 @click.group(name="keys")
 def keys_group() -> None:
-    """Make, register, list and revoke API keys."""
+    """Create, register, list and revoke API keys."""
 
 
 _organization = click.option(
@@ -24,7 +24,7 @@ _organization = click.option(
     callback=utf8,
     default=organizations.DEFAULT_ORGANIZATION,
     show_default=True,
-    help="Made if there is none.",
+    help="Created if it does not exist.",
 )
 _name = click.option("--name", default="", callback=utf8, help="What the key is for.")
 _permissions = click.option(
@@ -58,7 +58,7 @@ _expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO
 @_permissions
 @_expires
 def create(organization: str, name: str, permissions: Permissions, expires: datetime | None) -> None:
-    """Make a new key and print it; it is shown this once."""
+    """Create a key and print it; it is shown only once."""
     key = mint_key()
     _register(key, organization, name, permissions, expires)
     click.echo(key)
@@ -73,7 +73,7 @@ def create(organization: str, name: str, permissions: Permissions, expires: date
 def register(
     key: str | None, organization: str, name: str, permissions: Permissions, expires: datetime | None
 ) -> None:
-    """Make an existing KEY valid here too; without KEY it is asked for, unseen."""
+    """Register an existing KEY; without KEY, prompt for it without showing it."""
     id_ = _register(key or click.prompt("Key", hide_input=True), organization, name, permissions, expires)
     click.echo(f"registered as key {id_} of organization {organization}")
 
@@ -91,9 +91,9 @@ def _register(
 
 
 @keys_group.command(name="list")
-@click.option("--organization", callback=utf8, help="Only this one's.")
+@click.option("--organization", callback=utf8, help="Only the keys of this organization.")
 def list_(organization: str | None) -> None:
-    """List the keys, without the keys themselves."""
+    """List the keys; only the last four characters of each are shown."""
     for key in with_schema(lambda connection: keys.list_keys(connection, organization)):
         if key.revoked_at:
             state = f"revoked {key.revoked_at:%Y-%m-%d}"
@@ -107,7 +107,7 @@ def list_(organization: str | None) -> None:
 @keys_group.command()
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
 def revoke(id_: int) -> None:
-    """Stop the key with that ID (see list); services stop taking it within 5 seconds."""
+    """Revoke the key with that ID (see list); services stop accepting it within 5 seconds."""
     if not with_schema(lambda connection: keys.revoke(connection, id_)):
         raise StartError(f"there is no key {id_}")
     click.echo(f"revoked key {id_}")

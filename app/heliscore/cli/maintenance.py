@@ -1,4 +1,4 @@
-"""What keeps the data: migrations, backups, the end of old requests."""
+"""`heliscore migrate`, `backup`, `restore` and `prune`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from heliscore.store.schema import bootstrap
 
 @click.command()
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database schema up to date."""
     settings = read_settings(os.environ)
     with database(settings) as dsn:
         for name in run(dsn, settings, bootstrap.migrate):
@@ -34,7 +34,7 @@ def migrate() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def backup(file: Path, force: bool) -> None:
-    """Write all data to FILE; services go on meanwhile."""
+    """Write all data to FILE; services keep running meanwhile."""
     settings = _settings_without_pgbouncer()
     with database(settings) as dsn:
         schema = run(dsn, settings, backups.find_schema)
@@ -46,9 +46,9 @@ def backup(file: Path, force: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--replace", is_flag=True, help="Even if the database holds data, which is lost.")
+@click.option("--replace", is_flag=True, help="Replace data that the database holds; it is lost.")
 def restore(file: Path, replace: bool) -> None:
-    """Put a backup's data into the database, whole or not at all; services come back to it."""
+    """Restore the backup in FILE, all of it or nothing; running services continue with its data."""
 
     async def look(connection: Connection) -> tuple[bool, list[str]]:
         schema = await backups.find_schema(connection)
@@ -72,8 +72,7 @@ def restore(file: Path, replace: bool) -> None:
 
 
 def _settings_without_pgbouncer() -> Settings:
-    """The settings, for programs that need a session of their own; ends in an exit that cleans up, when told
-    to end."""
+    """Read the settings for programs that need a session of their own; SIGTERM then unwinds normally, too."""
     settings = read_settings(os.environ)
     if settings.pgbouncer:
         raise BackupError(f"{PREFIX}DATABASE_URL must lead to the server itself, not to a PgBouncer")
@@ -87,9 +86,9 @@ def _show_progress(size: int) -> None:
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, 36_500), required=True, help="How old is too old.")
+@click.option("--days", type=click.IntRange(1, 36_500), required=True, help="The highest age to keep.")
 def prune(days: int) -> None:
-    """Delete requests that were created more than so many days ago, with their scores."""
+    """Delete requests that were created more than that many days ago, with their scores."""
 
     async def work(settings: Settings) -> tuple[retention.Deleted, bool]:
         opened = await open_database(settings)
@@ -104,7 +103,7 @@ def prune(days: int) -> None:
         deleted, finished = uvloop.run(work(msgspec.structs.replace(settings, database_url=dsn)))
     click.echo(f"deleted {deleted}")
     if not finished:
-        raise StartError("another process is deleting what is left")
+        raise StartError("another process is pruning and deletes the rest")
 
 
 def _show_deleted(deleted: retention.Deleted) -> None:

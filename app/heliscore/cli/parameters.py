@@ -1,4 +1,4 @@
-"""What commands are given, checked."""
+"""Checks of command-line arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 
 def utf8(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """Take a text that the database can hold."""
+    """Accept a string that the database can hold. Raises BadParameter."""
     try:
         (text or "").encode()
     except UnicodeEncodeError:

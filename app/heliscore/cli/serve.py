@@ -1,4 +1,4 @@
-"""`heliscore serve`: everything a service needs, begun in order and ended in the other."""
+"""`heliscore serve`: opens port, database and server in this order, and closes them in reverse."""
 
 from __future__ import annotations
 
@@ -15,58 +15,63 @@ from typing import Final
 
 import click
 import msgspec
-import uvicorn
 
 from heliscore import __version__
 from heliscore.cli.database import run
-from heliscore.domain.errors import StartError
+from heliscore.domain.errors import ServiceFailed, StartError
 from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.postgres.watchdog import Watchdog
-from heliscore.server.http_protocol import Protocol
-from heliscore.server.supervisor import Workers
-from heliscore.settings import PREFIX, Settings, check_exposure, read_settings
+from heliscore.server.http_server import HttpServer
+from heliscore.server.timeouts import Timeouts
+from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
-"""More would serve nobody: a process takes on fewer clients than that."""
-
-_DRAIN_S: Final = 4
-"""How long calls under way may take to finish when the service is told to stop. With what it takes then to
-close connections and to stop our own PostgreSQL, the whole is over within 10 s, whatever hangs."""
+"""A process serves fewer clients than that."""
 
 _PORT_TIMEOUT_S: Final = 3
-"""How long a port may be taken: the workers of a service that was killed leave it when they notice."""
+"""How long a port may be taken, for example by the service that this one replaces."""
+
+
+def _check_workers(_: click.Context, __: click.Parameter, workers: int | None) -> None:
+    if workers not in (None, 1):
+        raise click.BadParameter(ONE_PROCESS)
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [HELISCORE_HOST]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [HELISCORE_PORT]")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes that serve.  [HELISCORE_WORKERS]")
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
-    """Serve the API until Ctrl-C or SIGTERM, with a database of its own where none is configured."""
-    given = {"host": host, "port": port, "workers": workers}
+@click.option("--workers", type=int, callback=_check_workers, expose_value=False, hidden=True)
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the API until Ctrl-C or SIGTERM; on an embedded PostgreSQL if no database is configured."""
+    given = {"host": host, "port": port}
     settings = msgspec.structs.replace(
         read_settings(os.environ), **{name: value for name, value in given.items() if value is not None}
     )
+    run_service(settings)
+
+
+def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
+    """Run the service until it is stopped. Raises StartError if it cannot start, and ServiceFailed if it ends
+    by itself."""
     check_exposure(settings)
     _raise_file_limit()
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
-        made = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
-        _announce(listener, made)
-        # Workers are processes that read their settings anew.
-        os.environ[f"{PREFIX}DATABASE_URL"] = dsn
+        created_key = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
+        _announce(listener, settings, created_key)
         try:
-            _serve(settings, listener)
+            _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
 
 
 @contextmanager
 def _own_database(settings: Settings) -> Iterator[str]:
-    """The same for a service: nobody else may own the data folder, and the embedded one is kept running."""
+    """Yield the address of the configured database, or of the embedded one, which is kept running until the
+    block ends. Raises DataFolderInUse if another service owns the data folder."""
     if settings.database_url is not None:
         yield settings.database_url
         return
@@ -78,8 +83,8 @@ def _own_database(settings: Settings) -> Iterator[str]:
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files, and so clients, as the machine lets us: the usual limit is for programs with
-    a handful. Where it cannot be raised (macOS refuses some values) fewer clients are served at once."""
+    """Allow as many open files, and so clients, as the machine permits. Where the limit cannot be raised
+    (macOS does not accept some values), fewer clients are served at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -89,7 +94,7 @@ def _raise_file_limit() -> None:
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Listen before anything else is started: a port that is taken is the commonest mistake."""
+    """Listen before anything else is started: a port in use is the most common mistake."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     deadline = time.monotonic() + _PORT_TIMEOUT_S
     while True:
@@ -106,43 +111,35 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _announce(listener: socket.socket, made_key: str | None) -> None:
+def _announce(listener: socket.socket, settings: Settings, created_key: str | None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     click.echo(f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)")
-    if made_key:
-        click.echo(f"API key, shown this once: {made_key}")
+    if created_key:
+        click.echo(f"API key, shown only once: {created_key}")
+    elif settings.api_key:
+        click.echo(f"API key: the one in {PREFIX}API_KEY")
     else:
-        click.echo(f"API keys are there already; make another: {sys.argv[0]} keys create")
+        click.echo(f"API keys exist already; create another: {sys.argv[0]} keys create")
     click.echo(
         "Try it:\n"
         f"  curl {address}/v1/request/req_abc123def456/score"
-        f" -H 'Authorization: Bearer {made_key or '<key>'}' -H 'Content-Type: application/json'"
+        f" -H 'Authorization: Bearer {created_key or '<key>'}' -H 'Content-Type: application/json'"
         """ -d '{"scores": {"accuracy": 95, "has_citations": true}}'"""
     )
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        "heliscore.main:app_from_environment",
-        factory=True,
-        workers=settings.workers,
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=make_log_config(settings.log_level),
+def _serve(settings: Settings, listener: socket.socket, timeouts: Timeouts | None) -> None:
+    from heliscore.main import create_app  # here: its imports would double the time of other commands
+
+    server = HttpServer(
+        lambda stop_service: create_app(settings, stop_service),
         log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_DRAIN_S,
+        log_config=make_log_config(settings.log_level),
+        timeouts=timeouts,
     )
-    if settings.workers == 1:
-        server = uvicorn.Server(config)
-        server.run(sockets=[listener])
-        started = server.started
-    else:
-        started = Workers(config, listener).serve()
-    if not started:
+    server.run(sockets=[listener])
+    if not server.started:
         raise StartError("the service could not start; the lines above say why")
+    if server.failed:
+        raise ServiceFailed("the service ended because a part of it failed; the lines above say why")

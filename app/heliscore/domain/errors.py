@@ -1,18 +1,19 @@
-"""Everything that can go wrong on purpose.
+"""The errors that the service raises and explains, to a client or to an operator.
 
 HeliscoreError
-├── ApiError                 what a client gets told; each class knows its HTTP status
-│   ├── InvalidInput         400  one fault or many, each with the place where it is
-│   ├── Unauthenticated      401  no key, an unknown, revoked or expired one
-│   ├── Forbidden            403  a good key without the permission
+├── ApiError                 an error response; each class knows its HTTP status
+│   ├── InvalidInput         400  one or more errors in what the client sent, each with its place
+│   ├── AnswerTooLarge       400  the result is larger than one response may be
+│   ├── Unauthenticated      401  no API key, or an unknown, revoked or expired one
+│   ├── Forbidden            403  the API key lacks the permission
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
-│   ├── AnswerTooLarge       400  what was asked for is there, but not to be had at once
 │   ├── BodyTooLarge         413
-│   ├── TooManyRequests      429  knows when to come back
-│   ├── Unavailable          503  our own trouble; the same call may succeed later
-│   └── Defect               500  our own mistake; the log says where
-└── StartError               what an operator must mend before the service can start: one line, exit 1
+│   ├── TooManyRequests      429  knows when to try again
+│   ├── Defect               500  a bug of the service; the log says where
+│   └── Unavailable          503  the service cannot answer now; the same request may succeed later
+├── ServiceFailed            why a running service ended by itself: one line, exit status 1
+└── StartError               why the service cannot start or a command cannot run: one line, exit status 1
     ├── InvalidSettings
     ├── DataFolderInUse
     ├── EmbeddedServerError
@@ -31,32 +32,32 @@ class FieldError(msgspec.Struct, frozen=True):
     """One thing wrong with what a client sent."""
 
     path: str
-    """Where, dotted: `scores.accuracy`. Empty when it is the body as a whole."""
+    """The place as a dotted path: `scores.accuracy`. Empty for the body as a whole."""
 
     message: str
-    """What was expected and what came."""
+    """What was expected and what was sent."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class HeliscoreError(Exception):
-    """The root: everything below is raised on purpose and explained to somebody."""
+    """The root of the tree; `str()` is the explanation."""
 
 
 class ApiError(HeliscoreError):
-    """A call that is answered with an error status; `str()` is safe to show to the client."""
+    """A request gets an error response; `str()` is safe to show to the client."""
 
     status = 500
 
 
 class InvalidInput(ApiError):
-    """Nothing of the call was carried out; `faults` names the reasons."""
+    """Nothing was changed; `errors` says why."""
 
     status = 400
 
     def __init__(self, errors: Sequence[FieldError], found: int | None = None) -> None:
-        """`found`: how many there are, where not all of them are given."""
+        """`found` is the number of errors, if not all of them are given."""
         more = (found or len(errors)) - 1
         super().__init__(f"{errors[0]} (and {more} more)" if more else str(errors[0]))
         self.errors = tuple(errors)
@@ -115,6 +116,10 @@ class Unavailable(ApiError):
 
 class Defect(ApiError):
     status = 500
+
+
+class ServiceFailed(HeliscoreError):
+    """The service ended although nobody stopped it; the log says why."""
 
 
 class StartError(HeliscoreError):

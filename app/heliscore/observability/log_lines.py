@@ -1,8 +1,8 @@
-"""What the service says while it runs, as lines of JSON: a line a request on stdout, anything else on stderr.
+"""Logs as lines of JSON: one line per request on stdout, everything else on stderr.
 
-What a client sent is in none of them. So of an error that we did not expect the message is left out, only
-where it arose and its kind are told: the libraries' messages repeat what they were given, be it a body or an
-address with a password.
+No line contains what a client sent. So the message of an unexpected error is left out, and only its type and
+traceback are logged: libraries repeat in their messages what they were given, be it a body or an address with
+a password.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from heliscore.domain.errors import HeliscoreError
 from heliscore.observability import metrics
 
 _PAUSE_S: Final = 0.05
-"""Between two writes of gathered lines: they are there within a tenth of a second."""
+"""Between two writes of the lines that have come in the meantime."""
 
 _MAX_WAITING_LINES: Final = 50_000
-"""About 15 MB. More, which nobody takes, are dropped and counted: a log that is stuck holds no call up."""
+"""About 15 MB. Further lines are dropped and counted: no request waits for a log that is stuck."""
 
 _CLOSE_TIMEOUT_S: Final = 2
 
@@ -36,7 +36,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class RequestLine(msgspec.Struct):
-    """A call that was answered."""
+    """A request that got a response."""
 
     time: datetime
     level: str
@@ -51,13 +51,12 @@ class RequestLine(msgspec.Struct):
 
 
 class RequestLog:
-    """Gathers lines and writes them, many at a time, from a thread of its own: a system call a line is too
-    dear, and whoever reads them may be slow."""
+    """Collects lines and writes many at a time, in a thread: a system call per line costs too much, and what
+    reads the lines may be slow."""
 
     def __init__(self, file: int) -> None:
         self._file = file
         self._lines: deque[bytes] = deque()
-        self._dropped = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
         self._thread.start()
@@ -71,7 +70,7 @@ class RequestLog:
             metrics.count_dropped_lines(1)
 
     def close(self) -> None:
-        """Write what is left, if that takes no longer than two seconds."""
+        """Write what is left, for at most two seconds."""
         self._closed.set()
         self._thread.join(_CLOSE_TIMEOUT_S)
         atexit.unregister(self.close)
@@ -91,8 +90,8 @@ class RequestLog:
             metrics.count_dropped_lines(len(lines))
 
     def _write(self, rest: memoryview) -> None:
-        """Write everything. Other processes of the service write to the same file: a pipe would mix up what
-        is longer than a page. The lock ends with the process, whatever ends it."""
+        """Write everything. Other services may write to the same file, and a pipe mixes up lines that are
+        longer than a page. The lock ends with the process, whatever ends it."""
         with suppress(OSError):  # where there are no such locks, lines may get mixed up
             fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:
@@ -104,14 +103,14 @@ class RequestLog:
 
 
 def open_request_log(level: str) -> RequestLog | None:
-    """The log on stdout; None where the level leaves its lines out or there is no stdout."""
+    """Open the log on stdout; None if the level excludes its lines or there is no stdout."""
     if level not in ("info", "debug") or sys.__stdout__ is None:
         return None
     return RequestLog(sys.__stdout__.fileno())
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as a line of JSON; `extra={"fields": {…}}` adds to it."""
+    """Formats a log record as a line of JSON; `extra={"fields": {…}}` adds fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -127,8 +126,8 @@ class JsonFormatter(logging.Formatter):
 
 
 def describe(error: BaseException) -> str:
-    """Where an error arose, and of which kind it is, like Python's own traceback; the message only of an
-    error of ours, which is made to be read by others."""
+    """Return the traceback and the type of an error, in Python's form; the message only of a HeliscoreError,
+    which is safe to read."""
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     if isinstance(error, HeliscoreError):
@@ -140,7 +139,7 @@ def describe(error: BaseException) -> str:
 
 
 def make_log_config(level: str) -> dict[str, Any]:
-    """The settings of Python's logging: lines of JSON on stderr, of libraries only what matters."""
+    """Return the configuration of Python's logging: lines of JSON on stderr, from libraries only warnings."""
     ours = level.upper()
     return {
         "version": 1,

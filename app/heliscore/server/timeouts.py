@@ -1,138 +1,126 @@
-"""How long a process waits for its clients.
+"""How long the service waits for its clients.
 
-Nothing is timed call by call: once a second all connections are looked at. Time is counted in these looks, so
-that a standstill of our own is never held against a client. While it is our turn (the answer is being made,
-or reading is paused because the handler is behind) no clock runs.
+No request has a timer: once a second all connections are checked. Time is counted in checks, so that a client
+is not charged for a moment in which the service itself stands still. While it is the service's turn (it makes
+the response, or has paused reading because the handler is behind) no time is counted.
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
-from typing import Any, Final, Protocol
-from weakref import WeakSet
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import msgspec
-from uvicorn.server import ServerState
 
-LOOK_S = 1.0
-"""Between two looks. Every limit in seconds below is counted in looks: tests make them all shorter here."""
 
-HEAD_S: Final = 10
-"""For the head of a request: from its first byte, or from the opening of a connection that is silent."""
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits. Seconds are counted in checks: a shorter interval shortens them all, as tests do."""
 
-IDLE_S: Final = 75
-"""Between two requests. The side that closes should not be the one that cannot know whether a request is on
-its way: client libraries drop connections after 5 s (httpx, node), load balancers after 60."""
+    check_interval_s: float = 1.0
 
-LEAVE_S: Final = 2
-"""For what a client still sends after it was refused."""
+    head_s: int = 10
+    """For the head of a request: from its first byte, or on a new connection from its opening."""
 
-STALL_S: Final = 30
-"""Without a byte of a body, or without a byte taken of an answer."""
+    idle_s: int = 75
+    """Between two requests. The client should be the side that closes, for it knows whether it is about to
+    send a request: client libraries drop connections after 5 s (httpx, node), load balancers after 60."""
 
-MIN_BYTES_PER_S: Final = 500
-"""On average, of a body or an answer that is on its way for STALL_S; as Apache's mod_reqtimeout asks."""
+    linger_s: int = 2
+    """For a client to read an error and stop sending, before its connection is closed."""
 
-MAX_UNSENT_BYTES = 256 * 1024 * 1024
-"""Of answers that nobody has taken yet, in all connections of a process."""
+    stall_s: int = 30
+    """Without a byte of a body, or without a byte of a response being read."""
+
+    min_bytes_per_s: int = 500
+    """On average, of a body or a response that takes `stall_s` or longer; as Apache's mod_reqtimeout asks."""
+
+    max_unread_bytes: int = 256 * 1024 * 1024
+    """Of responses that clients have not read yet, over all connections."""
 
 
 class Phase(enum.Enum):
     """What a connection waits for."""
 
-    US = enum.auto()
+    SERVICE = enum.auto()
+    """The service, to make the response or to read on."""
     OPENING = enum.auto()
-    """The first byte of all."""
+    """The first byte of the first request."""
     IDLE = enum.auto()
     """The next request."""
     HEAD = enum.auto()
+    """The rest of a request's head."""
     BODY = enum.auto()
-    LEAVING = enum.auto()
-    """The client was told why it is left, and may still be sending."""
-    TAKING = enum.auto()
-    """The client has to take what was written."""
+    """The rest of a request's body."""
+    RESPONSE = enum.auto()
+    """The client, to read what was written."""
+    LINGERING = enum.auto()
+    """The client, to stop sending: it got an error as its last response."""
 
 
-class Watch(msgspec.Struct):
-    """What the last look at a connection saw, and for how many looks it has been the same."""
+class ConnectionTimer(msgspec.Struct):
+    """What the last check of a connection saw, and for how many checks that has been the same."""
 
-    phase: Phase = Phase.US
+    phase: Phase = Phase.SERVICE
     request: object = None
-    looks: int = 0
-    quiet_looks: int = 0
-    """Since a byte moved."""
-    first: int = 0
-    last: int = 0
+    checks: int = 0
+    quiet_checks: int = 0
+    """Since a byte was transferred."""
+    first_bytes: int = 0
+    last_bytes: int = 0
 
-    def see(self, phase: Phase, request: object, moved_bytes: int) -> None:
-        """Note a look: what is waited for, of which request, and bytes counted that grow with progress."""
+    def note(self, phase: Phase, request: object, transferred_bytes: int) -> None:
+        """Note a check: the phase, the request that it belongs to, and a count of bytes that only grows."""
         if phase is not self.phase or request is not self.request:
             self.phase, self.request = phase, request
-            self.looks = self.quiet_looks = 0
-            self.first = self.last = moved_bytes
+            self.checks = self.quiet_checks = 0
+            self.first_bytes = self.last_bytes = transferred_bytes
             return
-        self.looks += 1
-        self.quiet_looks = 0 if moved_bytes != self.last else self.quiet_looks + 1
-        self.last = moved_bytes
+        self.checks += 1
+        self.quiet_checks = 0 if transferred_bytes != self.last_bytes else self.quiet_checks + 1
+        self.last_bytes = transferred_bytes
 
-    def is_over(self) -> bool:
-        """Whether the client has had its time."""
+    def is_over(self, timeouts: Timeouts) -> bool:
+        """Whether the client has used up its time."""
         match self.phase:
-            case Phase.US:
+            case Phase.SERVICE:
                 return False
             case Phase.OPENING | Phase.HEAD:
-                return self.looks >= HEAD_S
-            case Phase.LEAVING:
-                return self.looks >= LEAVE_S
+                return self.checks >= timeouts.head_s
             case Phase.IDLE:
-                return self.looks >= IDLE_S
-            case Phase.BODY | Phase.TAKING:
-                return self.quiet_looks >= STALL_S or (
-                    self.looks >= STALL_S and self.last - self.first < MIN_BYTES_PER_S * self.looks
+                return self.checks >= timeouts.idle_s
+            case Phase.LINGERING:
+                return self.checks >= timeouts.linger_s
+            case Phase.BODY | Phase.RESPONSE:
+                return self.quiet_checks >= timeouts.stall_s or (
+                    self.checks >= timeouts.stall_s
+                    and self.last_bytes - self.first_bytes < timeouts.min_bytes_per_s * self.checks
                 )
 
 
-class Watched(Protocol):
-    """A connection that can be looked at."""
+class Connection(Protocol):
+    """A connection that can be checked."""
 
     transport: Any
-    watch: Watch
+    timer: ConnectionTimer
 
-    def look(self) -> int:
-        """Part with a client whose time is over. Returns how many bytes it has not taken yet."""
-
-
-_looked_after: WeakSet[ServerState] = WeakSet()
+    def check_timeouts(self, timeouts: Timeouts) -> int:
+        """Close the connection if the client's time is over. Returns the bytes that it has not read yet."""
 
 
-def look_after(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
-    """Begin to look at the connections of a server, once however often it is called."""
-    if state not in _looked_after:
-        _looked_after.add(state)
-        loop.call_later(LOOK_S, _look, loop, state)
+def check_timeouts(connections: Iterable[Connection], timeouts: Timeouts) -> None:
+    """Close the connections of clients that are too slow, and of more where too many bytes are unread."""
+    unread = {connection: connection.check_timeouts(timeouts) for connection in list(connections)}
+    _make_room(unread, sum(unread.values()) - timeouts.max_unread_bytes)
 
 
-def _look(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
-    try:
-        unsent = {connection: connection.look() for connection in _watched(state)}
-        _make_room(unsent, sum(unsent.values()) - MAX_UNSENT_BYTES)
-    finally:
-        loop.call_later(LOOK_S, _look, loop, state)
-
-
-def _watched(state: ServerState) -> list[Watched]:
-    connections: Any = state.connections
-    return list(connections)
-
-
-def _make_room(unsent: dict[Watched, int], excess_bytes: int) -> None:
-    """Where too much lies untaken, part with those that take nothing, the worst first."""
+def _make_room(unread: dict[Connection, int], excess_bytes: int) -> None:
+    """Close connections of clients that read nothing, the most bytes and the longest pause first."""
     if excess_bytes <= 0:
         return
-    stalled = [connection for connection in unsent if connection.watch.quiet_looks]
-    for connection in sorted(stalled, key=lambda c: c.watch.quiet_looks * unsent[c], reverse=True):
+    stalled = [connection for connection in unread if connection.timer.quiet_checks]
+    for connection in sorted(stalled, key=lambda c: c.timer.quiet_checks * unread[c], reverse=True):
         connection.transport.abort()
-        excess_bytes -= unsent[connection]
+        excess_bytes -= unread[connection]
         if excess_bytes <= 0:
             return

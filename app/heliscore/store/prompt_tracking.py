@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from heliscore.domain.score import Score
-from heliscore.observability import metrics
+from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store import request_log
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import LoggedRequest
@@ -58,7 +58,7 @@ async def log_once(
         if scores:
             post = ScoreWrite(organization_id, request.request_id, scores, request.updated_at)
             await record(connection, names, [post])
-    written = metrics.ScoreTotals()
+    written = ScoreTotals()
     written.add(organization_id, scores)
     written.count()
     return claimed

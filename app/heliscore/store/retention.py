@@ -8,26 +8,20 @@ being deleted waits for the batch, and then begins the request anew.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from heliscore.domain.errors import Unavailable
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import remove_scores
 from heliscore.store.statements import load
 
 _SQL = load("retention")
 
-_log = logging.getLogger("heliscore")
-
 _BATCH: Final = 1000
-_INTERVAL_S: Final = 600
 _SHORTEST_PAUSE_S: Final = 0.02
 
 
@@ -46,40 +40,6 @@ class Deleted(msgspec.Struct, frozen=True):
 
 def days_ago(days: int) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
-
-
-@asynccontextmanager
-async def kept_pruned(
-    database: Database, days: int | None, *, interval_s: float = _INTERVAL_S
-) -> AsyncIterator[None]:
-    """Prune now and again as long as the block lasts, unless `days` is None."""
-    if days is None:
-        yield
-        return
-    pruning = asyncio.create_task(_keep_pruned(database, days, interval_s))
-    pruning.add_done_callback(_report_defect)
-    try:
-        yield
-    finally:
-        pruning.cancel()
-        await asyncio.wait([pruning])
-
-
-async def _keep_pruned(database: Database, days: int, interval_s: float) -> None:
-    while True:
-        try:
-            deleted, _ = await prune(database, days_ago(days))
-        except Unavailable as error:
-            _log.warning("retention has to wait: %s", error)
-        else:
-            if deleted.requests:
-                _log.info("retention deleted %s older than %d days", deleted, days)
-        await asyncio.sleep(interval_s)
-
-
-def _report_defect(pruning: asyncio.Task[None]) -> None:
-    if not pruning.cancelled():
-        _log.critical("retention has stopped", exc_info=pruning.exception())
 
 
 async def prune(

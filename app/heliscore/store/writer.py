@@ -21,6 +21,7 @@ import msgspec
 
 from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
+from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection, Database, error_of
 from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
 
@@ -244,7 +245,7 @@ class Writer:
 
 def _count(posts: Iterable[ScoreWrite], seconds: float) -> None:
     """Count the posts of one statement."""
-    totals = metrics.ScoreTotals()
+    totals = ScoreTotals()
     for post in posts:
         totals.add(post.organization_id, post.scores)
     metrics.observe_batch(totals.count(), seconds)

@@ -1,12 +1,9 @@
-"""`GET /metrics`: what the service counts, for Prometheus; and four times a second a look at what can only be
-looked at."""
+"""`GET /metrics`: the metrics of the service, for Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -16,19 +13,17 @@ from starlette.responses import Response
 from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_permission, identify_bearer
 from heliscore.api.http.headers import header
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
-from heliscore.observability import metrics
+from heliscore.observability import metrics, score_totals
 
-_PAUSE_S: Final = 0.25
-
-_teller: Final = ThreadPoolExecutor(1, "metrics")
-"""One exposition at a time: many at once would keep everybody else from the processor."""
+_renderer: Final = ThreadPoolExecutor(1, "metrics")
+"""One rendering at a time: many at once would take the processor from the requests."""
 
 
 async def read_metrics(request: Request) -> Response:
-    """Tell what the service counts, in Prometheus' text format.
+    """Return the metrics of the service in Prometheus' text format.
 
-    Without a key: requests, refusals, the writer and the pool. With a key that may read also
-    `heliscore_score_value`, count and sum of the key's organization's scores by name.
+    Without a key: requests, errors, the writer and the pool. With a key that may read also
+    `heliscore_score_value`: count and sum of the organization's scores by name.
     """
     services: Services = request.state.services
     organization_id = None
@@ -37,36 +32,19 @@ async def read_metrics(request: Request) -> Response:
         request.scope["state"]["organization_id"] = call.principal.organization_id
         check_permission(call.principal, "r")
         organization_id = call.principal.organization_id
-    _look(services)
-    text = await asyncio.get_running_loop().run_in_executor(_teller, metrics.expose, organization_id)
+    metrics.set_waiting_scores(services.writer.waiting_scores)
+    metrics.set_pool(services.database.in_use, services.database.waiting)
+    text = await asyncio.get_running_loop().run_in_executor(_renderer, _render, organization_id)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-@asynccontextmanager
-async def looked_at(services: Services) -> AsyncIterator[None]:
-    """Look at calls, queue and pool four times a second while the block lasts."""
-
-    async def look() -> None:
-        while True:
-            _look(services)
-            await asyncio.sleep(_PAUSE_S)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-    finally:
-        looking.cancel()
-        await asyncio.wait([looking])
-
-
-def _look(services: Services) -> None:
-    metrics.pass_on_calls()
-    metrics.set_waiting_scores(services.writer.waiting_scores)
-    metrics.set_pool(services.database.in_use, services.database.waiting)
+def _render(organization_id: int | None) -> bytes:
+    own = b"" if organization_id is None else score_totals.SERIES.render(organization_id)
+    return metrics.render() + own
 
 
 def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:
-    """The one path; `refuse` words its refusals."""
+    """Make the endpoint; `render_error` renders its errors."""
     return (
         Endpoint(
             method="GET",

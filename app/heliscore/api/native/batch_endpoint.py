@@ -25,6 +25,7 @@ from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import MAX_NAME_LENGTH, described
 from heliscore.observability import metrics
+from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreWrite, lock_uploads, merged, record
 
@@ -148,7 +149,7 @@ class _Upload:
         self._writing: asyncio.Task[None] | None = None
         self._accepted = 0
         self._rejected = 0
-        self._written_scores = metrics.ScoreTotals()
+        self._written_scores = ScoreTotals()
         self._errors: list[_Error] = []
 
     async def __aenter__(self) -> Self:

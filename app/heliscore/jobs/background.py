@@ -1,0 +1,39 @@
+"""Runs a job beside the requests; a job that fails is logged by name and ends the service.
+
+A job that died in silence would leave its work undone for as long as the service runs: old requests would
+stay, the next restore would go unnoticed. A service that ends with status 1 is started again by systemd or by
+the container runtime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+_log = logging.getLogger("heliscore")
+
+StopService = Callable[[], None]
+"""Lets the requests in progress finish, then ends the process with status 1."""
+
+
+@asynccontextmanager
+async def running(
+    name: str, job: Coroutine[Any, Any, None], stop_service: StopService
+) -> AsyncIterator[None]:
+    """Run a job until the block ends, then cancel it. `stop_service` is called if the job raises."""
+
+    def report(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("%s has stopped", name, exc_info=error)
+            stop_service()
+
+    task = asyncio.create_task(job, name=name)
+    task.add_done_callback(report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

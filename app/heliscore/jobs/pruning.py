@@ -1,0 +1,42 @@
+"""Deletes requests that are older than the retention period, every ten minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from heliscore.domain.errors import Unavailable
+from heliscore.jobs.background import StopService, running
+from heliscore.store.connections.pool import Database
+from heliscore.store.retention import days_ago, prune
+
+_log = logging.getLogger("heliscore")
+
+_INTERVAL_S: Final = 600
+
+
+@asynccontextmanager
+async def kept_pruned(
+    database: Database, days: int | None, stop_service: StopService, *, interval_s: float = _INTERVAL_S
+) -> AsyncIterator[None]:
+    """Prune until the block ends, unless `days` is None."""
+    if days is None:
+        yield
+        return
+    async with running("retention", _keep_pruned(database, days, interval_s), stop_service):
+        yield
+
+
+async def _keep_pruned(database: Database, days: int, interval_s: float) -> None:
+    while True:
+        try:
+            deleted, _ = await prune(database, days_ago(days))
+        except Unavailable as error:
+            _log.warning("retention has to wait: %s", error)
+        else:
+            if deleted.requests:
+                _log.info("retention deleted %s older than %d days", deleted, days)
+        await asyncio.sleep(interval_s)

@@ -34,7 +34,7 @@ from heliscore.api.promptlayer import answers as promptlayer
 from heliscore.api.promptlayer import search_endpoint
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 from heliscore.observability.log_lines import open_request_log
 from heliscore.server.supervisor import end_with_supervisor
 from heliscore.settings import Settings, read_settings

@@ -12,7 +12,7 @@ from typing import Any
 import heliscore
 import pytest
 from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import FieldErrors
+from heliscore.api.http.body_fields import FieldErrors
 from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS, decode_group
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,

@@ -4,8 +4,8 @@ import json
 
 import msgspec
 import pytest
+from heliscore.api.http.body_fields import decode_object
 from heliscore.api.http.json_surrogates import find_half, without_halves
-from heliscore.api.http.wire import decode_object
 from heliscore.domain.errors import InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from heliscore.api.http.wire import decode_object
+from heliscore.api.http.body_fields import decode_object
 from heliscore.domain.errors import FieldError, InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,14 +10,17 @@ from starlette.responses import Response
 
 from heliscore.api.helicone import schemas
 from heliscore.api.helicone.filter_language import decode_filter
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import Fields, decode_object, format_time, path_text
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import SCORE, plain_name, read_entry
 from heliscore.domain.errors import NotFound
 from heliscore.domain.filter_tree import Column, Property
-from heliscore.domain.score import MAX_VALUE, Score, described, find_text_error
+from heliscore.domain.messages import described, find_name_error
+from heliscore.domain.score import MAX_VALUE, Score
+from heliscore.domain.times import format_time
 from heliscore.store import evaluations as store
 
 _MAX_BINS: Final = 10
@@ -120,13 +123,13 @@ async def query_dashboard(call: ApiCall) -> Response:
 
 async def post_evaluation(call: ApiCall) -> Response:
     """Add one score to a request, by the rules of score maps."""
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     fields = decode_object(await call.body(), frozenset(("name", "score")))
     scores: dict[str, Score] = {}
     name = fields.text("name", required=True)
     if "score" not in fields.raw:
         fields.reject("score", "missing")
-    if name is not None and (error := find_text_error(plain_name(name))):
+    if name is not None and (error := find_name_error(plain_name(name))):
         fields.reject("name", error)
     elif name is not None and "score" in fields.raw:
         for error in read_entry(name, fields.raw["score"], scores):
@@ -208,7 +211,7 @@ def _read_names(fields: Fields) -> list[str]:
         fields.reject("scores", f"expected a list of 1 to {_MAX_COMPARED} names")
         return []
     for index, name in enumerate(raw):
-        error = find_text_error(name) if isinstance(name, str) else f"expected a text, got {described(name)}"
+        error = find_name_error(name) if isinstance(name, str) else f"expected a text, got {described(name)}"
         if error:
             fields.reject(f"scores[{index}]", error)
     return [plain_name(name) for name in raw if isinstance(name, str)]
@@ -219,7 +222,7 @@ def _read_group(fields: Fields) -> Column | Property:
     match raw:
         case str() if raw in _GROUPABLE:
             return Column(raw)
-        case {"property": str() as key, **rest} if not rest and not find_text_error(key):
+        case {"property": str() as key, **rest} if not rest and not find_name_error(key):
             return Property(key)
     known = ", ".join(_GROUPABLE)
     fields.reject("groupBy", f'expected one of {known} or {{"property": key}}, got {described(raw)}')

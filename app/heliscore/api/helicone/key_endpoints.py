@@ -6,12 +6,15 @@ from typing import Final
 
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import Fields, Json, decode_object, format_time, path_text
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import described, find_text_error
+from heliscore.domain.messages import described, find_name_error
+from heliscore.domain.times import format_time
 from heliscore.store import keys as store
 
 _MAX_ID: Final = 2**31 - 1
@@ -75,13 +78,13 @@ async def revoke_key(call: ApiCall) -> Response:
 
 def _read_name(fields: Fields) -> str:
     name = fields.text("api_key_name", required=True)
-    if name is not None and (error := find_text_error(name)):
+    if name is not None and (error := find_name_error(name)):
         fields.reject("api_key_name", error)
     return name or ""
 
 
 def _key_id(call: ApiCall) -> int:
-    text = path_text(call.request, "id")
+    text = read_path_parameter(call.request, "id")
     if not (text.isascii() and text.isdigit()) or int(text) > _MAX_ID:
         raise NotFound(f"there is no key {text}")
     return int(text)

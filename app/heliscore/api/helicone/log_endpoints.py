@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import time_ns
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,8 +14,8 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
+from heliscore.api.http.body_fields import Fields
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
-from heliscore.api.http.wire import Fields, now, read_time, storable_time
 from heliscore.api.shared import envelope
 from heliscore.api.shared.logged_bodies import (
     decode_logged,
@@ -24,13 +24,13 @@ from heliscore.api.shared.logged_bodies import (
     storable_json,
     text_or_none,
 )
-from heliscore.domain.score import described, find_text_error, shortened
+from heliscore.domain.messages import described, find_name_error, shortened
+from heliscore.domain.times import EPOCH, now, read_time, storable_time
 from heliscore.store import request_log as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
 """Clients send HTTP statuses, and negative numbers of their own: -3 is a call that was cancelled."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A text of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
@@ -101,7 +101,7 @@ def read_log(
     metadata = Metadata(headers, request.object("meta"))
     metadata.check(fields)
     request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
-    if error := find_text_error(request_id):
+    if error := find_name_error(request_id):
         fields.reject("Helicone-Request-Id", error)
     provider = provider or fields.text("provider") or "OPENAI"
     fields.errors.raise_any()
@@ -154,7 +154,7 @@ class Metadata:
     def check(self, fields: Fields) -> None:
         """Note the names of properties that could not be removed or searched for later."""
         for key in self.properties():
-            if error := find_text_error(key):
+            if error := find_name_error(key):
                 fields.reject(f"Helicone-Property-{key}", error)
 
     def omits(self, what: str) -> bool:
@@ -190,12 +190,12 @@ def _read_time(timing: Fields, key: str) -> datetime | None:
                 return None
             case str() if _DIGITS.fullmatch(raw):
                 unit = "seconds" if int(raw) < _FIRST_MILLISECONDS else "milliseconds"
-                time = _EPOCH + timedelta(**{unit: int(raw)})
+                time = EPOCH + timedelta(**{unit: int(raw)})
             case str():
                 time = read_time(raw)
             case {"seconds": seconds, "milliseconds": milliseconds}:
                 if _is_number(milliseconds) and _is_number(seconds) and isinstance(seconds, int):
-                    time = _EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
+                    time = EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
     except OverflowError:
         pass
     if (moment := storable_time(time)) is not None:

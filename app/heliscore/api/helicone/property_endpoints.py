@@ -6,12 +6,14 @@ from typing import Final
 
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import Fields, decode_object, now, path_text
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import find_text_error
+from heliscore.domain.messages import find_name_error
+from heliscore.domain.times import now
 from heliscore.store import request_log as store
 from heliscore.store.search.compiler import escaped
 
@@ -22,10 +24,10 @@ async def put_property(call: ApiCall) -> Response:
     Others stay, and logging the request again keeps it. Keys that differ in case differ. A request that was
     never logged exists from then on.
     """
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     fields = decode_object(await call.body(), frozenset(("key", "value")))
     key, value = fields.text("key", required=True), _storable(fields, "value")
-    if key is not None and (error := find_text_error(key)):
+    if key is not None and (error := find_name_error(key)):
         fields.reject("key", error)
     fields.errors.raise_any()
     await set_properties(call, request_id, {key or "": value})
@@ -34,7 +36,7 @@ async def put_property(call: ApiCall) -> Response:
 
 async def delete_property(call: ApiCall) -> Response:
     """Remove one property of a request."""
-    request_id, key = path_text(call.request, "requestId"), path_text(call.request, "key")
+    request_id, key = read_path_parameter(call.request, "requestId"), read_path_parameter(call.request, "key")
     async with call.services.database.connection() as connection:
         removed = await store.remove_property(
             connection, call.principal.organization_id, request_id, key, now()
@@ -54,7 +56,7 @@ async def list_keys(call: ApiCall) -> Response:
 
 async def search_values(call: ApiCall) -> Response:
     """Find up to 25 values of a property that contain a text, whatever the case."""
-    key = path_text(call.request, "propertyKey")
+    key = read_path_parameter(call.request, "propertyKey")
     fields = decode_object(await call.body(), frozenset(("searchTerm",)))
     term = _storable(fields, "searchTerm")
     fields.errors.raise_any()

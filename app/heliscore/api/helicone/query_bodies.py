@@ -11,10 +11,11 @@ import msgspec
 
 from heliscore.api.helicone.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import FieldErrors, decode_object, step
+from heliscore.api.http.body_fields import FieldErrors, decode_object, step
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described, find_text_error
+from heliscore.domain.messages import described, find_name_error
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 from heliscore.store.search.compiler import Position
 
 MAX_LIMIT: Final = 1000
@@ -72,7 +73,7 @@ def decode_ids(body: bytes) -> list[str]:
         errors.add("requestIds", f"at most {MAX_LIMIT} ids, got {len(ids)}")
     else:
         for index, id_ in enumerate(ids):
-            error = find_text_error(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
+            error = find_name_error(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
             if error:
                 errors.add(f"requestIds[{index}]", error)
     errors.raise_any()

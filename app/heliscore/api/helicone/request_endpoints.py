@@ -10,7 +10,7 @@ from heliscore.api.helicone import schemas
 from heliscore.api.helicone.query_bodies import MAX_LIMIT, decode_ids, decode_query, encode_cursor
 from heliscore.api.helicone.row import make_row
 from heliscore.api.http.endpoints import ApiCall, Endpoint
-from heliscore.api.http.wire import path_text
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.filter_tree import Column, OneOf
@@ -55,7 +55,7 @@ async def count_requests(call: ApiCall) -> Response:
 
 async def get_request(call: ApiCall) -> Response:
     """Read one request with its scores. Bodies are always included."""
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     services = call.services
     async with services.database.connection() as connection:
         request = await store.find(connection, services.names, call.principal.organization_id, request_id)
@@ -82,7 +82,7 @@ async def query_ids(call: ApiCall) -> Response:
 
 async def delete_request(call: ApiCall) -> Response:
     """Remove a request with all its scores."""
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     async with call.services.database.connection() as connection:
         removed = await request_log.remove_request(connection, call.principal.organization_id, request_id)
     if not removed:

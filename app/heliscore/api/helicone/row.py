@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from heliscore.api.http.wire import encode_time
+from heliscore.domain.times import encode_time
 from heliscore.store.search.request_search import Request
 
 

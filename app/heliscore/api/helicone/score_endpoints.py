@@ -6,13 +6,15 @@ from typing import Final
 
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import decode_object
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
-from heliscore.api.http.wire import decode_object, now, path_text
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import SCORES, plain_name, read_scores
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
+from heliscore.domain.times import now
 from heliscore.store import request_log
 
 _BODY_KEYS: Final = frozenset(("scores",))
@@ -26,7 +28,7 @@ async def post_scores(call: ApiCall) -> Response:
     When this answers 200 the scores are durable and every other endpoint shows them; when it does not,
     nothing was stored. A request that was never logged exists from its first score on.
     """
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     await record(call, request_id, decode_scores(await call.body()))
     return envelope.DONE
 
@@ -36,7 +38,7 @@ async def post_feedback(call: ApiCall) -> Response:
 
     The rating is the score `helicone-score-feedback`, 1 or 0, and counts wherever scores do.
     """
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     fields = decode_object(await call.body(), _FEEDBACK_KEYS)
     rating = fields.flag("rating", required=True)
     fields.errors.raise_any()
@@ -46,7 +48,7 @@ async def post_feedback(call: ApiCall) -> Response:
 
 async def delete_score(call: ApiCall) -> Response:
     """Remove one score of a request; the others stay."""
-    return await _remove(call, plain_name(path_text(call.request, "name")))
+    return await _remove(call, plain_name(read_path_parameter(call.request, "name")))
 
 
 async def delete_feedback(call: ApiCall) -> Response:
@@ -55,7 +57,7 @@ async def delete_feedback(call: ApiCall) -> Response:
 
 
 async def _remove(call: ApiCall, name: str) -> Response:
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection:
         ids = await call.services.names.find(connection, organization_id, [name])

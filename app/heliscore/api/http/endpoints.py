@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from heliscore.api.http.auth import Keyring, bearer_key
 from heliscore.api.http.body_budget import BodyMemory
 from heliscore.api.http.rate_limit import RateLimiter, announcing
-from heliscore.api.http.wire import read_body
+from heliscore.api.http.request_body import read_body
 from heliscore.domain.api_key import Permissions, Principal
 from heliscore.domain.errors import (
     ApiError,

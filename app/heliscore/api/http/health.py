@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import Endpoint, RenderError, Services
-from heliscore.api.http.wire import Json
+from heliscore.api.http.json_codec import Json
 from heliscore.domain.errors import Unavailable
 from heliscore.store.schema.migrations import count_missing, read_migrations
 

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_permission, identify_bearer
-from heliscore.api.http.headers import header
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
 from heliscore.observability import metrics
 
@@ -32,7 +31,7 @@ async def read_metrics(request: Request) -> Response:
     """
     services: Services = request.state.services
     organization_id = None
-    if any(header(request, name) is not None for name in (b"helicone-auth", b"authorization")):
+    if "helicone-auth" in request.headers or "authorization" in request.headers:
         call = await identify_bearer(request, services)
         request.scope["state"]["organization_id"] = call.principal.organization_id
         check_permission(call.principal, "r")

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from heliscore import __version__
 from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint, RenderError, Schema
 from heliscore.api.http.html import Html, make_policy
-from heliscore.api.http.wire import Json
+from heliscore.api.http.json_codec import Json
 
 _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through

@@ -10,8 +10,9 @@ from typing import IO, Any, Final, Self
 import msgspec
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import FieldErrors, decode_object
 from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import FieldErrors, decode_object, now, stream_body
+from heliscore.api.http.request_body import stream_body
 from heliscore.api.native.upload_items import (
     MAX_LINE_BYTES,
     Item,
@@ -23,7 +24,8 @@ from heliscore.api.native.upload_items import (
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.score import MAX_NAME_LENGTH, described
+from heliscore.domain.messages import MAX_NAME_LENGTH, described
+from heliscore.domain.times import now
 from heliscore.observability import metrics
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreWrite, lock_uploads, merged, record

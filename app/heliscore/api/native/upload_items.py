@@ -8,10 +8,12 @@ from typing import Final
 
 import msgspec
 
-from heliscore.api.http.wire import FieldErrors, Fields, decode
+from heliscore.api.http.body_fields import FieldErrors, Fields
+from heliscore.api.http.json_codec import decode
 from heliscore.api.shared.score_maps import read_scores
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.score import Score, described, find_text_error
+from heliscore.domain.messages import described, find_name_error
+from heliscore.domain.score import Score
 
 MAX_LINE_BYTES: Final = 1 << 20
 
@@ -42,7 +44,7 @@ def read_item(index: int, raw: object) -> Item:
     for key in [key for key in raw if key not in _KEYS]:
         fields.reject(key, "unknown key; known are requestId, scores")
     request_id = fields.text("requestId", required=True)
-    if request_id is not None and (error := find_text_error(request_id)):
+    if request_id is not None and (error := find_name_error(request_id)):
         fields.reject("requestId", error)
     scores = read_scores(fields)
     return Item(index, request_id, scores, fields.errors.found)

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema, Services
-from heliscore.api.http.headers import header
-from heliscore.api.http.wire import Json, decode, read_body
+from heliscore.api.http.json_codec import Json, decode
+from heliscore.api.http.request_body import read_body
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
 
@@ -53,7 +53,7 @@ _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 async def identify(request: Request, services: Services) -> ApiCall:
     """Take the key from the header, which counts where both are sent, or from the body."""
-    key, body = (header(request, b"x-api-key") or "").strip(), None
+    key, body = request.headers.get("x-api-key", "").strip(), None
     if not key:
         body = await read_body(request, services.settings.max_body_bytes)
         key = _key_in(body)

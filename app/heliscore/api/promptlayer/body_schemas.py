@@ -6,7 +6,7 @@ from typing import Final
 
 from heliscore.api.http.endpoints import Schema
 from heliscore.api.promptlayer.field_readers import MAX_SCORE, MAX_TEXT
-from heliscore.domain.score import MAX_NAME_LENGTH
+from heliscore.domain.messages import MAX_NAME_LENGTH
 
 
 def _or_null(schema: Schema) -> Schema:

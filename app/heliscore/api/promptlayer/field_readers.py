@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from heliscore.api.http.wire import Fields, decode_object, read_time, storable_time
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.shared.logged_bodies import decode_logged, storable
 from heliscore.api.shared.score_maps import read_name
-from heliscore.domain.score import MAX_VALUE, Score, described, find_text_error, shortened
+from heliscore.domain.messages import described, find_name_error, shortened
+from heliscore.domain.score import MAX_VALUE, Score
+from heliscore.domain.times import EPOCH, read_time, storable_time
 
 MAX_TEXT: Final = 512
 MAX_SCORE: Final = 100
@@ -21,7 +23,6 @@ GROUP: Final = "promptlayer_group_id"
 """The property in which a request's group is kept."""
 
 _DIGITS: Final = re.compile(r"\d{1,19}", re.ASCII)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decode_call(body: bytes) -> Fields:
@@ -73,7 +74,7 @@ def read_score(fields: Fields, *name_keys: str, required: bool) -> dict[str, Sco
     sent = ((key, name) for key in name_keys if (name := fields.text(key)))
     key, sent_name = next(sent, (name_keys[0], DEFAULT_SCORE))
     name, only_boolean = read_name(sent_name)
-    if error := find_text_error(name):
+    if error := find_name_error(name):
         fields.reject(key, error)
     if only_boolean and value not in (None, 0, 1):
         fields.reject("score", f"expected 0 or 1 under the name {shortened(sent_name)}, got {value}")
@@ -86,7 +87,7 @@ def read_properties(fields: Fields, key: str, *, required: bool = False) -> dict
     properties = {}
     for sent_name, value in sent.raw.items():
         name = storable(sent_name)
-        if error := find_text_error(name):
+        if error := find_name_error(name):
             sent.reject(sent_name, f"the key {error}")
         properties[name] = storable(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
     return properties
@@ -103,7 +104,7 @@ def read_tags(fields: Fields) -> list[str] | None:
     tags = []
     for index, tag in enumerate(raw):
         error = (
-            find_text_error(storable(tag))
+            find_name_error(storable(tag))
             if isinstance(tag, str)
             else f"expected a text, got {described(tag)}"
         )
@@ -134,6 +135,6 @@ def read_moment(fields: Fields, key: str, *, required: bool = False) -> datetime
 
 def _after_epoch(seconds: int | float) -> datetime | None:
     try:
-        return _EPOCH + timedelta(seconds=seconds)
+        return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return None

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.http.endpoints import ApiCall, Schema
-from heliscore.api.http.wire import Fields, Json, decode_object
+from heliscore.api.http.json_codec import Json
 from heliscore.api.promptlayer import answers
 from heliscore.api.promptlayer.search_filters import (
     COLUMNS,
@@ -20,7 +21,7 @@ from heliscore.api.promptlayer.search_filters import (
 )
 from heliscore.api.promptlayer.search_rows import SearchItem, make_item
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Column, Filter, Sort
-from heliscore.domain.score import described
+from heliscore.domain.messages import described
 from heliscore.store.search import request_search as store
 
 MAX_PAGE: Final = 1_000_000

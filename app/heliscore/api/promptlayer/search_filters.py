@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.wire import FieldErrors, step
+from heliscore.api.http.body_fields import FieldErrors, step
 from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
@@ -34,7 +34,7 @@ from heliscore.domain.filter_tree import (
     Value,
     kind_of,
 )
-from heliscore.domain.score import described, find_text_error
+from heliscore.domain.messages import described, find_name_error
 from heliscore.store.search.compiler import escaped
 
 COLUMNS: Final[dict[str, Column]] = {
@@ -235,7 +235,7 @@ class _Decoder(ConditionReader):
 
     def item(self, raw: object, path: str) -> str:
         text = self.text(raw, path)
-        if isinstance(raw, str) and (error := find_text_error(text)):
+        if isinstance(raw, str) and (error := find_name_error(text)):
             self.errors.add(path, error)
         return text
 

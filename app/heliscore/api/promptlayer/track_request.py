@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Raw
 from starlette.responses import Response
 
+from heliscore.api.http.body_fields import Fields
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.wire import Fields, now
 from heliscore.api.promptlayer import answers, body_schemas
 from heliscore.api.promptlayer.field_readers import (
     GROUP,
@@ -25,7 +25,9 @@ from heliscore.api.promptlayer.field_readers import (
 )
 from heliscore.api.promptlayer.tracking_endpoints import refuse_unknown_group
 from heliscore.api.shared.logged_bodies import read_tokens, storable_json, text_or_none
-from heliscore.domain.score import MAX_VALUE, described
+from heliscore.domain.messages import described
+from heliscore.domain.score import MAX_VALUE
+from heliscore.domain.times import now
 from heliscore.store import prompt_tracking as store
 from heliscore.store.request_log import LoggedRequest, Outcome
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
-from heliscore.api.http.wire import now
 from heliscore.api.promptlayer import answers, body_schemas
 from heliscore.api.promptlayer.field_readers import (
     GROUP,
@@ -22,6 +21,7 @@ from heliscore.api.promptlayer.field_readers import (
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.api.shared.score_commands import record, set_properties
 from heliscore.domain.errors import FieldError, InvalidInput, NotFound
+from heliscore.domain.times import now
 from heliscore.store import prompt_tracking as store
 from heliscore.store.connections.pool import Connection
 

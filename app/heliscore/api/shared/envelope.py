@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import Endpoint, Handler, Schema
-from heliscore.api.http.wire import Json
+from heliscore.api.http.json_codec import Json
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from heliscore.api.http.body_fields import Fields, decode_object
 from heliscore.api.http.json_surrogates import without_halves
-from heliscore.api.http.wire import Fields, decode_object
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import MAX_VALUE
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.wire import now
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
+from heliscore.domain.times import now
 from heliscore.store import request_log
 from heliscore.store.scores import ScoreWrite
 

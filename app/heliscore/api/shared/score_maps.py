@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from heliscore.api.http.body_fields import Fields
 from heliscore.api.http.endpoints import Schema
-from heliscore.api.http.wire import Fields
-from heliscore.domain.score import (
-    FEEDBACK,
-    MAX_NAME_LENGTH,
-    MAX_SCORES_PER_CALL,
-    MAX_VALUE,
-    MIN_VALUE,
-    Score,
-    described,
-    find_text_error,
-    read_score,
-)
+from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error
+from heliscore.domain.score import FEEDBACK, MAX_SCORES_PER_CALL, MAX_VALUE, MIN_VALUE, Score, read_score
 
 _BOOLEAN_SUFFIX: Final = "-hcone-bool"
 """Upstream stores a boolean under its name and this suffix, and so its exports have it."""
@@ -51,7 +42,7 @@ def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[
     too, which tells if it comes twice."""
     errors = []
     name, only_boolean = read_name(sent_name)
-    if error := find_text_error(name):
+    if error := find_name_error(name):
         errors.append(f"the name {error}")
     if name in scores:
         errors.append(f"the same score as {name}, which is in this call too")

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from heliscore.api.http.wire import FieldErrors, decode_object, now, path_text
+from heliscore.api.http.body_fields import FieldErrors, decode_object
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
@@ -26,6 +27,7 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
+from heliscore.domain.times import now
 from heliscore.store import request_log, reviews
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
@@ -34,7 +36,7 @@ _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 async def save_form(visit: PageRequest) -> Response:
     """Save or remove one score, as a form without script does, and show the request again or the next one."""
-    request_id = path_text(visit.request, "requestId")
+    request_id = read_path_parameter(visit.request, "requestId")
     search = read_search(visit.request.query_params)
     name, entered = visit.form.get("name", "").strip(), visit.form.get("value", "").strip()
     here = search.of_request(request_id) or PATH
@@ -57,7 +59,7 @@ async def save_form(visit: PageRequest) -> Response:
 
 async def save_scores(visit: PageRequest) -> Response:
     """Save `{"scores": {name: text}}`, all or nothing, and answer all that the request has then."""
-    request_id = path_text(visit.request, "requestId")
+    request_id = read_path_parameter(visit.request, "requestId")
     fields = decode_object(visit.body, frozenset(("scores",)))
     sent = fields.object("scores", required=True)
     entered = {name: sent.text(name, required=True) or "" for name in sent.raw}
@@ -68,8 +70,8 @@ async def save_scores(visit: PageRequest) -> Response:
 
 async def remove_score(visit: PageRequest) -> Response:
     """Remove one score, and answer all that the request has then."""
-    request_id = path_text(visit.request, "requestId")
-    await _remove(visit, request_id, path_text(visit.request, "name"))
+    request_id = read_path_parameter(visit.request, "requestId")
+    await _remove(visit, request_id, read_path_parameter(visit.request, "name"))
     return await _answer_scores(visit, request_id)
 
 

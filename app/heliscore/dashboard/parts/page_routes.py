@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from heliscore.api.http.endpoints import AnyMethodRoute, ApiCall, RenderError, Services, error_response
 from heliscore.api.http.html import HEADERS
-from heliscore.api.http.wire import Json, read_body
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.request_body import read_body
 from heliscore.dashboard.parts.rendering import render_error_page, respond
 from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
 from heliscore.domain.api_key import Permissions

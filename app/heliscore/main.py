@@ -16,10 +16,11 @@ from heliscore import dashboard
 from heliscore.api.helicone import (
     evaluation_endpoints,
     key_endpoints,
+    log_body,
     log_endpoints,
     property_endpoints,
     request_endpoints,
-    schemas,
+    row,
     score_endpoints,
 )
 from heliscore.api.http import health, metrics_endpoint, openapi
@@ -28,11 +29,11 @@ from heliscore.api.http.body_budget import BodyMemory
 from heliscore.api.http.endpoints import Endpoint, RenderError, Services, error_response, make_routes
 from heliscore.api.http.middleware import Entrance
 from heliscore.api.http.rate_limit import RateLimiter
-from heliscore.api.native import batch_endpoint
+from heliscore.api.native import batch_endpoint, comparison_endpoint
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from heliscore.api.promptlayer import answers as promptlayer
 from heliscore.api.promptlayer import search_endpoint
-from heliscore.api.shared import envelope
+from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
 from heliscore.domain.messages import shortened
 from heliscore.observability.log_lines import open_request_log
@@ -64,13 +65,16 @@ _API: Final = (
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
+    *comparison_endpoint.ENDPOINTS,
     *PROMPTLAYER,
     *health.make_endpoints(envelope.render_error),
     *metrics_endpoint.make_endpoints(envelope.render_error),
 )
 
 _DOCUMENT: Final = openapi.make_document(
-    _API, schemas.COMPONENTS | log_endpoints.COMPONENTS | search_endpoint.COMPONENTS, envelope.ERROR_SCHEMA
+    _API,
+    filter_schema.COMPONENTS | row.COMPONENTS | log_body.COMPONENTS | search_endpoint.COMPONENTS,
+    envelope.ERROR_SCHEMA,
 )
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.render_error))

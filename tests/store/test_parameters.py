@@ -11,9 +11,9 @@ from typing import Any
 
 import heliscore
 import pytest
-from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.body_fields import FieldErrors
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS, decode_group
+from heliscore.api.shared.filter_language import decode_filter
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,

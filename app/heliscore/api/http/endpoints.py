@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from heliscore.api.http.auth import Keyring, bearer_key
 from heliscore.api.http.body_budget import BodyMemory
+from heliscore.api.http.body_fields import Body
+from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.rate_limit import RateLimiter, announcing
 from heliscore.api.http.request_body import read_body
 from heliscore.domain.api_key import Permissions, Principal
@@ -32,15 +34,6 @@ from heliscore.settings import Settings
 from heliscore.store.connections.pool import Database
 from heliscore.store.scores import ScoreNames
 from heliscore.store.writer import Writer
-
-Schema = dict[str, Any]
-"""A piece of OpenAPI 3.1, which is JSON Schema."""
-
-
-def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
-    """An object of these properties and no others."""
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return schema | {"required": list(required)} if required else schema
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -109,8 +102,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The body of that status."""
 
     answer_type: str = "application/json"
-    body: Schema | None = None
-    body_example: object = None
+    body: Body | None = None
     answer_example: object = None
     errors: tuple[type[ApiError], ...] = ()
     """Beyond those that every endpoint has."""

@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore import __version__
-from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint, RenderError, Schema
+from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint, RenderError
 from heliscore.api.http.html import Html, make_policy
 from heliscore.api.http.json_codec import Json
+from heliscore.api.http.json_schema import Schema
 
 _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
@@ -114,7 +115,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": _content(endpoint.body, endpoint.body_example)},
+            "content": {"application/json": _content(endpoint.body.value_type.schema, endpoint.body.example)},
         }
     if endpoint.permission is not None:
         operation["security"] = [{name: []} for name in endpoint.security]

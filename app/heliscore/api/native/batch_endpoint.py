@@ -10,10 +10,15 @@ from typing import IO, Any, Final, Self
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import FieldErrors, decode_object
-from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
+from heliscore.api.http.body_fields import ValueType, make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_codec import decode
+from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects, nullable
 from heliscore.api.http.request_body import stream_body
+from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.upload_items import (
+    ITEM,
     MAX_LINE_BYTES,
     Item,
     in_chunks,
@@ -22,15 +27,25 @@ from heliscore.api.native.upload_items import (
     split_lines,
 )
 from heliscore.api.shared import envelope
-from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.messages import MAX_NAME_LENGTH, described
+from heliscore.domain.messages import MAX_NAME_LENGTH
 from heliscore.domain.times import now
 from heliscore.observability import metrics
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreWrite, lock_uploads, merged, record
 
-_MODES: Final = ("atomic", "partial")
+_ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
+_MODE: Final = optional("mode", choice(("atomic", "partial")), default="atomic")
+_BODY: Final = make_body(
+    _ITEMS,
+    _MODE,
+    example={
+        "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
+        "mode": "partial",
+    },
+)
+_QUERY: Final = make_body(_MODE, is_open=True, example={"mode": "partial"})
+
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _MAX_ERRORS: Final = 1000
 _IN_MEMORY_BYTES: Final = 1 << 20
@@ -51,9 +66,7 @@ async def post_batch(call: ApiCall) -> Response:
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:
         return await _post_json(call)
-    mode = call.request.query_params.get("mode", "atomic")
-    if mode not in _MODES:
-        raise InvalidInput([FieldError("mode", f'expected "atomic" or "partial", got {described(mode)}')])
+    mode = _QUERY.read(dict(call.request.query_params))[_MODE]
     lines = split_lines(_counted(call))
     if mode == "partial":
         count = 0
@@ -80,19 +93,12 @@ async def _counted(call: ApiCall) -> AsyncIterator[bytes]:
 
 
 async def _post_json(call: ApiCall) -> Response:
-    fields = decode_object(await call.body(), frozenset(("items", "mode")))
-    raw = fields.raw.get("items")
-    if not isinstance(raw, list):
-        fields.reject(
-            "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
-        )
-    mode = fields.text("mode")
-    if mode is None:
-        mode = call.request.query_params.get("mode", "atomic")
-    if mode not in _MODES:
-        fields.reject("mode", f'expected "atomic" or "partial", got {described(mode)}')
-    fields.errors.raise_any()
-    items = [read_item(index, item) for index, item in enumerate(raw or ())]
+    raw = decode(await call.body())
+    if isinstance(raw, dict) and raw.get(_MODE.key) is None:
+        raw = raw | {_MODE.key: call.request.query_params.get("mode")}
+    body = _BODY.read(raw)
+    mode = body[_MODE]
+    items = [read_item(index, item) for index, item in enumerate(body[_ITEMS])]
     if mode == "atomic":
         return await _store_all(call, items)
     async with _Upload(call) as upload:
@@ -218,12 +224,7 @@ class _Upload:
             self._errors.append(_Error(item.index, request_id, message))
 
 
-_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_ERROR: Final = closed_object(
-    {"index": _COUNT, "requestId": {"type": ["string", "null"]}, "message": {"type": "string"}},
-    ("index", "requestId", "message"),
-)
+_ERROR: Final = {"index": COUNT, "requestId": nullable(STRING), "message": STRING}
 
 ENDPOINTS: Final = (
     envelope.endpoint(
@@ -232,25 +233,12 @@ ENDPOINTS: Final = (
         post_batch,
         "w",
         "Scores",
-        body=closed_object(
-            {
-                "items": {
-                    "type": "array",
-                    "items": closed_object({"requestId": _ID, "scores": SCORES}, ("requestId", "scores")),
-                },
-                "mode": {"enum": [*_MODES, None], "default": "atomic"},
-            },
-            ("items",),
-        ),
-        body_example={
-            "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
-            "mode": "partial",
-        },
+        body=_BODY,
         data=closed_object(
             {
-                "accepted": _COUNT,
-                "rejected": _COUNT,
-                "errors": {"type": "array", "maxItems": _MAX_ERRORS, "items": _ERROR},
+                "accepted": COUNT,
+                "rejected": COUNT,
+                "errors": list_of_objects(_ERROR) | {"maxItems": _MAX_ERRORS},
             },
             ("accepted", "rejected", "errors"),
         ),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema, Services
+from heliscore.api.http.body_fields import Body
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Services
 from heliscore.api.http.json_codec import Json, decode
+from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.request_body import read_body
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
@@ -82,8 +84,7 @@ def endpoint(
     path: str,
     handler: Handler,
     *,
-    body: Schema,
-    body_example: dict[str, Any],
+    body: Body,
     answer: Schema,
     answer_example: object = None,
     permission: Permissions = "w",
@@ -92,7 +93,6 @@ def endpoint(
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
     """An endpoint that speaks like PromptLayer's: always POST, the key in a header or in the body."""
-    api_key = {"type": "string", "description": "The API key, where the header X-API-KEY is not sent."}
     return Endpoint(
         method="POST",
         path=path,
@@ -105,12 +105,13 @@ def endpoint(
         permission=permission,
         success=success,
         errors=errors,
-        body=body | {"properties": body["properties"] | {"api_key": api_key}},
-        body_example=body_example,
+        body=body,
         answer=answer,
         answer_example=answer_example,
     )
 
+
+ID: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 
 ERROR_SCHEMA: Final[Schema] = {
     "type": "object",

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.body_fields import FieldErrors, step
-from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.promptlayer.field_types import DEFAULT_SCORE
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (

@@ -7,7 +7,7 @@ import sys
 from datetime import datetime
 from typing import Final
 
-from heliscore.api.http.body_fields import FieldErrors
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
 from heliscore.domain.messages import described
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE

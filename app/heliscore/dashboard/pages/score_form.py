@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import FieldErrors, decode_object
+from heliscore.api.http.body_fields import make_body, required
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import STRING, mapping_of
 from heliscore.api.shared.score_commands import record
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
@@ -29,6 +31,9 @@ from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
 from heliscore.domain.times import now
 from heliscore.store import request_log, reviews
+
+_SCORES: Final = required("scores", mapping_of(STRING))
+_BODY: Final = make_body(_SCORES, example={"scores": {"accuracy": "95"}})
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
@@ -60,11 +65,7 @@ async def save_form(visit: PageRequest) -> Response:
 async def save_scores(visit: PageRequest) -> Response:
     """Save `{"scores": {name: text}}`, all or nothing, and answer all that the request has then."""
     request_id = read_path_parameter(visit.request, "requestId")
-    fields = decode_object(visit.body, frozenset(("scores",)))
-    sent = fields.object("scores", required=True)
-    entered = {name: sent.text(name, required=True) or "" for name in sent.raw}
-    fields.errors.raise_any()
-    await _save(visit, request_id, entered)
+    await _save(visit, request_id, _BODY.decode(visit.body)[_SCORES])
     return await _answer_scores(visit, request_id)
 
 

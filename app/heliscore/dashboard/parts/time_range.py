@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.datastructures import QueryParams
 
-from heliscore.api.http.body_fields import FieldErrors
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.messages import described

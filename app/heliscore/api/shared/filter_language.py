@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from heliscore.api.helicone.filter_columns import TABLES, Keyed, Special, Target
-from heliscore.api.http.body_fields import FieldErrors, step
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Target
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (

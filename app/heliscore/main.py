@@ -13,6 +13,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliscore import dashboard
+from heliscore.api import promptlayer
 from heliscore.api.helicone import (
     evaluation_endpoints,
     key_endpoints,
@@ -23,16 +24,21 @@ from heliscore.api.helicone import (
     row,
     score_endpoints,
 )
-from heliscore.api.http import health, metrics_endpoint, openapi
+from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
-from heliscore.api.http.body_budget import BodyMemory
-from heliscore.api.http.endpoints import Endpoint, RenderError, Services, error_response, make_routes
-from heliscore.api.http.middleware import Entrance
+from heliscore.api.http.body_budget import BodyBudget
+from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
+from heliscore.api.http.middleware import Middleware
 from heliscore.api.http.rate_limit import RateLimiter
-from heliscore.api.native import batch_endpoint, comparison_endpoint
-from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from heliscore.api.promptlayer import answers as promptlayer
-from heliscore.api.promptlayer import search_endpoint
+from heliscore.api.http.request_state import Services
+from heliscore.api.native import (
+    batch_endpoint,
+    comparison_endpoint,
+    document_endpoints,
+    health,
+    metrics_endpoint,
+)
+from heliscore.api.promptlayer import answers, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
 from heliscore.domain.messages import shortened
@@ -66,9 +72,9 @@ _API: Final = (
     *key_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
-    *PROMPTLAYER,
-    *health.make_endpoints(envelope.render_error),
-    *metrics_endpoint.make_endpoints(envelope.render_error),
+    *promptlayer.ENDPOINTS,
+    *health.ENDPOINTS,
+    *metrics_endpoint.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(
@@ -77,7 +83,7 @@ _DOCUMENT: Final = openapi.make_document(
     envelope.ERROR_SCHEMA,
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.render_error))
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *document_endpoints.make_endpoints(_DOCUMENT))
 """Every endpoint of the service."""
 
 
@@ -104,12 +110,12 @@ def create_app(settings: Settings) -> ASGIApp:
                 log.close()
 
     router = Router(
-        routes=[*make_routes(ENDPOINTS), *dashboard.ROUTES],
+        routes=[*make_endpoint_routes(ENDPOINTS), *dashboard.ROUTES],
         lifespan=lifespan,
         redirect_slashes=False,
         default=_answer_not_found,
     )
-    return Entrance(router, lambda: generations.services, _render_error, log)
+    return Middleware(router, lambda: generations.services, _render_error, log)
 
 
 @asynccontextmanager
@@ -128,12 +134,12 @@ async def _opened(settings: Settings, origin: Origin) -> AsyncIterator[Services]
     writing = await open_database(
         settings, on_connect=origin.check, size=WRITING_CONNECTIONS, plans="generic"
     )
-    writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
+    writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with kept_pruned(database, settings.retention_days):
-            memory = BodyMemory(settings.max_held_bytes)
-            services = Services(settings, database, Keyring(quick), names, writer, memory, limiter)
+            budget = BodyBudget(settings.max_held_bytes)
+            services = Services(settings, database, Keyring(quick), names, writer, budget, limiter)
             async with metrics_endpoint.looked_at(services):
                 yield services
     finally:
@@ -179,12 +185,12 @@ class _Generations:
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound(f"there is nothing at {shortened(scope['path'])}")
+    error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
     await error_response(error, _render_error(scope))(scope, receive, send)
 
 
 def _render_error(scope: Scope) -> RenderError:
     """The words of the dialect to which a path belongs, or of a page where a person asks for one."""
-    if promptlayer.serves(scope["path"]):
-        return promptlayer.render_error
+    if promptlayer.owns(scope["path"]):
+        return answers.render_error
     return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

@@ -38,6 +38,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_weak_key: bool = False
 
     @property
+    def accepts_unknown_requests(self) -> bool:
+        """Whether a score or property may be the first that is known of a request."""
+        return self.unknown_requests == "accept"
+
+    @property
     def max_held_bytes(self) -> int:
         """What all bodies together may take of a process, and what one call may read of JSON."""
         return max(4 * self.max_body_bytes, 64 * 1024 * 1024)

@@ -526,7 +526,7 @@ async def test_client_that_leaves_midway_stores_nothing(
 async def test_unknown_path_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         body = error_response(await client.request(method, path), 404)
-        assert body["error"] == f"there is nothing at {path}"
+        assert body["error"] == f"no such endpoint: {path}"
 
 
 def is_endpoint(method: str, path: str) -> bool:

@@ -166,7 +166,7 @@ async def test_wrong_method_is_refused_in_the_dialect(client: httpx.AsyncClient,
 )
 async def test_wrong_path_is_refused_in_the_dialect(client: httpx.AsyncClient, path: str) -> None:
     response = await client.post(path)
-    assert (response.status_code, response.json()) == (404, error_response(f"there is nothing at {path}"))
+    assert (response.status_code, response.json()) == (404, error_response(f"no such endpoint: {path}"))
 
 
 async def test_slashes_at_the_beginning_count_as_one(shared: Service, organization: str) -> None:

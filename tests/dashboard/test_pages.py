@@ -110,7 +110,7 @@ async def test_people_read_a_page_where_nothing_is_and_programs_json(visitor: ht
     assert "<h1>Nothing here</h1>" in page.text
     assert "Try again" not in page.text
     answer = await visitor.get("/nonsense")
-    assert answer.json() == {"data": None, "error": "there is nothing at /nonsense"}
+    assert answer.json() == {"data": None, "error": "no such endpoint: /nonsense"}
     answer = await visitor.get("/rest/track-score", headers={"Accept": "text/html"})
     assert answer.json()["success"] is False
 

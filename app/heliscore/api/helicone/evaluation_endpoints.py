@@ -14,7 +14,7 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import ANY, choice, count, integer
 from heliscore.api.shared import envelope
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
-from heliscore.api.shared.score_commands import record
+from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORE_NAME, SCORE_SCHEMA, read_entry
 from heliscore.api.shared.score_selection import EXAMPLE_TIMES, FILTER_FIELD, TIME_FIELD, make_selection
 from heliscore.domain.errors import NotFound
@@ -156,7 +156,7 @@ async def post_evaluation(call: ApiCall) -> Response:
     body = _SCORE_BODY.decode(await call.body())
     scores: dict[str, Score] = {}
     read_entry(body[_NAME], body[_SCORE], scores)
-    await record(call, request_id, scores)
+    await record_scores(call, request_id, scores)
     return envelope.DONE
 
 

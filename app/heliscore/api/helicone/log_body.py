@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
-import uuid
 from datetime import datetime, timedelta
-from time import time_ns
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +24,7 @@ from heliscore.api.shared.logged_bodies import (
 )
 from heliscore.domain.messages import described, find_name_error, shortened
 from heliscore.domain.times import EPOCH, now, read_time, storable_time
+from heliscore.domain.uuid7 import make_uuid7
 from heliscore.store import request_log as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
@@ -250,9 +248,3 @@ def _object_in(text: str) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError):
         return {}
     return raw if isinstance(raw, dict) else {}
-
-
-def make_uuid7() -> uuid.UUID:
-    """A UUID that begins with the time in milliseconds (RFC 9562)."""
-    bits = (time_ns() // 1_000_000) << 80 | 7 << 76 | secrets.randbits(76)
-    return uuid.UUID(int=bits & ~(3 << 62) | 2 << 62)

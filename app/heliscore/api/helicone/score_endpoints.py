@@ -11,7 +11,7 @@ from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN
 from heliscore.api.shared import envelope
-from heliscore.api.shared.score_commands import record
+from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORES, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
@@ -35,7 +35,7 @@ async def post_scores(call: ApiCall) -> Response:
     nothing was stored. A request that was never logged exists from its first score on.
     """
     request_id = read_path_parameter(call.request, "requestId")
-    await record(call, request_id, decode_scores(await call.body()))
+    await record_scores(call, request_id, decode_scores(await call.body()))
     return envelope.DONE
 
 
@@ -46,7 +46,7 @@ async def post_feedback(call: ApiCall) -> Response:
     """
     request_id = read_path_parameter(call.request, "requestId")
     rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
-    await record(call, request_id, {FEEDBACK: Score(int(rating), True)})
+    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)})
     return envelope.DONE
 
 

@@ -17,7 +17,7 @@ _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 def read_path_parameter(request: Request, name: str) -> str:
     """Decode a string of 1 to 255 characters. Raises InvalidInput.
 
-    Requests are routed by the path as it was sent (`Entrance`), so this is the only decoding, and a `/`
+    Requests are routed by the path as it was sent (`middleware`), so this is the only decoding, and a `/`
     inside a parameter arrives as `%2F`.
     """
     sent: str = request.path_params[name]

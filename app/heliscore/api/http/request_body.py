@@ -8,7 +8,8 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliscore.api.http.body_budget import FREE_BYTES, BodyMemory
+from heliscore.api.http.body_budget import FREE_BYTES
+from heliscore.api.http.request_state import state_of
 from heliscore.domain.errors import BodyTooLarge, FieldError, InvalidInput
 from heliscore.domain.messages import described
 
@@ -30,8 +31,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         if len(body) > FREE_BYTES:
-            memory: BodyMemory = request.state.services.memory
-            memory.hold(len(body))
+            state_of(request.scope).services.body_budget.hold(len(body))
     return bytes(body)
 
 

@@ -10,27 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Body
-from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Services
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.json_codec import Json, decode
 from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.request_body import read_body
+from heliscore.api.http.request_state import Services
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
-
-_PATHS: Final = (
-    "/rest/",
-    "/library-",
-    "/track-",
-    "/log-request",
-    "/create-group",
-    "/prompt-",
-    "/api/public/",
-)
-
-
-def serves(path: str) -> bool:
-    """Whether a path is one of PromptLayer's, so that a wrong one is answered in its words."""
-    return path.startswith(_PATHS)
 
 
 def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:

@@ -15,14 +15,8 @@ from heliscore.api.http.json_schema import COUNT, REFERENCE, Schema, nullable, r
 from heliscore.api.http.value_types import ANY, STORABLE_STRING, choice, integer
 from heliscore.api.promptlayer import answers
 from heliscore.api.promptlayer.field_types import API_KEY
-from heliscore.api.promptlayer.search_filters import (
-    COLUMNS,
-    FIELDS,
-    OPERATORS,
-    contains_text,
-    decode_group,
-    score_named,
-)
+from heliscore.api.promptlayer.search_fields import COLUMNS, FIELDS, OPERATORS
+from heliscore.api.promptlayer.search_filters import contains_text, decode_group, score_named
 from heliscore.api.promptlayer.search_rows import SearchItem, make_item
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Column, Filter, Score, Sort
 from heliscore.store.search import request_search as store

@@ -25,7 +25,7 @@ from heliscore.api.promptlayer.field_types import (
     make_tracking_body,
 )
 from heliscore.api.shared.logged_bodies import storable_json
-from heliscore.api.shared.score_commands import record, set_properties
+from heliscore.api.shared.score_commands import record_scores, set_properties
 from heliscore.domain.errors import FieldError, InvalidInput, NotFound
 from heliscore.domain.times import now
 from heliscore.store import prompt_tracking as store
@@ -89,7 +89,7 @@ async def track_score(call: ApiCall) -> Response:
     exists from its first score on.
     """
     body = _SCORE_BODY.decode(await call.body())
-    await record(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body))
+    await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body))
     return answers.answer("the score is stored")
 
 
@@ -142,7 +142,6 @@ def _repaired(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> None:
-    accept_unknown = call.services.settings.unknown_requests == "accept"
     async with call.services.database.connection() as connection:
         written = await store.set_prompt(
             connection,
@@ -150,7 +149,7 @@ async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> N
             request_id,
             prompt,
             now(),
-            accept_unknown=accept_unknown,
+            accept_unknown=call.services.settings.accepts_unknown_requests,
         )
     if not written:
         raise NotFound(f"there is no request {request_id}")

@@ -16,7 +16,7 @@ from heliscore.api.http.body_fields import make_body, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import STRING, mapping_of
-from heliscore.api.shared.score_commands import record
+from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
     ONE,
@@ -87,7 +87,7 @@ async def _save(visit: PageRequest, request_id: str, entered: dict[str, str]) ->
     errors.raise_any()
     async with visit.services.database.connection() as connection:
         await find_request(visit, connection, request_id)
-    await record(visit.call, request_id, scores)
+    await record_scores(visit.call, request_id, scores)
 
 
 def _read_value(text: str) -> object:

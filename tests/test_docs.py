@@ -15,8 +15,8 @@ import click
 import heliscore.cli
 import httpx
 import pytest
-from heliscore.api.helicone.filter_columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed
-from heliscore.api.helicone.filter_language import OPERATORS
+from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed
+from heliscore.api.shared.filter_language import OPERATORS
 from heliscore.observability.log_lines import RequestLine
 from heliscore.settings import PREFIX, Settings
 

@@ -11,28 +11,35 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliscore import dashboard
+from heliscore.api import promptlayer
 from heliscore.api.helicone import (
     evaluation_endpoints,
     key_endpoints,
+    log_body,
     log_endpoints,
     property_endpoints,
     request_endpoints,
-    schemas,
+    row,
     score_endpoints,
 )
-from heliscore.api.http import health, metrics_endpoint, openapi
+from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
-from heliscore.api.http.body_budget import BodyMemory
-from heliscore.api.http.endpoints import Endpoint, RenderError, Services, error_response, make_routes
-from heliscore.api.http.middleware import Entrance
+from heliscore.api.http.body_budget import BodyBudget
+from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
+from heliscore.api.http.middleware import Middleware
 from heliscore.api.http.rate_limit import RateLimiter
-from heliscore.api.native import batch_endpoint
-from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
-from heliscore.api.promptlayer import answers as promptlayer
-from heliscore.api.promptlayer import search_endpoint
-from heliscore.api.shared import envelope
+from heliscore.api.http.request_state import Services
+from heliscore.api.native import (
+    batch_endpoint,
+    comparison_endpoint,
+    document_endpoints,
+    health,
+    metrics_endpoint,
+)
+from heliscore.api.promptlayer import answers, search_endpoint
+from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 from heliscore.jobs.background import StopService
 from heliscore.jobs.pruning import kept_pruned
 from heliscore.jobs.renewal import RenewedServices
@@ -61,16 +68,19 @@ _API: Final = (
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
-    *PROMPTLAYER,
-    *health.make_endpoints(envelope.render_error),
-    *metrics_endpoint.make_endpoints(envelope.render_error),
+    *comparison_endpoint.ENDPOINTS,
+    *promptlayer.ENDPOINTS,
+    *health.ENDPOINTS,
+    *metrics_endpoint.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(
-    _API, schemas.COMPONENTS | log_endpoints.COMPONENTS | search_endpoint.COMPONENTS, envelope.ERROR_SCHEMA
+    _API,
+    filter_schema.COMPONENTS | row.COMPONENTS | log_body.COMPONENTS | search_endpoint.COMPONENTS,
+    envelope.ERROR_SCHEMA,
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *openapi.make_endpoints(_DOCUMENT, envelope.render_error))
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *document_endpoints.make_endpoints(_DOCUMENT))
 """Every endpoint of the service."""
 
 
@@ -93,12 +103,12 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
                 log.close()
 
     router = Router(
-        routes=[*make_routes(ENDPOINTS), *dashboard.ROUTES],
+        routes=[*make_endpoint_routes(ENDPOINTS), *dashboard.ROUTES],
         lifespan=lifespan,
         redirect_slashes=False,
         default=_answer_not_found,
     )
-    return Entrance(router, lambda: services.current, _render_error, log)
+    return Middleware(router, lambda: services.current, _render_error, log)
 
 
 @asynccontextmanager
@@ -119,12 +129,12 @@ async def _opened(
     writing = await open_database(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic"
     )
-    writer = Writer(writing, names, accept_unknown=settings.unknown_requests == "accept")
+    writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
-        memory = BodyMemory(settings.max_held_bytes)
+        budget = BodyBudget(settings.max_held_bytes)
         async with kept_pruned(database, settings.retention_days, stop_service):
-            yield Services(settings, database, Keyring(quick), names, writer, memory, limiter)
+            yield Services(settings, database, Keyring(quick), names, writer, budget, limiter)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
@@ -139,6 +149,6 @@ async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _render_error(scope: Scope) -> RenderError:
     """Choose the error format: that of the path's dialect, or a page if a browser asks for one."""
-    if promptlayer.serves(scope["path"]):
-        return promptlayer.render_error
+    if promptlayer.owns(scope["path"]):
+        return answers.render_error
     return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

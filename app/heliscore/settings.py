@@ -41,6 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_weak_key: bool = False
 
     @property
+    def accepts_unknown_requests(self) -> bool:
+        """Whether a score or property may be the first that is known of a request."""
+        return self.unknown_requests == "accept"
+
+    @property
     def max_held_bytes(self) -> int:
         """The most memory for the bodies of all requests together, and for the JSON that one request reads
         from the database."""

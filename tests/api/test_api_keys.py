@@ -109,8 +109,8 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
     ("body", "errors"),
     [
         ({}, [("api_key_name", "missing")]),
-        ({"api_key_name": None}, [("api_key_name", "expected a text, got null")]),
-        ({"api_key_name": 5}, [("api_key_name", "expected a text, got 5")]),
+        ({"api_key_name": None}, [("api_key_name", "expected a string, got null")]),
+        ({"api_key_name": 5}, [("api_key_name", "expected a string, got 5")]),
         ({"api_key_name": ""}, [("api_key_name", "must not be empty")]),
         ({"api_key_name": "x" * 256}, [("api_key_name", "must have at most 255 characters, got 256")]),
         ({"api_key_name": "a\0"}, [("api_key_name", "must not contain control characters")]),
@@ -124,7 +124,7 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
         ),
         (
             {"api_key_name": "judge", "key_permissions": ["r"]},
-            [("key_permissions", "expected a text, got an array")],
+            [("key_permissions", "expected a string, got an array")],
         ),
         (
             {"api_key_name": "judge", "expires_at": "2030-01-01"},
@@ -163,7 +163,7 @@ async def test_key_is_renamed(client: httpx.AsyncClient) -> None:
     [
         ({}, ("api_key_name", "missing")),
         ({"api_key_name": ""}, ("api_key_name", "must not be empty")),
-        ({"api_key_name": 5}, ("api_key_name", "expected a text, got 5")),
+        ({"api_key_name": 5}, ("api_key_name", "expected a string, got 5")),
         (
             {"api_key_name": "judge", "key_permissions": "r"},
             ("key_permissions", "unknown key; known are api_key_name"),

@@ -125,7 +125,7 @@ async def test_evaluation_follows_the_rules_of_score_maps(
         ({"name": "a" * 256, "score": 1}, [("name", "must have at most 255 characters, got 256")]),
         ({"name": "a"}, [("score", "missing")]),
         ({"score": 1}, [("name", "missing")]),
-        ({"name": 5, "score": 1}, [("name", "expected a text, got 5")]),
+        ({"name": 5, "score": 1}, [("name", "expected a string, got 5")]),
         (
             {"name": "a", "score": 1, "scores": {}},
             [("scores", "unknown key; known are name, score")],
@@ -570,8 +570,8 @@ NAMES = "expected a list of 1 to 100 names"
 TIMES = [
     ("timeFilter", "2026", ("timeFilter", 'expected an object, got "2026"')),
     ("timeFilter", {"start": "2026-01-01"}, ("timeFilter.end", "missing")),
-    ("timeFilter", {"start": "2026-01-01", "end": None}, ("timeFilter.end", "expected a text, got null")),
-    ("timeFilter", {"start": 0, "end": "2026-01-01"}, ("timeFilter.start", "expected a text, got 0")),
+    ("timeFilter", {"start": "2026-01-01", "end": None}, ("timeFilter.end", "expected a string, got null")),
+    ("timeFilter", {"start": 0, "end": "2026-01-01"}, ("timeFilter.start", "expected a string, got 0")),
     ("timeFilter", {"start": "then", "end": "2026-01-01"}, ("timeFilter.start", f'{TIME}, got "then"')),
     ("timeFilter", {"start": "", "end": "2026-01-01"}, ("timeFilter.start", f'{TIME}, got ""')),
     ("timeFilter", MARCH | {"zone": "UTC"}, ("timeFilter.zone", "unknown key; known are end, start")),
@@ -608,7 +608,7 @@ WRONG = [
     (DASHBOARD, "dbIncrement", MISSING, ("dbIncrement", "missing")),
     (DASHBOARD, "dbIncrement", "minute", ("dbIncrement", f'{UNITS}, got "minute"')),
     (DASHBOARD, "dbIncrement", "", ("dbIncrement", f'{UNITS}, got ""')),
-    (DASHBOARD, "dbIncrement", 5, ("dbIncrement", "expected a text, got 5")),
+    (DASHBOARD, "dbIncrement", 5, ("dbIncrement", "expected a string, got 5")),
     (
         DASHBOARD,
         "limit",
@@ -619,7 +619,7 @@ WRONG = [
     (COMPARE, "scores", "accuracy", ("scores", NAMES)),
     (COMPARE, "scores", [], ("scores", NAMES)),
     (COMPARE, "scores", [str(number) for number in range(101)], ("scores", NAMES)),
-    (COMPARE, "scores", ["a", 5], ("scores[1]", "expected a text, got 5")),
+    (COMPARE, "scores", ["a", 5], ("scores[1]", "expected a string, got 5")),
     (COMPARE, "scores", ["a\0"], ("scores[0]", "must not contain control characters")),
     (COMPARE, "groupBy", MISSING, ("groupBy", f"{GROUP}, got null")),
     (COMPARE, "groupBy", "status", ("groupBy", f'{GROUP}, got "status"')),

@@ -191,7 +191,7 @@ TIME = "expected an ISO 8601 time or seconds since 1970, got"
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ({"provider": 5}, "provider: expected a text, got 5"),
+        ({"provider": 5}, "provider: expected a string, got 5"),
         ({"model": ""}, "model: expected 1 to 512 characters, got 0"),
         ({"input": "Hi"}, 'input: expected an object, got "Hi"'),
         ({"output": None}, "output: expected an object, got null"),
@@ -211,8 +211,8 @@ TIME = "expected an ISO 8601 time or seconds since 1970, got"
         ),
         ({"request_end_time": 0}, "request_end_time: before request_start_time"),
         ({"parameters": []}, "parameters: expected an object, got an array"),
-        ({"tags": "a"}, 'tags: expected a list of texts, got "a"'),
-        ({"tags": ["a", 5]}, "tags[1]: expected a text, got 5"),
+        ({"tags": "a"}, 'tags: expected a list of strings, got "a"'),
+        ({"tags": ["a", 5]}, "tags[1]: expected a string, got 5"),
         ({"tags": ["a\nb"]}, "tags[0]: must not contain control characters"),
         ({"metadata": "a"}, 'metadata: expected an object, got "a"'),
         ({"input_tokens": -1}, f"input_tokens: expected an integer from 0 to {2**62 - 1}, got -1"),
@@ -227,7 +227,7 @@ TIME = "expected an ISO 8601 time or seconds since 1970, got"
             "score: expected 0 or 1 under the name cited-hcone-bool, got 90",
         ),
         ({"status": "success"}, 'status: expected SUCCESS, WARNING or ERROR, got "success"'),
-        ({"error_message": 5}, "error_message: expected a text, got 5"),
+        ({"error_message": 5}, "error_message: expected a string, got 5"),
     ],
 )
 async def test_log_at_fault_is_refused(
@@ -525,7 +525,7 @@ async def test_removed_request_is_tracked_anew(sdk: httpx.AsyncClient, client: h
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ({"function_name": None}, "function_name: expected a text, got null"),
+        ({"function_name": None}, "function_name: expected a string, got null"),
         ({"args": {}}, "args: expected a list, got an object"),
         ({"args": "Hi"}, 'args: expected a list, got "Hi"'),
         ({"args": 0}, "args: expected a list, got 0"),

@@ -302,7 +302,7 @@ async def test_nothing_found_is_no_page(found: Found) -> None:
 def test_document_allows_the_nulls_that_are_taken() -> None:
     [endpoint] = [endpoint for endpoint in ENDPOINTS if endpoint.path == PATH]
     assert endpoint.body
-    properties = endpoint.body["properties"]
+    properties = endpoint.body.value_type.schema["properties"]
     assert properties["filter_group"]["anyOf"][-1] == {"type": "null"}
     assert properties["filters"]["type"] == ["array", "null"]
 
@@ -452,14 +452,14 @@ OUT_OF_PAGES = "page: expected an integer from 1 to 1000000, got"
             alone("request_start_time", "after", 5),
             "filters[0].value: expected an ISO 8601 date or date-time, got 5",
         ),
-        ({"q": 5}, "q: expected a text, got 5"),
+        ({"q": 5}, "q: expected a string, got 5"),
         ({"q": "\0"}, "q: must not contain NUL"),
         ({"sort_by": "tags"}, f"sort_by: unknown; known are {FIELDS}, score and score.<name>"),
         ({"sort_by": "score.\0"}, "sort_by: must not contain NUL"),
         ({"sort_order": "up"}, 'sort_order: expected "asc" or "desc", got "up"'),
         ({"page": 0}, f"{OUT_OF_PAGES} 0"),
         ({"per_page": 26}, "per_page: expected an integer from 1 to 25, got 26"),
-        ({"q": 5, "page": "a"}, f'q: expected a text, got 5; {OUT_OF_PAGES} "a"'),
+        ({"q": 5, "page": "a"}, f'q: expected a string, got 5; {OUT_OF_PAGES} "a"'),
     ],
 )
 async def test_search_that_is_not_understood_is_refused(

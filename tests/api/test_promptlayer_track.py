@@ -15,7 +15,7 @@ from tests.conftest import Service, StartService
 
 FAMILIES = ("/rest/track-", "/library-track-")
 MAX = 2**63 - 1
-INTEGER = f"expected an integer from {{}} to {MAX} or a text of its digits, got {{}}"
+INTEGER = f"expected an integer from {{}} to {MAX} or a string of its digits, got {{}}"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_every_fault_is_named(sdk: httpx.AsyncClient) -> None:
         ("a\nb", "must not contain control characters"),
         ("x" * 256, "must have at most 255 characters, got 256"),
         ("-hcone-bool", "must not be empty"),
-        (5, "expected a text, got 5"),
+        (5, "expected a string, got 5"),
     ],
 )
 async def test_name_at_fault_is_called_as_it_was_sent(
@@ -272,14 +272,14 @@ async def test_prompt_tracked_before_the_log_stays(sdk: httpx.AsyncClient, clien
         ({"version": 1, "label": "prod"}, "label: cannot be combined with a version"),
         ({"prompt_name": ""}, "prompt_name: expected 1 to 512 characters, got 0"),
         ({"prompt_name": "x" * 513}, "prompt_name: expected 1 to 512 characters, got 513"),
-        ({"prompt_name": None}, "prompt_name: expected a text, got null"),
-        ({"prompt_name": 5}, "prompt_name: expected a text, got 5"),
+        ({"prompt_name": None}, "prompt_name: expected a string, got null"),
+        ({"prompt_name": 5}, "prompt_name: expected a string, got 5"),
         ({"prompt_input_variables": []}, "prompt_input_variables: expected an object, got an array"),
         ({"version": 0}, f"version: {INTEGER.format(1, 0)}"),
         ({"version": True}, f"version: {INTEGER.format(1, 'true')}"),
         ({"version": "2a"}, "version: " + INTEGER.format(1, '"2a"')),
         ({"label": ""}, "label: expected 1 to 512 characters, got 0"),
-        ({"label": 5}, "label: expected a text, got 5"),
+        ({"label": 5}, "label: expected a string, got 5"),
     ],
 )
 async def test_prompt_at_fault_is_refused(

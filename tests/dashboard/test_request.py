@@ -212,7 +212,7 @@ async def test_scripts_save_all_or_nothing(service: Service, sign_in: SignIn) ->
     await post(client, a={"accuracy": 40})
     for scores, field_error in (
         ({"accuracy": "50", "other": "x"}, 'other: expected an integer or a boolean, got "x"'),
-        ({"accuracy": 50}, "scores.accuracy: expected a text, got 50"),
+        ({"accuracy": 50}, "scores.accuracy: expected a string, got 50"),
         ([], "scores: expected an object, got an array"),
         ({"cited": "1", "cited-hcone-bool": "1"}, "cited-hcone-bool: the same score as cited"),
     ):

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from heliscore.api.http.wire import format_time
 from heliscore.demo import organization
 from heliscore.demo.traffic import Visit, make_visits
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.domain.score import Score
+from heliscore.domain.times import format_time
 from heliscore.store import keys, organizations, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount

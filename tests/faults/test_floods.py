@@ -57,7 +57,7 @@ LARGE_BODY: Final = {"data": None, "error": "the body is larger than the limit o
 OPEN: Final = ("01", "08")
 """States of connections in proc(5): established, and left by the client but not yet by the service."""
 
-MANY_BODIES: Final = "too many large bodies are on their way, please try again"
+MANY_BODIES: Final = "too many large request bodies in progress, please try again"
 MANY_CONNECTIONS: Final = "too many connections, please try again"
 CROWDED: Final = "too many calls wait for the database, please try again"
 AWAY: Final = "the database is not available just now, please try again"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 from heliscore.api.http.endpoints import Endpoint
-from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS
+from heliscore.api.promptlayer.search_fields import FIELDS, OPERATORS
 from heliscore.api.shared import envelope
 from hypothesis import given
 from hypothesis import strategies as st

@@ -88,7 +88,7 @@ async def test_refusals_are_raised_with_our_words(
     ) == [
         {"raised": "score: expected an integer from 0 to 100, got 87.5"},
         {
-            "raised": f"request_id: expected an integer from 0 to {2**63 - 1} or a text of its digits, "
+            "raised": f"request_id: expected an integer from 0 to {2**63 - 1} or a string of its digits, "
             'got "req_1"'
         },
         {"raised": "label: cannot be combined with a version"},

@@ -11,9 +11,10 @@ from typing import Any
 
 import heliscore
 import pytest
-from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import FieldErrors
-from heliscore.api.promptlayer.search_filters import FIELDS, OPERATORS, decode_group
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.promptlayer.search_fields import FIELDS, OPERATORS
+from heliscore.api.promptlayer.search_filters import decode_group
+from heliscore.api.shared.filter_language import decode_filter
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,

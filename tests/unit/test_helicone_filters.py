@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from heliscore.api.helicone.filter_language import decode_filter
 from heliscore.api.helicone.query_bodies import Query, decode_query, encode_cursor
-from heliscore.api.http.wire import FieldErrors
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.shared.filter_language import decode_filter
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from heliscore.api.helicone.score_endpoints import decode_scores
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score, find_text_error
+from heliscore.domain.messages import find_name_error
+from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -196,7 +197,7 @@ def test_refusal_is_one_line_that_counts_the_faults() -> None:
 
 
 NAMES = st.text(min_size=1, max_size=255).filter(
-    lambda name: find_text_error(name) is None and not name.endswith(SUFFIX) and name != FEEDBACK
+    lambda name: find_name_error(name) is None and not name.endswith(SUFFIX) and name != FEEDBACK
 )
 VALUES = st.integers(MIN_VALUE, MAX_VALUE) | st.booleans()
 BAD_VALUES = (

@@ -1,15 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from heliscore.domain.score import (
-    MAX_VALUE,
-    MIN_VALUE,
-    Score,
-    described,
-    find_text_error,
-    read_score,
-    shortened,
-)
+from heliscore.domain.messages import described, find_name_error, shortened
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE, Score, read_score
 
 
 @pytest.mark.parametrize(
@@ -51,7 +44,7 @@ def test_score_of_other_value_is_refused(raw: object, error: str) -> None:
     "text", ["a", "a" * 255, "ü" * 255, "with space", "a.b/c%d", "'; DROP TABLE score", "\u00a0", "🙂"]
 )
 def test_text_is_accepted(text: str) -> None:
-    assert find_text_error(text) is None
+    assert find_name_error(text) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +61,7 @@ def test_text_is_accepted(text: str) -> None:
     ],
 )
 def test_text_is_refused(text: str, error: str) -> None:
-    assert find_text_error(text) == error
+    assert find_name_error(text) == error
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import json
 
 import msgspec
 import pytest
+from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_surrogates import find_half, without_halves
-from heliscore.api.http.wire import decode_object
 from heliscore.domain.errors import InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +37,6 @@ def test_each_half_and_nothing_else_is_replaced(sent: list[str]) -> None:
 )
 def test_half_is_named_where_it_is_refused(body: bytes, half: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        decode_object(body)
+        decode(body)
     reason = f"{half} is half of a surrogate pair, no character"
     assert str(raised.value) == f"the body is not valid JSON: {reason}"

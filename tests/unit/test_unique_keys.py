@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from heliscore.api.http.wire import decode_object
+from heliscore.api.http.json_codec import decode_unique
 from heliscore.domain.errors import FieldError, InvalidInput
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,9 +46,9 @@ def test_key_given_twice_is_refused_wherever_it_is(sent: Any, colon: str) -> Non
     body = written(sent, colon).encode()
     if repeats(sent):
         with pytest.raises(InvalidInput, match="given twice in one object"):
-            decode_object(body, unique=True)
+            decode_unique(body)
     else:
-        assert decode_object(body, unique=True).raw == json.loads(body)
+        assert decode_unique(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_key_given_twice_is_refused_wherever_it_is(sent: Any, colon: str) -> Non
 )
 def test_repeated_key_is_named(body: bytes, path: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        decode_object(body, unique=True)
+        decode_unique(body)
     assert raised.value.errors == (FieldError(path, "given twice in one object"),)

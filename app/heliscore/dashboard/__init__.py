@@ -15,7 +15,7 @@ from heliscore.dashboard.pages import (
     sign_in,
 )
 from heliscore.dashboard.parts import static_files
-from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_routes, wants_page
+from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_page_routes, wants_page
 
 __all__ = ["PAGES", "ROUTES", "make_error_renderer", "wants_page"]
 
@@ -29,4 +29,4 @@ PAGES: Final[tuple[Page, ...]] = (
 )
 """Every page; those of the navigation in its order."""
 
-ROUTES: Final[tuple[Route, ...]] = (*make_routes(PAGES), static_files.ROUTE)
+ROUTES: Final[tuple[Route, ...]] = (*make_page_routes(PAGES), static_files.ROUTE)

@@ -36,6 +36,7 @@ from heliscore.demo.features import (
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
 from heliscore.demo.support import CLUB_ANSWERS
+from heliscore.domain.times import truncated
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreWrite
 
@@ -97,7 +98,7 @@ def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[dat
         hour = min(bisect(ends, place), len(hours) - 1)
         at = hours[hour] + timedelta(hours=1 - (ends[hour] - place) / busy[hour])
         at = min(at, now - _NEWEST_AGE)
-        yield at.replace(microsecond=at.microsecond // 1000 * 1000)
+        yield truncated(at)
 
 
 def _make_visit(

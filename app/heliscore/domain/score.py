@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 
+from heliscore.domain.messages import described
+
 FEEDBACK: Final = "helicone-score-feedback"
 """The score that holds thumbs up (1) and thumbs down (0); it takes no other values."""
 
-MAX_NAME_LENGTH: Final = 255
 MAX_SCORES_PER_CALL: Final = 256
 MIN_VALUE: Final = -(2**63)
 MAX_VALUE: Final = 2**63 - 1
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Score(msgspec.Struct, frozen=True, array_like=True):
@@ -38,35 +36,3 @@ def read_score(raw: object) -> Score | str:
             return Score(raw, False)
         return "expected an integer of at most 64 bits"
     return f"expected an integer or a boolean, got {described(raw)}"
-
-
-def find_text_error(text: str, max_length: int = MAX_NAME_LENGTH) -> str | None:
-    """Say why a text cannot name a score, a request or a property, or None."""
-    if not text:
-        return "must not be empty"
-    if len(text) > max_length:
-        return f"must have at most {max_length} characters, got {len(text)}"
-    if _CONTROL.search(text):
-        return "must not contain control characters"
-    return None
-
-
-def described(raw: object) -> str:
-    """Show a decoded JSON value in an error message, shortened."""
-    match raw:
-        case dict():
-            return "an object"
-        case list():
-            return "an array"
-        case str():
-            return f'"{shortened(raw)}"'
-        case int() if not isinstance(raw, bool) and not MIN_VALUE <= raw <= MAX_VALUE:
-            return "an integer of more than 64 bits"
-        case _:
-            return msgspec.json.encode(raw).decode()
-
-
-def shortened(text: str, length: int = 80) -> str:
-    """A client's text as part of a message: not long, and on one line."""
-    text = text if len(text) <= length else text[:length] + "…"
-    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)

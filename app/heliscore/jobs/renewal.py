@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from heliscore.api.http.endpoints import Services
+from heliscore.api.http.request_state import Services
 from heliscore.jobs.background import StopService, running
 from heliscore.store.connections.database_identity import DatabaseIdentity
 

@@ -10,9 +10,9 @@ from typing import TypedDict
 import asyncpg
 from heliscore.api.helicone.score_endpoints import decode_scores
 from heliscore.api.http.auth import bearer_key
-from heliscore.api.http.wire import now
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import hash_key
+from heliscore.domain.times import now
 from heliscore.store.scores import ScoreNames, ScoreWrite, record
 from starlette.applications import Starlette
 from starlette.requests import Request

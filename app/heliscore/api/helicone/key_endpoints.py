@@ -6,16 +6,27 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import Fields, Json, decode_object, format_time, path_text
+from heliscore.api.http.body_fields import make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import described, find_text_error
+from heliscore.domain.times import format_time
 from heliscore.store import keys as store
 
 _MAX_ID: Final = 2**31 - 1
-_PERMISSIONS: Final[dict[str, Permissions]] = {"rw": "rw", "r": "r", "w": "w"}
+_PERMISSIONS: Final[tuple[Permissions, ...]] = ("rw", "r", "w")
+
+_NAME: Final = required("api_key_name", NAME)
+_KEY_PERMISSIONS: Final = optional("key_permissions", choice(_PERMISSIONS), default="rw")
+_KEY_BODY: Final = make_body(
+    _NAME, _KEY_PERMISSIONS, example={"api_key_name": "my evaluator", "key_permissions": "w"}
+)
+_NAME_BODY: Final = make_body(_NAME, example={"api_key_name": "my judge"})
 
 
 async def list_keys(call: ApiCall) -> Response:
@@ -38,27 +49,22 @@ async def list_keys(call: ApiCall) -> Response:
 
 
 async def create_key(call: ApiCall) -> Response:
-    """Make a new key; it is shown this once. Without an envelope, as upstream."""
-    fields = decode_object(await call.body(), frozenset(("api_key_name", "key_permissions")))
-    name = _read_name(fields)
-    sent = fields.text("key_permissions")
-    permissions = "rw" if sent is None else _PERMISSIONS.get(sent)
-    if permissions is None:
-        fields.reject("key_permissions", f'expected "rw", "r" or "w", got {described(sent)}')
-    fields.errors.raise_any()
-    key = mint_key()
+    """Make a new key; it is shown this once. Without an envelope, as in Helicone."""
+    body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
         id_ = await store.register(
-            connection, call.principal.organization_id, key, name=name, permissions=permissions or "rw"
+            connection,
+            call.principal.organization_id,
+            key,
+            name=body[_NAME],
+            permissions=body[_KEY_PERMISSIONS],
         )
     return Json({"id": id_, "apiKey": key, "hashedKey": hash_key(key).hex()})
 
 
 async def rename_key(call: ApiCall) -> Response:
-    """Name a key anew."""
-    fields = decode_object(await call.body(), frozenset(("api_key_name",)))
-    name = _read_name(fields)
-    fields.errors.raise_any()
+    """Rename a key."""
+    name = _NAME_BODY.decode(await call.body())[_NAME]
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
         found = await store.rename(connection, call.principal.organization_id, key_id, name)
@@ -66,22 +72,15 @@ async def rename_key(call: ApiCall) -> Response:
 
 
 async def revoke_key(call: ApiCall) -> Response:
-    """Stop a key for ever; every process stops taking it within 5 seconds."""
+    """Revoke a key; every process rejects it within 5 seconds."""
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
         found = await store.revoke_own(connection, call.principal.organization_id, key_id)
     return _answer(found, key_id)
 
 
-def _read_name(fields: Fields) -> str:
-    name = fields.text("api_key_name", required=True)
-    if name is not None and (error := find_text_error(name)):
-        fields.reject("api_key_name", error)
-    return name or ""
-
-
 def _key_id(call: ApiCall) -> int:
-    text = path_text(call.request, "id")
+    text = read_path_parameter(call.request, "id")
     if not (text.isascii() and text.isdigit()) or int(text) > _MAX_ID:
         raise NotFound(f"there is no key {text}")
     return int(text)
@@ -94,7 +93,6 @@ def _answer(found: bool, key_id: int) -> Response:
 
 
 _TAG: Final = "API keys"
-_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}
 _KEY: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
     "api_key_name": {"type": "string"},
@@ -116,7 +114,7 @@ ENDPOINTS: Final = (
         list_keys,
         "r",
         _TAG,
-        data={"type": "array", "items": closed_object(_KEY, required=tuple(_KEY))},
+        data=list_of_objects(_KEY),
     ),
     envelope.endpoint(
         "POST",
@@ -124,11 +122,7 @@ ENDPOINTS: Final = (
         create_key,
         "rw",
         _TAG,
-        body=closed_object(
-            {"api_key_name": _NAME, "key_permissions": {"enum": [*_PERMISSIONS, None]}},
-            required=("api_key_name",),
-        ),
-        body_example={"api_key_name": "my evaluator", "key_permissions": "w"},
+        body=_KEY_BODY,
         answer=closed_object(_MADE, required=tuple(_MADE)),
     ),
     envelope.endpoint(
@@ -137,8 +131,7 @@ ENDPOINTS: Final = (
         rename_key,
         "rw",
         _TAG,
-        body=closed_object({"api_key_name": _NAME}, required=("api_key_name",)),
-        body_example={"api_key_name": "my judge"},
+        body=_NAME_BODY,
         errors=(NotFound,),
     ),
     envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, errors=(NotFound,)),

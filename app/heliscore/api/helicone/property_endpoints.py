@@ -6,13 +6,25 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import Fields, decode_object, now, path_text
+from heliscore.api.http.body_fields import make_body, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.json_schema import STRING, list_of_objects
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import NAME, STORABLE_STRING
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import set_properties
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score import find_text_error
+from heliscore.domain.times import now
 from heliscore.store import properties as store
+
+_KEY: Final = required("key", NAME)
+_VALUE: Final = required("value", STORABLE_STRING)
+_PROPERTY_BODY: Final = make_body(_KEY, _VALUE, example={"key": "variant", "value": "A"})
+
+_SEARCH_TERM: Final = required("searchTerm", STORABLE_STRING)
+_SEARCH_BODY: Final = make_body(_SEARCH_TERM, example={"searchTerm": "prod"})
+
+_EMPTY_BODY: Final = make_body(example={})
 
 
 async def put_property(call: ApiCall) -> Response:
@@ -21,19 +33,15 @@ async def put_property(call: ApiCall) -> Response:
     Others stay, and logging the request again keeps it. Keys that differ in case differ. A request that was
     never logged exists from then on.
     """
-    request_id = path_text(call.request, "requestId")
-    fields = decode_object(await call.body(), frozenset(("key", "value")))
-    key, value = fields.text("key", required=True), _storable(fields, "value")
-    if key is not None and (error := find_text_error(key)):
-        fields.reject("key", error)
-    fields.errors.raise_any()
-    await set_properties(call, request_id, {key or "": value})
+    request_id = read_path_parameter(call.request, "requestId")
+    body = _PROPERTY_BODY.decode(await call.body())
+    await set_properties(call, request_id, {body[_KEY]: body[_VALUE]})
     return envelope.DONE
 
 
 async def delete_property(call: ApiCall) -> Response:
     """Remove one property of a request."""
-    request_id, key = path_text(call.request, "requestId"), path_text(call.request, "key")
+    request_id, key = read_path_parameter(call.request, "requestId"), read_path_parameter(call.request, "key")
     async with call.services.database.connection() as connection:
         removed = await store.remove_property(
             connection, call.principal.organization_id, request_id, key, now()
@@ -45,7 +53,7 @@ async def delete_property(call: ApiCall) -> Response:
 
 async def list_keys(call: ApiCall) -> Response:
     """List the keys of all properties, sorted."""
-    decode_object(await call.body(), frozenset()).errors.raise_any()
+    _EMPTY_BODY.decode(await call.body())
     async with call.services.database.connection() as connection:
         keys = await store.list_property_keys(connection, call.principal.organization_id)
     return envelope.answer([{"property": key} for key in keys])
@@ -53,26 +61,14 @@ async def list_keys(call: ApiCall) -> Response:
 
 async def search_values(call: ApiCall) -> Response:
     """Find up to 25 values of a property that contain a text, whatever the case."""
-    key = path_text(call.request, "propertyKey")
-    fields = decode_object(await call.body(), frozenset(("searchTerm",)))
-    term = _storable(fields, "searchTerm")
-    fields.errors.raise_any()
+    key = read_path_parameter(call.request, "propertyKey")
+    term = _SEARCH_BODY.decode(await call.body())[_SEARCH_TERM]
     async with call.services.database.connection() as connection:
         values = await store.search_property_values(connection, call.principal.organization_id, key, term)
     return envelope.answer(values)
 
 
-def _storable(fields: Fields, key: str) -> str:
-    """A text that the database can hold; empty where it is at fault."""
-    text = fields.text(key, required=True) or ""
-    if "\0" in text:
-        fields.reject(key, "must not contain NUL")
-    return text
-
-
-_TEXT: Final[Schema] = {"type": "string"}
 _TAG: Final = "Properties"
-
 
 ENDPOINTS: Final = (
     envelope.endpoint(
@@ -81,10 +77,7 @@ ENDPOINTS: Final = (
         put_property,
         "w",
         _TAG,
-        body=closed_object(
-            {"key": {"type": "string", "minLength": 1, "maxLength": 255}, "value": _TEXT}, ("key", "value")
-        ),
-        body_example={"key": "variant", "value": "A"},
+        body=_PROPERTY_BODY,
         errors=(NotFound,),
     ),
     envelope.endpoint(
@@ -101,9 +94,8 @@ ENDPOINTS: Final = (
         list_keys,
         "r",
         _TAG,
-        body=closed_object({}),
-        body_example={},
-        data={"type": "array", "items": closed_object({"property": _TEXT}, ("property",))},
+        body=_EMPTY_BODY,
+        data=list_of_objects({"property": STRING}),
         data_example=[{"property": "env"}],
     ),
     envelope.endpoint(
@@ -112,9 +104,8 @@ ENDPOINTS: Final = (
         search_values,
         "r",
         _TAG,
-        body=closed_object({"searchTerm": _TEXT}, ("searchTerm",)),
-        body_example={"searchTerm": "prod"},
-        data={"type": "array", "maxItems": 25, "items": _TEXT},
+        body=_SEARCH_BODY,
+        data={"type": "array", "maxItems": 25, "items": STRING},
         data_example=["production"],
     ),
 )

@@ -9,20 +9,21 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.helicone.filter_columns import SORTABLE, SORTABLE_BY_KEY
-from heliscore.api.helicone.filter_language import decode_filter
-from heliscore.api.http.wire import FieldErrors, decode_object, step
+from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, count, list_of
+from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
+from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described, find_text_error
+from heliscore.domain.messages import described
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 from heliscore.store.search.page_order import Position
 
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 10_000
 DEFAULT_LIMIT: Final = 10
-
-_FLAGS: Final = ("isScored", "isCached", "includeInputs", "isPartOfExperiment")
-_KEYS: Final = frozenset(("filter", "offset", "limit", "sort", "cursor", *_FLAGS))
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -36,58 +37,41 @@ class Query(msgspec.Struct, frozen=True):
 
 
 def decode_query(body: bytes) -> Query:
-    """Read the body of a query. Raises InvalidInput with every fault."""
-    fields = decode_object(body, _KEYS, unique=True)
-    raw, errors = fields.raw, fields.errors
-    if "filter" in raw:
-        tree = decode_filter(raw["filter"], "filter", errors)
-    else:
-        errors.add("filter", 'missing; "all" for every request')
-        tree = AllOf(())
-    is_scored, *_ = (fields.flag(flag) for flag in _FLAGS)
-    if is_scored is not None:
+    """Read the body of a query. Raises InvalidInput with every error."""
+    values = QUERY_BODY.decode(body)
+    tree = values[_FILTER]
+    if (is_scored := values[_IS_SCORED]) is not None:
         tree = AllOf((tree, Scored() if is_scored else Not(Scored())))
-    sort = _decode_sort(raw.get("sort"), errors)
-    offset = fields.count("offset", MAX_OFFSET, hint=" (beyond, use the cursor)") or 0
-    limit = fields.count("limit", MAX_LIMIT)
-    after = None
-    if raw.get("cursor") is not None:
-        after = _decode_cursor(raw["cursor"], sort)
-        if after is None:
-            errors.add("cursor", "not a cursor of a query with this sort")
-        if offset:
-            errors.add("offset", "cannot be combined with a cursor")
-    errors.raise_any()
-    return Query(tree, sort, after, offset, DEFAULT_LIMIT if limit is None else limit)
+    return Query(tree, values[_SORT], _find_position(values), values[_OFFSET], values[_LIMIT])
 
 
 def decode_ids(body: bytes) -> list[str]:
-    """Read `{"requestIds": [text, …]}`, at most as many as a page holds. Raises InvalidInput."""
-    fields = decode_object(body, frozenset(("requestIds",)))
-    raw, errors = fields.raw, fields.errors
-    ids = raw.get("requestIds")
-    if not isinstance(ids, list):
-        errors.add("requestIds", f"expected a list of ids, got {described(ids)}" if ids else "missing")
-    elif len(ids) > MAX_LIMIT:
-        errors.add("requestIds", f"at most {MAX_LIMIT} ids, got {len(ids)}")
-    else:
-        for index, id_ in enumerate(ids):
-            error = find_text_error(id_) if isinstance(id_, str) else f"expected a text, got {described(id_)}"
-            if error:
-                errors.add(f"requestIds[{index}]", error)
-    errors.raise_any()
-    return list(ids or ())
+    """Read `{"requestIds": [id, …]}`, at most as many as a page holds. Raises InvalidInput."""
+    return IDS_BODY.decode(body)[_REQUEST_IDS]
 
 
-def _decode_sort(raw: object, errors: FieldErrors) -> Sort:
+def _find_position(values: Values) -> Position | None:
+    cursor, sort = values.find(_CURSOR), values.find(_SORT)
+    return None if cursor is None or sort is None else _decode_cursor(cursor, sort)
+
+
+def _check_cursor(values: Values) -> None:
+    if values.find(_CURSOR) is not None:
+        if values.find(_SORT) is not None and _find_position(values) is None:
+            values.reject(_CURSOR, "not a cursor of a query with this sort")
+        if values.find(_OFFSET):
+            values.reject(_OFFSET, "cannot be combined with a cursor")
+
+
+def _read_sort(raw: object, path: str, errors: FieldErrors) -> Sort:
     """`{column: "asc" | "desc"}`, `{"scores": {name: …}}` and the like, or `{"random": true}`."""
-    if raw is None or raw == {}:
+    if raw == {}:
         return NEWEST_FIRST
     if not isinstance(raw, dict) or len(raw) != 1:
-        errors.add("sort", f"expected an object of one key, got {_shown(raw)}")
+        errors.add(path, f"expected an object of one key, got {_shown(raw)}")
         return NEWEST_FIRST
     [(key, value)] = raw.items()
-    path = step("sort", key)
+    path = step(path, key)
     if key == "random":
         if value is not True:
             errors.add(path, f"expected true, got {described(value)}")
@@ -168,3 +152,66 @@ _VALUE_TYPES: Final[dict[Kind, Any]] = {
 
 def _order(sort: Sort) -> str:
     return f"{sort.subject}{'-' if sort.descending else '+'}"
+
+
+_DIRECTION: Final[Schema] = {"enum": ["asc", "desc"]}
+_BY_KEY: Final[Schema] = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": _DIRECTION,
+}
+_SORT_TYPE: Final = ValueType[Sort](
+    {
+        "type": "object",
+        "maxProperties": 1,
+        "properties": {
+            **dict.fromkeys(SORTABLE, _DIRECTION),
+            **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
+            "random": {"const": True},
+        },
+        "additionalProperties": False,
+    },
+    _read_sort,
+)
+
+_FILTER: Final = required("filter", FILTER, missing=FILTER_MISSING)
+_IS_SCORED: Final = optional(
+    "isScored", BOOLEAN, description="true: only scored requests, false: only unscored ones."
+)
+_SORT: Final = optional(
+    "sort",
+    _SORT_TYPE,
+    default=NEWEST_FIRST,
+    shown={"created_at": "desc"},
+    description="Missing values come last, ties are broken by time and id.",
+)
+_OFFSET: Final = optional("offset", count(MAX_OFFSET, hint=" (beyond, use the cursor)"), default=0)
+_LIMIT: Final = optional("limit", count(MAX_LIMIT), default=DEFAULT_LIMIT)
+_CURSOR: Final = optional(
+    "cursor", ValueType[object](STRING.schema, ANY.read), description="`nextCursor` of the page before."
+)
+_WITHOUT_EFFECT: Final = tuple(
+    optional(key, BOOLEAN, description="Accepted, without effect.")
+    for key in ("isCached", "includeInputs", "isPartOfExperiment")
+)
+
+QUERY_BODY: Final = make_body(
+    _FILTER,
+    _IS_SCORED,
+    *_WITHOUT_EFFECT,
+    _SORT,
+    _OFFSET,
+    _LIMIT,
+    _CURSOR,
+    check=_check_cursor,
+    is_unique=True,
+    example={
+        "filter": {"request_response_rmt": {"scores": {"accuracy": {"gte": 90}}}},
+        "sort": {"created_at": "desc"},
+        "limit": 100,
+    },
+)
+
+_REQUEST_IDS: Final = required("requestIds", list_of(NAME, of="ids", maximum=MAX_LIMIT))
+IDS_BODY: Final = make_body(_REQUEST_IDS, example={"requestIds": ["req_abc123def456"]})

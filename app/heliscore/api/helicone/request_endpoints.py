@@ -6,11 +6,18 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.helicone import schemas
-from heliscore.api.helicone.query_bodies import MAX_LIMIT, decode_ids, decode_query, encode_cursor
-from heliscore.api.helicone.row import make_row
+from heliscore.api.helicone.query_bodies import (
+    IDS_BODY,
+    MAX_LIMIT,
+    QUERY_BODY,
+    decode_ids,
+    decode_query,
+    encode_cursor,
+)
+from heliscore.api.helicone.row import ROW, make_row
 from heliscore.api.http.endpoints import ApiCall, Endpoint
-from heliscore.api.http.wire import path_text
+from heliscore.api.http.json_schema import COUNT, Schema, nullable
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.domain.filter_tree import Column, OneOf
@@ -55,7 +62,7 @@ async def count_requests(call: ApiCall) -> Response:
 
 async def get_request(call: ApiCall) -> Response:
     """Read one request with its scores. Bodies are always included."""
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     services = call.services
     async with services.database.connection() as connection:
         request = await store.find(connection, services.names, call.principal.organization_id, request_id)
@@ -82,7 +89,7 @@ async def query_ids(call: ApiCall) -> Response:
 
 async def delete_request(call: ApiCall) -> Response:
     """Remove a request with all its scores."""
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     async with call.services.database.connection() as connection:
         removed = await request_log.remove_request(connection, call.principal.organization_id, request_id)
     if not removed:
@@ -91,6 +98,7 @@ async def delete_request(call: ApiCall) -> Response:
 
 
 _TAG: Final = "Requests"
+_CURSOR: Final[Schema] = {"type": "string", "description": "Where the next page begins; absent on the last."}
 
 
 def _query_endpoint(path: str) -> Endpoint:
@@ -100,10 +108,9 @@ def _query_endpoint(path: str) -> Endpoint:
         query_requests,
         "r",
         _TAG,
-        body=schemas.QUERY,
-        body_example=schemas.QUERY_EXAMPLE,
-        data={"type": "array", "items": schemas.ROW},
-        beside={"nextCursor": schemas.CURSOR},
+        body=QUERY_BODY,
+        data={"type": "array", "items": ROW},
+        beside={"nextCursor": _CURSOR},
     )
 
 
@@ -116,9 +123,8 @@ ENDPOINTS: Final = (
         count_requests,
         "r",
         _TAG,
-        body=schemas.QUERY,
-        body_example=schemas.QUERY_EXAMPLE,
-        data={"type": "integer", "minimum": 0},
+        body=QUERY_BODY,
+        data=COUNT,
         data_example=42,
     ),
     envelope.endpoint(
@@ -127,12 +133,9 @@ ENDPOINTS: Final = (
         query_ids,
         "r",
         _TAG,
-        body=schemas.IDS,
-        body_example={"requestIds": ["req_abc123def456"]},
-        data={"type": "array", "items": {"anyOf": [schemas.ROW, envelope.NULL]}},
+        body=IDS_BODY,
+        data={"type": "array", "items": nullable(ROW)},
     ),
-    envelope.endpoint(
-        "GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=schemas.ROW, errors=(NotFound,)
-    ),
+    envelope.endpoint("GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=ROW, errors=(NotFound,)),
     envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, errors=(NotFound,)),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from heliscore.api.http.wire import encode_time
+from heliscore.api.http.json_schema import REFERENCE, reference
+from heliscore.domain.times import encode_time
 from heliscore.store.search.request_search import Request
 
 
@@ -63,6 +64,11 @@ class Row(msgspec.Struct, frozen=True):
     request_referrer: str | None
     ai_gateway_body_mapping: Any
     storage_location: str | None
+
+
+_rows, COMPONENTS = msgspec.json.schema_components([Row], ref_template=REFERENCE)
+
+ROW: Final = reference("Row")
 
 
 def make_row(request: Request) -> Row:

@@ -6,17 +6,25 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
-from heliscore.api.http.wire import decode_object, now, path_text
+from heliscore.api.http.body_fields import Body, make_body, required
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import BOOLEAN
 from heliscore.api.shared import envelope
-from heliscore.api.shared.score_commands import record
-from heliscore.api.shared.score_maps import SCORES, plain_name, read_scores
+from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_maps import SCORES, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
+from heliscore.domain.times import now
 from heliscore.store.scores import remove_score
 
-_BODY_KEYS: Final = frozenset(("scores",))
-_FEEDBACK_KEYS: Final = frozenset(("rating",))
+_SCORES: Final = required("scores", SCORES)
+_SCORE_BODY: Final = make_body(
+    _SCORES, example={"scores": {"accuracy": 95, "relevance": 87, "has_citations": True}}
+)
+
+_RATING: Final = required("rating", BOOLEAN, description="true: thumbs up")
+_FEEDBACK_BODY: Final = make_body(_RATING, example={"rating": True})
 
 
 async def post_scores(call: ApiCall) -> Response:
@@ -26,8 +34,8 @@ async def post_scores(call: ApiCall) -> Response:
     When this answers 200 the scores are durable and every other endpoint shows them; when it does not,
     nothing was stored. A request that was never logged exists from its first score on.
     """
-    request_id = path_text(call.request, "requestId")
-    await record(call, request_id, decode_scores(await call.body()))
+    request_id = read_path_parameter(call.request, "requestId")
+    await record_scores(call, request_id, decode_scores(await call.body()))
     return envelope.DONE
 
 
@@ -36,17 +44,15 @@ async def post_feedback(call: ApiCall) -> Response:
 
     The rating is the score `helicone-score-feedback`, 1 or 0, and counts wherever scores do.
     """
-    request_id = path_text(call.request, "requestId")
-    fields = decode_object(await call.body(), _FEEDBACK_KEYS)
-    rating = fields.flag("rating", required=True)
-    fields.errors.raise_any()
-    await record(call, request_id, {FEEDBACK: Score(int(rating is True), True)})
+    request_id = read_path_parameter(call.request, "requestId")
+    rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
+    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)})
     return envelope.DONE
 
 
 async def delete_score(call: ApiCall) -> Response:
     """Remove one score of a request; the others stay."""
-    return await _remove(call, plain_name(path_text(call.request, "name")))
+    return await _remove(call, plain_name(read_path_parameter(call.request, "name")))
 
 
 async def delete_feedback(call: ApiCall) -> Response:
@@ -55,7 +61,7 @@ async def delete_feedback(call: ApiCall) -> Response:
 
 
 async def _remove(call: ApiCall, name: str) -> Response:
-    request_id = path_text(call.request, "requestId")
+    request_id = read_path_parameter(call.request, "requestId")
     organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection:
         ids = await call.services.names.find(connection, organization_id, [name])
@@ -69,30 +75,10 @@ async def _remove(call: ApiCall, name: str) -> Response:
 
 def decode_scores(body: bytes) -> dict[str, Score]:
     """Read `{"scores": {name: integer or boolean}}`. Raises InvalidInput with every fault."""
-    fields = decode_object(body, _BODY_KEYS)
-    scores = read_scores(fields)
-    fields.errors.raise_any()
-    return scores
+    return _SCORE_BODY.decode(body)[_SCORES]
 
 
-_SCORES: Final[Schema] = {
-    "type": "object",
-    "properties": {"scores": SCORES},
-    "required": ["scores"],
-    "additionalProperties": False,
-}
-
-_FEEDBACK: Final[Schema] = {
-    "type": "object",
-    "properties": {"rating": {"type": "boolean", "description": "true: thumbs up"}},
-    "required": ["rating"],
-    "additionalProperties": False,
-}
-
-
-def _endpoint(
-    method: str, path: str, handler: Handler, body: Schema | None = None, example: object = None
-) -> Endpoint:
+def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None) -> Endpoint:
     return envelope.endpoint(
         method,
         f"/v1/request/{{requestId}}/{path}",
@@ -100,20 +86,13 @@ def _endpoint(
         "w",
         "Scores",
         body=body,
-        body_example=example,
         errors=(NotFound,),
     )
 
 
 ENDPOINTS: Final = (
-    _endpoint(
-        "POST",
-        "score",
-        post_scores,
-        _SCORES,
-        {"scores": {"accuracy": 95, "relevance": 87, "has_citations": True}},
-    ),
-    _endpoint("POST", "feedback", post_feedback, _FEEDBACK, {"rating": True}),
+    _endpoint("POST", "score", post_scores, _SCORE_BODY),
+    _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY),
     _endpoint("DELETE", "score/{name}", delete_score),
     _endpoint("DELETE", "feedback", delete_feedback),
 )

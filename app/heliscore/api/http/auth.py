@@ -10,7 +10,6 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliscore.api.http.headers import header
 from heliscore.domain.api_key import Principal, hash_key
 from heliscore.domain.errors import Unauthenticated
 from heliscore.store import keys
@@ -75,7 +74,7 @@ def _listen(asking: asyncio.Task[Principal]) -> None:
 def bearer_key(request: Request) -> str:
     """Take the key from `Helicone-Auth` or `Authorization`. The first counts where both are sent: clients of
     the logging calls use the other for their model provider's key. Raises Unauthenticated."""
-    sent = header(request, b"helicone-auth") or header(request, b"authorization")
+    sent = request.headers.get("helicone-auth") or request.headers.get("authorization")
     if sent is None:
         raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
     scheme, _, key = sent.strip().partition(" ")

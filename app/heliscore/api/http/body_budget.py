@@ -1,6 +1,6 @@
-"""How much of clients' bodies a process holds at once: a thousand large ones must not take all its memory.
+"""Limits the memory that request bodies take in a process: a thousand large ones must not take all of it.
 
-A body counts as it arrives, so that one which was only announced keeps nobody out, until the call is over.
+A body counts by the bytes that have arrived, not by its Content-Length, until its call is over.
 Decoded, JSON takes up to 25 times its size: the limit leaves room for that.
 """
 
@@ -12,18 +12,18 @@ from typing import Any, Final
 from heliscore.domain.errors import Unavailable
 
 FREE_BYTES: Final = 64 * 1024
-"""Of each body, not counted: most calls are smaller, and pay nothing here."""
+"""The part of each body that is not counted: most calls are smaller, and pay nothing here."""
 
 
-class BodyMemory:
-    """What there is, and which call holds how much of it."""
+class BodyBudget:
+    """The memory that is left for bodies, and how much each call holds."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._left = limit_bytes
         self._held: dict[asyncio.Task[Any] | None, int] = {}
 
     def hold(self, size_bytes: int) -> None:
-        """Let the call that asks hold so much in all until its task ends. Raises Unavailable."""
+        """Let the current call hold that much in all until its task ends. Raises Unavailable."""
         call = asyncio.current_task()
         held = self._held.get(call, 0)
         # In steps, so that small pieces cost little.
@@ -31,7 +31,7 @@ class BodyMemory:
         if more < FREE_BYTES:
             return
         if more > self._left:
-            raise Unavailable("too many large bodies are on their way, please try again")
+            raise Unavailable("too many large request bodies in progress, please try again")
         if not held and call is not None:
             call.add_done_callback(self._let_go)
         self._held[call] = size_bytes

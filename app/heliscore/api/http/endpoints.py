@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import msgspec
-from starlette.convertors import StringConvertor, register_url_convertor
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from heliscore.api.http.auth import Keyring, bearer_key
-from heliscore.api.http.body_budget import BodyMemory
-from heliscore.api.http.rate_limit import RateLimiter, announcing
-from heliscore.api.http.wire import read_body
+from heliscore.api.http.auth import bearer_key
+from heliscore.api.http.body_fields import Body
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.request_body import read_body
+from heliscore.api.http.request_state import Services, state_of
+from heliscore.api.http.resources import make_routes
 from heliscore.domain.api_key import Permissions, Principal
 from heliscore.domain.errors import (
     ApiError,
@@ -28,35 +28,10 @@ from heliscore.domain.errors import (
     Unavailable,
 )
 from heliscore.observability import metrics
-from heliscore.settings import Settings
-from heliscore.store.connections.pool import Database
-from heliscore.store.scores import ScoreNames
-from heliscore.store.writer import Writer
-
-Schema = dict[str, Any]
-"""A piece of OpenAPI 3.1, which is JSON Schema."""
-
-
-def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
-    """An object of these properties and no others."""
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return schema | {"required": list(required)} if required else schema
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What handlers work with, made once a process."""
-
-    settings: Settings
-    database: Database
-    keyring: Keyring
-    names: ScoreNames
-    writer: Writer
-    memory: BodyMemory
-    limiter: RateLimiter | None = None
 
 
 class ApiCall(msgspec.Struct, frozen=True):
-    """One call whose key is good and allowed to make it."""
+    """A request with a valid key that has the permission for it."""
 
     request: Request
     services: Services
@@ -71,7 +46,7 @@ class ApiCall(msgspec.Struct, frozen=True):
 
 
 Identify = Callable[[Request, Services], Awaitable[ApiCall]]
-"""How a dialect finds the key and whom it belongs to. Raises Unauthenticated."""
+"""Finds the key where the dialect's clients send it. Raises Unauthenticated."""
 
 
 async def identify_bearer(request: Request, services: Services) -> ApiCall:
@@ -81,10 +56,10 @@ async def identify_bearer(request: Request, services: Services) -> ApiCall:
 
 
 Handler = Callable[[Any], Awaitable[Response]]
-"""Takes a Call, or the bare Request where no key is needed. Its docstring describes it to clients."""
+"""Takes an ApiCall, or the bare Request where no key is needed. Its docstring describes it to clients."""
 
 RenderError = Callable[[ApiError], Response]
-"""How a dialect puts a refusal into its own words; status and general headers are added here."""
+"""Makes a dialect's body for an error; `error_response` adds status and general headers."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,97 +71,50 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     render_error: RenderError
     tag: str
     permission: Permissions | None
-    """What a key must allow. None: no key is needed."""
+    """The permission that the key must have. None: no key is needed."""
 
     identify: Identify = identify_bearer
     security: tuple[str, ...] = ("bearer", "heliconeAuth")
     """The document's names of the ways in which `identify` takes a key."""
 
     success: int = 200
-    """The status of a call that was carried out."""
+    """The status of a success."""
 
     answer: Schema
     """The body of that status."""
 
     answer_type: str = "application/json"
-    body: Schema | None = None
-    body_example: object = None
+    body: Body | None = None
     answer_example: object = None
     errors: tuple[type[ApiError], ...] = ()
     """Beyond those that every endpoint has."""
 
     error_schema: str = "Error"
-    """The document's name of the body that `refuse` makes."""
+    """The document's name of the body that `render_error` makes."""
 
 
-def make_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+def make_endpoint_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     """One route a path, whatever its methods."""
-    by_path: dict[str, dict[str, Endpoint]] = {}
-    for endpoint in endpoints:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [
-        AnyMethodRoute(path.replace("}", ":segment}"), _Resource(methods), methods=list(methods))
-        for path, methods in by_path.items()
-    ]
+
+    def render_error(error: ApiError, endpoint: Endpoint, _: Request) -> Response:
+        return error_response(error, endpoint.render_error)
+
+    return make_routes(endpoints, _answer, render_error)
 
 
-class _Segment(StringConvertor):
-    """What stands between two slashes, even if nothing: that is a fault in an id, not in the path."""
-
-    regex = "[^/]*"
-
-
-register_url_convertor("segment", _Segment())
-
-
-class AnyMethodRoute(Route):
-    """Leaves a wrong method to the resource, which answers in words of its own."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-class _Resource:
-    """The ASGI application of one path: method, key, permission, handler, refusal."""
-
-    def __init__(self, methods: dict[str, Endpoint]) -> None:
-        self._methods = methods
-        self._any = next(iter(methods.values()))
-        if "GET" in methods:
-            self._methods = {"HEAD": methods["GET"], **methods}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        endpoint = self._methods.get(scope["method"])
-        try:
-            response = await self._answer(endpoint, request)
-        except ApiError as error:
-            response = error_response(error, (endpoint or self._any).render_error)
-        except ClientDisconnect:
-            return
-        allowance = scope["state"].get("allowance")
-        await response(scope, receive, send if allowance is None else announcing(send, allowance))
-
-    async def _answer(self, endpoint: Endpoint | None, request: Request) -> Response:
-        if endpoint is None:
-            raise MethodNotAllowed(list(self._methods))
-        if endpoint.permission is None:
-            return await endpoint.handler(request)
-        call = await endpoint.identify(request, request.state.services)
-        request.scope["state"]["organization_id"] = call.principal.organization_id
-        if call.services.limiter is not None:
-            await self._count(call, call.services.limiter)
-        check_permission(call.principal, endpoint.permission)
-        if endpoint.permission == "r":
-            call.services.database.raise_if_crowded()
-        return await endpoint.handler(call)
-
-    async def _count(self, call: ApiCall, limiter: RateLimiter) -> None:
-        """Note what the key has left, for the headers of whatever is answered. Raises TooManyRequests."""
-        allowance = await limiter.count(call.principal.key_id)
-        call.request.scope["state"]["allowance"] = allowance
-        if allowance.exceeded:
-            raise TooManyRequests(allowance.limit, allowance.reset_s)
+async def _answer(endpoint: Endpoint, request: Request) -> Response:
+    if endpoint.permission is None:
+        return await endpoint.handler(request)
+    state = state_of(request.scope)
+    call = await endpoint.identify(request, state.services)
+    state.organization_id = call.principal.organization_id
+    if state.services.limiter is not None:
+        state.allowance = await state.services.limiter.count(call.principal.key_id)
+        state.allowance.raise_if_exceeded()
+    check_permission(call.principal, endpoint.permission)
+    if endpoint.permission == "r":
+        state.services.database.raise_if_crowded()
+    return await endpoint.handler(call)
 
 
 def check_permission(principal: Principal, needed: Permissions) -> None:
@@ -196,7 +124,7 @@ def check_permission(principal: Principal, needed: Permissions) -> None:
 
 
 def error_response(error: ApiError, render_error: RenderError) -> Response:
-    """Answer a refusal in a dialect's body, with the headers that its status asks for, and count it."""
+    """Count an error and answer it in a dialect's body, with the headers that its status asks for."""
     metrics.count_error(type(error).__name__)
     response = render_error(error)
     response.status_code = error.status
@@ -208,7 +136,7 @@ def error_response(error: ApiError, render_error: RenderError) -> Response:
         case TooManyRequests() | Unavailable():
             response.headers["Retry-After"] = str(error.retry_after_s)
         case BodyTooLarge():
-            # What is still on its way need not be read.
+            # The rest of the body need not be read.
             response.headers["Connection"] = "close"
     return response
 

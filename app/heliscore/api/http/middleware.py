@@ -1,7 +1,7 @@
-"""What every call passes once: its path is made ready for the router, its id found or made, a defect is
-answered; and when it is over it is counted and written to the log.
+"""The middleware in front of the router: prepares the path, finds or makes the request's id, answers defects,
+and counts and logs each request when it is over.
 
-Nothing that a client chose is counted or logged but the id of its request, which has to look like one.
+Of what a client chose, only the request id is logged, if it looks like one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from heliscore.api.http.endpoints import RenderError, Services, error_response
+from heliscore.api.http.endpoints import RenderError, error_response
+from heliscore.api.http.request_state import Services, begin_request, client_went_away, state_of
 from heliscore.domain.errors import ApiError, Defect, Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.log_lines import RequestLine, RequestLog
@@ -28,15 +29,15 @@ _log = logging.getLogger("heliscore")
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _CLIENT_WENT_AWAY: Final = 499
-"""nginx's number for it; nobody is told."""
+"""nginx's status for it, in metrics and log; there is no client to send it to."""
 
 
-class Entrance:
+class Middleware:
     """The application in front of the router.
 
-    Routing is done on the path as it was sent, so that `%2F` inside an id does not split it. Several slashes
-    at its beginning, which clients make of a base URL that ends in one, count as one. A bare Router stands
-    behind this: the layers of Starlette's application would do the same once more, at a price.
+    Requests are routed by the path as it was sent, so that `%2F` inside an id does not split it. Several
+    slashes at its beginning, which clients make of a base URL that ends in one, count as one. A bare Router
+    stands behind this: the middleware of Starlette's application would do the same once more.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Entrance:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        scope["state"]["services"] = self._services()
+        begin_request(scope, self._services())
         sent: bytes = scope.get("raw_path") or scope["path"].encode()
         scope["path"] = "/" + sent.partition(b"?")[0].decode("latin-1").lstrip("/")
         exchange = _Exchange(scope, receive, send)
@@ -86,9 +87,8 @@ class Entrance:
 
     def _note(self, exchange: _Exchange) -> None:
         scope = exchange.scope
-        state = scope["state"]
         seconds = time.perf_counter() - exchange.begun
-        status = _CLIENT_WENT_AWAY if "client_went_away" in state else exchange.status or _CLIENT_WENT_AWAY
+        status = _CLIENT_WENT_AWAY if client_went_away(scope) else exchange.status or _CLIENT_WENT_AWAY
         route = _route_of(scope)
         metrics.observe_request(route, scope["method"], status, seconds)
         if self._log is not None:
@@ -101,7 +101,7 @@ class Entrance:
                     route,
                     status,
                     int(seconds * 1e6) / 1000,
-                    state.get("organization_id"),
+                    state_of(scope).organization_id,
                     exchange.bytes_in,
                     0 if scope["method"] == "HEAD" else exchange.bytes_out,
                 )
@@ -109,8 +109,8 @@ class Entrance:
 
 
 class _Exchange:
-    """A request and its answer on their way through, measured. The id goes to the answer's head here and not
-    to the response: some are shared between calls."""
+    """Measures a request and its answer, and adds the id to the headers as they are sent: some responses are
+    shared between calls."""
 
     __slots__ = ("_receive", "_send", "begun", "bytes_in", "bytes_out", "id", "scope", "status")
 

@@ -1,23 +1,15 @@
-"""The OpenAPI document and the page that shows it, both made of the endpoint table."""
+"""Makes the OpenAPI document of the table of endpoints."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import inspect
 import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-import jinja2
-import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-
 from heliscore import __version__
-from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint, RenderError, Schema
-from heliscore.api.http.html import Html, make_policy
-from heliscore.api.http.wire import Json
+from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
+from heliscore.api.http.json_schema import Schema
 
 _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
@@ -28,13 +20,13 @@ every later call.
 """
 
 _REASONS: Final = {
-    400: "Invalid input; nothing was carried out, the body names every fault",
-    401: "No API key, or one that is unknown, revoked or expired",
+    400: "Invalid input; nothing was carried out, the body lists every error",
+    401: "The API key is missing, unknown, revoked or expired",
     403: "The API key lacks the permission",
-    404: "Not there",
+    404: "Not found",
     413: "The body is too large",
     429: "Too many calls with this key in a minute; try again after Retry-After seconds",
-    503: "Unavailable just now; try again after Retry-After seconds",
+    503: "Temporarily unavailable; try again after Retry-After seconds",
 }
 
 _RETRY_AFTER: Final[Schema] = {
@@ -48,7 +40,7 @@ _HEADERS: Final[dict[int, Schema]] = {
         "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "calls left of them"},
         "RateLimit-Reset": {
             "schema": {"type": "integer"},
-            "description": "seconds until all are there again",
+            "description": "seconds until the next window",
         },
     },
     503: _RETRY_AFTER,
@@ -114,7 +106,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": _content(endpoint.body, endpoint.body_example)},
+            "content": {"application/json": _content(endpoint.body.value_type.schema, endpoint.body.example)},
         }
     if endpoint.permission is not None:
         operation["security"] = [{name: []} for name in endpoint.security]
@@ -139,63 +131,3 @@ def _error_response(status: int, name: str) -> dict[str, Any]:
     if status in _HEADERS:
         error["headers"] = _HEADERS[status]
     return error
-
-
-def make_endpoints(document: dict[str, Any], render_error: RenderError) -> tuple[Endpoint, ...]:
-    """`/openapi.json` and `/docs`, rendered once."""
-    encoded = msgspec.json.encode(document)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("heliscore.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("docs.html").render(
-        document=document, tags=_by_tag(document), pretty=_pretty
-    )
-    policy = make_policy(style_src=_digest_of_style(page))
-
-    async def openapi(_: Request) -> Response:
-        """Read this document."""
-        return Response(encoded, media_type=Json.media_type)
-
-    async def docs(_: Request) -> Response:
-        """Show this document to people."""
-        return Html(page, headers={"Content-Security-Policy": policy})
-
-    return (
-        Endpoint(
-            method="GET",
-            path="/openapi.json",
-            handler=openapi,
-            render_error=render_error,
-            tag="Documentation",
-            permission=None,
-            answer={"type": "object"},
-        ),
-        Endpoint(
-            method="GET",
-            path="/docs",
-            handler=docs,
-            render_error=render_error,
-            tag="Documentation",
-            permission=None,
-            answer={"type": "string"},
-            answer_type="text/html",
-        ),
-    )
-
-
-def _digest_of_style(page: str) -> str:
-    """How a content security policy names the page's own style, and so no other that stands in it."""
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-
-
-def _by_tag(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    tags: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            tags.setdefault(operation["tags"][0], []).append((method, path, operation))
-    return tags
-
-
-def _pretty(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,10 +1,10 @@
-"""How often a key may call: so many times in a minute.
+"""Limits the calls of each key in a minute.
 
-The window is fixed, not sliding: it begins with a call, and a minute later the next call begins another. So
-who calls at the end of one and at the beginning of the next is not held back. The database counts, by its own
-clock, so the limit is exact across processes and machines. Once a process has seen a key's window used up it
-refuses by itself until the window is over: a flood costs the database no more than the calls that are
-allowed, and those that were under way.
+The window is fixed, not sliding: it begins with a call, and a minute later the next call begins another, so
+a client may make twice the calls around the end of a window. The database counts, by its own clock: the
+limit is exact across processes and machines. Once a process has seen a key's window used up, it rejects
+calls by itself until the window is over: a flood costs the database no more than the calls that are allowed,
+and those that were already being counted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from starlette.types import Message, Send
 
+from heliscore.domain.errors import TooManyRequests
 from heliscore.store import rate_windows
 from heliscore.store.connections.pool import Database
 
@@ -30,6 +31,11 @@ class Allowance(msgspec.Struct, frozen=True):
     reset_s: int
     exceeded: bool
 
+    def raise_if_exceeded(self) -> None:
+        """Raises TooManyRequests."""
+        if self.exceeded:
+            raise TooManyRequests(self.limit, self.reset_s)
+
 
 class RateLimiter:
     """Counts the calls of keys."""
@@ -42,12 +48,12 @@ class RateLimiter:
 
     async def count(self, key_id: int) -> Allowance:
         """Count a call of the key, and say whether it is one too many."""
-        if (error_response := self._render_error(key_id)) is not None:
-            return error_response
+        if (allowance := self._find_used_up(key_id)) is not None:
+            return allowance
         async with self._database.connection() as connection:
             # Others may have used the window up while we waited for the connection.
-            if (error_response := self._render_error(key_id)) is not None:
-                return error_response
+            if (allowance := self._find_used_up(key_id)) is not None:
+                return allowance
             calls, left_s = await rate_windows.count_call(connection, key_id)
         if calls >= self._limit:
             if len(self._used_up) >= _CAPACITY:
@@ -55,7 +61,7 @@ class RateLimiter:
             self._used_up[key_id] = time.monotonic() + left_s
         return self._allowance(max(self._limit - calls, 0), left_s, exceeded=calls > self._limit)
 
-    def _render_error(self, key_id: int) -> Allowance | None:
+    def _find_used_up(self, key_id: int) -> Allowance | None:
         left_s = self._used_up.get(key_id, 0.0) - time.monotonic()
         return self._allowance(0, left_s, exceeded=True) if left_s > 0 else None
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterable
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
-import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Schema, closed_object
-from heliscore.api.http.wire import FieldErrors, decode_object, now, stream_body
+from heliscore.api.http.body_fields import ValueType, make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_codec import decode
+from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.request_body import stream_body
+from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.upload_items import (
+    ITEM,
     MAX_LINE_BYTES,
     Item,
     in_chunks,
@@ -20,48 +25,51 @@ from heliscore.api.native.upload_items import (
     read_line,
     split_lines,
 )
+from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload
 from heliscore.api.shared import envelope
-from heliscore.api.shared.score_maps import SCORES
-from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.score import MAX_NAME_LENGTH, described
-from heliscore.observability import metrics
-from heliscore.observability.score_totals import ScoreTotals
-from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreWrite, lock_uploads, merged, record
+from heliscore.store.scores import lock_uploads
 
-_MODES: Final = ("atomic", "partial")
+_ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
+_MODE: Final = optional("mode", choice(("atomic", "partial")), default="atomic")
+_BODY: Final = make_body(
+    _ITEMS,
+    _MODE,
+    example={
+        "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
+        "mode": "partial",
+    },
+)
+_QUERY: Final = make_body(_MODE, is_open=True, example={"mode": "partial"})
+
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-_MAX_ERRORS: Final = 1000
 _IN_MEMORY_BYTES: Final = 1 << 20
 _MOST_HELD_BYTES: Final = MAX_LINE_BYTES + _IN_MEMORY_BYTES
-"""Of a stream of lines: one of them, and what need not go to a file."""
+"""The memory that a stream of lines takes: one line, and as much as is not spooled to a file."""
 
 
 async def post_batch(call: ApiCall) -> Response:
     """Add score maps to many requests in one call.
 
-    The body is JSON, or lines of `{"requestId", "scores"}` with Content-Type `application/x-ndjson` and the
-    mode in the query (`?mode=partial`), as many as you like and gzipped if you like. `atomic`, the default:
-    with anything at fault nothing is stored and the answer is 400. `partial`: what is good is stored and
-    what is not is listed, the first 1000 of it; should reading fail midway (broken gzip), what came before
-    stays. Of two items for one score the later counts. The requests of an atomic upload are locked while it
-    is written: a post to one of them waits for it, others do not.
+    The body is JSON, or any number of lines of `{"requestId", "scores"}` with Content-Type
+    `application/x-ndjson` and the mode in the query (`?mode=partial`); gzip is supported. `atomic`, the
+    default: if any item has an error, nothing is stored and the answer is 400. `partial`: valid items are
+    stored and the first 1000 invalid ones are listed; if reading fails midway (broken gzip), the items before
+    stay stored. Of two items for one score the later counts. The requests of an atomic upload are locked
+    while it is written: posts to them wait for it.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:
         return await _post_json(call)
-    mode = call.request.query_params.get("mode", "atomic")
-    if mode not in _MODES:
-        raise InvalidInput([FieldError("mode", f'expected "atomic" or "partial", got {described(mode)}')])
+    mode = _QUERY.read(dict(call.request.query_params))[_MODE]
     lines = split_lines(_counted(call))
     if mode == "partial":
         count = 0
-        async with _Upload(call) as upload:
+        async with PartialUpload(call) as upload:
             async for some in lines:
                 await upload.add(read_line(count + i, line) for i, line in enumerate(some))
                 count += len(some)
         return upload.answer()
-    # Nothing may be written before the last line is read, and no row stay locked while a client dawdles.
+    # Nothing may be written before the last line is read, and no row be locked while a client is slow.
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         async for some in lines:
             spool.writelines(line + b"\n" for line in some)
@@ -74,33 +82,26 @@ async def _counted(call: ApiCall) -> AsyncIterator[bytes]:
     async for piece in stream_body(call.request):
         if size < _MOST_HELD_BYTES:
             size = min(size + len(piece), _MOST_HELD_BYTES)
-            call.services.memory.hold(size)
+            call.services.body_budget.hold(size)
         yield piece
 
 
 async def _post_json(call: ApiCall) -> Response:
-    fields = decode_object(await call.body(), frozenset(("items", "mode")))
-    raw = fields.raw.get("items")
-    if not isinstance(raw, list):
-        fields.reject(
-            "items", f"expected a list, got {described(raw)}" if "items" in fields.raw else "missing"
-        )
-    mode = fields.text("mode")
-    if mode is None:
-        mode = call.request.query_params.get("mode", "atomic")
-    if mode not in _MODES:
-        fields.reject("mode", f'expected "atomic" or "partial", got {described(mode)}')
-    fields.errors.raise_any()
-    items = [read_item(index, item) for index, item in enumerate(raw or ())]
+    raw = decode(await call.body())
+    if isinstance(raw, dict) and raw.get(_MODE.key) is None:
+        raw = raw | {_MODE.key: call.request.query_params.get("mode")}
+    body = _BODY.read(raw)
+    mode = body[_MODE]
+    items = [read_item(index, item) for index, item in enumerate(body[_ITEMS])]
     if mode == "atomic":
         return await _store_all(call, items)
-    async with _Upload(call) as upload:
+    async with PartialUpload(call) as upload:
         await upload.add(items)
     return upload.answer()
 
 
 class _Spooled:
-    """The items of a file of lines, read anew each time."""
+    """The items of a file of lines, read again for each iteration."""
 
     def __init__(self, spool: IO[bytes]) -> None:
         self._spool = spool
@@ -111,7 +112,7 @@ class _Spooled:
 
 
 async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
-    """Store all items in one transaction, or none. Raises InvalidInput with their faults."""
+    """Store all items in one transaction, or none. Raises InvalidInput with their errors."""
     names: set[str] = set()
     errors = FieldErrors()
     for chunk in in_chunks(items):
@@ -120,7 +121,7 @@ async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
             place = f"items[{item.index}]"
             for field_error in item.errors:
                 errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
-        await asyncio.sleep(0)  # others' turn
+        await asyncio.sleep(0)  # let other calls run
     errors.raise_any()
     organization_id, services = call.principal.organization_id, call.services
     async with services.database.connection() as connection:
@@ -128,101 +129,13 @@ async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
         await services.names.ensure(connection, organization_id, names)
         async with connection.transaction():
             await lock_uploads(connection, organization_id)
-            async with _Upload(call, connection) as upload:
+            async with AtomicUpload(call, connection) as upload:
                 await upload.add(items)
             upload.raise_any()
     return upload.answer()
 
 
-class _Error(msgspec.Struct, rename="camel"):
-    index: int
-    request_id: str | None
-    message: str
-
-
-class _Upload:
-    """Writes items chunk by chunk, one statement each, while the next chunk is read; keeps the score."""
-
-    def __init__(self, call: ApiCall, connection: Connection | None = None) -> None:
-        self._call = call
-        self._connection = connection
-        self._writing: asyncio.Task[None] | None = None
-        self._accepted = 0
-        self._rejected = 0
-        self._written_scores = ScoreTotals()
-        self._errors: list[_Error] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Wait for the last chunk, also when reading failed: nothing is written behind the answer."""
-        await self._written()
-
-    async def add(self, items: Iterable[Item]) -> None:
-        for chunk in in_chunks(items):
-            await self._written()
-            self._writing = asyncio.create_task(self._write(chunk))
-
-    def raise_any(self) -> None:
-        """Raises InvalidInput where an item was rejected."""
-        if self._errors:
-            unknown = [FieldError(f"items[{error.index}].requestId", error.message) for error in self._errors]
-            raise InvalidInput(unknown, self._rejected)
-
-    def answer(self) -> Response:
-        """What to say once all is durable."""
-        metrics.count_upload("partial" if self._connection is None else "atomic")
-        metrics.count_upload_scores(self._written_scores.count())
-        return envelope.answer(
-            {"accepted": self._accepted, "rejected": self._rejected, "errors": self._errors}
-        )
-
-    async def _written(self) -> None:
-        if self._writing is not None:
-            await self._writing
-
-    async def _write(self, chunk: list[Item]) -> None:
-        organization_id, at = self._call.principal.organization_id, now()
-        posts = merged(
-            ScoreWrite(organization_id, item.request_id, item.scores, at)
-            for item in chunk
-            if not item.errors and item.request_id is not None and item.scores
-        )
-        if self._connection is not None:
-            written = await self._record(self._connection, posts)
-        else:
-            async with self._call.services.database.connection() as connection:
-                written = await self._record(connection, posts)
-        for item in chunk:
-            if item.errors:
-                self._reject(item, item.message)
-            elif item.scores and (organization_id, item.request_id) not in written:
-                self._reject(item, f"there is no request {item.request_id}")
-            else:
-                self._accepted += 1
-                self._written_scores.add(organization_id, item.scores)
-        if self._connection is None:  # else a transaction is still to be committed
-            metrics.count_upload_scores(self._written_scores.count())
-
-    async def _record(self, connection: Connection, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
-        services = self._call.services
-        accept_unknown = services.settings.unknown_requests == "accept"
-        return await record(connection, services.names, posts, accept_unknown=accept_unknown)
-
-    def _reject(self, item: Item, message: str) -> None:
-        self._rejected += 1
-        if len(self._errors) < _MAX_ERRORS:
-            request_id = None if item.request_id is None else item.request_id[:MAX_NAME_LENGTH]
-            self._errors.append(_Error(item.index, request_id, message))
-
-
-_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 255}
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_ERROR: Final = closed_object(
-    {"index": _COUNT, "requestId": {"type": ["string", "null"]}, "message": {"type": "string"}},
-    ("index", "requestId", "message"),
-)
+_ERROR: Final = {"index": COUNT, "requestId": nullable(STRING), "message": STRING}
 
 ENDPOINTS: Final = (
     envelope.endpoint(
@@ -231,25 +144,12 @@ ENDPOINTS: Final = (
         post_batch,
         "w",
         "Scores",
-        body=closed_object(
-            {
-                "items": {
-                    "type": "array",
-                    "items": closed_object({"requestId": _ID, "scores": SCORES}, ("requestId", "scores")),
-                },
-                "mode": {"enum": [*_MODES, None], "default": "atomic"},
-            },
-            ("items",),
-        ),
-        body_example={
-            "items": [{"requestId": "req_abc123def456", "scores": {"accuracy": 95}}],
-            "mode": "partial",
-        },
+        body=_BODY,
         data=closed_object(
             {
-                "accepted": _COUNT,
-                "rejected": _COUNT,
-                "errors": {"type": "array", "maxItems": _MAX_ERRORS, "items": _ERROR},
+                "accepted": COUNT,
+                "rejected": COUNT,
+                "errors": list_of_objects(_ERROR) | {"maxItems": MAX_LISTED_ERRORS},
             },
             ("accepted", "rejected", "errors"),
         ),

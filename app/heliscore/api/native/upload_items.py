@@ -8,21 +8,27 @@ from typing import Final
 
 import msgspec
 
-from heliscore.api.http.wire import FieldErrors, Fields, decode
-from heliscore.api.shared.score_maps import read_scores
+from heliscore.api.http.body_fields import object_of, required
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_codec import decode
+from heliscore.api.http.value_types import NAME
+from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.score import Score, described, find_text_error
+from heliscore.domain.score import Score
 
 MAX_LINE_BYTES: Final = 1 << 20
 
 _CHUNK_WEIGHT: Final = 6_000
 """Requests and scores in one statement: larger ones are no faster, and need more memory."""
 
-_KEYS: Final = frozenset(("requestId", "scores"))
+_REQUEST_ID: Final = required("requestId", NAME)
+_SCORES: Final = required("scores", SCORES)
+
+ITEM: Final = object_of(_REQUEST_ID, _SCORES)
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One item of an upload; with faults, nothing else of it counts."""
+    """One item of an upload; with errors, nothing else of it counts."""
 
     index: int
     request_id: str | None
@@ -36,16 +42,17 @@ class Item(msgspec.Struct, frozen=True):
 
 def read_item(index: int, raw: object) -> Item:
     """Read a decoded item."""
-    if not isinstance(raw, dict):
-        return Item(index, None, {}, (FieldError("", f"expected a JSON object, got {described(raw)}"),))
-    fields = Fields(raw, "", FieldErrors())
-    for key in [key for key in raw if key not in _KEYS]:
-        fields.reject(key, "unknown key; known are requestId, scores")
-    request_id = fields.text("requestId", required=True)
-    if request_id is not None and (error := find_text_error(request_id)):
-        fields.reject("requestId", error)
-    scores = read_scores(fields)
-    return Item(index, request_id, scores, fields.errors.found)
+    errors = FieldErrors()
+    values = ITEM.read(raw, "", errors)
+    if errors.count:
+        return Item(index, _find_request_id(raw), {}, errors.found)
+    return Item(index, values[_REQUEST_ID], values[_SCORES])
+
+
+def _find_request_id(raw: object) -> str | None:
+    """The id in an item with errors, by which a client can find it."""
+    sent = raw.get(_REQUEST_ID.key) if isinstance(raw, dict) else None
+    return sent if isinstance(sent, str) else None
 
 
 def read_line(index: int, line: bytes) -> Item:

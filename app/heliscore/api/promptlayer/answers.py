@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema, Services
-from heliscore.api.http.headers import header
-from heliscore.api.http.wire import Json, decode, read_body
+from heliscore.api.http.body_fields import Body
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.json_codec import Json, decode
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.request_body import read_body
+from heliscore.api.http.request_state import Services
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
-
-_PATHS: Final = (
-    "/rest/",
-    "/library-",
-    "/track-",
-    "/log-request",
-    "/create-group",
-    "/prompt-",
-    "/api/public/",
-)
-
-
-def serves(path: str) -> bool:
-    """Whether a path is one of PromptLayer's, so that a wrong one is answered in its words."""
-    return path.startswith(_PATHS)
 
 
 def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:
@@ -53,7 +41,7 @@ _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 async def identify(request: Request, services: Services) -> ApiCall:
     """Take the key from the header, which counts where both are sent, or from the body."""
-    key, body = (header(request, b"x-api-key") or "").strip(), None
+    key, body = request.headers.get("x-api-key", "").strip(), None
     if not key:
         body = await read_body(request, services.settings.max_body_bytes)
         key = _key_in(body)
@@ -82,8 +70,7 @@ def endpoint(
     path: str,
     handler: Handler,
     *,
-    body: Schema,
-    body_example: dict[str, Any],
+    body: Body,
     answer: Schema,
     answer_example: object = None,
     permission: Permissions = "w",
@@ -92,7 +79,6 @@ def endpoint(
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
     """An endpoint that speaks like PromptLayer's: always POST, the key in a header or in the body."""
-    api_key = {"type": "string", "description": "The API key, where the header X-API-KEY is not sent."}
     return Endpoint(
         method="POST",
         path=path,
@@ -105,12 +91,13 @@ def endpoint(
         permission=permission,
         success=success,
         errors=errors,
-        body=body | {"properties": body["properties"] | {"api_key": api_key}},
-        body_example=body_example,
+        body=body,
         answer=answer,
         answer_example=answer_example,
     )
 
+
+ID: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 
 ERROR_SCHEMA: Final[Schema] = {
     "type": "object",

@@ -7,32 +7,24 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Schema
-from heliscore.api.http.wire import Fields, Json, decode_object
+from heliscore.api.http.body_fields import ValueType, make_body, optional
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.json_schema import COUNT, REFERENCE, Schema, nullable, reference
+from heliscore.api.http.value_types import ANY, STORABLE_STRING, choice, integer
 from heliscore.api.promptlayer import answers
-from heliscore.api.promptlayer.search_filters import (
-    COLUMNS,
-    FIELDS,
-    OPERATORS,
-    contains_text,
-    decode_group,
-    score_named,
-)
+from heliscore.api.promptlayer.field_types import API_KEY
+from heliscore.api.promptlayer.search_fields import COLUMNS, FIELDS, OPERATORS
+from heliscore.api.promptlayer.search_filters import contains_text, decode_group, score_named
 from heliscore.api.promptlayer.search_rows import SearchItem, make_item
-from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Column, Filter, Sort
-from heliscore.domain.score import described
+from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Column, Filter, Score, Sort
 from heliscore.store.search import request_search as store
 
 MAX_PAGE: Final = 1_000_000
 MAX_PER_PAGE: Final = 25
 DEFAULT_PER_PAGE: Final = 10
 
-_KEYS: Final = frozenset(
-    (
-        *("filter_group", "filters", "q", "sort_by", "sort_order", "page", "per_page"),
-        *("include_prompt_name", "api_key"),
-    )
-)
 _SCORE_PREFIX: Final = "score."
 _SORTABLE: Final = COLUMNS | {"pl_id": Column("numeric_id")}
 
@@ -86,44 +78,70 @@ async def search_requests(call: ApiCall) -> Response:
 
 
 def decode_search(body: bytes) -> Search:
-    """Read the body of a search. Raises InvalidInput with every fault."""
-    fields = decode_object(body, _KEYS, unique=True)
-    raw, errors = fields.raw, fields.errors
-    trees: list[Filter] = []
-    if raw.get("filter_group") is not None:
-        trees.append(decode_group(raw["filter_group"], "filter_group", errors))
-    if raw.get("filters") is not None:
-        trees.append(decode_group({"filters": raw["filters"]}, "", errors))
-    if text := fields.text("q"):
-        if "\0" in text:
-            fields.reject("q", "must not contain NUL")
-        trees.append(contains_text(text))
-    sort = _decode_sort(fields)
-    page = fields.integer("page", 1, MAX_PAGE)
-    per_page = fields.integer("per_page", 1, MAX_PER_PAGE)
-    errors.raise_any()
-    return Search(AllOf(tuple(trees)), sort, page or 1, per_page or DEFAULT_PER_PAGE)
+    """Read the body of a search. Raises InvalidInput with every error."""
+    values = _BODY.decode(body)
+    text = values[_TEXT]
+    found = (values[_GROUP], values[_FILTERS], contains_text(text) if text else None)
+    trees = tuple(tree for tree in found if tree is not None)
+    sort = Sort(values[_SORT_BY] or NEWEST_FIRST.subject, values[_SORT_ORDER] != "asc")
+    return Search(AllOf(trees), sort, values[_PAGE], values[_PER_PAGE])
 
 
-def _decode_sort(fields: Fields) -> Sort:
-    by, order = fields.text("sort_by"), fields.text("sort_order")
-    if order not in (None, "asc", "desc"):
-        fields.reject("sort_order", f'expected "asc" or "desc", got {described(order)}')
-    if by is None:
-        subject = NEWEST_FIRST.subject
-    elif by == "score" or by.startswith(_SCORE_PREFIX):
-        subject = score_named(by.removeprefix("score").removeprefix("."))
-    else:
-        subject = _SORTABLE.get(by)
-        if subject is None:
-            fields.reject("sort_by", f"unknown; known are {', '.join(_SORTABLE)}, score and score.<name>")
-    if "\0" in (by or ""):
-        fields.reject("sort_by", "must not contain NUL")
-    return Sort(subject, order != "asc")
+def _read_filters(raw: object, _: str, errors: FieldErrors) -> Filter:
+    return decode_group({"filters": raw}, "", errors)
 
 
-_REF: Final = "#/components/schemas/"
-_items, _components = msgspec.json.schema_components([SearchItem], ref_template=_REF + "{name}")
+def _read_sort_by(raw: object, path: str, errors: FieldErrors) -> Column | Score | None:
+    by = STORABLE_STRING.read(raw, path, errors)
+    if by == "score" or by.startswith(_SCORE_PREFIX):
+        return score_named(by.removeprefix("score").removeprefix("."))
+    subject = _SORTABLE.get(by)
+    if subject is None and isinstance(raw, str):
+        errors.add(path, f"unknown; known are {', '.join(_SORTABLE)}, score and score.<name>")
+    return subject
+
+
+_GROUP: Final = optional("filter_group", ValueType[Filter](reference("FilterGroup"), decode_group))
+_FILTERS: Final = optional(
+    "filters",
+    ValueType[Filter]({"type": "array", "items": reference("FilterCondition")}, _read_filters),
+    description="more conditions, which must all hold",
+)
+_TEXT: Final = optional("q", STORABLE_STRING, description="a string in the request or its response")
+_SORT_BY: Final = optional(
+    "sort_by",
+    ValueType[Column | Score | None](
+        {"anyOf": [{"enum": [*_SORTABLE, "score"]}, {"type": "string", "pattern": r"^score\."}]},
+        _read_sort_by,
+    ),
+    description="Missing values come last, and by `pl_id` ids that are no numbers.",
+)
+_SORT_ORDER: Final = optional("sort_order", choice(("asc", "desc")))
+_PAGE: Final = optional("page", integer(1, MAX_PAGE), default=1)
+_PER_PAGE: Final = optional("per_page", integer(1, MAX_PER_PAGE), default=DEFAULT_PER_PAGE)
+_BODY: Final = make_body(
+    _GROUP,
+    _FILTERS,
+    _TEXT,
+    _SORT_BY,
+    _SORT_ORDER,
+    _PAGE,
+    _PER_PAGE,
+    optional("include_prompt_name", ANY, description="Accepted, without effect."),
+    API_KEY,
+    is_unique=True,
+    example={
+        "filter_group": {
+            "logic": "AND",
+            "filters": [{"field": "score", "nested_key": "summarization", "operator": "gte", "value": 90}],
+        },
+        "sort_by": "score.summarization",
+        "sort_order": "asc",
+    },
+)
+
+
+_items, _components = msgspec.json.schema_components([SearchItem], ref_template=REFERENCE)
 
 COMPONENTS: Final[dict[str, Schema]] = {
     **_components,
@@ -134,7 +152,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "logic": {"enum": ["AND", "OR"], "default": "AND"},
             "filters": {
                 "type": "array",
-                "items": {"anyOf": [{"$ref": _REF + "FilterGroup"}, {"$ref": _REF + "FilterCondition"}]},
+                "items": {"anyOf": [reference("FilterGroup"), reference("FilterCondition")]},
             },
         },
         "required": ["filters"],
@@ -156,62 +174,21 @@ COMPONENTS: Final[dict[str, Schema]] = {
     },
 }
 
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_PAGE: Final[Schema] = {"type": ["integer", "null"]}
-
 ENDPOINTS: Final = (
     answers.endpoint(
         "/api/public/v2/requests/search",
         search_requests,
         permission="r",
-        body={
-            "type": "object",
-            "properties": {
-                "filter_group": {"anyOf": [{"$ref": _REF + "FilterGroup"}, {"type": "null"}]},
-                "filters": {
-                    "type": ["array", "null"],
-                    "items": {"$ref": _REF + "FilterCondition"},
-                    "description": "more conditions, which must all hold",
-                },
-                "q": {"type": ["string", "null"], "description": "a text in the request or its response"},
-                "sort_by": {
-                    "anyOf": [
-                        {"enum": [*_SORTABLE, "score", None]},
-                        {"type": "string", "pattern": r"^score\."},
-                    ],
-                    "description": "Missing values come last, and by `pl_id` ids that are no numbers.",
-                },
-                "sort_order": {"enum": ["asc", "desc", None]},
-                "page": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_PAGE, "default": 1},
-                "per_page": {
-                    "type": ["integer", "null"],
-                    "minimum": 1,
-                    "maximum": MAX_PER_PAGE,
-                    "default": DEFAULT_PER_PAGE,
-                },
-                "include_prompt_name": {"description": "Accepted, without effect."},
-            },
-            "additionalProperties": False,
-        },
-        body_example={
-            "filter_group": {
-                "logic": "AND",
-                "filters": [
-                    {"field": "score", "nested_key": "summarization", "operator": "gte", "value": 90}
-                ],
-            },
-            "sort_by": "score.summarization",
-            "sort_order": "asc",
-        },
+        body=_BODY,
         answer={
             "type": "object",
             "properties": {
                 "success": {"const": True},
-                "items": {"type": "array", "items": {"$ref": _REF + "SearchItem"}},
-                **dict.fromkeys(("page", "pages", "per_page", "total"), _COUNT),
+                "items": {"type": "array", "items": reference("SearchItem")},
+                **dict.fromkeys(("page", "pages", "per_page", "total"), COUNT),
                 "has_next": {"type": "boolean"},
                 "has_prev": {"type": "boolean"},
-                **dict.fromkeys(("next_num", "prev_num"), _PAGE),
+                **dict.fromkeys(("next_num", "prev_num"), nullable({"type": "integer"})),
             },
             "required": ["success", "items", "page", "pages", "per_page", "total", "has_next", "has_prev"],
         },

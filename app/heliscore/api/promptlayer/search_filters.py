@@ -9,11 +9,26 @@ a value or a key; the others search the JSON as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
-from heliscore.api.http.wire import FieldErrors, step
-from heliscore.api.promptlayer.field_readers import DEFAULT_SCORE
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.promptlayer.field_types import DEFAULT_SCORE
+from heliscore.api.promptlayer.search_fields import (
+    ABSENT,
+    BODIES,
+    COLUMNS,
+    ENDS,
+    EQUALITY,
+    FIELDS,
+    HAS_ANY,
+    KEYED,
+    LISTS,
+    OF_LISTS,
+    OPERATORS_BY_KIND,
+    ORDER,
+    PRESENT,
+    TEXT,
+)
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (
@@ -24,75 +39,16 @@ from heliscore.domain.filter_tree import (
     Exists,
     Filter,
     HasString,
-    HasTag,
     Kind,
     Not,
     OneOf,
-    Operator,
     Property,
     Score,
     StringMatch,
-    Tagged,
     Value,
     kind_of,
 )
-from heliscore.domain.score import described, find_text_error
-
-COLUMNS: Final[dict[str, Column]] = {
-    "pl_id": Column("request_id"),
-    "engine": Column("model"),
-    "provider_type": Column("provider"),
-    "input_text": Column("request_body"),
-    "output_text": Column("response_body"),
-    "prompt_id": Column("prompt_id"),
-    "prompt_version_number": Column("prompt_version_number"),
-    "input_tokens": Column("prompt_tokens"),
-    "output_tokens": Column("completion_tokens"),
-    "cost": Column("cost_usd"),
-    "latency_ms": Column("latency_ms"),
-    "request_start_time": Column("created_at"),
-    "request_end_time": Column("response_created_at"),
-    "status": Column("outcome"),
-}
-
-_BODIES: Final = (Column("request_body"), Column("response_body"))
-_KEYED: Final = ("metadata", "score")
-
-_LISTS: Final[dict[str, Callable[[str], Filter]]] = {
-    "tags": HasTag,
-    "metadata_keys": lambda key: Exists(Property(key)),
-}
-_HAS_ANY: Final[dict[str, Filter]] = {
-    "tags": Tagged(),
-    "metadata_keys": Exists(Column("properties")),
-}
-
-FIELDS: Final = (*COLUMNS, *_KEYED, *_LISTS)
-
-_EQUALITY: Final[dict[str, Operator]] = {"is": "=", "eq": "=", "is_not": "<>", "neq": "<>"}
-_ORDER: Final[dict[str, Operator]] = {
-    "gt": ">",
-    "gte": ">=",
-    "lt": "<",
-    "lte": "<=",
-    "before": "<",
-    "after": ">",
-}
-_TEXT: Final[dict[str, Operator]] = {
-    "key_equals": "=",
-    "key_not_equals": "<>",
-    "contains": "contains",
-    "key_contains": "contains",
-    "not_contains": "not-contains",
-}
-_ENDS: Final[dict[str, Operator]] = {"starts_with": "starts-with", "ends_with": "ends-with"}
-_ABSENT: Final = ("is_empty", "is_null")
-_PRESENT: Final = ("is_not_empty", "is_not_null")
-_OF_LISTS: Final = ("is", "is_not", "contains", "not_contains", "in", "not_in", *_ABSENT, *_PRESENT)
-_OF_TEXTS: Final = (*_EQUALITY, *_TEXT, *_ENDS, "in", "not_in", *_ABSENT, *_PRESENT)
-_OF_NUMBERS: Final = (*_EQUALITY, *_ORDER, "between", "in", "not_in", *_ABSENT, *_PRESENT)
-
-_OPERATORS: Final = dict.fromkeys(Kind, _OF_NUMBERS) | {Kind.TEXT: _OF_TEXTS}
+from heliscore.domain.messages import described, find_name_error
 
 _NEGATIVE: Final = ("is_not", "neq", "key_not_equals", "not_contains", "not_in")
 
@@ -108,8 +64,6 @@ _BODY_MATCHES: Final[dict[str, StringMatch]] = {
 _GROUP_KEYS: Final = ("logic", "filters")
 _CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
 
-OPERATORS: Final = tuple(dict.fromkeys((*_OF_NUMBERS, *_OF_TEXTS, *_OF_LISTS)))
-
 
 def decode_group(raw: object, path: str, errors: FieldErrors) -> Filter:
     """Read a Group; what is wrong with it goes to `faults`, and then the tree means nothing."""
@@ -118,7 +72,7 @@ def decode_group(raw: object, path: str, errors: FieldErrors) -> Filter:
 
 def contains_text(text: str) -> Filter:
     """The request or its response holds the text, whatever its case."""
-    return AnyOf(tuple(HasString(body, "contains", text) for body in _BODIES))
+    return AnyOf(tuple(HasString(body, "contains", text) for body in BODIES))
 
 
 def score_named(name: str) -> Score:
@@ -161,25 +115,25 @@ class _Decoder(ConditionReader):
             error = "unknown" if "field" in raw else "missing"
             return self.reject(f"{path}.field", f"{error}; known are {', '.join(FIELDS)}")
         key = raw.get("nested_key")
-        if key is not None and field not in _KEYED:
-            self.errors.add(f"{path}.nested_key", f"only {' and '.join(_KEYED)} take one")
+        if key is not None and field not in KEYED:
+            self.errors.add(f"{path}.nested_key", f"only {' and '.join(KEYED)} take one")
         subject = COLUMNS.get(field) or self.keyed(field, key, path)
-        known = _OF_LISTS if subject is None else _OPERATORS[kind_of(subject)]
+        known = OF_LISTS if subject is None else OPERATORS_BY_KIND[kind_of(subject)]
         if operator not in known:
             error = f"unknown for {field}" if "operator" in raw else "missing"
             return self.reject(f"{path}.operator", f"{error}; known are {', '.join(known)}")
         path = f"{path}.value"
         if subject is None:
             return self.listed(field, operator, value, path)
-        if operator in (*_ABSENT, *_PRESENT):
+        if operator in (*ABSENT, *PRESENT):
             return _presence(subject, operator)
-        if isinstance(subject, Column) and subject in _BODIES:
+        if isinstance(subject, Column) and subject in BODIES:
             return self.on_body(subject, operator, value, path)
         return self.on_value(subject, operator, value, path)
 
     def keyed(self, field: str, key: object, path: str) -> Property | Score | None:
         """What a field with a key of the client's own is; None where the field is a list."""
-        if field in _LISTS:
+        if field in LISTS:
             return None
         if field == "score":
             return score_named("" if key is None else self.text(key, f"{path}.nested_key"))
@@ -191,8 +145,8 @@ class _Decoder(ConditionReader):
         def value(raw: object, path: str) -> Value:
             return self.typed(subject, raw, path)
 
-        if operator in _ENDS:
-            return Compare(subject, _ENDS[operator], self.text(raw, path))
+        if operator in ENDS:
+            return Compare(subject, ENDS[operator], self.text(raw, path))
         if operator == "between":
             if not isinstance(raw, list) or len(raw) != 2:
                 return self.reject(path, f"expected [low, high], got {described(raw)}")
@@ -206,7 +160,7 @@ class _Decoder(ConditionReader):
             others = Not(OneOf(subject, values))
             may_miss = isinstance(subject, Property) and "" not in values
             return others if may_miss else AllOf((Exists(subject), others))
-        known = _EQUALITY | _ORDER | _TEXT
+        known = EQUALITY | ORDER | TEXT
         return Compare(subject, known[operator], value(raw, path))
 
     def on_body(self, subject: Column, operator: str, raw: object, path: str) -> Filter:
@@ -217,12 +171,12 @@ class _Decoder(ConditionReader):
 
     def listed(self, field: str, operator: str, raw: object, path: str) -> Filter:
         """A condition on a list: one that is missing is an empty one."""
-        if operator in _ABSENT:
-            return Not(_HAS_ANY[field])
-        if operator in _PRESENT:
-            return _HAS_ANY[field]
+        if operator in ABSENT:
+            return Not(HAS_ANY[field])
+        if operator in PRESENT:
+            return HAS_ANY[field]
         several = self.items(raw, path) if operator in ("in", "not_in") else [(raw, path)]
-        has_one = AnyOf(tuple(_LISTS[field](self.item(one, at)) for one, at in several))
+        has_one = AnyOf(tuple(LISTS[field](self.item(one, at)) for one, at in several))
         return Not(has_one) if operator in _NEGATIVE else has_one
 
     # Values
@@ -235,7 +189,7 @@ class _Decoder(ConditionReader):
 
     def item(self, raw: object, path: str) -> str:
         text = self.text(raw, path)
-        if isinstance(raw, str) and (error := find_text_error(text)):
+        if isinstance(raw, str) and (error := find_name_error(text)):
             self.errors.add(path, error)
         return text
 
@@ -253,5 +207,5 @@ def _presence(subject: Column | Property | Score, operator: str) -> Filter:
     """Whether there is something: an empty text is empty, but not null."""
     present: Filter = Exists(subject)
     if operator.endswith("_empty") and kind_of(subject) is Kind.TEXT:
-        present = Compare(subject, "<>", '""' if subject in _BODIES else "")
-    return present if operator in _PRESENT else Not(present)
+        present = Compare(subject, "<>", '""' if subject in BODIES else "")
+    return present if operator in PRESENT else Not(present)

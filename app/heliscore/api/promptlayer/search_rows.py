@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.wire import format_time
+from heliscore.domain.times import format_time
 from heliscore.store.search.request_search import Request
 
 _SAFE_INTEGER: Final = 2**53 - 1

@@ -6,24 +6,79 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler, Schema
-from heliscore.api.http.wire import now
-from heliscore.api.promptlayer import answers, body_schemas
-from heliscore.api.promptlayer.field_readers import (
+from heliscore.api.http.body_fields import Body, Values, optional, required
+from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.json_codec import decode
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.promptlayer import answers
+from heliscore.api.promptlayer.field_types import (
     GROUP,
-    decode_call,
+    METADATA,
+    NUMBER_FROM_1,
+    REQUEST_ID,
+    SCORE,
+    SCORE_NAME,
+    SHORT_STRING,
+    VARIABLES,
+    ScoreFields,
     decode_raw,
-    read_integer,
-    read_properties,
-    read_request_id,
-    read_score,
-    read_text,
+    make_tracking_body,
 )
 from heliscore.api.shared.logged_bodies import storable_json
-from heliscore.api.shared.score_commands import record, set_properties
+from heliscore.api.shared.score_commands import record_scores, set_properties
 from heliscore.domain.errors import FieldError, InvalidInput, NotFound
+from heliscore.domain.times import now
 from heliscore.store import prompt_tracking as store
 from heliscore.store.connections.pool import Connection
+
+
+def _check_label(values: Values) -> None:
+    if values.find(_VERSION) is not None and values.find(_LABEL) is not None:
+        values.reject(_LABEL, "cannot be combined with a version")
+
+
+_EMPTY_BODY: Final = make_tracking_body(example={})
+
+_SCORE_FIELDS: Final = ScoreFields(
+    score=required("score", SCORE),
+    # JavaScript sends it as `name`, Python as `score_name`.
+    names=(optional("name", SCORE_NAME), optional("score_name", SCORE_NAME)),
+)
+_SCORE_BODY: Final = make_tracking_body(
+    REQUEST_ID,
+    _SCORE_FIELDS.score,
+    *_SCORE_FIELDS.names,
+    check=_SCORE_FIELDS.check,
+    example={"request_id": 1000000000001, "score": 88, "name": "summarization"},
+)
+
+_PROMPT_NAME: Final = required("prompt_name", SHORT_STRING)
+_VERSION: Final = optional("version", NUMBER_FROM_1)
+_LABEL: Final = optional("label", SHORT_STRING)
+_PROMPT_BODY: Final = make_tracking_body(
+    REQUEST_ID,
+    _PROMPT_NAME,
+    VARIABLES,
+    _VERSION,
+    _LABEL,
+    check=_check_label,
+    example={
+        "request_id": 1000000000001,
+        "prompt_name": "my_template",
+        "prompt_input_variables": {"topic": "dogs"},
+        "version": 2,
+    },
+)
+
+_METADATA: Final = required("metadata", METADATA)
+_METADATA_BODY: Final = make_tracking_body(
+    REQUEST_ID, _METADATA, example={"request_id": 1000000000001, "metadata": {"user_id": "u1"}}
+)
+
+_GROUP_ID: Final = required("group_id", NUMBER_FROM_1)
+_GROUP_BODY: Final = make_tracking_body(
+    REQUEST_ID, _GROUP_ID, example={"request_id": 1000000000001, "group_id": 1}
+)
 
 
 async def track_score(call: ApiCall) -> Response:
@@ -33,12 +88,8 @@ async def track_score(call: ApiCall) -> Response:
     that ends in `-hcone-bool` is the boolean without that ending, 1 or 0. A request that was never logged
     exists from its first score on.
     """
-    fields = decode_call(await call.body())
-    request_id = read_request_id(fields)
-    # JavaScript has it as `name`, Python as `score_name`: who knows one copies it to the other.
-    scores = read_score(fields, "name", "score_name", required=True)
-    fields.errors.raise_any()
-    await record(call, request_id, scores)
+    body = _SCORE_BODY.decode(await call.body())
+    await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body))
     return answers.answer("the score is stored")
 
 
@@ -48,30 +99,24 @@ async def track_prompt(call: ApiCall) -> Response:
     Replaces what was said before. Not both a version and a label. Helicone's calls show and filter these as
     `prompt_id`, `prompt_version` (the label where there is no version) and `values`.
     """
-    body = await call.body()
-    fields = decode_call(body)
-    sent = decode_raw(body)
-    if _is_shifted(fields.raw):
-        fields.raw, sent = _repaired(fields.raw), _repaired(sent)
-    request_id = read_request_id(fields)
-    name = read_text(fields, "prompt_name", required=True)
-    variables = fields.object("prompt_input_variables").raw
-    version = read_integer(fields, "version")
-    label = read_text(fields, "label")
-    if version is not None and label is not None:
-        fields.reject("label", "cannot be combined with a version")
-    fields.errors.raise_any()
+    encoded = await call.body()
+    raw = decode(encoded)
+    is_shifted = _is_shifted(raw)
+    body = _PROMPT_BODY.read(_repaired(raw) if is_shifted else raw)
+    sent = decode_raw(encoded)
+    sent = _repaired(sent) if is_shifted else sent
+    version = body[_VERSION]
     prompt = store.Prompt(
-        name=name or "",
-        version=label if version is None else str(version),
+        name=body[_PROMPT_NAME],
+        version=body[_LABEL] if version is None else str(version),
         version_number=version,
-        variables=storable_json(sent["prompt_input_variables"]) if variables else None,
+        variables=storable_json(sent[VARIABLES.key]) if body[VARIABLES] else None,
     )
-    await _set_prompt(call, request_id, prompt)
+    await _set_prompt(call, str(body[REQUEST_ID]), prompt)
     return answers.answer("the prompt is stored")
 
 
-def _is_shifted(raw: dict[str, Any]) -> bool:
+def _is_shifted(raw: Any) -> bool:
     """Whether this is the call of the async Python SDK, 1.0.73 to 1.5.16, which passes every argument in the
     place of the one before: the id as the prompt's name, the name as the variables, and so on."""
     match raw:
@@ -97,7 +142,6 @@ def _repaired(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> None:
-    accept_unknown = call.services.settings.unknown_requests == "accept"
     async with call.services.database.connection() as connection:
         written = await store.set_prompt(
             connection,
@@ -105,7 +149,7 @@ async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> N
             request_id,
             prompt,
             now(),
-            accept_unknown=accept_unknown,
+            accept_unknown=call.services.settings.accepts_unknown_requests,
         )
     if not written:
         raise NotFound(f"there is no request {request_id}")
@@ -114,19 +158,17 @@ async def _set_prompt(call: ApiCall, request_id: str, prompt: store.Prompt) -> N
 async def track_metadata(call: ApiCall) -> Response:
     """Set some of a request's metadata; the rest of it stays.
 
-    Helicone's calls show and filter these as properties. A value that is no text is kept as its JSON text.
+    Helicone's calls show and filter these as properties. A value that is not a string is kept as its JSON
+    text.
     """
-    fields = decode_call(await call.body())
-    request_id = read_request_id(fields)
-    properties = read_properties(fields, "metadata", required=True)
-    fields.errors.raise_any()
-    await set_properties(call, request_id, properties)
+    body = _METADATA_BODY.decode(await call.body())
+    await set_properties(call, str(body[REQUEST_ID]), body[_METADATA])
     return answers.answer("the metadata is stored")
 
 
 async def create_group(call: ApiCall) -> Response:
     """Make a group for requests that belong together, and answer its id."""
-    decode_call(await call.body())
+    _EMPTY_BODY.decode(await call.body())
     async with call.services.database.connection() as connection:
         group_id = await store.create_group(connection, call.principal.organization_id)
     return answers.answer("the group is made", beside={"id": group_id})
@@ -137,31 +179,28 @@ async def track_group(call: ApiCall) -> Response:
 
     It is shown as the property `promptlayer_group_id`.
     """
-    fields = decode_call(await call.body())
-    request_id = read_request_id(fields)
-    group_id = read_integer(fields, "group_id", required=True) or 0
-    fields.errors.raise_any()
+    body = _GROUP_BODY.decode(await call.body())
+    group_id = body[_GROUP_ID]
     async with call.services.database.connection() as connection:
-        await refuse_unknown_group(connection, call.principal.organization_id, group_id)
-    await set_properties(call, request_id, {GROUP: str(group_id)})
+        await check_group(connection, call.principal.organization_id, group_id)
+    await set_properties(call, str(body[REQUEST_ID]), {GROUP: str(group_id)})
     return answers.answer("the group is stored")
 
 
-async def refuse_unknown_group(connection: Connection, organization_id: int, group_id: int) -> None:
-    """Raises InvalidInput where the organization has no such group."""
+async def check_group(connection: Connection, organization_id: int, group_id: int) -> None:
+    """Raises InvalidInput if the organization has no such group."""
     if not await store.has_group(connection, organization_id, group_id):
         raise InvalidInput([FieldError("group_id", f"there is no group {group_id}")])
 
 
 def _endpoints(
-    paths: tuple[str, ...], handler: Handler, body: Schema, example: dict[str, Any], **beside: Schema
+    paths: tuple[str, ...], handler: Handler, body: Body, **beside: Schema
 ) -> tuple[Endpoint, ...]:
     return tuple(
         answers.endpoint(
             path,
             handler,
             body=body,
-            body_example=example,
             answer=answers.schema(beside),
             errors=() if handler is create_group else (NotFound,),
         )
@@ -170,34 +209,9 @@ def _endpoints(
 
 
 ENDPOINTS: Final = (
-    *_endpoints(
-        ("/rest/track-score", "/library-track-score"),
-        track_score,
-        body_schemas.SCORE,
-        {"request_id": 1000000000001, "score": 88, "name": "summarization"},
-    ),
-    *_endpoints(
-        ("/rest/track-prompt", "/library-track-prompt"),
-        track_prompt,
-        body_schemas.PROMPT,
-        {
-            "request_id": 1000000000001,
-            "prompt_name": "my_template",
-            "prompt_input_variables": {"topic": "dogs"},
-            "version": 2,
-        },
-    ),
-    *_endpoints(
-        ("/rest/track-metadata", "/library-track-metadata"),
-        track_metadata,
-        body_schemas.METADATA,
-        {"request_id": 1000000000001, "metadata": {"user_id": "u1"}},
-    ),
-    *_endpoints(
-        ("/rest/track-group", "/track-group"),
-        track_group,
-        body_schemas.GROUP,
-        {"request_id": 1000000000001, "group_id": 1},
-    ),
-    *_endpoints(("/create-group",), create_group, body_schemas.NOTHING, {}, id=body_schemas.ID),
+    *_endpoints(("/rest/track-score", "/library-track-score"), track_score, _SCORE_BODY),
+    *_endpoints(("/rest/track-prompt", "/library-track-prompt"), track_prompt, _PROMPT_BODY),
+    *_endpoints(("/rest/track-metadata", "/library-track-metadata"), track_metadata, _METADATA_BODY),
+    *_endpoints(("/rest/track-group", "/track-group"), track_group, _GROUP_BODY),
+    *_endpoints(("/create-group",), create_group, _EMPTY_BODY, id=answers.ID),
 )

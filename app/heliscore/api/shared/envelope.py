@@ -6,8 +6,10 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Endpoint, Handler, Schema
-from heliscore.api.http.wire import Json
+from heliscore.api.http.body_fields import Body
+from heliscore.api.http.endpoints import Endpoint, Handler
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.json_schema import NULL, Schema
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput
 
@@ -39,9 +41,6 @@ def schema(data: Schema, **beside: Schema) -> Schema:
     }
 
 
-NULL: Schema = {"type": "null"}
-
-
 def endpoint(
     method: str,
     path: str,
@@ -53,8 +52,7 @@ def endpoint(
     data_example: object = None,
     beside: dict[str, Schema] | None = None,
     answer: Schema | None = None,
-    body: Schema | None = None,
-    body_example: object = None,
+    body: Body | None = None,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
     """An endpoint that speaks in envelopes. `data` is the schema of what it answers, null unless said;
@@ -69,7 +67,6 @@ def endpoint(
         permission=permission,
         errors=errors,
         body=body,
-        body_example=body_example,
         answer=answer or schema(data, **(beside or {})),
         answer_example={"data": data_example, "error": None} if has_example else None,
     )

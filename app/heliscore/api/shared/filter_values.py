@@ -7,9 +7,11 @@ import sys
 from datetime import datetime
 from typing import Final
 
-from heliscore.api.http.wire import FieldErrors, now, read_time
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE, described
+from heliscore.domain.messages import described
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
+from heliscore.domain.times import now, read_time
 
 MAX_DEPTH: Final = 50
 MAX_CONDITIONS: Final = 500

@@ -7,24 +7,24 @@ from typing import Any, Final
 
 import msgspec
 
+from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_surrogates import without_halves
-from heliscore.api.http.wire import Fields, decode_object
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import MAX_VALUE
 
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def decode_logged(body: bytes) -> tuple[Fields, bytes]:
-    """Decode a JSON object that is better taken with a broken character than lost; also returns the JSON as
-    it is taken. Raises InvalidInput."""
+def decode_logged(body: bytes) -> tuple[Any, bytes]:
+    """Decode JSON, with U+FFFD for half of a surrogate pair: better one character replaced than a log lost.
+    Also returns the JSON with the replacement. Raises InvalidInput."""
     try:
-        return decode_object(body), body
+        return decode(body), body
     except InvalidInput:
         mended = without_halves(body)
         if mended == body:
             raise
-        return decode_object(mended), mended
+        return decode(mended), mended
 
 
 def storable(text: str) -> str:

@@ -1,22 +1,22 @@
-"""What is said of requests by calls of their own, in whichever dialect."""
+"""Sets scores and properties of requests, for all dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.wire import now
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
+from heliscore.domain.times import now
 from heliscore.store import properties as property_store
 from heliscore.store.scores import ScoreWrite
 
 
-async def record(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> None:
+async def record_scores(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> None:
     """Store a score map; when this returns it is durable, and when it raises nothing of it was stored.
 
-    Raises NotFound where scores for unknown requests are refused, Unavailable when the database is away or
-    there is more to write than it can take.
+    Raises NotFound where scores for unknown requests are rejected, Unavailable when the database is away or
+    the writer has too much to write.
     """
     if scores:
         post = ScoreWrite(call.principal.organization_id, request_id, scores, now())
@@ -25,8 +25,7 @@ async def record(call: ApiCall, request_id: str, scores: Mapping[str, Score]) ->
 
 
 async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str, str]) -> None:
-    """Set some properties of a request. Raises NotFound where unknown requests are refused."""
-    accept_unknown = call.services.settings.unknown_requests == "accept"
+    """Set some properties of a request. Raises NotFound where unknown requests are rejected."""
     async with call.services.database.connection() as connection:
         written = await property_store.set_properties(
             connection,
@@ -34,7 +33,7 @@ async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str
             request_id,
             properties,
             now(),
-            accept_unknown=accept_unknown,
+            accept_unknown=call.services.settings.accepts_unknown_requests,
         )
     if not written:
         raise NotFound(f"there is no request {request_id}")

@@ -1,81 +1,99 @@
-"""The rules of a score map, `{name: integer or boolean}`, wherever one is sent."""
+"""The rules of scores as clients send them: maps of names to integers and booleans, and single scores."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from heliscore.api.http.endpoints import Schema
-from heliscore.api.http.wire import Fields
-from heliscore.domain.score import (
-    FEEDBACK,
-    MAX_NAME_LENGTH,
-    MAX_SCORES_PER_CALL,
-    MAX_VALUE,
-    MIN_VALUE,
-    Score,
-    described,
-    find_text_error,
-    read_score,
-)
+from heliscore.api.http.body_fields import ValueType
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.value_types import NAME
+from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error
+from heliscore.domain.score import FEEDBACK, MAX_SCORES_PER_CALL, MAX_VALUE, MIN_VALUE, Score, read_score
 
 _BOOLEAN_SUFFIX: Final = "-hcone-bool"
-"""Upstream stores a boolean under its name and this suffix, and so its exports have it."""
+"""Helicone stores a boolean under its name and this suffix, and so its exports have it."""
 
-SCORE: Final[Schema] = {
+SCORE_SCHEMA: Final[Schema] = {
     "oneOf": [{"type": "integer", "minimum": MIN_VALUE, "maximum": MAX_VALUE}, {"type": "boolean"}]
 }
-
-SCORES: Final[Schema] = {
-    "type": "object",
-    "maxProperties": MAX_SCORES_PER_CALL,
-    "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
-    "additionalProperties": SCORE,
-}
-
-
-def read_scores(fields: Fields) -> dict[str, Score]:
-    """Read the score map under `scores`; where it is at fault, what is returned means nothing."""
-    sent = fields.object("scores", required=True)
-    scores: dict[str, Score] = {}
-    if len(sent.raw) > MAX_SCORES_PER_CALL:
-        fields.reject("scores", f"at most {MAX_SCORES_PER_CALL} in a call, got {len(sent.raw)}")
-    else:
-        for sent_name, value in sent.raw.items():
-            for error in read_entry(sent_name, value, scores):
-                sent.reject(sent_name, error)
-    return scores
 
 
 def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[str]:
     """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
-    too, which tells if it comes twice."""
+    too, which shows if it comes twice."""
     errors = []
-    name, only_boolean = read_name(sent_name)
-    if error := find_text_error(name):
+    name, is_boolean = read_name(sent_name)
+    if error := find_name_error(name):
         errors.append(f"the name {error}")
     if name in scores:
         errors.append(f"the same score as {name}, which is in this call too")
-    score = read_score(value)
+    score = read_value(value, is_boolean)
     if isinstance(score, str):
         errors.append(score)
         score = Score(0, False)
-    elif only_boolean:
-        if score.value not in (0, 1):
-            errors.append(f"expected true, false, 1 or 0, got {described(value)}")
-        score = Score(score.value, True)
     scores[name] = score
     return errors
 
 
 def read_name(sent_name: str) -> tuple[str, bool]:
-    """The name without upstream's suffix for booleans, in which no stored name ends, and whether it takes
-    booleans only."""
+    """The name under which a score is stored, without Helicone's suffix, and whether it is a boolean's."""
+    if not sent_name.endswith(_BOOLEAN_SUFFIX):
+        return sent_name, sent_name == FEEDBACK
     name = sent_name
     while name.endswith(_BOOLEAN_SUFFIX):
         name = name.removesuffix(_BOOLEAN_SUFFIX)
-    return name, name != sent_name or name == FEEDBACK
+    return name, True
+
+
+def read_value(value: object, is_boolean: bool) -> Score | str:
+    """Make a Score of a decoded JSON value, or say what is wrong with it. Under a boolean's name, 1 and 0 are
+    booleans and other integers an error."""
+    score = read_score(value)
+    if not is_boolean or isinstance(score, str):
+        return score
+    if score.value not in (0, 1):
+        return f"expected true, false, 1 or 0, got {described(value)}"
+    return Score(score.value, True)
 
 
 def plain_name(sent_name: str) -> str:
     """The name under which a score is stored."""
     return read_name(sent_name)[0]
+
+
+def _read_scores(raw: Any, path: str, errors: FieldErrors) -> dict[str, Score]:
+    scores: dict[str, Score] = {}
+    if not isinstance(raw, dict):
+        errors.add_unexpected(path, "an object", raw)
+    elif len(raw) > MAX_SCORES_PER_CALL:
+        errors.add(path, f"at most {MAX_SCORES_PER_CALL} in a call, got {len(raw)}")
+    else:
+        for sent_name, value in raw.items():
+            for error in read_entry(sent_name, value, scores):
+                errors.add(step(path, sent_name), error)
+    return scores
+
+
+SCORES: Final = ValueType[dict[str, Score]](
+    {
+        "type": "object",
+        "maxProperties": MAX_SCORES_PER_CALL,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        "additionalProperties": SCORE_SCHEMA,
+    },
+    _read_scores,
+)
+"""A score map."""
+
+
+def _read_score_name(raw: Any, path: str, errors: FieldErrors) -> str:
+    if not isinstance(raw, str):
+        errors.add_unexpected(path, "a string", raw)
+    elif error := find_name_error(plain_name(raw)):
+        errors.add(path, error)
+    return str(raw)
+
+
+SCORE_NAME: Final = ValueType[str](NAME.schema, _read_score_name)
+"""A name as clients send it, perhaps with the suffix: `plain_name` is the name that is stored."""

@@ -9,15 +9,15 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.api.http.wire import now
 from heliscore.dashboard.pages.overview import shorter_ranges
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
 from heliscore.dashboard.parts.time_range import View, read_view
 from heliscore.dashboard.parts.trends import Bar, added, make_bars
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
-from heliscore.domain.score import described
+from heliscore.domain.messages import described
 from heliscore.domain.statistics import Interval, Sample, interval_of_means, interval_of_shares
+from heliscore.domain.times import now
 from heliscore.store import evaluations
 from heliscore.store.evaluations import PROPERTY, Facets, Spread, Total
 

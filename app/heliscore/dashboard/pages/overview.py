@@ -9,7 +9,6 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.api.http.wire import now
 from heliscore.dashboard.parts.number_formats import format_stretch
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.time_range import (
@@ -23,6 +22,7 @@ from heliscore.dashboard.parts.time_range import (
 )
 from heliscore.dashboard.parts.trends import Bar, Card, make_bars, make_cards
 from heliscore.domain.errors import FieldError, Unavailable
+from heliscore.domain.times import now
 from heliscore.store import evaluations
 from heliscore.store.evaluations import Facets, Total
 

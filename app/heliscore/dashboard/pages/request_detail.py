@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
-from heliscore.api.http.wire import path_text
+from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.dashboard.pages.request_list import MAX_NAMES
 from heliscore.dashboard.parts.conversation import indented, preview, read_conversation
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
@@ -44,7 +44,7 @@ def as_text(score: Score) -> str:
 
 async def show_request(visit: PageRequest, error: Field | None = None) -> Response:
     """Show the request; `fault` is the score that could not be saved."""
-    request_id = path_text(visit.request, "requestId")
+    request_id = read_path_parameter(visit.request, "requestId")
     search = read_search(visit.request.query_params)
     query, misread = _read_query(search)
     async with visit.services.database.connection() as connection:
@@ -119,7 +119,7 @@ def _following(
 
 async def show_next(visit: PageRequest) -> Response:
     """Go on to the request behind this one in the search, or say that there is none."""
-    request_id = path_text(visit.request, "requestId")
+    request_id = read_path_parameter(visit.request, "requestId")
     search = read_search(visit.request.query_params)
     query = decode_search(search, 1)
     after = query.after

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
 from heliscore.api.http.endpoints import error_response
-from heliscore.api.http.wire import now
 from heliscore.dashboard.parts.conversation import preview
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (
@@ -26,6 +25,7 @@ from heliscore.dashboard.parts.search_address import (
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Column, Score, Sort
 from heliscore.domain.score import FEEDBACK
+from heliscore.domain.times import now
 from heliscore.store import evaluations, scores
 from heliscore.store.search import request_search as store
 

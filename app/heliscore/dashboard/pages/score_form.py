@@ -12,8 +12,11 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from heliscore.api.http.wire import FieldErrors, decode_object, now, path_text
-from heliscore.api.shared.score_commands import record
+from heliscore.api.http.body_fields import make_body, required
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import STRING, mapping_of
+from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
     ONE,
@@ -26,7 +29,11 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
+from heliscore.domain.times import now
 from heliscore.store import scores as store
+
+_SCORES: Final = required("scores", mapping_of(STRING))
+_BODY: Final = make_body(_SCORES, example={"scores": {"accuracy": "95"}})
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
@@ -34,7 +41,7 @@ _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 async def save_form(visit: PageRequest) -> Response:
     """Save or remove one score, as a form without script does, and show the request again or the next one."""
-    request_id = path_text(visit.request, "requestId")
+    request_id = read_path_parameter(visit.request, "requestId")
     search = read_search(visit.request.query_params)
     name, entered = visit.form.get("name", "").strip(), visit.form.get("value", "").strip()
     here = search.of_request(request_id) or PATH
@@ -57,19 +64,15 @@ async def save_form(visit: PageRequest) -> Response:
 
 async def save_scores(visit: PageRequest) -> Response:
     """Save `{"scores": {name: text}}`, all or nothing, and answer all that the request has then."""
-    request_id = path_text(visit.request, "requestId")
-    fields = decode_object(visit.body, frozenset(("scores",)))
-    sent = fields.object("scores", required=True)
-    entered = {name: sent.text(name, required=True) or "" for name in sent.raw}
-    fields.errors.raise_any()
-    await _save(visit, request_id, entered)
+    request_id = read_path_parameter(visit.request, "requestId")
+    await _save(visit, request_id, _BODY.decode(visit.body)[_SCORES])
     return await _answer_scores(visit, request_id)
 
 
 async def remove_score(visit: PageRequest) -> Response:
     """Remove one score, and answer all that the request has then."""
-    request_id = path_text(visit.request, "requestId")
-    await _remove(visit, request_id, path_text(visit.request, "name"))
+    request_id = read_path_parameter(visit.request, "requestId")
+    await _remove(visit, request_id, read_path_parameter(visit.request, "name"))
     return await _answer_scores(visit, request_id)
 
 
@@ -84,7 +87,7 @@ async def _save(visit: PageRequest, request_id: str, entered: dict[str, str]) ->
     errors.raise_any()
     async with visit.services.database.connection() as connection:
         await find_request(visit, connection, request_id)
-    await record(visit.call, request_id, scores)
+    await record_scores(visit.call, request_id, scores)
 
 
 def _read_value(text: str) -> object:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 
 _FOLDED_FROM: Final = 6_000
 """Characters of a text; a longer one shows so many first, and the others when asked."""

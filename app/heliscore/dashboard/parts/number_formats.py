@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from heliscore.api.http.wire import format_time
 from heliscore.dashboard.parts.trends import Bar
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.statistics import Interval
+from heliscore.domain.times import format_time
 from heliscore.store.evaluations import Total
 
 _TO: Final = "\N{EN DASH}"

@@ -1,8 +1,8 @@
-"""What every page has in common: routing, session, permission, and refusals that people can read.
+"""Routes pages: checks session and permission, reads forms, and renders errors for people.
 
-Pages are not part of the API and so not of its document. One that changes something is protected twice: by
-the session's token, in the field `csrf` or the header `X-CSRF-Token`, and by what the browser says of where
-the call comes from. A page with `data` answers our own scripts: its refusals are JSON, never a redirect.
+Pages are not part of the API, nor of its document. A page that changes something is protected twice: by the
+session's token, in the field `csrf` or the header `X-CSRF-Token`, and by the browser's `Sec-Fetch-Site` or
+`Origin`. A page with `data` answers our scripts: its errors are JSON, never a redirect.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
-from heliscore.api.http.endpoints import AnyMethodRoute, ApiCall, RenderError, Services, error_response
+from heliscore.api.http.endpoints import ApiCall, RenderError, error_response
 from heliscore.api.http.html import HEADERS
-from heliscore.api.http.wire import Json, read_body
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.request_body import read_body
+from heliscore.api.http.request_state import Services, state_of
+from heliscore.api.http.resources import make_routes
 from heliscore.dashboard.parts.rendering import render_error_page, respond
 from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
 from heliscore.domain.api_key import Permissions
@@ -97,75 +100,58 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """For our scripts, in JSON."""
 
 
-def make_routes(pages: Iterable[Page]) -> list[Route]:
+def make_page_routes(pages: Iterable[Page]) -> list[Route]:
     """One route a path, whatever its methods."""
     pages = tuple(pages)
     menu = tuple((page.title, page.path) for page in pages if page.title is not None)
-    by_path: dict[str, dict[str, Page]] = {}
-    for page in pages:
-        by_path.setdefault(page.path, {})[page.method] = page
-    return [
-        AnyMethodRoute(path.replace("}", ":segment}"), _Resource(methods, menu), methods=list(methods))
-        for path, methods in by_path.items()
-    ]
 
-
-class _Resource:
-    """The ASGI application of one path: method, origin, session, permission, token, handler."""
-
-    def __init__(self, methods: dict[str, Page], menu: tuple[tuple[str, str], ...]) -> None:
-        self._methods = methods
-        if "GET" in methods:
-            self._methods = {"HEAD": methods["GET"], **methods}
-        self._menu = menu
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        page = self._methods.get(scope["method"])
-        # A refusal is shown in the frame of whoever was recognised before it.
-        visit = PageRequest(request, request.state.services, None)
+    async def answer(page: Page, request: Request) -> Response:
+        visit = await _recognise(page, request, menu)
         try:
-            if page is None:
-                raise MethodNotAllowed(list(self._methods))
-            visit = await self._recognise(visit, page)
-            response = await self._answer(visit, page)
+            return await _answer(visit, page)
         except ApiError as error:
-            response = self._render_error(error, visit, page)
-        except ClientDisconnect:
-            return
-        await response(scope, receive, send)
+            return _render_error(error, visit, page)
 
-    def _render_error(self, error: ApiError, visit: PageRequest, page: Page | None) -> Response:
-        if page is not None and page.data:
-            return error_response(error, _refuse_data)
-        if isinstance(error, Unauthenticated):
-            return _redirect_to_sign_in(visit.request)
-        return error_response(
-            error,
-            lambda error: render_error_page(visit.request, error, visit.session, visit.menu),
-        )
+    def render_error(error: ApiError, page: Page, request: Request) -> Response:
+        """Before anybody was recognised, the page has no frame of theirs."""
+        return _render_error(error, PageRequest(request, state_of(request.scope).services, None), page)
 
-    async def _recognise(self, visit: PageRequest, page: Page) -> PageRequest:
-        if page.method not in _SAFE:
-            check_site(visit.request)
-        session = await find_session(visit.request, visit.services.database)
-        if session is not None:
-            visit.request.scope["state"]["organization_id"] = session.holder.organization_id
-        return PageRequest(visit.request, visit.services, session, self._menu if session else ())
+    return make_routes(pages, answer, render_error)
 
-    async def _answer(self, visit: PageRequest, page: Page) -> Response:
+
+async def _recognise(page: Page, request: Request, menu: tuple[tuple[str, str], ...]) -> PageRequest:
+    if page.method not in _SAFE:
+        check_site(request)
+    state = state_of(request.scope)
+    session = await find_session(request, state.services.database)
+    if session is not None:
+        state.organization_id = session.holder.organization_id
+    return PageRequest(request, state.services, session, menu if session else ())
+
+
+async def _answer(visit: PageRequest, page: Page) -> Response:
+    if page.permission is not None:
+        principal = visit.signed_in.holder.principal
+        if not principal.may(page.permission):
+            raise Forbidden(
+                f"your API key has permissions {principal.permissions!r}, this needs {page.permission!r}"
+            )
+    if page.method not in _SAFE:
+        visit = await _read(visit)
         if page.permission is not None:
-            principal = visit.signed_in.holder.principal
-            if not principal.may(page.permission):
-                raise Forbidden(
-                    f"your API key has permissions {principal.permissions!r}, this needs {page.permission!r}"
-                )
-        if page.method not in _SAFE:
-            visit = await _read(visit)
-            if page.permission is not None:
-                token = visit.request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
-                check_token(visit.signed_in, token)
-        return await page.handler(visit)
+            token = visit.request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
+            check_token(visit.signed_in, token)
+    return await page.handler(visit)
+
+
+def _render_error(error: ApiError, visit: PageRequest, page: Page) -> Response:
+    if page.data and not isinstance(error, MethodNotAllowed):
+        return error_response(error, _render_data_error)
+    if isinstance(error, Unauthenticated):
+        return _redirect_to_sign_in(visit.request)
+    return error_response(
+        error, lambda error: render_error_page(visit.request, error, visit.session, visit.menu)
+    )
 
 
 async def _read(visit: PageRequest) -> PageRequest:
@@ -202,7 +188,7 @@ def answer_data(content: object) -> Response:
     return Json(content, headers=dict(HEADERS))
 
 
-def _refuse_data(error: ApiError) -> Response:
+def _render_data_error(error: ApiError) -> Response:
     return answer_data({"error": str(error)})
 
 

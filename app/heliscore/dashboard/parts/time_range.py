@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.datastructures import QueryParams
 
-from heliscore.api.http.wire import FieldErrors
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
-from heliscore.domain.score import described
+from heliscore.domain.messages import described
 from heliscore.store.evaluations import ScoreSelection
 
 RANGES: Final[dict[str, timedelta]] = {

@@ -10,8 +10,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.endpoints import Endpoint, RenderError, Services, check_permission, identify_bearer
-from heliscore.api.http.headers import header
+from heliscore.api.http.endpoints import Endpoint, check_permission, identify_bearer
+from heliscore.api.http.json_schema import STRING
+from heliscore.api.http.request_state import state_of
+from heliscore.api.shared import envelope
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
 from heliscore.observability import metrics, score_totals
 
@@ -25,13 +27,12 @@ async def read_metrics(request: Request) -> Response:
     Without a key: requests, errors, the writer and the pool. With a key that may read also
     `heliscore_score_value`: count and sum of the organization's scores by name.
     """
-    services: Services = request.state.services
-    organization_id = None
-    if any(header(request, name) is not None for name in (b"helicone-auth", b"authorization")):
-        call = await identify_bearer(request, services)
-        request.scope["state"]["organization_id"] = call.principal.organization_id
-        check_permission(call.principal, "r")
-        organization_id = call.principal.organization_id
+    state = state_of(request.scope)
+    services, organization_id = state.services, None
+    if "helicone-auth" in request.headers or "authorization" in request.headers:
+        principal = (await identify_bearer(request, services)).principal
+        state.organization_id = organization_id = principal.organization_id
+        check_permission(principal, "r")
     metrics.set_waiting_scores(services.writer.waiting_scores)
     metrics.set_pool(services.database.in_use, services.database.waiting)
     text = await asyncio.get_running_loop().run_in_executor(_renderer, _render, organization_id)
@@ -43,19 +44,17 @@ def _render(organization_id: int | None) -> bytes:
     return metrics.render() + own
 
 
-def make_endpoints(render_error: RenderError) -> tuple[Endpoint, ...]:
-    """Make the endpoint; `render_error` renders its errors."""
-    return (
-        Endpoint(
-            method="GET",
-            path="/metrics",
-            handler=read_metrics,
-            render_error=render_error,
-            tag="Health",
-            permission=None,
-            errors=(Unauthenticated, Forbidden, Unavailable),
-            answer={"type": "string"},
-            answer_type="text/plain",
-            answer_example='heliscore_refusals_total{cause="NotFound"} 2.0\n',
-        ),
-    )
+ENDPOINTS: Final = (
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        handler=read_metrics,
+        render_error=envelope.render_error,
+        tag="Health",
+        permission=None,
+        errors=(Unauthenticated, Forbidden, Unavailable),
+        answer=STRING,
+        answer_type="text/plain",
+        answer_example='heliscore_refusals_total{cause="NotFound"} 2.0\n',
+    ),
+)

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from heliscore.api.helicone.filter_columns import TABLES, Keyed, Special, Target
-from heliscore.api.http.wire import FieldErrors, step
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Target
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (
@@ -33,7 +33,8 @@ from heliscore.domain.filter_tree import (
     Subject,
     kind_of,
 )
-from heliscore.domain.score import FEEDBACK, described
+from heliscore.domain.messages import described
+from heliscore.domain.score import FEEDBACK
 
 _MAX_NODES: Final = 5_000
 _ALL: Final = Everything()

@@ -1,0 +1,63 @@
+"""The state of a request, by which middleware, endpoints and pages share what they know of it.
+
+It is kept in the ASGI scope's `state`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from starlette.types import Scope
+
+from heliscore.api.http.auth import Keyring
+from heliscore.api.http.body_budget import BodyBudget
+from heliscore.api.http.rate_limit import Allowance, RateLimiter
+from heliscore.settings import Settings
+from heliscore.store.connections.pool import Database
+from heliscore.store.scores import ScoreNames
+from heliscore.store.writer import Writer
+
+_KEY: Final = "request"
+_CLIENT_WENT_AWAY: Final = "client_went_away"
+"""Set by the server's protocol (`server.http_protocol`)."""
+
+
+class Services(msgspec.Struct, frozen=True):
+    """The connections and caches that handlers work with, made once a process."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    names: ScoreNames
+    writer: Writer
+    body_budget: BodyBudget
+    limiter: RateLimiter | None = None
+
+
+class RequestState(msgspec.Struct):
+    """What is known of a request, besides what the client sent."""
+
+    services: Services
+    organization_id: int | None = None
+    """The organization of the key, once that is known: for the request log."""
+
+    allowance: Allowance | None = None
+    """What the rate limit leaves to the key: for the headers of the answer."""
+
+
+def begin_request(scope: Scope, services: Services) -> RequestState:
+    """Make the state of a request."""
+    state = scope["state"][_KEY] = RequestState(services)
+    return state
+
+
+def state_of(scope: Scope) -> RequestState:
+    """The state of a request that has begun."""
+    state: RequestState = scope["state"][_KEY]
+    return state
+
+
+def client_went_away(scope: Scope) -> bool:
+    """Whether the client closed the connection before the answer."""
+    return _CLIENT_WENT_AWAY in scope["state"]

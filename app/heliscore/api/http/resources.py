@@ -1,0 +1,85 @@
+"""Routes: one resource a path, for the API's endpoints and the dashboard's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from heliscore.api.http.rate_limit import announcing
+from heliscore.api.http.request_state import state_of
+from heliscore.domain.errors import ApiError, MethodNotAllowed
+
+
+class Method(Protocol):
+    """One method on one path."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+M = TypeVar("M", bound=Method)
+
+Answer = Callable[[M, Request], Awaitable[Response]]
+RenderError = Callable[[ApiError, M, Request], Response]
+"""Makes the response to an error; of a method that is not allowed, with any of the path's others."""
+
+
+def make_routes(methods: Iterable[M], answer: Answer[M], render_error: RenderError[M]) -> list[Route]:
+    """One route a path, whatever its methods."""
+    by_path: dict[str, dict[str, M]] = {}
+    for method in methods:
+        by_path.setdefault(method.path, {})[method.method] = method
+    return [
+        _AnyMethodRoute(
+            path.replace("}", ":segment}"), Resource(found, answer, render_error), methods=list(found)
+        )
+        for path, found in by_path.items()
+    ]
+
+
+class _Segment(StringConvertor):
+    """The text between two slashes, even if empty: that is an error in an id, not in the path."""
+
+    regex = "[^/]*"
+
+
+register_url_convertor("segment", _Segment())
+
+
+class _AnyMethodRoute(Route):
+    """Leaves a wrong method to the resource, which renders the error."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class Resource(Generic[M]):
+    """The ASGI application of one path. GET answers HEAD too."""
+
+    def __init__(self, methods: Mapping[str, M], answer: Answer[M], render_error: RenderError[M]) -> None:
+        self._methods = {"HEAD": methods["GET"], **methods} if "GET" in methods else methods
+        self._any = next(iter(methods.values()))
+        self._answer = answer
+        self._render_error = render_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        method = self._methods.get(scope["method"])
+        try:
+            if method is None:
+                raise MethodNotAllowed(list(self._methods))
+            response = await self._answer(method, request)
+        except ApiError as error:
+            response = self._render_error(error, method or self._any, request)
+        except ClientDisconnect:
+            return
+        allowance = state_of(scope).allowance
+        await response(scope, receive, send if allowance is None else announcing(send, allowance))

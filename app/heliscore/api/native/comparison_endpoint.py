@@ -1,0 +1,133 @@
+"""`POST /v1/evals/compare`: groups of requests compared by their scores."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Final
+
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import ValueType, make_body, object_of, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.value_types import NAME, count, list_of
+from heliscore.api.shared import envelope
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
+from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.messages import find_name_error
+from heliscore.store import evaluations as store
+
+GROUPABLE: Final = ("model", "provider", "prompt_id", "prompt_version", "user_id")
+"""The columns by which requests can be grouped."""
+
+_MAX_COMPARED: Final = 100
+_DEFAULT_GROUPS: Final = 100
+_MAX_GROUPS: Final = 1000
+
+
+def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
+    if isinstance(raw, list) and 1 <= len(raw) <= _MAX_COMPARED:
+        return [plain_name(name) for name in _NAMES.read(raw, path, errors)]
+    errors.add(path, f"expected a list of 1 to {_MAX_COMPARED} names")
+    return []
+
+
+def _read_group(raw: object, path: str, errors: FieldErrors) -> Column | Property:
+    match raw:
+        case str() if raw in GROUPABLE:
+            return Column(raw)
+        case {"property": str() as key, **rest} if not rest and not find_name_error(key):
+            return Property(key)
+    errors.add_unexpected(path, f'one of {", ".join(GROUPABLE)} or {{"property": key}}', raw)
+    return Column("model")
+
+
+_NAMES: Final = list_of(NAME)
+_SCORES: Final = required(
+    "scores", ValueType(_NAMES.schema | {"minItems": 1, "maxItems": _MAX_COMPARED}, _read_names)
+)
+_GROUP_BY: Final = required(
+    "groupBy",
+    ValueType[Column | Property](
+        {"anyOf": [{"enum": list(GROUPABLE)}, object_of(required("property", NAME)).schema]}, _read_group
+    ),
+)
+_TIMES: Final = optional("timeFilter", TIME_RANGE)
+_LIMIT: Final = optional("limit", count(_MAX_GROUPS), default=_DEFAULT_GROUPS)
+_BODY: Final = make_body(
+    FILTER_FIELD,
+    _TIMES,
+    _SCORES,
+    _GROUP_BY,
+    _LIMIT,
+    is_unique=True,
+    example={"filter": "all", "scores": ["accuracy"], "groupBy": {"property": "variant"}},
+)
+
+
+async def compare(call: ApiCall) -> Response:
+    """Compare groups of requests by their scores: variant A with B, one model with another.
+
+    Groups are the values of a column or of a property, null for requests without it; those with the most
+    scores come first. The deviation is the sample's, null where there is one score; percentiles are
+    interpolated; `shareTrue` is null unless all of the group's values were sent as booleans.
+    """
+    body = _BODY.decode(await call.body())
+    selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[_TIMES])
+    async with call.services.database.connection() as connection:
+        groups = await store.compare(
+            connection, call.services.names, selection, body[_SCORES], body[_GROUP_BY]
+        )
+    found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
+    found.sort(key=lambda members: -sum(group.count for group in members))
+    return envelope.answer(
+        [
+            {"group": members[0].value, "scores": {group.name: _statistics(group) for group in members}}
+            for members in found[: body[_LIMIT]]
+        ]
+    )
+
+
+def _statistics(group: store.Group) -> dict[str, object]:
+    return {
+        "count": group.count,
+        "average": group.sum / group.count,
+        "standardDeviation": group.deviation,
+        "min": group.lowest,
+        **{f"p{p}": value for p, value in zip(store.PERCENTILES, group.percentiles, strict=True)},
+        "max": group.highest,
+        "shareTrue": group.sum / group.count if group.all_boolean else None,
+    }
+
+
+_STATISTICS: Final = {
+    "count": COUNT,
+    "average": NUMBER,
+    "standardDeviation": nullable(NUMBER),
+    "min": {"type": "integer"},
+    **{f"p{percentile}": NUMBER for percentile in store.PERCENTILES},
+    "max": {"type": "integer"},
+    "shareTrue": nullable(NUMBER),
+}
+
+ENDPOINTS: Final = (
+    envelope.endpoint(
+        "POST",
+        "/v1/evals/compare",
+        compare,
+        "r",
+        "Evaluation",
+        body=_BODY,
+        data=list_of_objects(
+            {
+                "group": nullable(STRING),
+                "scores": {
+                    "type": "object",
+                    "additionalProperties": closed_object(_STATISTICS, required=tuple(_STATISTICS)),
+                },
+            }
+        ),
+    ),
+)

@@ -1,0 +1,162 @@
+"""`POST /log-request`: a request and its response in PromptLayer's shape."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Raw
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import Values, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.json_schema import NULL, Schema, nullable
+from heliscore.api.http.json_schema import STRING as STRING_SCHEMA
+from heliscore.api.http.value_types import NUMBER, OBJECT, STRING, integer
+from heliscore.api.promptlayer import answers
+from heliscore.api.promptlayer.field_types import (
+    MOMENT,
+    NUMBER_FROM_1,
+    SCORE,
+    SCORE_NAME,
+    SHORT_STRING,
+    ScoreFields,
+    make_tracking_body,
+)
+from heliscore.api.promptlayer.logged_fields import (
+    END_KEY,
+    ERROR_MESSAGE,
+    ERROR_TYPE,
+    LOGGED_FIELDS,
+    METADATA,
+    NULL_JSON,
+    OUTCOMES,
+    START_KEY,
+    STATUS,
+    TAGS,
+    check_times,
+    decode_log_call,
+    encoded,
+    hash_of,
+    kept_json,
+    prompt_columns,
+    time_columns,
+)
+from heliscore.api.shared.logged_bodies import storable_json
+from heliscore.domain.score import MAX_VALUE
+from heliscore.store import prompt_tracking as store
+from heliscore.store.request_log import LoggedRequest
+
+_TOKENS: Final = integer(0, MAX_VALUE // 2)
+_PROVIDER: Final = required("provider", SHORT_STRING)
+_MODEL: Final = required("model", SHORT_STRING)
+_PROMPT_NAME: Final = optional("prompt_name", SHORT_STRING)
+_PROMPT_VERSION_NUMBER: Final = optional("prompt_version_number", NUMBER_FROM_1)
+_INPUT_TOKENS: Final = optional("input_tokens", _TOKENS)
+_OUTPUT_TOKENS: Final = optional("output_tokens", _TOKENS)
+_PRICE: Final = optional("price", NUMBER, description="US dollars")
+_SCORE: Final = ScoreFields(
+    score=optional("score", SCORE, description="0 without a `score_name` is no score"),
+    names=(optional("score_name", SCORE_NAME),),
+)
+
+
+def _check_log(values: Values) -> None:
+    check_times(values)
+    _SCORE.check(values)
+
+
+_BODY: Final = make_tracking_body(
+    required("input", OBJECT),
+    required("output", OBJECT),
+    optional("parameters", OBJECT),
+    optional("function_name", STRING),
+    optional("api_type", STRING),
+    _INPUT_TOKENS,
+    _OUTPUT_TOKENS,
+    required(START_KEY, MOMENT),
+    required(END_KEY, MOMENT),
+    _PROMPT_NAME,
+    _PROMPT_VERSION_NUMBER,
+    _PRICE,
+    _PROVIDER,
+    _MODEL,
+    *LOGGED_FIELDS,
+    _SCORE.score,
+    *_SCORE.names,
+    check=_check_log,
+    example={
+        "provider": "openai",
+        "model": "gpt-4o",
+        "input": {
+            "type": "chat",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        },
+        "output": {"type": "chat", "messages": []},
+        "request_start_time": 1767225600.0,
+        "request_end_time": 1767225601.25,
+    },
+)
+
+_KEPT: Final = ("function_name", "api_type", "parameters", "prompt_id", "error_type", "error_message")
+
+
+async def log_request(call: ApiCall) -> Response:
+    """Log a request and its response, and answer the id that the request gets.
+
+    The same body within a minute gets the same id and is stored once. A `score` of 0 without a `score_name`
+    is no score: clients send it by default.
+    """
+    body, sent = decode_log_call(_BODY, await call.body())
+    scores = _SCORE.read(body) if body[_SCORE.score] or body[_SCORE.names[0]] else {}
+    request = _make_logged(body, sent, call.principal.organization_id)
+    services, body_hash = call.services, hash_of(b"log-request", sent)
+    async with services.database.connection() as connection:
+        request_id = await store.log_once(connection, services.names, request, scores, body_hash)
+    return answers.answer(
+        "the request is logged",
+        201,
+        {
+            "id": request_id,
+            "request_id": request_id,
+            "prompt_version": None,
+            "status": request.outcome,
+            "error_type": body[ERROR_TYPE],
+            "error_message": body[ERROR_MESSAGE],
+        },
+    )
+
+
+def _make_logged(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:
+    metadata, counts = body[METADATA], (body[_INPUT_TOKENS], body[_OUTPUT_TOKENS])
+    return LoggedRequest(
+        organization_id=organization_id,
+        request_id="",
+        **time_columns(body),
+        **prompt_columns(body, sent, body[_PROMPT_NAME], body[_PROMPT_VERSION_NUMBER]),
+        prompt_tokens=counts[0],
+        completion_tokens=counts[1],
+        total_tokens=None if None in counts else sum(count or 0 for count in counts),
+        cost_usd=body[_PRICE],
+        outcome=body[STATUS] or "SUCCESS",
+        provider=body[_PROVIDER],
+        request_model=body[_MODEL],
+        tags=body[TAGS],
+        properties=encoded({} if metadata is None else metadata),
+        promptlayer=kept_json(sent, _KEPT),
+        request_body=storable_json(sent.get("input", NULL_JSON)),
+        response_body=storable_json(sent.get("output", NULL_JSON)),
+    )
+
+
+_ANSWER: Final[dict[str, Schema]] = {
+    "id": answers.ID,
+    "request_id": answers.ID,
+    "prompt_version": NULL,
+    "status": {"enum": list(OUTCOMES)},
+    "error_type": nullable(STRING_SCHEMA),
+    "error_message": nullable(STRING_SCHEMA),
+}
+
+ENDPOINTS: Final = (
+    answers.endpoint("/log-request", log_request, success=201, body=_BODY, answer=answers.schema(_ANSWER)),
+)

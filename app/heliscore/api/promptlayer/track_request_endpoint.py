@@ -1,0 +1,143 @@
+"""`POST /track-request`: a call of a model's API as PromptLayer's clients made it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import Values, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.json_schema import NULL
+from heliscore.api.http.value_types import ANY, STRING, list_of
+from heliscore.api.promptlayer import answers
+from heliscore.api.promptlayer.field_types import (
+    GROUP,
+    NUMBER_FROM_1,
+    SHORT_STRING,
+    make_tracking_body,
+)
+from heliscore.api.promptlayer.logged_fields import (
+    ENDED_AT,
+    LOGGED_FIELDS,
+    METADATA,
+    NULL_JSON,
+    STARTED_AT,
+    STATUS,
+    TAGS,
+    check_times,
+    decode_log_call,
+    encoded,
+    hash_of,
+    kept_json,
+    prompt_columns,
+    time_columns,
+)
+from heliscore.api.promptlayer.tracking_endpoints import check_group
+from heliscore.api.shared.logged_bodies import read_tokens, storable_json, text_or_none
+from heliscore.store import prompt_tracking as store
+from heliscore.store.request_log import LoggedRequest
+
+_GROUP_ID: Final = optional("group_id", NUMBER_FROM_1)
+_KWARGS: Final = optional(
+    "kwargs",
+    ANY,
+    description="`model` is the model and `messages` the input; what is not an object is all input",
+)
+_RESPONSE: Final = optional(
+    "request_response", ANY, description="The output; token counts are read from its `usage`."
+)
+_PROVIDER_TYPE: Final = optional("provider_type", SHORT_STRING)
+_PROMPT_VERSION: Final = optional("prompt_version", NUMBER_FROM_1)
+
+_BODY: Final = make_tracking_body(
+    _GROUP_ID,
+    required("function_name", STRING),
+    optional("span_id", STRING),
+    optional("args", list_of(ANY)),
+    _KWARGS,
+    _RESPONSE,
+    STARTED_AT,
+    ENDED_AT,
+    _PROMPT_VERSION,
+    _PROVIDER_TYPE,
+    *LOGGED_FIELDS,
+    check=check_times,
+    example={
+        "function_name": "openai.chat.completions.create",
+        "provider_type": "openai",
+        "kwargs": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
+        "request_response": {"usage": {"prompt_tokens": 3, "completion_tokens": 5}},
+        "request_start_time": 1767225600.0,
+        "request_end_time": 1767225601.25,
+    },
+)
+
+_KEPT: Final = ("function_name", "args", "kwargs", "span_id", "error_type", "error_message")
+
+
+async def track_request(call: ApiCall) -> Response:
+    """Log a call of a model's API as it was made, and answer the id that the request gets.
+
+    The same body within a minute gets the same id and is stored once. `prompt_blueprint` is always null.
+    """
+    body, sent = decode_log_call(_BODY, await call.body())
+    request = _make_tracked(body, sent, call.principal.organization_id)
+    services, body_hash = call.services, hash_of(b"track-request", sent)
+    async with services.database.connection() as connection:
+        if (group_id := body[_GROUP_ID]) is not None:
+            await check_group(connection, request.organization_id, group_id)
+        request_id = await store.log_once(connection, services.names, request, {}, body_hash)
+    return answers.answer(
+        "the request is tracked", beside={"request_id": request_id, "prompt_blueprint": None}
+    )
+
+
+def _make_tracked(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:
+    arguments = body[_KWARGS]  # npm's wrapper sends the first argument, be it an id alone
+    model = arguments.get("model") if isinstance(arguments, dict) else None
+    response = body[_RESPONSE]
+    answered = response if isinstance(response, dict) else {}
+    metadata = body[METADATA]
+    group = {} if body[_GROUP_ID] is None else {GROUP: str(body[_GROUP_ID])}
+    input_, beside_input = _split_arguments(sent.get(_KWARGS.key, NULL_JSON))
+    return LoggedRequest(
+        organization_id=organization_id,
+        request_id="",
+        **time_columns(body),
+        **prompt_columns(body, sent, None, body[_PROMPT_VERSION]),
+        **read_tokens(answered),
+        outcome=body[STATUS] or "SUCCESS",
+        provider=body[_PROVIDER_TYPE],
+        request_model=text_or_none(model),
+        response_model=text_or_none(answered.get("model") or answered.get("modelVersion")),
+        response_id=text_or_none(answered.get("id")),
+        tags=body[TAGS],
+        properties=encoded(group if metadata is None else metadata | group),
+        promptlayer=kept_json(sent | {_KWARGS.key: beside_input}, _KEPT),
+        request_body=storable_json(input_),
+        response_body=storable_json(sent.get(_RESPONSE.key, NULL_JSON)),
+    )
+
+
+def _split_arguments(sent: Raw) -> tuple[Raw, Raw]:
+    """The input, and what else the model was called with. Without messages it is all input."""
+    try:
+        arguments = msgspec.json.decode(sent, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        return sent, NULL_JSON
+    messages = arguments.pop("messages", None)
+    return (sent, NULL_JSON) if messages is None else (messages, Raw(msgspec.json.encode(arguments)))
+
+
+ENDPOINTS: Final = tuple(
+    answers.endpoint(
+        path,
+        track_request,
+        body=_BODY,
+        answer=answers.schema({"request_id": answers.ID, "prompt_blueprint": NULL}),
+    )
+    for path in ("/rest/track-request", "/track-request")
+)

@@ -1,0 +1,100 @@
+"""Helicone's filter language in the OpenAPI document, made of the tables by which it is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heliscore.api.http.body_fields import ValueType
+from heliscore.api.http.json_schema import STRING, Schema, closed_object, reference
+from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Target
+from heliscore.api.shared.filter_language import OPERATORS, decode_filter
+from heliscore.domain.filter_tree import Filter, Kind, Score, kind_of
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
+
+_SCORE: Final[Schema] = {
+    "anyOf": [
+        {"type": "integer", "minimum": MIN_VALUE, "maximum": MAX_VALUE},
+        {"type": "boolean"},
+        {"type": "string", "pattern": r"^([+-]?[0-9]{1,20}|true|false)$"},
+    ]
+}
+_VALUES: Final[dict[Kind, Schema]] = {
+    Kind.TEXT: STRING,
+    Kind.NUMBER: {"anyOf": [{"type": "number"}, {"type": "string", "description": "a number"}]},
+    Kind.TIMESTAMP: {
+        "type": "string",
+        "description": "ISO 8601 date or date-time; UTC where no zone is given",
+    },
+    Kind.BOOLEAN: {"enum": [True, False, "true", "false"]},
+    Kind.SCORE: _SCORE,
+}
+
+
+def _conditions(kind: Kind) -> Schema:
+    value = _VALUES[kind]
+    operators = dict.fromkeys(OPERATORS[kind], value)
+    return closed_object(
+        {**operators, "in": {"type": "array", "items": value}, "exists": _VALUES[Kind.BOOLEAN]}
+    )
+
+
+def _name(kind: Kind) -> str:
+    return f"{kind.value.capitalize()}Conditions"
+
+
+def _column(target: Target) -> Schema:
+    match target:
+        case Keyed():
+            return _keyed(target)
+        case Special.FEEDBACK_RATING:
+            return reference(_name(Kind.BOOLEAN))
+        case Special.SCORES_COLUMN:
+            return closed_object({"equals": {"const": "{}"}, "not-equals": {"const": "{}"}})
+        case Special.PROPERTY_KEY:
+            return closed_object({"equals": STRING})
+        case _:
+            return reference(_name(kind_of(target)))
+
+
+def _keyed(keyed: Keyed) -> Schema:
+    kind = Kind.SCORE if keyed.value is Score else Kind.TEXT
+    return {"type": "object", "additionalProperties": reference(_name(kind))}
+
+
+def _table(columns: dict[str, Target] | Keyed) -> Schema:
+    if isinstance(columns, Keyed):
+        return _keyed(columns)
+    return closed_object({name: _column(target) for name, target in columns.items()})
+
+
+_LEAF: Final[Schema] = closed_object({name: _table(columns) for name, columns in TABLES.items()}) | {
+    "description": "Conditions by table and column. All of them must hold."
+}
+
+_FILTER: Final[Schema] = {
+    "anyOf": [
+        {"const": "all"},
+        {
+            "type": "object",
+            "properties": {
+                "left": reference("Filter"),
+                "operator": {"enum": ["and", "or"]},
+                "right": reference("Filter"),
+            },
+            "required": ["left", "operator", "right"],
+            "additionalProperties": False,
+        },
+        closed_object({"not": reference("Filter")}) | {"required": ["not"]},
+        reference("FilterLeaf"),
+    ]
+}
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Filter": _FILTER,
+    "FilterLeaf": _LEAF,
+    **{_name(kind): _conditions(kind) for kind in Kind},
+}
+
+FILTER: Final = ValueType[Filter](reference("Filter"), decode_filter)
+
+FILTER_MISSING: Final = 'missing; "all" for every request'

@@ -1,0 +1,45 @@
+"""Checks names and shows clients' values in error messages."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+MAX_NAME_LENGTH: Final = 255
+
+_INT64: Final = range(-(2**63), 2**63)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def find_name_error(text: str) -> str | None:
+    """Say why a string cannot be the name or id of a score, a request or a property; None if it can."""
+    if not text:
+        return "must not be empty"
+    if len(text) > MAX_NAME_LENGTH:
+        return f"must have at most {MAX_NAME_LENGTH} characters, got {len(text)}"
+    if _CONTROL.search(text):
+        return "must not contain control characters"
+    return None
+
+
+def described(raw: object) -> str:
+    """Show a decoded JSON value in an error message, shortened."""
+    match raw:
+        case dict():
+            return "an object"
+        case list():
+            return "an array"
+        case str():
+            return f'"{shortened(raw)}"'
+        case int() if not isinstance(raw, bool) and raw not in _INT64:
+            return "an integer of more than 64 bits"
+        case _:
+            return msgspec.json.encode(raw).decode()
+
+
+def shortened(text: str, length: int = 80) -> str:
+    """A client's string as part of a message: at most `length` characters, on one line."""
+    text = text if len(text) <= length else text[:length] + "…"
+    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", text)

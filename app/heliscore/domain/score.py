@@ -1,4 +1,4 @@
-"""What a score is: a name, a 64-bit integer, and whether it was sent as a boolean."""
+"""Defines scores: a name, a 64-bit integer, and whether it was sent as a boolean."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
 
 
 def read_score(raw: object) -> Score | str:
-    """Make a Score of a decoded JSON value, or say what was expected and what came.
+    """Make a Score of a decoded JSON value, or return an error message.
 
-    Integers are kept, booleans become 1 and 0, everything else is refused: a float that looks like an
+    Integers are kept, booleans become 1 and 0, everything else is an error: a float that looks like an
     integer (`95.0`, `1e2`) too, because an evaluator that sends one will send 95.5 tomorrow.
     """
     if raw is True or raw is False:

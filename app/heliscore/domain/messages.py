@@ -14,7 +14,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def find_name_error(text: str) -> str | None:
-    """Say why a string cannot be the name or id of a score, a request or a property; None if it can."""
+    """The error of a string as name or id of a score, a request or a property; None if it can be one."""
     if not text:
         return "must not be empty"
     if len(text) > MAX_NAME_LENGTH:

@@ -1,4 +1,4 @@
-"""What a score is: a name, a 64-bit integer, and whether it was sent as a boolean."""
+"""Defines scores: a name, a 64-bit integer, and whether it was sent as a boolean."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ async def list_scores(call: ApiCall) -> Response:
 async def query_evaluations(call: ApiCall) -> Response:
     """Summarise each score: average, minimum, maximum, count, and both count and average by the hour.
 
-    Averages are exact. Times are those of the requests; the end of the range does not belong to it.
+    Averages are exact. Times are those of the requests; the range excludes its end.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
@@ -116,10 +116,10 @@ def _summary(name: str, buckets: list[store.Bucket]) -> dict[str, object]:
 
 
 async def query_distributions(call: ApiCall) -> Response:
-    """Show how the values of each score spread.
+    """Count the values of each score in bins.
 
-    At most 10 bins of equal width from the lowest to the highest value, each without its upper edge but the
-    last; where there are fewer integers than that, one bin each.
+    Up to 10 bins of equal width from the lowest to the highest value; each but the last excludes its upper
+    edge. If there are fewer than 10 integers in the range, each has a bin.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])

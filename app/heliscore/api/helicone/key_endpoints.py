@@ -1,4 +1,4 @@
-"""The API keys of the caller's own organization."""
+"""Lists, makes, renames and revokes API keys of the caller's organization."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME_BODY: Final = make_body(_NAME, example={"api_key_name": "my judge"})
 
 
 async def list_keys(call: ApiCall) -> Response:
-    """List the usable keys, without the keys themselves."""
+    """List the valid keys, without the keys themselves."""
     async with call.services.database.connection() as connection:
         keys = await store.list_own(connection, call.principal.organization_id)
     return envelope.answer(
@@ -49,7 +49,7 @@ async def list_keys(call: ApiCall) -> Response:
 
 
 async def create_key(call: ApiCall) -> Response:
-    """Make a new key; it is shown this once. Without an envelope, as in Helicone."""
+    """Make a key; this answer alone shows it. Without an envelope, as in Helicone."""
     body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
         id_ = await store.register(

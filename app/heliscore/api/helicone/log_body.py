@@ -1,4 +1,4 @@
-"""The body of a log call: what a client called, what came back, and when."""
+"""The body of a log call: a provider's request, its response, and their times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from heliscore.domain.uuid7 import make_uuid7
 from heliscore.store import request_log as store
 
 _STATUS_LIMIT: Final = 2**31 - 1
-"""Clients send HTTP statuses, and negative numbers of their own: -3 is a call that was cancelled."""
+"""Clients send HTTP statuses, and negative numbers: -3 is a cancelled call."""
 
 _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A string of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
@@ -69,7 +69,7 @@ def _is_number(raw: object) -> bool:
 
 
 def _check_json(response: Values) -> None:
-    """A non-empty text wins over the JSON, which may be anything then."""
+    """A non-empty `textBody` wins over `json`, which may be anything then."""
     sent = response.find(_RESPONSE_JSON)
     if not (response.find(_TEXT_BODY) or sent is None or isinstance(sent, dict)):
         response.errors.add_unexpected(f"{response.path}.{_RESPONSE_JSON.key}", "an object", sent)
@@ -141,7 +141,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 "type": "object",
                 "properties": {
                     "seconds": {"type": "integer"},
-                    "milliseconds": {"type": "number", "description": "what is left below a second"},
+                    "milliseconds": {"type": "number", "description": "the fraction of a second"},
                 },
                 "required": ["seconds", "milliseconds"],
             },
@@ -183,7 +183,6 @@ def read_log(
     errors.raise_any()
     request, response, timing = values[_REQUEST], values[_RESPONSE], values[_TIMING]
     text = response[_TEXT_BODY]
-    # A non-empty text wins over the JSON.
     response_json = _object_in(text) if text else response[_RESPONSE_JSON] or {}
     request_json = request[_REQUEST_JSON]
     started_at, ended_at = _find_times(timing)
@@ -216,7 +215,7 @@ def read_log(
 
 
 def _find_times(timing: Values | None) -> tuple[datetime, datetime]:
-    """When the request began and ended. One of the two stands for both, and now for neither."""
+    """When the request began and ended; each defaults to the other, and both to now."""
     started_at, ended_at = (None, None) if timing is None else (timing[_STARTED_AT], timing[_ENDED_AT])
     started_at = started_at or ended_at or now()
     return started_at, ended_at or started_at
@@ -230,7 +229,7 @@ def _path_of(url: str | None) -> str | None:
 
 
 def _response_body(text: str | None, sent: _Bodies) -> str | None:
-    """A text that is JSON is stored as such, any other as a string."""
+    """`textBody` is stored as JSON if it is, otherwise as a string."""
     if not text:
         return storable_json(sent.providerResponse.json)
     try:
@@ -242,7 +241,7 @@ def _response_body(text: str | None, sent: _Bodies) -> str | None:
 
 
 def _object_in(text: str) -> dict[str, Any]:
-    """What a text says if it is a JSON object."""
+    """The JSON object in a string; empty if there is none."""
     try:
         raw = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Logging requests without a proxy: what a client called, what came back, and when."""
+"""Helicone's log calls: clients log requests that they sent to a provider themselves."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from heliscore.store import request_log as store
 
 
 def make_log_handler(provider: str | None) -> Handler:
-    """The handler for one provider's path; None: the body names the provider."""
+    """Make the handler of one provider's path; None: the body names the provider."""
 
     async def log_request(call: ApiCall) -> Response:
-        """Log a request and its response; answers `ok` and the request's id in the header `helicone-id`.
+        """Log a request and its response; returns `ok`, and the request's id in the header `helicone-id`.
 
         Metadata comes from the HTTP headers or `providerRequest.meta`: `Helicone-Request-Id`,
         `Helicone-User-Id`, `Helicone-Property-<Name>`, `Helicone-Session-Id`, `-Path` and `-Name`,
         `Helicone-Prompt-Id`, `Helicone-Model-Override`, `Helicone-Omit-Request` and `-Omit-Response`. A
-        request scored before joins up with its scores; logging an id again replaces what was logged and keeps
-        scores and what was set by calls of their own.
+        request that was scored before it is logged keeps its scores; logging an id again replaces what was
+        logged, and keeps scores and what other calls have set.
         """
         request = read_log(await call.body(), call.request.headers, provider, call.principal.organization_id)
         async with call.services.database.connection() as connection:
             await store.log(connection, request)
-        # Header values are bytes: an id beyond ASCII goes out, as it came in, in UTF-8.
+        # Header values are bytes: an id beyond ASCII is sent in UTF-8, as it was received.
         return PlainTextResponse("ok", headers={"helicone-id": request.request_id.encode().decode("latin-1")})
 
     return log_request

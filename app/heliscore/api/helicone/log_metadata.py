@@ -51,7 +51,7 @@ class Metadata:
         return (self.get(f"Helicone-Omit-{what}") or "").lower() == "true"
 
     def properties(self) -> dict[str, str]:
-        """The properties that the metadata sets. A name in an HTTP header has lost its case on the way."""
+        """The properties in the metadata. HTTP headers have lost the case of their names."""
         prefix = len(_PROPERTY_PREFIX)
         custom = {
             name[prefix:]: text
@@ -62,7 +62,7 @@ class Metadata:
 
 
 def _as_utf8(value: str) -> str:
-    """HTTP says Latin-1 of headers, and clients send UTF-8."""
+    """HTTP headers are Latin-1 by the standard, but clients send UTF-8."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Properties of requests: set, remove, look up."""
+"""Sets, removes and lists properties of requests."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _EMPTY_BODY: Final = make_body(example={})
 async def put_property(call: ApiCall) -> Response:
     """Set one property of a request.
 
-    Others stay, and logging the request again keeps it. Keys that differ in case differ. A request that was
-    never logged exists from then on.
+    Other properties stay, and logging the request again keeps this one. Keys are case-sensitive. A request
+    that was never logged exists from its first property on.
     """
     request_id = read_path_parameter(call.request, "requestId")
     body = _PROPERTY_BODY.decode(await call.body())
@@ -60,7 +60,7 @@ async def list_keys(call: ApiCall) -> Response:
 
 
 async def search_values(call: ApiCall) -> Response:
-    """Find up to 25 values of a property that contain a text, whatever the case."""
+    """Find up to 25 values of a property that contain a string, ignoring case."""
     key = read_path_parameter(call.request, "propertyKey")
     term = _SEARCH_BODY.decode(await call.body())[_SEARCH_TERM]
     async with call.services.database.connection() as connection:

@@ -1,4 +1,4 @@
-"""The body of a query: filter, order and page; and the cursor that continues one."""
+"""The body of a query (filter, sort and page), and the cursor of its next page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT_LIMIT: Final = 10
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What a query body asks for."""
+    """A decoded query body."""
 
     filter: Filter
     sort: Sort
@@ -104,7 +104,7 @@ def _is_descending(raw: object, path: str, errors: FieldErrors) -> bool:
 
 
 class _Cursor(msgspec.Struct, array_like=True):
-    """What a cursor holds: the order that it belongs to and where the page ended."""
+    """The content of a cursor: the sort it belongs to, and the position where the page ended."""
 
     order: str
     value: Any
@@ -113,7 +113,7 @@ class _Cursor(msgspec.Struct, array_like=True):
 
 
 def encode_cursor(sort: Sort, position: Position) -> str:
-    """Make the opaque text with which a client asks for the next page."""
+    """Make the opaque string with which a client asks for the next page."""
     cursor = _Cursor(_order(sort), position.value, position.created_at, position.request_id)
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
 

@@ -1,4 +1,4 @@
-"""Requests out: query, count, one by id."""
+"""Reads requests: queries, counts, single ones by id; and removes them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from heliscore.store.search import request_search as store
 
 
 async def query_requests(call: ApiCall) -> Response:
-    """Find requests by scores, properties, model, time and everything else that is known of them.
+    """Find requests by score, property, model, time and all their other columns.
 
-    Every condition of the filter counts; what is not understood is refused and never left out. A page that
-    is not the last carries `nextCursor` beside `data`: send it as `cursor` with the same filter and sort to
-    go on, while new requests arrive, without gaps or repetitions.
+    Every condition of the filter counts: an unknown one is an error and never ignored. Every page but the
+    last has `nextCursor` beside `data`: send it as `cursor` with the same filter and sort to get the next
+    page, without gaps or repetitions even while new requests arrive.
     """
     query = decode_query(await call.body())
     services = call.services
@@ -72,7 +72,7 @@ async def get_request(call: ApiCall) -> Response:
 
 
 async def query_ids(call: ApiCall) -> Response:
-    """Read several requests by their ids, in that order; null stands for one that does not exist."""
+    """Read several requests by id; the answer has the order of the ids, and null for an unknown one."""
     ids = decode_ids(await call.body())
     services = call.services
     async with services.database.connection() as connection:

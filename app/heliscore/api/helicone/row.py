@@ -1,4 +1,4 @@
-"""A request as Helicone's clients read it: all of its keys, always, null where unknown."""
+"""A request in Helicone's shape: all keys are always there, null where unknown."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ROW: Final = reference("Row")
 
 
 def make_row(request: Request) -> Row:
-    """Lay a request out for the wire. What the database gave as JSON goes out as it is."""
+    """Make a row of a request. JSON from the database is passed through."""
     properties: Any = Raw(request.properties)
     scores: Any = Raw(request.scored.scores or b"{}")
     feedback = request.scored.feedback

@@ -1,4 +1,4 @@
-"""`POST /v1/request/{requestId}/score`: score maps in."""
+"""`/v1/request/{requestId}/score` and `/feedback`: adds and removes scores of a request."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def delete_score(call: ApiCall) -> Response:
 
 
 async def delete_feedback(call: ApiCall) -> Response:
-    """Take a request's rating back."""
+    """Remove a request's rating."""
     return await _remove(call, FEEDBACK)
 
 
@@ -74,7 +74,7 @@ async def _remove(call: ApiCall, name: str) -> Response:
 
 
 def decode_scores(body: bytes) -> dict[str, Score]:
-    """Read `{"scores": {name: integer or boolean}}`. Raises InvalidInput with every fault."""
+    """Read `{"scores": {name: integer or boolean}}`. Raises InvalidInput with every error."""
     return _SCORE_BODY.decode(body)[_SCORES]
 
 

@@ -1,4 +1,4 @@
-"""Who is calling: the key in a header, looked up by its hash, remembered for a moment."""
+"""Authenticates calls: reads the API key from a header and looks it up by its hash, with a short cache."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from heliscore.store import keys
 from heliscore.store.connections.pool import Database
 
 _REMEMBERED_S: Final = 2.0
-"""How long a revoked key may still work in a process that has just seen it; the promise is 5 s."""
+"""How long a revoked key may still work in a process that has just looked it up; the promise is 5 s."""
 
 _CAPACITY: Final = 10_000
 
 
 class Keyring:
-    """Looks keys up. Only good ones are remembered: a key made this moment works this moment."""
+    """Looks keys up. Only valid ones are cached: a new key works at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class Keyring:
         """Look-ups that wait for a connection."""
 
     async def principal(self, key: str) -> Principal:
-        """Return whom the key belongs to. Raises Unauthenticated, in the same words for any bad key."""
+        """Find the principal of a key. Raises Unauthenticated, with one message for all invalid keys."""
         key_hash = hash_key(key)
         until, principal = self._remembered.get(key_hash, (0.0, None))
         if principal is None or time.monotonic() > until:
@@ -41,11 +41,11 @@ class Keyring:
         return principal
 
     def _ask(self, key_hash: bytes) -> asyncio.Task[Principal]:
-        """Look a key up, once for all calls that need it before that begins: they may be a thousand. One that
-        has begun may not know of a key that was made since."""
+        """Look a key up, once for all calls that wait for it: they may be a thousand. One that has begun
+        is not joined: it may miss a key that was made since."""
         if (asking := self._beginning.get(key_hash)) is None:
             asking = self._beginning[key_hash] = asyncio.create_task(self._look_up(key_hash))
-            asking.add_done_callback(_listen)
+            asking.add_done_callback(_retrieve_exception)
         return asking
 
     async def _look_up(self, key_hash: bytes) -> Principal:
@@ -65,15 +65,15 @@ class Keyring:
         return principal
 
 
-def _listen(asking: asyncio.Task[Principal]) -> None:
-    """Take note of how a look-up ended, for asyncio, which complains if all who asked have gone away."""
+def _retrieve_exception(asking: asyncio.Task[Principal]) -> None:
+    """Retrieve the exception of a look-up, which asyncio would log if every caller was cancelled."""
     if not asking.cancelled():
         asking.exception()
 
 
 def bearer_key(request: Request) -> str:
-    """Take the key from `Helicone-Auth` or `Authorization`. The first counts where both are sent: clients of
-    the logging calls use the other for their model provider's key. Raises Unauthenticated."""
+    """Read the key from `Helicone-Auth` or `Authorization`. The first counts if both are sent: in logging
+    calls, the second is for the model provider's key. Raises Unauthenticated."""
     sent = request.headers.get("helicone-auth") or request.headers.get("authorization")
     if sent is None:
         raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")

@@ -1,4 +1,4 @@
-"""One table of endpoints makes the routes and the OpenAPI document, so they cannot disagree."""
+"""Describes endpoints: routes and OpenAPI document are made of the same table, so they cannot disagree."""
 
 from __future__ import annotations
 

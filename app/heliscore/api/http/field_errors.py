@@ -1,4 +1,4 @@
-"""Collects what is wrong with an input, so that a client sees every error at once."""
+"""Collects the errors of an input, so that a client sees all of them at once."""
 
 from __future__ import annotations
 

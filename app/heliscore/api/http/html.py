@@ -1,4 +1,4 @@
-"""HTML answers and the headers that every one of them carries."""
+"""HTML answers with their security headers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIRECTIVES: Final = {
 
 
 def make_policy(**directives: str) -> str:
-    """The content security policy, with some directives (`style_src`) of a page's own."""
+    """The content security policy, with changes for a page (`style_src`)."""
     merged = _DIRECTIVES | {name.replace("_", "-"): value for name, value in directives.items()}
     return "; ".join(f"{name} {value}" for name, value in merged.items())
 
@@ -35,7 +35,7 @@ HEADERS: Final[Mapping[str, str]] = {
 
 
 class Html(HTMLResponse):
-    """A page that runs nothing but our own files, in nobody's frame, and is kept by no cache."""
+    """A page that loads only our files, cannot be framed, and is not cached."""
 
     def __init__(self, content: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(content, status, {**HEADERS, **(headers or {})})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 Schema = dict[str, Any]
 """A piece of OpenAPI 3.1, which is JSON Schema."""
 
@@ -24,6 +26,12 @@ def closed_object(properties: dict[str, Schema], required: tuple[str, ...] = ())
     """An object of these properties and no others."""
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return schema | {"required": list(required)} if required else schema
+
+
+def struct_schema(struct: type[msgspec.Struct]) -> Schema:
+    """The schema of a Struct that an answer has, inline."""
+    _, components = msgspec.json.schema_components([struct], ref_template=REFERENCE)
+    return {key: value for key, value in components[struct.__name__].items() if key != "title"}
 
 
 def list_of_objects(properties: dict[str, Schema]) -> Schema:

@@ -1,5 +1,8 @@
-"""Halves of UTF-16's surrogate pairs in JSON. JavaScript cuts texts in the middle of a character, and escapes
-what is left of it (`\\ud83d`): by JSON's grammar that is a text, but no Unicode has it."""
+"""Finds and replaces halves of surrogate pairs in JSON.
+
+JavaScript may cut a string in the middle of a character and escape the rest of it (`\\ud83d`): that is valid
+by JSON's grammar, but no Unicode string.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _SURROGATE: Final = re.compile(
 
 
 def find_half(body: bytes) -> str | None:
-    """The first escape of a surrogate that has not its other half beside it."""
+    """The first escape of a surrogate without its other half."""
     if not _may_have_any(body):
         return None
     return next((found[3].decode() for found in _SURROGATE.finditer(body) if found[3]), None)
@@ -28,5 +31,5 @@ def without_halves(body: bytes) -> bytes:
 
 
 def _may_have_any(body: bytes) -> bool:
-    """Told at once, where a large body that is no JSON would be looked through for most of a second."""
+    """A quick test: the expression takes most of a second for a large body that is not JSON."""
     return b"\\ud" in body or b"\\uD" in body

@@ -1,4 +1,4 @@
-"""Makes the OpenAPI document of the table of endpoints."""
+"""Makes the OpenAPI document from the table of endpoints."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
 one is read, filtered and scored through the other. Every answer is `{"data": …, "error": null}` or
 `{"data": null, "error": "…"}`, in PromptLayer's calls `{"success": true, …}` or
-`{"success": false, "message": "…", "error": "…"}`. What was answered with success is durable and visible to
-every later call.
+`{"success": false, "message": "…", "error": "…"}`. After a success the change is durable and visible to every
+later call.
 """
 
 _REASONS: Final = {
@@ -69,13 +69,13 @@ def make_document(
                     "type": "apiKey",
                     "in": "header",
                     "name": "Helicone-Auth",
-                    "description": "`Bearer <key>`; counts where both headers are sent",
+                    "description": "`Bearer <key>`; takes precedence over `Authorization`",
                 },
                 "promptlayerKey": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "X-API-KEY",
-                    "description": "The key; where it is not sent, `api_key` in the body",
+                    "description": "The key; without this header, `api_key` in the body",
                 },
             },
         },

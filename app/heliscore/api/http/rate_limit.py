@@ -24,7 +24,7 @@ _CAPACITY: Final = 10_000
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What a key has left of its window."""
+    """The calls that a key has left in its window."""
 
     limit: int
     remaining: int
@@ -38,16 +38,16 @@ class Allowance(msgspec.Struct, frozen=True):
 
 
 class RateLimiter:
-    """Counts the calls of keys."""
+    """Counts the calls of each key."""
 
     def __init__(self, database: Database, limit: int) -> None:
         self._database = database
         self._limit = limit
         self._used_up: dict[int, float] = {}
-        """Until when the keys that have nothing left must wait, by the monotonic clock."""
+        """When the windows of keys without calls left end, by the monotonic clock."""
 
     async def count(self, key_id: int) -> Allowance:
-        """Count a call of the key, and say whether it is one too many."""
+        """Count a call of the key; the allowance says if it exceeds the limit."""
         if (allowance := self._find_used_up(key_id)) is not None:
             return allowance
         async with self._database.connection() as connection:
@@ -70,7 +70,7 @@ class RateLimiter:
 
 
 def announcing(send: Send, allowance: Allowance) -> Send:
-    """Add the headers `RateLimit-*` to what is sent. Not to the response: some are shared between calls."""
+    """Add the headers `RateLimit-*` as they are sent. Not to the response: some are shared between calls."""
     headers = [
         (b"ratelimit-limit", b"%d" % allowance.limit),
         (b"ratelimit-remaining", b"%d" % allowance.remaining),

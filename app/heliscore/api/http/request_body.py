@@ -19,8 +19,8 @@ _PIECE_BYTES: Final = 1 << 16
 async def read_body(request: Request, limit_bytes: int) -> bytes:
     """Read the whole body, decompressed where it is gzip.
 
-    Raises BodyTooLarge before reading one that announces its size, else as soon as the limit is passed, and
-    Unavailable when all calls together hold too much.
+    Raises BodyTooLarge before reading if the body announces its size, otherwise as soon as the limit is
+    exceeded, and Unavailable when all calls together hold too much.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit_bytes:
@@ -47,7 +47,7 @@ def stream_body(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Undo gzip; behind the end of one gzip another may begin."""
+    """Decompress gzip; several members may follow each other."""
     gzip = None
     async for chunk in chunks:
         while chunk:
@@ -62,7 +62,7 @@ async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    """What a chunk decompresses to, in small pieces: it may be a thousand times as large."""
+    """Decompress a chunk in small pieces: it may become a thousand times as large."""
     try:
         while True:
             piece = gzip.decompress(chunk, _PIECE_BYTES)

@@ -117,7 +117,7 @@ def count(maximum: int, *, hint: str = "") -> ValueType[int]:
 
 def choice(values: Sequence[S], expected: str = "") -> ValueType[S]:
     """One of some strings."""
-    expected = expected or _in_words(values)
+    expected = expected or _quoted_choice(values)
 
     def read(raw: object, path: str, errors: FieldErrors) -> S:
         string = _read_string(raw, path, errors)
@@ -128,7 +128,7 @@ def choice(values: Sequence[S], expected: str = "") -> ValueType[S]:
     return ValueType({"enum": list(values)}, read)
 
 
-def _in_words(values: Sequence[str]) -> str:
+def _quoted_choice(values: Sequence[str]) -> str:
     quoted = [f'"{value}"' for value in values]
     return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 

@@ -13,7 +13,7 @@ from heliscore.api.http.body_fields import ValueType, make_body, optional, requi
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
-from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.json_schema import COUNT, Schema, closed_object, struct_schema
 from heliscore.api.http.request_body import stream_body
 from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.upload_items import (
@@ -25,7 +25,7 @@ from heliscore.api.native.upload_items import (
     read_line,
     split_lines,
 )
-from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload
+from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
 from heliscore.api.shared import envelope
 from heliscore.store.scores import lock_uploads
 
@@ -135,7 +135,11 @@ async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
     return upload.answer()
 
 
-_ERROR: Final = {"index": COUNT, "requestId": nullable(STRING), "message": STRING}
+_ERRORS: Final[Schema] = {
+    "type": "array",
+    "maxItems": MAX_LISTED_ERRORS,
+    "items": struct_schema(UploadError),
+}
 
 ENDPOINTS: Final = (
     envelope.endpoint(
@@ -149,7 +153,11 @@ ENDPOINTS: Final = (
             {
                 "accepted": COUNT,
                 "rejected": COUNT,
-                "errors": list_of_objects(_ERROR) | {"maxItems": MAX_LISTED_ERRORS},
+                "errors": {
+                    "type": "array",
+                    "maxItems": MAX_LISTED_ERRORS,
+                    "items": struct_schema(UploadError),
+                },
             },
             ("accepted", "rejected", "errors"),
         ),

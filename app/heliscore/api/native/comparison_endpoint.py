@@ -71,8 +71,8 @@ async def compare(call: ApiCall) -> Response:
     """Compare groups of requests by their scores: variant A with B, one model with another.
 
     Groups are the values of a column or of a property, null for requests without it; those with the most
-    scores come first. The deviation is the sample's, null where there is one score; percentiles are
-    interpolated; `shareTrue` is null unless all of the group's values were sent as booleans.
+    scores come first. The deviation is the sample's, null if there is one score; percentiles are
+    interpolated; `shareTrue` is null unless all values of the group were sent as booleans.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[_TIMES])

@@ -1,5 +1,5 @@
-"""The items of a bulk upload, `{"requestId", "scores"}`: read one by one, so that an upload of any size needs
-little memory."""
+"""Reads the items of a bulk upload, `{"requestId", "scores"}`, one by one: an upload of any size needs little
+memory."""
 
 from __future__ import annotations
 

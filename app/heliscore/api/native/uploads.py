@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 import msgspec
 from starlette.responses import Response
@@ -22,8 +22,10 @@ from heliscore.store.scores import ScoreWrite, merged, record
 MAX_LISTED_ERRORS: Final = 1000
 
 
-class _Error(msgspec.Struct, rename="camel"):
-    index: int
+class UploadError(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
+    """An item that was rejected."""
+
+    index: Annotated[int, msgspec.Meta(ge=0)]
     request_id: str | None
     message: str
 
@@ -38,7 +40,7 @@ class Upload:
         self._writing: asyncio.Task[None] | None = None
         self._accepted = 0
         self._rejected = 0
-        self._errors: list[_Error] = []
+        self._errors: list[UploadError] = []
         self._written_scores = score_totals.ScoreTotals()
 
     async def __aenter__(self) -> Self:
@@ -95,7 +97,7 @@ class Upload:
         self._rejected += 1
         if len(self._errors) < MAX_LISTED_ERRORS:
             request_id = None if item.request_id is None else item.request_id[:MAX_NAME_LENGTH]
-            self._errors.append(_Error(item.index, request_id, message))
+            self._errors.append(UploadError(item.index, request_id, message))
 
 
 class PartialUpload(Upload):

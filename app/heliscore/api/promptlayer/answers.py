@@ -1,4 +1,4 @@
-"""PromptLayer's envelope, `{"success": …, "message": …}`, and the places where its clients put the key."""
+"""PromptLayer's envelope, `{"success": …, "message": …}`, and its ways to send the key."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
 
 
 def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:
-    """Say that a call was carried out; `beside` is what else it answers."""
+    """Answer a success; `beside` are further keys."""
     return Json({"success": True, "message": message, **(beside or {})}, status_code=status)
 
 
 def render_error(error: ApiError) -> Response:
-    """Word a refusal under both keys that clients read, with every fault in it."""
+    """Render an error under both keys that clients read; the message lists every error of an input."""
     message = str(error)
     if isinstance(error, InvalidInput):
         message = "; ".join(map(str, error.errors))
@@ -40,7 +40,7 @@ _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 
 async def identify(request: Request, services: Services) -> ApiCall:
-    """Take the key from the header, which counts where both are sent, or from the body."""
+    """Read the key from the header, which counts if both are sent, or from the body."""
     key, body = request.headers.get("x-api-key", "").strip(), None
     if not key:
         body = await read_body(request, services.settings.max_body_bytes)
@@ -57,11 +57,11 @@ def _key_in(body: bytes) -> str:
         return _keyed.decode(body).api_key or ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         decode(body)
-        return ""  # it is JSON, only not an object with a key
+        return ""  # JSON, but not an object with a key
 
 
 def schema(beside: Mapping[str, Schema] | None = None) -> Schema:
-    """What an endpoint answers, as JSON Schema."""
+    """The JSON Schema of a success."""
     properties = {"success": {"const": True}, "message": {"type": "string"}, **(beside or {})}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -78,7 +78,7 @@ def endpoint(
     success: int = 200,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
-    """An endpoint that speaks like PromptLayer's: always POST, the key in a header or in the body."""
+    """An endpoint in PromptLayer's manner: always POST, the key in a header or in the body."""
     return Endpoint(
         method="POST",
         path=path,
@@ -103,7 +103,10 @@ ERROR_SCHEMA: Final[Schema] = {
     "type": "object",
     "properties": {
         "success": {"const": False},
-        "message": {"type": "string", "description": "What was wrong, for people; every fault of the input."},
+        "message": {
+            "type": "string",
+            "description": "The error message; every error of the input.",
+        },
         "error": {"type": "string", "description": "The same."},
     },
     "required": ["success", "message", "error"],

@@ -1,7 +1,4 @@
-"""The types of values in PromptLayer's bodies, and the fields that several of its calls have.
-
-Keys that are not declared are ignored.
-"""
+"""The types of values in PromptLayer's bodies, and the fields that several of its calls share."""
 
 from __future__ import annotations
 
@@ -148,7 +145,7 @@ API_KEY: Final = optional(
 
 
 def make_tracking_body(*fields: Field[Any], example: object, check: Check | None = None) -> Body:
-    """A body of these fields and `api_key`, which `answers.identify` reads."""
+    """A body of these fields and `api_key`, which `answers.identify` reads; other keys are ignored."""
     return make_body(*fields, API_KEY, is_open=True, example=example, check=check)
 
 
@@ -167,7 +164,7 @@ class ScoreFields(msgspec.Struct, frozen=True):
     names: tuple[Field[str | None], ...]
 
     def check(self, values: Values) -> None:
-        """Note what is wrong with the name, and with the score under it."""
+        """Check the name, and the score under it."""
         field, sent_name = self._find_name(values)
         name, is_boolean = read_name(sent_name)
         if error := find_name_error(name):

@@ -55,7 +55,7 @@ _INPUT_TOKENS: Final = optional("input_tokens", _TOKENS)
 _OUTPUT_TOKENS: Final = optional("output_tokens", _TOKENS)
 _PRICE: Final = optional("price", NUMBER, description="US dollars")
 _SCORE: Final = ScoreFields(
-    score=optional("score", SCORE, description="0 without a `score_name` is no score"),
+    score=optional("score", SCORE, description="0 without a `score_name` is ignored"),
     names=(optional("score_name", SCORE_NAME),),
 )
 
@@ -101,10 +101,10 @@ _KEPT: Final = ("function_name", "api_type", "parameters", "prompt_id", "error_t
 
 
 async def log_request(call: ApiCall) -> Response:
-    """Log a request and its response, and answer the id that the request gets.
+    """Log a request and its response, and return the request's id.
 
     The same body within a minute gets the same id and is stored once. A `score` of 0 without a `score_name`
-    is no score: clients send it by default.
+    is ignored: clients send it by default.
     """
     body, sent = decode_log_call(_BODY, await call.body())
     scores = _SCORE.read(body) if body[_SCORE.score] or body[_SCORE.names[0]] else {}

@@ -25,7 +25,7 @@ TAGS: Final = optional("tags", TAGS_TYPE)
 METADATA: Final = optional("metadata", METADATA_TYPE)
 PROMPT_ID: Final = optional("prompt_id", PROMPT_ID_TYPE)
 STATUS: Final = optional(
-    "status", choice(OUTCOMES, "SUCCESS, WARNING or ERROR"), description="SUCCESS where it is missing"
+    "status", choice(OUTCOMES, "SUCCESS, WARNING or ERROR"), description="SUCCESS if it is missing"
 )
 ERROR_TYPE: Final = optional("error_type", STRING)
 ERROR_MESSAGE: Final = optional("error_message", STRING)
@@ -87,6 +87,6 @@ def encoded(properties: dict[str, str]) -> str:
 
 
 def kept_json(sent: dict[str, Raw], keys: tuple[str, ...]) -> str | None:
-    """What has no column, as JSON text."""
+    """The keys that have no column, as JSON text."""
     kept = {key: sent[key] for key in keys if key in sent and bytes(sent[key]) not in _EMPTY}
     return storable_json(Raw(msgspec.json.encode(kept))) if kept else None

@@ -1,4 +1,4 @@
-"""`POST /api/public/v2/requests/search`: requests out, in PromptLayer's shape."""
+"""`POST /api/public/v2/requests/search`: finds requests, in PromptLayer's shape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SORTABLE: Final = COLUMNS | {"pl_id": Column("numeric_id")}
 
 
 class Search(msgspec.Struct, frozen=True):
-    """What a search body asks for."""
+    """A decoded search body."""
 
     filter: Filter
     sort: Sort
@@ -39,13 +39,12 @@ class Search(msgspec.Struct, frozen=True):
 
 
 async def search_requests(call: ApiCall) -> Response:
-    """Find requests by their scores, prompts, metadata, tags, times, texts and whatever else is served.
+    """Find requests by score, prompt, metadata, tag, time, text and more.
 
-    Every condition counts; what is not understood is refused and never left out. The field `score` takes a
-    score's name as its `nested_key` (`default` without one), and `sort_by` takes `score` or `score.<name>`. A
-    request that does not have the field matches no operator on it but `is_null` and `is_empty`, which an
-    empty text matches too; lists that are missing are empty, missing metadata reads as an empty text for
-    `is_not`, `not_in` and `not_contains`.
+    Every condition counts: an unknown one is an error and never ignored. The field `score` takes a score's
+    name as its `nested_key` (`default` without one), and `sort_by` takes `score` or `score.<name>`. A request
+    without the field matches only `is_null` and `is_empty`, which an empty string matches too; missing lists
+    are empty, and missing metadata is treated as an empty string by `is_not`, `not_in` and `not_contains`.
     """
     search = decode_search(await call.body())
     services, organization_id = call.services, call.principal.organization_id
@@ -105,7 +104,7 @@ _GROUP: Final = optional("filter_group", ValueType[Filter](reference("FilterGrou
 _FILTERS: Final = optional(
     "filters",
     ValueType[Filter]({"type": "array", "items": reference("FilterCondition")}, _read_filters),
-    description="more conditions, which must all hold",
+    description="more conditions, all of which must hold",
 )
 _TEXT: Final = optional("q", STORABLE_STRING, description="a string in the request or its response")
 _SORT_BY: Final = optional(
@@ -114,7 +113,7 @@ _SORT_BY: Final = optional(
         {"anyOf": [{"enum": [*_SORTABLE, "score"]}, {"type": "string", "pattern": r"^score\."}]},
         _read_sort_by,
     ),
-    description="Missing values come last, and by `pl_id` ids that are no numbers.",
+    description="Missing values come last, and by `pl_id` ids that are not numbers.",
 )
 _SORT_ORDER: Final = optional("sort_order", choice(("asc", "desc")))
 _PAGE: Final = optional("page", integer(1, MAX_PAGE), default=1)

@@ -1,10 +1,9 @@
-"""PromptLayer's filter groups into the filter tree, with every fault named by its place.
+"""Reads PromptLayer's filter groups into the filter tree, with every error at its path.
 
 Group     := {"logic": "AND" | "OR", "filters": [Group | Condition, …]}
 Condition := {"field": …, "operator": …, "value": …, "nested_key": …}
 
-On bodies, `is`, `in`, their negations, `starts_with` and `ends_with` look at each string of their JSON, be it
-a value or a key; the others search the JSON as a whole.
+On bodies, every operator matches any single string in the JSON, be it a value or a key.
 """
 
 from __future__ import annotations
@@ -66,17 +65,17 @@ _CONDITION_KEYS: Final = ("field", "operator", "value", "nested_key")
 
 
 def decode_group(raw: object, path: str, errors: FieldErrors) -> Filter:
-    """Read a Group; what is wrong with it goes to `faults`, and then the tree means nothing."""
+    """Read a Group. Errors are collected in `errors`; if there are any, discard the returned tree."""
     return _Decoder(errors).node(raw, path, 1)
 
 
 def contains_text(text: str) -> Filter:
-    """The request or its response holds the text, whatever its case."""
+    """Make the filter for requests that contain a string, or whose response does, ignoring case."""
     return AnyOf(tuple(HasString(body, "contains", text) for body in BODIES))
 
 
 def score_named(name: str) -> Score:
-    """The score of that name, as track-score takes it."""
+    """The score of that name; the default one if it is empty."""
     return Score(plain_name(name or DEFAULT_SCORE))
 
 
@@ -132,7 +131,7 @@ class _Decoder(ConditionReader):
         return self.on_value(subject, operator, value, path)
 
     def keyed(self, field: str, key: object, path: str) -> Property | Score | None:
-        """What a field with a key of the client's own is; None where the field is a list."""
+        """The subject of a field with a key; None if the field is a list."""
         if field in LISTS:
             return None
         if field == "score":
@@ -156,7 +155,7 @@ class _Decoder(ConditionReader):
             values = tuple(value(one, at) for one, at in self.items(raw, path))
             if operator == "in":
                 return OneOf(subject, values)
-            # As the other negative operators: a missing property reads as the empty text.
+            # Like the other negative operators: a missing property is treated as an empty string.
             others = Not(OneOf(subject, values))
             may_miss = isinstance(subject, Property) and "" not in values
             return others if may_miss else AllOf((Exists(subject), others))
@@ -170,7 +169,7 @@ class _Decoder(ConditionReader):
         return AllOf((Exists(subject), Not(found))) if operator in _NEGATIVE else found
 
     def listed(self, field: str, operator: str, raw: object, path: str) -> Filter:
-        """A condition on a list: one that is missing is an empty one."""
+        """A condition on a list; a missing list is empty."""
         if operator in ABSENT:
             return Not(HAS_ANY[field])
         if operator in PRESENT:
@@ -204,7 +203,7 @@ class _Decoder(ConditionReader):
 
 
 def _presence(subject: Column | Property | Score, operator: str) -> Filter:
-    """Whether there is something: an empty text is empty, but not null."""
+    """Whether there is a value; an empty string is empty, but not null."""
     present: Filter = Exists(subject)
     if operator.endswith("_empty") and kind_of(subject) is Kind.TEXT:
         present = Compare(subject, "<>", '""' if subject in BODIES else "")

@@ -1,4 +1,4 @@
-"""A request as PromptLayer's search shows it."""
+"""A request in the shape of PromptLayer's search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAFE_INTEGER: Final = 2**53 - 1
 
 class SearchItem(msgspec.Struct, frozen=True):
     """One request. Times are ISO 8601, UTC, in milliseconds; `latency` is in seconds, `price` in US dollars.
-    The id is an integer wherever it is one that PromptLayer's calls take."""
+    The id is an integer if PromptLayer's calls take it as one."""
 
     id: int | str
     prompt_id: str | None
@@ -44,9 +44,9 @@ class NamedScore(msgspec.Struct, frozen=True):
 
 
 def make_item(request: Request) -> SearchItem:
-    """Lay a request out for the wire."""
+    """Make the answer's item of a request."""
     scores: dict[str, int] = msgspec.json.decode(request.scored.scores or b"{}")
-    said: dict[str, Any] = msgspec.json.decode(request.promptlayer or b"{}")
+    sent: dict[str, Any] = msgspec.json.decode(request.promptlayer or b"{}")
     metadata: Any = msgspec.Raw(request.properties)
     return SearchItem(
         id=_id(request.request_id),
@@ -63,8 +63,8 @@ def make_item(request: Request) -> SearchItem:
         request_start_time=format_time(request.created_at),
         request_end_time=_time(request.response_created_at),
         status=request.outcome,
-        error_type=said.get("error_type"),
-        error_message=said.get("error_message"),
+        error_type=sent.get("error_type"),
+        error_message=sent.get("error_message"),
         metadata=metadata,
         tags_array=request.tags or [],
         scores=[NamedScore(name, scores[name]) for name in sorted(scores)],
@@ -73,7 +73,7 @@ def make_item(request: Request) -> SearchItem:
 
 def _id(request_id: str) -> int | str:
     is_canonical = request_id.isascii() and request_id.isdecimal() and str(int(request_id)) == request_id
-    # Larger ones would be rounded by clients in JavaScript; as a text they can be sent back.
+    # JavaScript would round larger ones; as a string they can be sent back.
     return int(request_id) if is_canonical and int(request_id) <= _SAFE_INTEGER else request_id
 
 

@@ -79,7 +79,7 @@ _KEPT: Final = ("function_name", "args", "kwargs", "span_id", "error_type", "err
 
 
 async def track_request(call: ApiCall) -> Response:
-    """Log a call of a model's API as it was made, and answer the id that the request gets.
+    """Log a call of a model's API as it was made, and return the request's id.
 
     The same body within a minute gets the same id and is stored once. `prompt_blueprint` is always null.
     """

@@ -94,10 +94,10 @@ async def track_score(call: ApiCall) -> Response:
 
 
 async def track_prompt(call: ApiCall) -> Response:
-    """Say which prompt, in which version or under which label, and which input variables made a request.
+    """Set a request's prompt, its version or label, and its input variables.
 
-    Replaces what was said before. Not both a version and a label. Helicone's calls show and filter these as
-    `prompt_id`, `prompt_version` (the label where there is no version) and `values`.
+    Replaces the prompt that was set before. Either a version or a label. Helicone's calls show and filter
+    these as `prompt_id`, `prompt_version` (the label where there is no version) and `values`.
     """
     encoded = await call.body()
     raw = decode(encoded)
@@ -117,8 +117,8 @@ async def track_prompt(call: ApiCall) -> Response:
 
 
 def _is_shifted(raw: Any) -> bool:
-    """Whether this is the call of the async Python SDK, 1.0.73 to 1.5.16, which passes every argument in the
-    place of the one before: the id as the prompt's name, the name as the variables, and so on."""
+    """Whether this is the call of the async Python SDK, 1.0.73 to 1.5.16, which passes every argument one
+    place too late: the id as the prompt's name, the name as the variables, and so on."""
     match raw:
         case {
             "request_id": bool(),
@@ -132,7 +132,7 @@ def _is_shifted(raw: Any) -> bool:
 
 
 def _repaired(raw: dict[str, Any]) -> dict[str, Any]:
-    """Each argument in its own place again; the label, which came first, is lost."""
+    """Each argument in its place; the label is lost."""
     return {
         "request_id": raw["prompt_name"],
         "prompt_name": raw["prompt_input_variables"],
@@ -167,7 +167,7 @@ async def track_metadata(call: ApiCall) -> Response:
 
 
 async def create_group(call: ApiCall) -> Response:
-    """Make a group for requests that belong together, and answer its id."""
+    """Create a group for requests that belong together, and return its id."""
     _EMPTY_BODY.decode(await call.body())
     async with call.services.database.connection() as connection:
         group_id = await store.create_group(connection, call.principal.organization_id)
@@ -175,9 +175,9 @@ async def create_group(call: ApiCall) -> Response:
 
 
 async def track_group(call: ApiCall) -> Response:
-    """Put a request into a group, which replaces the one that it was in.
+    """Put a request into a group, instead of the one that it was in.
 
-    It is shown as the property `promptlayer_group_id`.
+    Helicone's calls show it as the property `promptlayer_group_id`.
     """
     body = _GROUP_BODY.decode(await call.body())
     group_id = body[_GROUP_ID]

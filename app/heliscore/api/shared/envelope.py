@@ -15,16 +15,16 @@ from heliscore.domain.errors import ApiError, InvalidInput
 
 
 def answer(data: object, **beside: object) -> Response:
-    """Wrap what was asked for; `beside` are keys that upstream does not have."""
+    """Wrap an answer; `beside` are keys that Helicone does not have."""
     return Json({"data": data, "error": None, **beside})
 
 
 DONE: Final = answer(None)
-"""The answer of every call that only does something."""
+"""The answer of a call that returns no data."""
 
 
 def render_error(error: ApiError) -> Response:
-    """Wrap a refusal, with every fault under `details` where it is the input's."""
+    """Wrap an error; every error of an input is listed under `details`."""
     body: dict[str, object] = {"data": None, "error": str(error)}
     if isinstance(error, InvalidInput):
         body["details"] = error.errors
@@ -32,7 +32,7 @@ def render_error(error: ApiError) -> Response:
 
 
 def schema(data: Schema, **beside: Schema) -> Schema:
-    """The envelope around what an endpoint answers, as JSON Schema."""
+    """The JSON Schema of an envelope around `data`."""
     return {
         "type": "object",
         "properties": {"data": data, "error": {"type": "null"}, **beside},
@@ -55,8 +55,8 @@ def endpoint(
     body: Body | None = None,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
-    """An endpoint that speaks in envelopes. `data` is the schema of what it answers, null unless said;
-    `answer` that of the whole body where there is no envelope."""
+    """An endpoint that answers in the envelope. `data` is the schema inside it, null by default; `answer` is
+    the schema of the whole body where there is no envelope."""
     has_example = answer is None and (data is NULL or data_example is not None)
     return Endpoint(
         method=method,
@@ -76,10 +76,10 @@ ERROR_SCHEMA: Schema = {
     "type": "object",
     "properties": {
         "data": {"type": "null"},
-        "error": {"type": "string", "description": "What was wrong, for people."},
+        "error": {"type": "string", "description": "The error message, for people."},
         "details": {
             "type": "array",
-            "description": "Every fault of the input.",
+            "description": "Every error of the input.",
             "items": {
                 "type": "object",
                 "properties": {"path": {"type": "string"}, "message": {"type": "string"}},

@@ -1,4 +1,4 @@
-"""Helicone's tables and columns, each as what we filter by: the same rows, whatever table names them."""
+"""Maps Helicone's tables and columns to what we filter by: all its tables are views of the same requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heliscore.domain.filter_tree import Column, FeedbackTime, Property, Score, 
 
 
 class Keyed(Enum):
-    """A column under which the client's own keys stand."""
+    """A column whose keys clients choose."""
 
     SCORES = Score
     PROPERTIES = Property
@@ -21,7 +21,7 @@ class Keyed(Enum):
 
 
 class Special(Enum):
-    """A column with operators of its own."""
+    """A column with special operators."""
 
     FEEDBACK_RATING = "equals true or false, exists"
     SCORES_COLUMN = 'equals "{}" or not-equals "{}"'

@@ -1,8 +1,8 @@
-"""Helicone's filter JSON into the filter tree, with every fault named by its place.
+"""Reads Helicone's filter JSON into the filter tree, with every error at its path.
 
 FilterNode := "all" | {} | {"left": FilterNode, "operator": "and" | "or", "right": FilterNode}
             | {"not": FilterNode} | Leaf
-Leaf       := {table: {column: {operator: value, …}, …}, …}      all of it counts, joined by AND
+Leaf       := {table: {column: {operator: value, …}, …}, …}      all conditions must hold
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _ENDS_IN_ESCAPE: Final = re.compile(r"(?<!\\)(\\\\)*\\\Z")
 
 
 def decode_filter(raw: object, path: str, errors: FieldErrors) -> Filter:
-    """Read a FilterNode; what is wrong with it goes to `faults`, and then the tree means nothing."""
+    """Read a FilterNode. Errors are collected in `errors`; if there are any, discard the returned tree."""
     return _Decoder(errors).node(raw, path, 1)
 
 
@@ -117,7 +117,7 @@ class _Decoder(ConditionReader):
                 return self.every(raw, path, lambda key, value, at: self.column(columns.get(key), value, at))
 
     def every(self, raw: object, path: str, decode: Callable[[str, object, str], Filter]) -> Filter:
-        """Every entry of an object counts."""
+        """All conditions of an object, joined by AND."""
         if not isinstance(raw, dict):
             return self.reject(path, f"expected an object, got {described(raw)}")
         return AllOf(tuple(decode(key, value, step(path, key)) for key, value in raw.items()))

@@ -1,4 +1,4 @@
-"""What the dialects' filters have in common: how much of them is too much, and the values in conditions."""
+"""Reads the values in filter conditions, and limits their number, for all dialects."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _MIN, _MAX = -sys.float_info.max, sys.float_info.max
 
 
 class ConditionReader:
-    """Reads the values of conditions; what is wrong with one goes to `faults`, and then the tree means
-    nothing."""
+    """Reads the values of conditions. After an error, in `errors`, the values mean nothing."""
 
     def __init__(self, errors: FieldErrors) -> None:
         self.errors = errors

@@ -1,4 +1,4 @@
-"""What logged bodies have in common, whoever logs them: texts that a database can hold, and token counts."""
+"""Reads logged bodies, for all dialects: strings and JSON that PostgreSQL can hold, and token counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def decode_logged(body: bytes) -> tuple[Any, bytes]:
 
 
 def storable(text: str) -> str:
-    """A text without NUL, which PostgreSQL cannot hold: better one character replaced than a request lost."""
+    """The string with U+FFFD for NUL, which PostgreSQL cannot hold: better one character replaced than a log
+    lost."""
     return text.replace("\0", "\ufffd")
 
 
@@ -36,7 +37,7 @@ def storable_json(raw: msgspec.Raw) -> str | None:
     sent = bytes(raw)
     if sent == b"null":
         return None
-    if rb"\u0000" in sent:  # told at once, where the expression takes half a millisecond for 10 kB
+    if rb"\u0000" in sent:  # a quick test: the expression takes half a millisecond for 10 kB
         sent = _ESCAPED_NUL.sub(rb"\1\\ufffd", sent)
     return sent.decode()
 
@@ -46,7 +47,7 @@ def text_or_none(raw: object) -> str | None:
 
 
 def read_tokens(response: dict[str, Any]) -> dict[str, Any]:
-    """Token counts by column, as OpenAI, Anthropic and Google report them; what is no count is left out."""
+    """Token counts by column, as OpenAI, Anthropic and Google report them; anything else is left out."""
     usage = _mapping(response.get("usage")) or _mapping(response.get("usageMetadata"))
     prompt = _mapping(usage.get("prompt_tokens_details"))
     completion = _mapping(usage.get("completion_tokens_details"))

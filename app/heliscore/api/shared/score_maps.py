@@ -20,8 +20,8 @@ SCORE_SCHEMA: Final[Schema] = {
 
 
 def read_entry(sent_name: str, value: object, scores: dict[str, Score]) -> list[str]:
-    """Read one name and value into `scores`, and say what is wrong with them; the name is in `scores` then
-    too, which shows if it comes twice."""
+    """Read one name and value into `scores`, and return error messages; with errors the name is in `scores`
+    too, to detect duplicates."""
     errors = []
     name, is_boolean = read_name(sent_name)
     if error := find_name_error(name):
@@ -47,7 +47,7 @@ def read_name(sent_name: str) -> tuple[str, bool]:
 
 
 def read_value(value: object, is_boolean: bool) -> Score | str:
-    """Make a Score of a decoded JSON value, or say what is wrong with it. Under a boolean's name, 1 and 0 are
+    """Make a Score of a decoded JSON value, or return an error message. Under a boolean's name, 1 and 0 are
     booleans and other integers an error."""
     score = read_score(value)
     if not is_boolean or isinstance(score, str):

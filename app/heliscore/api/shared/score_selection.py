@@ -1,4 +1,4 @@
-"""The requests whose scores are evaluated, as bodies say it: a filter and a time range."""
+"""The fields of bodies that select requests for evaluation: a filter and a time range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helicone's and PromptLayer's JavaScript packages as npm installs them, and programs that use them."""
+"""Real clients, installed as their users install them, and programs that use them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from tests.conftest import Service
+from tests.sdk.installs import HERE, install_node, install_python
 
-HERE = Path(__file__).parent
-FILES = (".npmrc", "package.json", "package-lock.json", "log.mjs", "promptlayer.cjs")
+PROGRAMS = ("log.mjs", "promptlayer.cjs", "streams.mjs")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -28,24 +28,27 @@ class Outcome(msgspec.Struct, frozen=True):
 
 RunHelpers = Callable[..., Awaitable[Outcome]]
 RunPromptLayer = Callable[..., Awaitable[list[Any]]]
+RunPython = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture(scope="session")
 def helpers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the programs and the locked packages are installed."""
-    if not shutil.which("npm"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("npm is needed for the tests of the JavaScript packages")
-        pytest.skip("npm is not installed: the JavaScript packages are not tested")
-    folder = tmp_path_factory.mktemp("helpers")
-    for name in FILES:
+    """A folder in which the programs and the locked packages are."""
+    return _lay_out(tmp_path_factory.mktemp("helpers"), install_node("node", HERE), PROGRAMS)
+
+
+@pytest.fixture(scope="session")
+def helicone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for npm @helicone/helicone, which needs an older openai than the others."""
+    modules = install_node("helicone", HERE / "helicone")
+    return _lay_out(tmp_path_factory.mktemp("helicone"), modules, ("helicone.cjs",))
+
+
+def _lay_out(folder: Path, modules: Path, programs: tuple[str, ...]) -> Path:
+    """Node looks for packages beside the program."""
+    (folder / "node_modules").symlink_to(modules)
+    for name in programs:
         shutil.copy(HERE / name, folder)
-    subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-        cwd=folder,
-        check=True,
-        timeout=300,
-    )
     return folder
 
 
@@ -54,8 +57,27 @@ def run_helpers(helpers: Path, service: Service) -> RunHelpers:
     """Run a scenario of log.mjs against the service, with a good key unless another is given."""
 
     async def run(*arguments: str, key: str | None = None) -> Outcome:
-        environment = {"ADDRESS": service.address, "KEY": key or await service.make_key()}
-        return await _run(helpers, ["log.mjs", *arguments], environment)
+        return await _run(["node", "log.mjs", *arguments], await _environment(service, key), helpers)
+
+    return run
+
+
+@pytest.fixture
+def run_streams(helpers: Path, service: Service) -> RunHelpers:
+    """Log a stream by streams.mjs: what streams, and how it is logged."""
+
+    async def run(*arguments: str) -> Outcome:
+        return await _run(["node", "streams.mjs", *arguments], await _environment(service), helpers)
+
+    return run
+
+
+@pytest.fixture
+def run_helicone(helicone: Path, service: Service) -> RunHelpers:
+    """Run a scenario of helicone.cjs against the service."""
+
+    async def run(*arguments: str) -> Outcome:
+        return await _run(["node", "helicone.cjs", *arguments], await _environment(service), helicone)
 
     return run
 
@@ -68,27 +90,60 @@ def run_promptlayer(helpers: Path, service: Service) -> RunPromptLayer:
     async def run(
         *steps: object, key: str | None = None, address: str | None = None, throws: bool = True
     ) -> list[Any]:
-        environment = {
-            "ADDRESS": address or service.address,
-            "KEY": key or await service.make_key(),
-            "THROW": str(throws).lower(),
-        }
-        outcome = await _run(helpers, ["promptlayer.cjs", msgspec.json.encode(steps).decode()], environment)
+        environment = await _environment(service, key)
+        environment |= {"ADDRESS": address or service.address, "THROW": str(throws).lower()}
+        outcome = await _run(
+            ["node", "promptlayer.cjs", msgspec.json.encode(steps).decode()], environment, helpers
+        )
         outcomes: list[Any] = msgspec.json.decode(outcome.output.splitlines()[-1])
         return outcomes
 
     return run
 
 
-async def _run(folder: Path, arguments: list[str], environment: dict[str, str]) -> Outcome:
+@pytest.fixture
+def run_python(service: Service) -> RunPython:
+    """Run a program of clients/ with the Python of an installation. `address` and `key` name the variables by
+    which the client is pointed at the service."""
+
+    async def run(python: Path, program: str, *arguments: str, address: str, key: str) -> Outcome:
+        environment = {address: service.address, key: await service.make_key()}
+        return await _run([str(python), str(HERE / "clients" / program), *arguments], environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def litellm_python() -> Path:
+    return install_python("litellm")
+
+
+@pytest.fixture(scope="session")
+def promptlayer_python() -> Path:
+    """The last version of PyPI promptlayer that reads the old name of the variable."""
+    return install_python("promptlayer")
+
+
+@pytest.fixture(scope="session")
+def handlers_python() -> Path:
+    """LangChain's and LlamaIndex's handlers, with the last version of PyPI promptlayer that fits both."""
+    return install_python("handlers")
+
+
+async def _environment(service: Service, key: str | None = None) -> dict[str, str]:
+    return {"ADDRESS": service.address, "KEY": key or await service.make_key()}
+
+
+async def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> Outcome:
+    """Run a program. One that fails is no assertion: what a test expects to fail is something else."""
     process = await asyncio.create_subprocess_exec(
-        "node",
-        *arguments,
+        *command,
         cwd=folder,
         env={"PATH": os.environ["PATH"], **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, errors.decode()
+    output, errors = await asyncio.wait_for(process.communicate(), 180)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
     return Outcome(output.decode(), errors.decode())

@@ -36,6 +36,7 @@ check: $(VENV)/test $(VENV)/bench ## format, lint, types, import contract, known
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy $$(find tests/bench -name '*.py')
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory audit
 

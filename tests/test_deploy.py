@@ -1,5 +1,6 @@
 """deploy/ without a Docker: the files are read, and the commands in them run, in folders that stand for the
-image's. What only Docker can do (its base images, useradd, the volume) is not shown here."""
+image's. They build the wheel and install it outside the checkout, beside the locked dependencies; it serves
+from there. What only Docker can do (its base images, useradd, the volume) is not shown here."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +37,9 @@ TREE = Path(__file__).parents[1]
 DOCKERFILE = TREE / "deploy" / "Dockerfile"
 COMPOSE = TREE / "deploy" / "compose.yaml"
 
-INSTALLED = "/opt/heliscore"
+OPT = "/opt"
+"""Where the first stage makes the environment with the service and the one that builds its wheel."""
+INSTALLED = f"{OPT}/heliscore"
 """Where the image has the service."""
 
 TIMEOUT_S = 600
@@ -80,13 +84,18 @@ def image_environment() -> dict[str, str]:
 
 
 def installed_at(folder: Path, command: list[str]) -> list[str]:
-    """The command with the folder in place of the image's."""
-    return [part.replace(INSTALLED, str(folder)) for part in command]
+    """The command with the folder in place of OPT."""
+    return [part.replace(f"{OPT}/", f"{folder}/") for part in command]
+
+
+def isolated(variables: dict[str, str]) -> dict[str, str]:
+    """Without what would lend a Python the packages of another."""
+    return {name: value for name, value in variables.items() if name != "PYTHONPATH"}
 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Path]:
-    """The folder in place of INSTALLED, as the instructions of the first stage make it."""
+    """The folder in place of OPT, as the instructions of the first stage fill it."""
     made = Path(tempfile.mkdtemp(prefix="heliscore-image-"))
     made.chmod(0o755)
     work = made / "src"
@@ -99,12 +108,12 @@ def image() -> Iterator[Path]:
                 for source in sources:
                     copy(TREE / source, work / target)
             elif name == "RUN":
-                program, *arguments = installed_at(made / "heliscore", Instruction(name, text).command)
+                program, *arguments = installed_at(made, Instruction(name, text).command)
                 run = subprocess.run(
                     [*programs[program], *arguments],
                     cwd=work,
-                    env=os.environ
-                    | {"PIP_NO_COMPILE": "1"},  # half of the time, for nothing that is shown here
+                    # To compile would be half of the time, for nothing that is shown here.
+                    env=isolated(dict(os.environ)) | {"PIP_NO_COMPILE": "1"},
                     capture_output=True,
                     timeout=TIMEOUT_S,
                     check=False,
@@ -112,7 +121,7 @@ def image() -> Iterator[Path]:
                 assert run.returncode == 0, run.stderr.decode()
             else:
                 assert name in ("FROM", "WORKDIR")
-        yield made / "heliscore"
+        yield made
     finally:
         shutil.rmtree(made)
 
@@ -124,22 +133,41 @@ def copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
+def site_packages(image: Path) -> Path:
+    [found] = image.glob("heliscore/lib/python*/site-packages")
+    return found
+
+
+def test_wheel_installs_no_other_name_than_the_package(image: Path) -> None:
+    [wheel] = (image / "wheels").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.split("/")[0] for name in archive.namelist()}
+    assert names == {"heliscore", f"heliscore-{__version__}.dist-info"}
+
+
+def test_wheel_carries_the_licence(image: Path) -> None:
+    [distribution] = importlib.metadata.distributions(name="heliscore", path=[str(site_packages(image))])
+    assert distribution.metadata["License-Expression"] == "Apache-2.0"
+    [licence] = distribution.metadata.get_all("License-File") or []
+    assert distribution.read_text(f"licenses/{licence}") == (TREE / "LICENSE").read_text(encoding="utf-8")
+
+
 def test_image_carries_every_file_of_the_package_and_of_sql(image: Path) -> None:
     def files(folder: Path) -> set[str]:
         found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
         return {str(path) for path in found if "__pycache__" not in path.parts}
 
-    [package] = image.glob("lib/python*/site-packages/heliscore")
-    assert files(package) == files(TREE / "app/heliscore") | {f"sql/{name}" for name in files(TREE / "sql")}
+    assert files(site_packages(image) / "heliscore") == files(TREE / "app/heliscore") | {
+        f"sql/{name}" for name in files(TREE / "sql")
+    }
 
 
 def test_image_carries_the_locked_versions(image: Path) -> None:
     lock = (TREE / "requirements.lock").read_text(encoding="utf-8")
     locked = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE))
-    [packages] = image.glob("lib/python*/site-packages")
     found = {
         distribution.name.lower().replace("_", "-"): distribution.version
-        for distribution in importlib.metadata.distributions(path=[str(packages)])
+        for distribution in importlib.metadata.distributions(path=[str(site_packages(image))])
     }
     assert found.pop("heliscore") == __version__
     assert found.items() <= locked.items()
@@ -166,11 +194,24 @@ async def test_container_serves_unprivileged_and_knows_its_health(image: Path, t
     await asyncio.to_thread(_serve_and_stop, image, tcp_dsn)
 
 
+def _run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        env=variables,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
 def _serve_and_stop(image: Path, dsn: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     given = environment(DATABASE_URL=dsn, PORT=str(port), API_KEY=SECRETS["HELISCORE_API_KEY"])
-    variables = given | image_environment() | {"HELISCORE_HOST": "127.0.0.1"}
+    variables = isolated(given) | image_environment() | {"HELISCORE_HOST": "127.0.0.1"}
     probe = re.fullmatch(r"(?:--[\w-]+=\S+ )+CMD (.*)", only("HEALTHCHECK").text)
     assert probe
 
@@ -178,15 +219,7 @@ def _serve_and_stop(image: Path, dsn: str) -> None:
         return UNPRIVILEGED + installed_at(image, json.loads(exec_form))
 
     def probed() -> int:
-        run = subprocess.run(
-            command(probe[1]),
-            env=variables,
-            cwd="/",
-            stderr=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return run.returncode
+        return _run(command(probe[1]), variables).returncode
 
     assert probed() == 1
     service = subprocess.Popen(command(only("CMD").text), env=variables, cwd="/", stdout=subprocess.DEVNULL)
@@ -195,19 +228,29 @@ def _serve_and_stop(image: Path, dsn: str) -> None:
         while probed() != 0:
             assert service.poll() is None
             assert time.monotonic() < deadline
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/v1/request/r/score",
-            json={"scores": {"accuracy": 95}},
-            headers={"Authorization": f"Bearer {SECRETS['HELISCORE_API_KEY']}"},
-            timeout=TIMEOUT_S,
-        )
-        assert answer.status_code == 200
+        _score_and_query(f"http://127.0.0.1:{port}")
         service.send_signal(signal.SIGTERM)
         assert service.wait(TIMEOUT_S) == 0
     finally:
         service.kill()
         service.wait()
     assert probed() == 1
+
+
+def _score_and_query(address: str) -> None:
+    headers = {"Authorization": f"Bearer {SECRETS['HELISCORE_API_KEY']}"}
+    with httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT_S) as client:
+        assert client.get("/readyz").status_code == 200
+        posted = client.post("/v1/request/r/score", json={"scores": {"accuracy": 95}})
+        assert posted.status_code == 200
+        at_least = {"request_response_rmt": {"scores": {"accuracy": {"gte": 95}}}}
+        found = client.post("/v1/request/query-clickhouse", json={"filter": at_least}).json()["data"]
+        assert [row["request_id"] for row in found] == ["r"]
+
+
+def test_image_knows_its_version(image: Path) -> None:
+    run = _run([str(image / "heliscore/bin/heliscore"), "version"], isolated(environment()))
+    assert (run.returncode, run.stdout) == (0, f"{__version__}\n")
 
 
 def test_image_runs_as_a_user_of_its_own_over_a_volume_that_is_its() -> None:

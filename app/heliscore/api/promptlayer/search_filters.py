@@ -3,7 +3,8 @@
 Group     := {"logic": "AND" | "OR", "filters": [Group | Condition, …]}
 Condition := {"field": …, "operator": …, "value": …, "nested_key": …}
 
-On bodies, every operator matches any single string in the JSON, be it a value or a key.
+On bodies, `contains` and its negation search the JSON as a whole; the other operators match any single string
+in it, a value or a key.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from markupsafe import escape
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.entries import Entry, enter
-from tests.dashboard.reading import read_tables, read_text
+from tests.dashboard.reading import read_charts, read_tables, read_text
 from tests.dashboard.test_overview import HOSTILE
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -72,6 +72,16 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
     assert [sum(int(row[column]) for row in accuracies[1:]) for column in (1, 2, 3)] == [30, 31, 2]
     assert cited == [["Value", "A", "B", "C"], ["false", "8", "9", "0"], ["true", "22", "22", "2"]]
     assert only == [["Value", "A", "B", "C"], ["3", "1", "0", "0"]]
+    charts = read_charts(page)
+    assert charts[0][:3] == [
+        "50 - 54 A: 0%, 0 B: 0%, 0 C: 100%, 2",
+        "55 - 59 A: 0%, 0 B: 0%, 0 C: 0%, 0",
+        "60 - 64 A: 16.7%, 5 B: 3.2%, 1 C: 0%, 0",
+    ]
+    assert charts[1:] == [
+        ["A: 73.3% 22 of 30", "B: 71% 22 of 31", "C: 100% 2 of 2"],
+        ["3 A: 100%, 1"],
+    ]
     assert "?from=2026-03-02&to=2026-03-08&by=property%3Avariant&score=accuracy" in unescape(page)
     assert "&group=B&group=A&group=C" in unescape(page)
 

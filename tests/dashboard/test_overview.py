@@ -10,7 +10,7 @@ import httpx
 from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.entries import Entry, enter
-from tests.dashboard.reading import read_cards, read_panels, read_tables, read_text
+from tests.dashboard.reading import read_cards, read_charts, read_panels, read_tables, read_text
 
 WEEK = "from=2026-03-02&to=2026-03-08"
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -86,7 +86,31 @@ async def test_charts_have_a_table_with_every_stretch_and_bin(service: Service, 
     )
     client = await sign_in()
     address = "/?from=2026-03-02&to=2026-03-05"
-    assert read_tables(await get(client, address)) == [
+    page = await get(client, address)
+    assert read_charts(page) == [
+        [
+            "02 Mar 2026 average 90.5 2 scores",
+            "03 Mar 2026 no score",
+            "04 Mar 2026 average 92.5 2 scores",
+            "05 Mar 2026 no score",
+        ],
+        [
+            "90 2 scores, 50%",
+            "91 1 score, 25%",
+            "92 0 scores, 0%",
+            "93 0 scores, 0%",
+            "94 0 scores, 0%",
+            "95 1 score, 25%",
+        ],
+        [
+            "02 Mar 2026 share of true 50% 2 scores",
+            "03 Mar 2026 no score",
+            "04 Mar 2026 share of true 50% 2 scores",
+            "05 Mar 2026 no score",
+        ],
+        ["false 2 scores, 50%", "true 2 scores, 50%"],
+    ]
+    assert read_tables(page) == [
         [
             ["Day", "Average", "Scores"],
             ["02 Mar 2026", "90.5", "2"],

@@ -10,7 +10,7 @@ import pytest
 from heliscore.dashboard import PAGES
 from heliscore.dashboard.parts.page_routes import Page
 from heliscore.dashboard.parts.session import COOKIE
-from heliscore.dashboard.parts.static_files import PLOTLY, static_path
+from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.api_key import Permissions
 from heliscore.main import ENDPOINTS
 
@@ -87,7 +87,7 @@ async def test_every_page_that_changes_something_needs_the_token(sign_in: SignIn
 async def test_every_page_carries_the_security_headers(sign_in: SignIn) -> None:
     client = await sign_in()
     names = ("content-security-policy", "x-content-type-options", "referrer-policy", "cache-control")
-    for path in ("/", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
+    for path in ("/", "/compare", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
         response = await client.get(path, headers={"Accept": "text/html"})
         assert [response.headers[name] for name in names] == [POLICY, "nosniff", "same-origin", "no-store"]
 
@@ -190,11 +190,11 @@ async def test_files_are_compressed_for_who_accepts_it(visitor: httpx.AsyncClien
         ("identity", None),
         ("gzip;q=0", None),
     ):
-        request = visitor.build_request("GET", static_path(PLOTLY), headers={"Accept-Encoding": accept})
+        request = visitor.build_request("GET", static_path("style.css"), headers={"Accept-Encoding": accept})
         response = await visitor.send(request, stream=True)
         raw = b"".join([chunk async for chunk in response.aiter_raw()])
         assert response.headers.get("content-encoding") == encoding
-        assert b"plotly.js" in (gzip.decompress(raw) if encoding else raw)[:100]
+        assert b"--series-1" in (gzip.decompress(raw) if encoding else raw)
         assert len(raw) == int(response.headers["content-length"])
 
 

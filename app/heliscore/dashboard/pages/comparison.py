@@ -11,7 +11,9 @@ from starlette.responses import Response
 from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.wire import now
 from heliscore.dashboard.pages.overview import shorter_ranges
+from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
+from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.time_range import View, read_view
 from heliscore.dashboard.parts.trends import Bar, added, make_bars
 from heliscore.domain.errors import FieldError, Unavailable
@@ -64,6 +66,7 @@ class Row(msgspec.Struct, frozen=True):
     is_share: bool
     cells: list[Cell | None]
     bars: list[Bar]
+    chart: Chart | None
 
     @property
     def has_few(self) -> bool:
@@ -162,7 +165,10 @@ def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Row
             difference = sample.mean - base.mean
             interval = (interval_of_shares if is_share else interval_of_means)(base, sample)
         cells.append(Cell(added(part), sample.deviation, difference, interval))
-    return Row(name, is_share, cells, make_bars(spreads, groups))
+    bars = make_bars(spreads, groups)
+    names = ["none" if group is None else group for group in groups]
+    chart = (make_shares if is_share else make_spread)(bars, names) if bars else None
+    return Row(name, is_share, cells, bars, chart)
 
 
 def _sample(part: list[Spread]) -> Sample | None:
@@ -195,7 +201,6 @@ def _render(
     return visit.render(
         "compare.html",
         status=status,
-        charts=bool(rows),
         view=view,
         by=by,
         by_name=COLUMNS.get(by, key),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -10,8 +10,10 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.wire import now
+from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.number_formats import format_stretch
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
+from heliscore.dashboard.parts.score_charts import make_distribution, make_trend
 from heliscore.dashboard.parts.time_range import (
     RANGES,
     STEPS,
@@ -21,10 +23,10 @@ from heliscore.dashboard.parts.time_range import (
     stretches,
     usual_step,
 )
-from heliscore.dashboard.parts.trends import Bar, Card, make_bars, make_cards
+from heliscore.dashboard.parts.trends import Bar, Card, Moment, make_bars, make_cards
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.store import evaluations
-from heliscore.store.evaluations import Facets, Total
+from heliscore.store.evaluations import Facets
 
 _OWN: Final = frozenset(("score", "step"))
 _MAX_CARDS: Final = 120
@@ -35,14 +37,6 @@ _FEW_NAMES: Final = 3
 _BINS: Final = 25
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """One stretch of a chart over time."""
-
-    begins_at: datetime
-    shown: str
-    total: Total | None
-
-
 class Panel(msgspec.Struct, frozen=True):
     """One score's charts. `card` is None where the period has no such score."""
 
@@ -50,6 +44,8 @@ class Panel(msgspec.Struct, frozen=True):
     card: Card | None
     moments: list[Moment]
     bars: list[Bar]
+    trend: Chart | None
+    distribution: Chart | None
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -99,7 +95,6 @@ def _render(
     return visit.render(
         "overview.html",
         status=status,
-        charts=numbers is not None and bool(numbers.panels),
         view=view,
         step=step,
         steps=possible_steps(view.length),
@@ -137,7 +132,7 @@ async def _find(visit: PageRequest, view: View, step: str) -> Numbers | None:
         card = by_name.get(name)
         moments = [*map(Moment, begins, shown, card.points)] if card else []
         bars = make_bars([spread for spread in spreads if spread.name == name], (None,))
-        panels.append(Panel(name, card, moments, bars))
+        panels.append(_make_panel(name, card, moments, bars, step))
     largest = sorted(cards, key=lambda card: -card.total.count)[:_MAX_CARDS]
     return Numbers(
         cards=sorted(largest, key=lambda card: card.name),
@@ -146,6 +141,14 @@ async def _find(visit: PageRequest, view: View, step: str) -> Numbers | None:
         panels=panels,
         facets=facets,
     )
+
+
+def _make_panel(name: str, card: Card | None, moments: list[Moment], bars: list[Bar], step: str) -> Panel:
+    if card is None:
+        return Panel(name, None, moments, bars, None, None)
+    is_share = card.total.all_boolean
+    trend = make_trend(moments, step, is_share=is_share)
+    return Panel(name, card, moments, bars, trend, make_distribution(bars, is_share=is_share))
 
 
 def _choose(cards: list[Card]) -> list[str]:

@@ -119,6 +119,11 @@ def format_instant(time: datetime) -> str:
     return format_time(time)
 
 
+def format_percent(place: float) -> str:
+    """A place in a chart, for SVG."""
+    return f"{place:.2f}".rstrip("0").rstrip(".") + "%"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": format_count,
     "number": format_number,
@@ -134,5 +139,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "cost": format_cost,
     "score_title": title_of,
     "instant": format_instant,
+    "percent": format_percent,
 }
 """By the names under which templates use them."""

@@ -9,19 +9,11 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.html import Html, make_policy
+from heliscore.api.http.html import Html
 from heliscore.dashboard.parts import number_formats
 from heliscore.dashboard.parts.session import Session
 from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.errors import ApiError, InvalidInput
-
-_PLOTLY_STYLES: Final = (
-    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",  # an empty element, filled through the DOM
-    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",  # of its maps; without it the console complains
-)
-"""The style elements that Plotly adds to a page; all others stay forbidden."""
-
-_CHART_POLICY: Final = make_policy(style_src=" ".join(("'self'", *_PLOTLY_STYLES)))
 
 _TITLES: Final = {
     400: "This cannot be understood",
@@ -53,14 +45,13 @@ def respond(
     menu: tuple[tuple[str, str], ...],
     *,
     status: int = 200,
-    charts: bool = False,
     **context: object,
 ) -> Response:
-    """Render a template. `charts` allows what Plotly needs of the content security policy."""
+    """Render a template."""
     content = _environment.get_template(template).render(
         path=request.scope["path"], session=session, menu=menu, **context
     )
-    return Html(content, status, {"Content-Security-Policy": _CHART_POLICY} if charts else None)
+    return Html(content, status)
 
 
 def render_error_page(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
 
+from heliscore.dashboard.parts.charts import make_polylines
 from heliscore.store.evaluations import Spread, TimeBucket, Total
 
 SPARK_WIDTH = 100
@@ -37,14 +39,19 @@ class Card(msgspec.Struct, frozen=True):
         lowest, span = min(averages), max(averages) - min(averages)
         across = SPARK_WIDTH / max(len(self.points) - 1, 1)
 
-        def place(number: int, point: Total) -> str:
+        def place(number: int, point: Total) -> tuple[float, float]:
             up = (point.average - lowest) / span if span else 0.5
-            return f"{number * across:.1f},{SPARK_HEIGHT - _MARGIN - up * (SPARK_HEIGHT - 2 * _MARGIN):.1f}"
+            return number * across, SPARK_HEIGHT - _MARGIN - up * (SPARK_HEIGHT - 2 * _MARGIN)
 
-        runs = groupby(enumerate(self.points), lambda numbered: numbered[1] is None)
-        lines = [[place(number, point) for number, point in run if point] for _, run in runs]
-        # A single point shows by its round ends, if only it is a line.
-        return [" ".join(line * 2 if len(line) == 1 else line) for line in lines if line]
+        return make_polylines([place(n, point) if point else None for n, point in enumerate(self.points)])
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One bucket of a chart over time."""
+
+    begins_at: datetime
+    shown: str
+    total: Total | None
 
 
 class Bar(msgspec.Struct, frozen=True):

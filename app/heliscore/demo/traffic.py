@@ -35,7 +35,6 @@ from heliscore.demo.features import (
 )
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
-from heliscore.demo.support import CLUB_ANSWERS
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreWrite
 
@@ -168,7 +167,7 @@ def _draw_call(
         status, kind, message = rng.choice(_ERRORS)
         error = _encode(make_error_body(kind, message))
         return sent | {"status": status, "latency_ms": rng.randint(40, 900), "response_body": error}
-    answer = filled(_choose_answer(rng, exchange, judgement), variables)
+    answer = filled(_choose_answer(rng, feature, exchange, judgement), variables)
     prompt_tokens = sum(len(text) for text in (system, *turns)) // 4 + 12
     cached_tokens = int(prompt_tokens * _CACHED_PART) if rng.random() < _CACHED_SHARE else 0
     completion_tokens = len(answer) // 4 + rng.randint(1, 9)
@@ -192,9 +191,9 @@ def _draw_call(
     }
 
 
-def _choose_answer(rng: Random, exchange: Exchange, judgement: Judgement) -> str:
+def _choose_answer(rng: Random, feature: Feature, exchange: Exchange, judgement: Judgement) -> str:
     if judgement.is_off_topic:
-        return rng.choice(CLUB_ANSWERS)
+        return rng.choice(feature.off_topic_answers)
     if judgement.is_hallucinated:
         return exchange.poor_answer
     return exchange.answer if judgement.has_citations else _CITATION.sub("", exchange.answer)

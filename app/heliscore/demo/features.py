@@ -1,4 +1,4 @@
-"""What the shop uses models for: three features, each with its prompt, its models and its exchanges."""
+"""The three features for which the shop uses models, each with its prompt, models and exchanges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     off_topic_answers: Sequence[str] = ()
 
     has_customers: bool = False
-    """Then its prompt has variables, and its answers may be thumbed."""
+    """Its prompt has variables, and its answers may get a thumb."""
 
 
 _SUPPORT: Final = read_texts("support")

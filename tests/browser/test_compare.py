@@ -39,7 +39,7 @@ async def test_groups_are_chosen_and_drawn_over_each_other(
     assert round_[3] != square[3]
     assert await reviewer.locator(".chart.is-shares").first.locator("rect[fill^=url]").count() == 2
     await assert_accessible(reviewer)
-    await reviewer.get_by_role("link", name="put first").click()
+    await reviewer.get_by_role("link", name="use as base").click()
     await reviewer.wait_for_load_state()
     assert query(reviewer)["group"] == [second, first]
     head = reviewer.locator(".comparison thead th").nth(1)

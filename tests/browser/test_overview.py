@@ -110,7 +110,7 @@ async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address
     await reviewer.get_by_text("Filter", exact=True).click()
     await reviewer.get_by_label("Prompt", exact=True).fill("support-reply")
     await reviewer.get_by_label("Property").fill("variant")
-    await reviewer.get_by_label("Its value").fill("B")
+    await reviewer.get_by_label("Value", exact=True).fill("B")
     await reviewer.get_by_role("button", name="Apply").click()
     await reviewer.wait_for_load_state()  # a click waits for no more than the first bytes of its page
     chosen = {"range": ["30d"], "score": ["relevance"], "step": ["week"]}
@@ -123,9 +123,9 @@ async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address
     assert sum(count or 0 for count in counts) > sum(count or 0 for count in filtered) > 0
     await reviewer.get_by_text("Custom").click()
     await reviewer.get_by_label("From").fill("2026-01-01")
-    await reviewer.get_by_label("To, the day included").fill("2026-01-31")
+    await reviewer.get_by_label("To (inclusive)").fill("2026-01-31")
     await reviewer.get_by_role("button", name="Show").click()
-    await expect(reviewer.get_by_role("heading", name="Quiet time")).to_be_visible()
+    await expect(reviewer.get_by_role("heading", name="No scores in this period")).to_be_visible()
     assert query(reviewer) == {
         "score": ["relevance"], "prompt": ["support-reply"], "from": ["2026-01-01"], "to": ["2026-01-31"],
     }  # fmt: skip

@@ -46,7 +46,7 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
     page = await get(client, address)
     comparison, accuracies, cited, only = read_tables(page)
     assert comparison == [
-        ["Score", "A base", "B put first", "C put first"],
+        ["Score", "A base", "B use as base", "C use as base"],
         # The first interval with t(58.904, 0.975) = 2.00106, from the integral of its density.
         [
             "accuracy average",
@@ -197,12 +197,12 @@ async def test_what_cannot_be_compared_is_named(sign_in: SignIn) -> None:
     client = await sign_in()
     for question, error in FAULTS.items():
         page = await get(client, f"/compare?{question}", 400)
-        assert f"This view cannot be shown {error}" in read_text(page)
+        assert f"This page cannot be shown {error}" in read_text(page)
 
 
 async def test_nothing_to_compare_is_said(service: Service, sign_in: SignIn) -> None:
     client = await sign_in()
-    assert "No scores yet There is nothing to compare" in read_text(await get(client, "/compare"))
+    assert "No scores yet Comparisons need at least one score" in read_text(await get(client, "/compare"))
     await enter(service.dsn, [Entry(MONDAY, {"s": 1})])
     text = read_text(await get(client, f"/compare?{WEEK}&by=user_id"))
-    assert "Nothing to compare No request of this time has a value for User ." in text
+    assert "Nothing to compare No request in this period has a value for User ." in text

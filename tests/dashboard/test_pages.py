@@ -107,7 +107,7 @@ async def test_a_wrong_method_is_told_as_a_page(sign_in: SignIn) -> None:
 async def test_people_read_a_page_where_nothing_is_and_programs_json(visitor: httpx.AsyncClient) -> None:
     page = await visitor.get("/nonsense?x=1", headers={"Accept": "text/html,*/*;q=0.8"})
     assert page.status_code == 404
-    assert "<h1>Nothing here</h1>" in page.text
+    assert "<h1>Page not found</h1>" in page.text
     assert "Try again" not in page.text
     answer = await visitor.get("/nonsense")
     assert answer.json() == {"data": None, "error": "there is nothing at /nonsense"}
@@ -139,7 +139,7 @@ async def test_a_page_without_its_database_says_so_and_offers_to_try_again(
     await connection.execute("ALTER TABLE away RENAME TO api_key")
     await connection.close()
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert "<h1>Just a moment</h1>" in response.text
+    assert "<h1>Temporarily unavailable</h1>" in response.text
     assert 'href="/?range=30d">Try again</a>' in response.text
     assert (await client.get("/")).status_code == 200
 

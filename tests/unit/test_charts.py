@@ -17,16 +17,16 @@ from heliscore.dashboard.parts.charts import (
 )
 from heliscore.dashboard.parts.score_charts import make_distribution, make_shares, make_spread, make_trend
 from heliscore.dashboard.parts.time_range import STEPS
-from heliscore.dashboard.parts.trends import Bar, Moment
+from heliscore.dashboard.parts.trends import Bin, TrendPoint
 from heliscore.store.evaluations import Total
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def moment(day: int, count: int, sum_: int, *, boolean: bool = False) -> Moment:
+def point(day: int, count: int, sum_: int, *, boolean: bool = False) -> TrendPoint:
     total = Total(count, sum_, 0, sum_, boolean) if count else None
-    return Moment(MONDAY + day * DAY, f"day {day}", total)
+    return TrendPoint(MONDAY + day * DAY, f"day {day}", total)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_bins_are_named_by_round_numbers_where_they_begin() -> None:
 
 
 def test_a_trend_has_its_average_above_its_counts() -> None:
-    chart = make_trend([moment(0, 2, 10), moment(1, 0, 0), moment(2, 1, 9)], "day", is_share=False)
+    chart = make_trend([point(0, 2, 10), point(1, 0, 0), point(2, 1, 9)], "day", is_share=False)
     above, below = chart.plots
     first, gap, last = above.lines[0].places
     assert gap is None
@@ -165,7 +165,7 @@ def test_a_trend_has_its_average_above_its_counts() -> None:
 
 
 def test_a_distribution_has_no_bar_for_an_empty_bin() -> None:
-    chart = make_distribution([Bar(0, 5, [3]), Bar(5, 5, [0]), Bar(10, 5, [1])], is_share=False)
+    chart = make_distribution([Bin(0, 5, [3]), Bin(5, 5, [0]), Bin(10, 5, [1])], is_share=False)
     boxes = chart.plots[0].boxes
     assert [box.x for box in boxes] == pytest.approx([100 / 3 * 0.04, 100 / 3 * 2.04])
     assert [box.height for box in boxes] == pytest.approx([100 / 1.06, 100 / 3.18])
@@ -173,7 +173,7 @@ def test_a_distribution_has_no_bar_for_an_empty_bin() -> None:
 
 
 def test_groups_of_any_size_lie_over_each_other() -> None:
-    chart = make_spread([Bar(0, 1, [1, 0, 100]), Bar(1, 1, [3, 0, 300])], ["A", "B", "C"])
+    chart = make_spread([Bin(0, 1, [1, 0, 100]), Bin(1, 1, [3, 0, 300])], ["A", "B", "C"])
     a, c = chart.plots[0].lines
     assert (a.series, c.series) == (1, 3)
     assert a.places == c.places
@@ -181,7 +181,7 @@ def test_groups_of_any_size_lie_over_each_other() -> None:
 
 
 def test_a_group_without_a_score_keeps_its_row() -> None:
-    chart = make_shares([Bar(0, 1, [1, 0]), Bar(1, 1, [3, 0])], ["A", "a name that is far too long"])
+    chart = make_shares([Bin(0, 1, [1, 0]), Bin(1, 1, [3, 0])], ["A", "a name that is far too long"])
     assert [(box.label, box.width) for box in chart.plots[0].boxes] == [
         ("75%", pytest.approx(75 / 1.18)), ("no score", 0),
     ]  # fmt: skip

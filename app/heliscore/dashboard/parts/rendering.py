@@ -1,4 +1,4 @@
-"""Templates into pages."""
+"""Renders templates."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.errors import ApiError, InvalidInput
 
 _TITLES: Final = {
-    400: "This cannot be understood",
+    400: "Invalid request",
     403: "Not allowed",
-    404: "Nothing here",
-    405: "Not possible this way",
+    404: "Page not found",
+    405: "Method not allowed",
     413: "Too large",
-    429: "Too many calls",
-    503: "Just a moment",
+    429: "Too many requests",
+    503: "Temporarily unavailable",
 }
 
 _PASSING: Final = frozenset((429, 500, 503))
@@ -57,17 +57,17 @@ def respond(
 def render_error_page(
     request: Request, error: ApiError, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
 ) -> Response:
-    """Say in plain words what went wrong, with a way on; the status is `refused`'s to set."""
+    """Render an error for people. The caller sets the status."""
     query = request.url.query
     target = request.scope["path"] + (f"?{query}" if query else "")
     return respond(
-        "refusal.html",
+        "pages/error.html",
         request,
         session,
         menu,
-        title=_TITLES.get(error.status, "Something is broken"),
+        title=_TITLES.get(error.status, "Internal error"),
         message=str(error),
         errors=error.errors if isinstance(error, InvalidInput) and len(error.errors) > 1 else (),
-        # A link repeats no call that changes something, and only what may go better the next time.
+        # A link can only repeat a GET, and only some errors may be gone the next time.
         retry=target if request.method == "GET" and error.status in _PASSING else None,
     )

@@ -28,7 +28,7 @@ from heliscore.dashboard.parts.number_formats import (
     format_value,
 )
 from heliscore.dashboard.parts.time_range import STEPS
-from heliscore.dashboard.parts.trends import Bar, Moment
+from heliscore.dashboard.parts.trends import Bin, TrendPoint
 from heliscore.domain.score import shortened
 
 _MARKED: Final = 60
@@ -41,18 +41,18 @@ _ROOM_FOR_LABELS: Final = 1.18
 _QUARTERS: Final = (0, 0.25, 0.5, 0.75, 1)
 
 
-def make_trend(moments: Sequence[Moment], step: str, *, is_share: bool) -> Chart:
+def make_trend(points: Sequence[TrendPoint], step: str, *, is_share: bool) -> Chart:
     """The average in each bucket of time, above the number of scores in it; at least one has a score."""
-    totals = [moment.total for moment in moments]
+    totals = [point.total for point in points]
     averages = [total.average for total in totals if total]
     counts = [total.count if total else 0 for total in totals]
     scale = scale_around(min(averages), max(averages), within=(0, 1) if is_share else None)
     below = scale_from_zero(max(counts), most=2, least_step=1)
-    bands = Bands(len(moments))
+    bands = Bands(len(points))
     line = Line(
         1,
         [(bands.centre(n), scale.height(total.average)) if total else None for n, total in enumerate(totals)],
-        has_markers=len(moments) <= _MARKED,
+        has_markers=len(points) <= _MARKED,
     )
     return Chart(
         "trend",
@@ -60,81 +60,81 @@ def make_trend(moments: Sequence[Moment], step: str, *, is_share: bool) -> Chart
             Plot(value_ticks(scale, is_share=is_share), lines=[line]),
             Plot(value_ticks(below), boxes=_columns(counts, below, series=0, filled=0.72)),
         ],
-        time_ticks([moment.begins_at for moment in moments], STEPS[step]),
-        _column_targets([_describe(moment, is_share=is_share) for moment in moments]),
+        time_ticks([point.begins_at for point in points], STEPS[step]),
+        _column_targets([_describe(point, is_share=is_share) for point in points]),
     )
 
 
-def _describe(moment: Moment, *, is_share: bool) -> str:
-    if moment.total is None:
-        return f"{moment.shown}\nno score"
+def _describe(point: TrendPoint, *, is_share: bool) -> str:
+    if point.total is None:
+        return f"{point.shown}\nno score"
     measure = "share of true" if is_share else "average"
-    average = format_value(moment.total.average, is_share)
-    return f"{moment.shown}\n{measure} {average}\n{_scores(moment.total.count)}"
+    average = format_value(point.total.average, is_share)
+    return f"{point.shown}\n{measure} {average}\n{_scores(point.total.count)}"
 
 
 def _scores(count: int) -> str:
     return f"{format_count(count)} {'score' if count == 1 else 'scores'}"
 
 
-def make_distribution(bars: Sequence[Bar], *, is_share: bool) -> Chart:
+def make_distribution(bins: Sequence[Bin], *, is_share: bool) -> Chart:
     """How many scores each bin has."""
-    counts = [bar.counts[0] for bar in bars]
+    counts = [bin_.counts[0] for bin_ in bins]
     scale = scale_from_zero(max(counts), least_step=1)
     texts = [
-        f"{format_bin(bar, is_share)}\n{_scores(count)}, {format_share(count / sum(counts))}"
-        for bar, count in zip(bars, counts, strict=True)
+        f"{format_bin(bin_, is_share)}\n{_scores(count)}, {format_share(count / sum(counts))}"
+        for bin_, count in zip(bins, counts, strict=True)
     ]
     return Chart(
         "distribution",
         [Plot(value_ticks(scale), boxes=_columns(counts, scale, series=1, filled=0.5 if is_share else 0.92))],
-        _bin_ticks(bars, is_share=is_share),
+        _bin_ticks(bins, is_share=is_share),
         _column_targets(texts),
     )
 
 
-def make_spread(bars: Sequence[Bar], names: Sequence[str]) -> Chart:
+def make_spread(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
     """How the scores of each group are distributed, as shares of the group's scores."""
-    totals = [sum(counts) for counts in zip(*(bar.counts for bar in bars), strict=True)]
+    totals = [sum(counts) for counts in zip(*(bin_.counts for bin_ in bins), strict=True)]
     shares = [
-        [count / total if total else None for count, total in zip(bar.counts, totals, strict=True)]
-        for bar in bars
+        [count / total if total else None for count, total in zip(bin_.counts, totals, strict=True)]
+        for bin_ in bins
     ]
-    scale = scale_from_zero(max(share for bin_ in shares for share in bin_ if share is not None))
-    bands = Bands(len(bars))
+    scale = scale_from_zero(max(share for of_groups in shares for share in of_groups if share is not None))
+    bands = Bands(len(bins))
     lines: list[Line] = []
     for group, total in enumerate(totals):
-        heights = [scale.height(bin_[group] or 0) for bin_ in shares]
+        heights = [scale.height(of_groups[group] or 0) for of_groups in shares]
         if total:
             lines.append(Line(group + 1, [(bands.centre(n), y) for n, y in enumerate(heights)]))
     texts = [
         "\n".join(
             [
-                format_bin(bar, is_share=False),
+                format_bin(bin_, is_share=False),
                 *(
                     f"{name}: {format_share(share)}, {format_count(count)}"
-                    for name, share, count in zip(names, bin_, bar.counts, strict=True)
+                    for name, share, count in zip(names, of_groups, bin_.counts, strict=True)
                     if share is not None
                 ),
             ]
         )
-        for bar, bin_ in zip(bars, shares, strict=True)
+        for bin_, of_groups in zip(bins, shares, strict=True)
     ]
     return Chart(
         "spread",
         [Plot(value_ticks(scale, is_share=True), lines=lines)],
-        _bin_ticks(bars, is_share=False),
+        _bin_ticks(bins, is_share=False),
         _column_targets(texts),
     )
 
 
-def make_shares(bars: Sequence[Bar], names: Sequence[str]) -> Chart:
+def make_shares(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
     """The share of true of each group, as horizontal bars."""
     scale = Scale(0, _ROOM_FOR_LABELS, [*_QUARTERS])
     bands = Bands(len(names))
     boxes: list[Box] = []
     targets: list[Target] = []
-    for group, (name, false, true) in enumerate(zip(names, *(bar.counts for bar in bars), strict=True)):
+    for group, (name, false, true) in enumerate(zip(names, *(bin_.counts for bin_ in bins), strict=True)):
         total = false + true
         share = true / total if total else 0
         label = format_share(share) if total else "no score"
@@ -171,8 +171,8 @@ def _column_targets(texts: Sequence[str]) -> list[Target]:
     return [Target(bands.begin(n), 0, bands.width(), 100, text) for n, text in enumerate(texts)]
 
 
-def _bin_ticks(bars: Sequence[Bar], *, is_share: bool) -> list[Tick]:
+def _bin_ticks(bins: Sequence[Bin], *, is_share: bool) -> list[Tick]:
     if is_share:
-        bands = Bands(len(bars))
-        return [Tick(bands.centre(n), format_bin(bar, is_share)) for n, bar in enumerate(bars)]
-    return bin_ticks([bar.lower for bar in bars], bars[0].width)
+        bands = Bands(len(bins))
+        return [Tick(bands.centre(n), format_bin(bin_, is_share)) for n, bin_ in enumerate(bins)]
+    return bin_ticks([bin_.lower for bin_ in bins], bins[0].width)

@@ -1,4 +1,4 @@
-"""From stretches of time to cards and charts: pure, in the order in which a page shows them."""
+"""From buckets of time to cards, and from counts by value to bins: pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _MARGIN = 2
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One score in the period, and in the one before."""
+    """One score in the period and in the one before."""
 
     name: str
     total: Total
     before: Total | None
     points: list[Total | None]
-    """By stretch of the period, None where there was no score."""
+    """By bucket of the period; None if there was no score."""
 
     @property
     def change(self) -> float | None:
-        """The difference to the period before; None without one, or if one is a share and one is not."""
+        """The difference to the period before; None if that has no score or only one is a share."""
         if self.before is None or self.before.all_boolean != self.total.all_boolean:
             return None
         return self.total.average - self.before.average
 
     @property
     def sparks(self) -> list[str]:
-        """The points of a line for each run of stretches with scores, in SPARK_WIDTH by SPARK_HEIGHT."""
+        """A polyline for each run of buckets with scores, in SPARK_WIDTH by SPARK_HEIGHT."""
         averages = [point.average for point in self.points if point]
         lowest, span = min(averages), max(averages) - min(averages)
         across = SPARK_WIDTH / max(len(self.points) - 1, 1)
@@ -46,7 +46,7 @@ class Card(msgspec.Struct, frozen=True):
         return make_polylines([place(n, point) if point else None for n, point in enumerate(self.points)])
 
 
-class Moment(msgspec.Struct, frozen=True):
+class TrendPoint(msgspec.Struct, frozen=True):
     """One bucket of a chart over time."""
 
     begins_at: datetime
@@ -54,7 +54,7 @@ class Moment(msgspec.Struct, frozen=True):
     total: Total | None
 
 
-class Bar(msgspec.Struct, frozen=True):
+class Bin(msgspec.Struct, frozen=True):
     """One bin of a distribution."""
 
     lower: int
@@ -63,8 +63,8 @@ class Bar(msgspec.Struct, frozen=True):
     """By group."""
 
 
-def added(totals: Iterable[Total]) -> Total:
-    """At least one total, all together."""
+def sum_totals(totals: Iterable[Total]) -> Total:
+    """Add totals, at least one."""
     totals = list(totals)
     return Total(
         count=sum(total.count for total in totals),
@@ -75,20 +75,20 @@ def added(totals: Iterable[Total]) -> Total:
     )
 
 
-def make_cards(found: Sequence[TimeBucket], stretches: int) -> list[Card]:
-    """A card for each score of the period, whose stretches are numbered from 2: 1 is the period before."""
+def make_cards(found: Sequence[TimeBucket], bucket_count: int) -> list[Card]:
+    """Make a card for each score of the period, whose buckets are numbered from 2; 1 is the period before."""
     cards = []
-    for name, group in groupby(found, lambda stretch: stretch.name):
-        by_number = {stretch.number: stretch for stretch in group}
+    for name, group in groupby(found, lambda bucket: bucket.name):
+        by_number = {bucket.number: bucket for bucket in group}
         before = by_number.pop(1, None)
         if by_number:
-            points = [by_number.get(number) for number in range(2, stretches + 2)]
-            cards.append(Card(name, added(by_number.values()), before, [*points]))
+            points = [by_number.get(number) for number in range(2, bucket_count + 2)]
+            cards.append(Card(name, sum_totals(by_number.values()), before, [*points]))
     return cards
 
 
-def make_bars(spreads: Sequence[Spread], groups: Sequence[str | None]) -> list[Bar]:
-    """One score's bins from the lowest to the highest, or of booleans both; those without a score too."""
+def make_bins(spreads: Sequence[Spread], groups: Sequence[str | None]) -> list[Bin]:
+    """Make one score's bins from the lowest to the highest, empty ones included; of booleans both."""
     if not spreads:
         return []
     width = spreads[0].width
@@ -97,6 +97,6 @@ def make_bars(spreads: Sequence[Spread], groups: Sequence[str | None]) -> list[B
     if all(spread.all_boolean for spread in spreads):
         lowest, highest = 0, 1
     return [
-        Bar(lower, width, [counts.get((group, lower), 0) for group in groups])
+        Bin(lower, width, [counts.get((group, lower), 0) for group in groups])
         for lower in range(lowest, highest + 1, width)
     ]

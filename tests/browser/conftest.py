@@ -27,7 +27,7 @@ from tests.browser.watch import Watch
 
 REQUESTS = 400
 # Not a figure of the product: how long a browser may stand still that shares two processors with three other
-# test processes. Plotly's script is megabytes to compile, and once took it more than five seconds.
+# test processes.
 TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
 

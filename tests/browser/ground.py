@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from heliscore.demo import organization
-from heliscore.demo.traffic import make_visits
+from heliscore.demo.traffic import make_requests
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
@@ -100,7 +100,7 @@ async def fill_demo(connection: Connection, requests: int) -> str:
     """Make the demo organization, with that many requests of 30 days, and return its key."""
     id_, key = await organization.ensure(connection, ORGANIZATION)
     assert key is not None
-    visits = make_visits(id_, count=requests, days=30, seed=1, now=datetime.now(UTC))
+    visits = make_requests(id_, count=requests, days=30, seed=1, now=datetime.now(UTC))
     await organization.fill(connection, visits, lambda _: None)
     return key
 

@@ -12,7 +12,6 @@ from playwright.async_api import StorageState
 from tests.browser import screenshots
 from tests.browser.conftest import AssertAccessible, OpenPage
 from tests.browser.screenshots import LOOKS, Shot
-from tests.browser.test_overview import drawn
 
 
 def test_every_page_of_the_dashboard_is_taken() -> None:
@@ -37,7 +36,6 @@ async def test_page_is_accessible_and_fits_its_width(
 ) -> None:
     page = await open_page(storage_state=sessions["rw"] if shot.signed_in else None, **LOOKS[look])
     await page.goto(shot.path)
-    await drawn(page, LOOKS[look]["color_scheme"])
     if shot.prepare is not None:
         await shot.prepare(page)
     await assert_accessible(page)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -11,32 +10,38 @@ from playwright.async_api import Page, expect
 from tests.browser.chromium import sign_in
 from tests.browser.conftest import AssertAccessible, OpenPage, StartGround
 
-CHART = "[data-chart]"
+CHART = ".chart"
 
 
-async def drawn(page: Page, scheme: str = "light") -> None:
-    """Wait until all charts are drawn in a scheme."""
-    await page.wait_for_load_state()  # a click waits for no more than the first bytes of its page
-    charts = page.locator(CHART)
-    for number in range(await charts.count()):
-        await expect(charts.nth(number)).to_have_attribute("data-drawn", scheme)
-
-
-async def plotted(page: Page, chart: str, axis: str, trace: int = 0) -> list[Any]:
-    """What Plotly was given for a trace of the first chart of a kind."""
-    found: list[Any] = await page.locator(f"[data-chart={chart}]").first.evaluate(
-        "(chart, [trace, axis]) => [...chart.data[trace][axis]]", [trace, axis]
+async def plotted(page: Page, chart: str, marks: str) -> list[dict[str, float]]:
+    """Where the marks of the first chart of a kind are on the screen, in pixels from the foot of its plot."""
+    found: list[dict[str, float]] = (
+        await page.locator(f".chart.is-{chart}")
+        .first.locator(marks)
+        .evaluate_all(
+            """(marks) => marks.map((mark) => {
+                const { left, right, top, bottom } = mark.getBoundingClientRect();
+                const foot = mark.closest("svg.plot").getBoundingClientRect().bottom;
+                return { x: (left + right) / 2, y: foot - (top + bottom) / 2, height: bottom - top };
+            })"""
+        )
     )
     return found
 
 
-async def tabled(page: Page, chart: str, column: int) -> list[str | None]:
-    """The values of a column of the table behind it."""
-    rows = page.locator(f".card:has([data-chart={chart}])").first.locator("tbody tr")
-    found: list[str | None] = await rows.evaluate_all(
-        "(rows, column) => rows.map((row) => row.cells[column].querySelector('data')?.value ?? null)", column
+async def tabled(page: Page, chart: str, column: int) -> list[float | None]:
+    """The numbers of a column of the table behind it; None where a cell has a dash."""
+    rows = page.locator(f".card:has(.chart.is-{chart})").first.locator("tbody tr")
+    found: list[str] = await rows.evaluate_all(
+        "(rows, column) => rows.map((row) => row.cells[column].textContent)", column
     )
-    return found
+    return [None if text == "\N{EN DASH}" else float(text.replace(",", "").rstrip("%")) for text in found]
+
+
+def assert_proportional(lengths: list[float], numbers: list[float]) -> None:
+    """Fail where lengths on the screen are not as numbers are, within a pixel."""
+    longest, largest = max(lengths), max(numbers)
+    assert lengths == pytest.approx([number / largest * longest for number in numbers], abs=1)
 
 
 async def sideways(page: Page) -> int:
@@ -53,23 +58,47 @@ def query(page: Page) -> dict[str, list[str]]:
 
 async def test_charts_show_what_the_tables_say(reviewer: Page, assert_accessible: AssertAccessible) -> None:
     await reviewer.goto("/?range=30d&score=accuracy&score=is_hallucinated")
-    await drawn(reviewer)
-    averages = [None if value is None else float(value) for value in await tabled(reviewer, "trend", 1)]
-    assert len(averages) == 31
-    assert await plotted(reviewer, "trend", "y") == averages
-    counts = [int(value or 0) for value in await tabled(reviewer, "trend", 2)]
-    assert await plotted(reviewer, "trend", "y", 1) == counts
-    bins = [int(value or 0) for value in await tabled(reviewer, "distribution", 1)]
-    assert await plotted(reviewer, "distribution", "y") == bins
-    assert sum(bins) == sum(counts) > 100
-    for kind in ("trend", "distribution"):
-        assert await reviewer.locator(f"[data-chart={kind}] svg .point").count() > 5
+    tabled_averages = await tabled(reviewer, "trend", 1)
+    assert len(tabled_averages) == 31
+    averages = [average for average in tabled_averages if average is not None]
+    points = await plotted(reviewer, "trend", ".marker")
+    assert len(points) == len(averages) > 5
+    lowest = min(point["y"] for point in points)
+    assert_proportional(
+        [point["y"] - lowest for point in points], [average - min(averages) for average in averages]
+    )
+    for chart, column in (("trend", 2), ("distribution", 1)):
+        counts = [count for count in await tabled(reviewer, chart, column) if count]
+        bars = await plotted(reviewer, chart, ".box")
+        assert len(bars) == len(counts) > 5
+        assert_proportional([bar["height"] for bar in bars], counts)
+        assert sum(counts) > 100
     assert await reviewer.locator(CHART).count() == 4
     summary = reviewer.get_by_text("As a table").first
     await summary.focus()
     await reviewer.keyboard.press("Enter")
     await expect(reviewer.get_by_role("table").first).to_be_visible()
     await assert_accessible(reviewer)
+
+
+async def test_a_chart_tells_what_the_pointer_is_at(
+    reviewer: Page, assert_accessible: AssertAccessible
+) -> None:
+    await reviewer.goto("/?range=30d&score=accuracy")
+    chart = reviewer.locator(".chart.is-distribution")
+    row = reviewer.locator(".card:has(.chart.is-distribution) tbody tr").last
+    value, count = await row.locator("th").text_content(), await row.locator("td").text_content()
+    tip = chart.locator(".tip")
+    await expect(tip).to_be_hidden()
+    await chart.locator(".target").last.hover()
+    await expect(tip).to_contain_text(f"{value}\n{count} scores, ")
+    await assert_accessible(reviewer)
+    await reviewer.keyboard.press("Escape")
+    await expect(tip).to_be_hidden()
+    await chart.locator(".target").first.hover()
+    await expect(tip).to_be_visible()
+    await reviewer.mouse.move(0, 0)
+    await expect(tip).to_be_hidden()
 
 
 async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address(reviewer: Page) -> None:
@@ -81,21 +110,22 @@ async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address
     await reviewer.get_by_text("Filter", exact=True).click()
     await reviewer.get_by_label("Prompt", exact=True).fill("support-reply")
     await reviewer.get_by_label("Property").fill("variant")
-    await reviewer.get_by_label("Its value").fill("B")
+    await reviewer.get_by_label("Value", exact=True).fill("B")
     await reviewer.get_by_role("button", name="Apply").click()
-    await drawn(reviewer)
+    await reviewer.wait_for_load_state()  # a click waits for no more than the first bytes of its page
     chosen = {"range": ["30d"], "score": ["relevance"], "step": ["week"]}
     assert query(reviewer) == chosen | {"prompt": ["support-reply"], "key": ["variant"], "value": ["B"]}
-    filtered = sum(await plotted(reviewer, "distribution", "y"))
+    filtered = await tabled(reviewer, "distribution", 1)
     await reviewer.get_by_role("link", name=re.compile("variant = B")).click()
-    await drawn(reviewer)
+    await reviewer.wait_for_load_state()
     assert query(reviewer) == chosen | {"prompt": ["support-reply"]}
-    assert sum(await plotted(reviewer, "distribution", "y")) > filtered > 0
+    counts = await tabled(reviewer, "distribution", 1)
+    assert sum(count or 0 for count in counts) > sum(count or 0 for count in filtered) > 0
     await reviewer.get_by_text("Custom").click()
     await reviewer.get_by_label("From").fill("2026-01-01")
-    await reviewer.get_by_label("To, the day included").fill("2026-01-31")
+    await reviewer.get_by_label("To (inclusive)").fill("2026-01-31")
     await reviewer.get_by_role("button", name="Show").click()
-    await expect(reviewer.get_by_role("heading", name="Quiet time")).to_be_visible()
+    await expect(reviewer.get_by_role("heading", name="No scores in this period")).to_be_visible()
     assert query(reviewer) == {
         "score": ["relevance"], "prompt": ["support-reply"], "from": ["2026-01-01"], "to": ["2026-01-31"],
     }  # fmt: skip
@@ -103,15 +133,12 @@ async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address
 
 async def test_charts_follow_the_colour_scheme(reviewer: Page, assert_accessible: AssertAccessible) -> None:
     await reviewer.goto("/?range=30d")
-    await drawn(reviewer)
-    colour = "document.querySelector('[data-chart] .xtick text').style.fill"
+    colour = "getComputedStyle(document.querySelector('.chart text')).fill"
     light = await reviewer.evaluate(colour)
     await reviewer.emulate_media(color_scheme="dark")
-    await drawn(reviewer, "dark")
     assert await reviewer.evaluate(colour) != light
     await assert_accessible(reviewer)
     await reviewer.emulate_media(color_scheme="light")
-    await drawn(reviewer)
     assert await reviewer.evaluate(colour) == light
 
 
@@ -119,23 +146,24 @@ async def test_charts_follow_the_colour_scheme(reviewer: Page, assert_accessible
 async def test_a_narrow_page_scrolls_down_only(reviewer: Page, path: str) -> None:
     await reviewer.set_viewport_size({"width": 380, "height": 800})
     await reviewer.goto(path)
-    await drawn(reviewer)
     for text in ("Filter", "Custom"):
         await reviewer.get_by_text(text, exact=True).click()
         assert await sideways(reviewer) == 0
-    widths: list[float] = await reviewer.locator(f"{CHART} svg.main-svg").evaluate_all(
-        "(charts) => charts.map((chart) => chart.getBoundingClientRect().right)"
+    widths: list[float] = await reviewer.locator(f"{CHART} *").evaluate_all(
+        "(parts) => parts.map((part) => part.getBoundingClientRect().right)"
     )
     assert widths
     assert max(widths) <= 380
 
 
-async def test_without_script_there_are_cards_and_tables(open_page: OpenPage, reviewer: Page) -> None:
+async def test_without_script_there_are_cards_charts_and_tables(open_page: OpenPage, reviewer: Page) -> None:
     state = await reviewer.context.storage_state()
     page = await open_page(storage_state=state, java_script_enabled=False)
     await page.goto("/?range=30d")
     assert await page.locator(".cards .card").count() == 7
-    await expect(page.locator(CHART).first).to_be_hidden()
+    await expect(page.locator(CHART).first).to_be_visible()
+    texts = await page.locator(".chart.is-distribution").first.locator(".target title").all_text_contents()
+    assert len(texts) == len(await tabled(page, "distribution", 1)) > 5
     await page.get_by_text("As a table").first.click()
     await expect(page.get_by_role("table").first).to_be_visible()
 
@@ -159,7 +187,7 @@ async def test_the_first_score_turns_the_page_into_the_overview(
         )
     assert answer.status_code == 200
     await expect(page.get_by_role("heading", name="accuracy").first).to_be_visible()
-    await drawn(page)
+    await expect(page.locator(CHART).first).to_be_visible()
 
 
 async def test_nobody_waits_for_the_first_score_in_a_hidden_page(

@@ -133,7 +133,7 @@ async def test_the_copied_call_answers_with_what_the_page_shows(open_page: OpenP
     sort = {"scores": {"accuracy": "asc"}}
     await page.goto(f"/requests?filter={quote(json.dumps(tree))}&sort={quote(json.dumps(sort))}")
     await page.get_by_text("Filter as JSON").click()
-    await page.get_by_role("button", name="Copy the call").click()
+    await page.get_by_role("button", name="Copy the command").click()
     await expect(page.get_by_text("Copied.")).to_be_visible()
     command = await page.evaluate("navigator.clipboard.readText()")
     process = await asyncio.create_subprocess_exec(
@@ -168,7 +168,7 @@ async def test_sorting_and_scrolling_reach_every_request_once(reviewer: Page, gr
     assert links == [f"/requests/{row['request_id']}" for row in answer["data"]]
     cells = await page.locator("#rows tbody tr").evaluate_all("rows => rows.map(row => row.cells.length)")
     assert set(cells) == {await page.locator("#rows thead th").count()}
-    await expect(page.locator("#pager")).to_have_text("These are all.")
+    await expect(page.locator("#pager")).to_have_text("No more requests.")
 
 
 async def test_chosen_columns_stay_in_the_address(reviewer: Page) -> None:

@@ -283,7 +283,7 @@ async def test_who_may_only_read_walks_and_cannot_score(reader: Page, ground: Gr
     before = await stored(ground)
     await reader.goto(f"/requests?{OLDEST_FIRST}")
     await reader.locator("#rows th.what a").nth(1).click()
-    await expect(reader.get_by_text("Your API key may look, not score.")).to_be_visible()
+    await expect(reader.get_by_text("Your API key can view, not score.")).to_be_visible()
     assert await reader.locator("#review form, #review input, #keys").count() == 0
     ids = await listed(reader)
     await press(reader, "5 5 Enter u")

@@ -50,6 +50,15 @@ def read_text(markup: str) -> str:
     return _on_one_line(unescape(re.sub("<[^>]*>", " ", markup)))
 
 
+def read_charts(page: str) -> list[list[str]]:
+    """The texts of each chart, from left to right, or of bars across from the top down."""
+    charts = re.findall(r'<svg class="targets">(.*?)</svg>', page, re.DOTALL)
+    return [
+        [_on_one_line(unescape(text)) for text in re.findall(r"<title>(.*?)</title>", chart, re.DOTALL)]
+        for chart in charts
+    ]
+
+
 def read_cards(page: str) -> list[str]:
     """The text of each card of the overview, what only screen readers get included."""
     return [read_text(card) for card in re.findall(r'<a class="card stat".*?</a>', page, re.DOTALL)]

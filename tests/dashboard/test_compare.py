@@ -9,7 +9,7 @@ from markupsafe import escape
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.entries import Entry, enter
-from tests.dashboard.reading import read_tables, read_text
+from tests.dashboard.reading import read_charts, read_tables, read_text
 from tests.dashboard.test_overview import HOSTILE
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -46,7 +46,7 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
     page = await get(client, address)
     comparison, accuracies, cited, only = read_tables(page)
     assert comparison == [
-        ["Score", "A base", "B put first", "C put first"],
+        ["Score", "A base", "B use as base", "C use as base"],
         # The first interval with t(58.904, 0.975) = 2.00106, from the integral of its density.
         [
             "accuracy average",
@@ -72,6 +72,16 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
     assert [sum(int(row[column]) for row in accuracies[1:]) for column in (1, 2, 3)] == [30, 31, 2]
     assert cited == [["Value", "A", "B", "C"], ["false", "8", "9", "0"], ["true", "22", "22", "2"]]
     assert only == [["Value", "A", "B", "C"], ["3", "1", "0", "0"]]
+    charts = read_charts(page)
+    assert charts[0][:3] == [
+        "50 - 54 A: 0%, 0 B: 0%, 0 C: 100%, 2",
+        "55 - 59 A: 0%, 0 B: 0%, 0 C: 0%, 0",
+        "60 - 64 A: 16.7%, 5 B: 3.2%, 1 C: 0%, 0",
+    ]
+    assert charts[1:] == [
+        ["A: 73.3% 22 of 30", "B: 71% 22 of 31", "C: 100% 2 of 2"],
+        ["3 A: 100%, 1"],
+    ]
     assert "?from=2026-03-02&to=2026-03-08&by=property%3Avariant&score=accuracy" in unescape(page)
     assert "&group=B&group=A&group=C" in unescape(page)
 
@@ -187,12 +197,12 @@ async def test_what_cannot_be_compared_is_named(sign_in: SignIn) -> None:
     client = await sign_in()
     for question, error in FAULTS.items():
         page = await get(client, f"/compare?{question}", 400)
-        assert f"This view cannot be shown {error}" in read_text(page)
+        assert f"This page cannot be shown {error}" in read_text(page)
 
 
 async def test_nothing_to_compare_is_said(service: Service, sign_in: SignIn) -> None:
     client = await sign_in()
-    assert "No scores yet There is nothing to compare" in read_text(await get(client, "/compare"))
+    assert "No scores yet Comparisons need at least one score" in read_text(await get(client, "/compare"))
     await enter(service.dsn, [Entry(MONDAY, {"s": 1})])
     text = read_text(await get(client, f"/compare?{WEEK}&by=user_id"))
-    assert "Nothing to compare No request of this time has a value for User ." in text
+    assert "Nothing to compare No request in this period has a value for User ." in text

@@ -10,7 +10,7 @@ import httpx
 from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.entries import Entry, enter
-from tests.dashboard.reading import read_cards, read_panels, read_tables, read_text
+from tests.dashboard.reading import read_cards, read_charts, read_panels, read_tables, read_text
 
 WEEK = "from=2026-03-02&to=2026-03-08"
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -60,7 +60,7 @@ async def test_cards_have_exact_numbers_and_the_trend_against_the_week_before(
         "new 100% new true of 1 score",
         "tone 1.50 down by 3.50 from 5 in the 7 days before average of 2 scores From 1 - to 2",
     ]
-    assert "Without a score in this time: late" in read_text(page)
+    assert "No scores in this period: late" in read_text(page)
 
 
 async def test_numbers_at_the_ends_of_64_bits_are_exact(service: Service, sign_in: SignIn) -> None:
@@ -86,7 +86,31 @@ async def test_charts_have_a_table_with_every_stretch_and_bin(service: Service, 
     )
     client = await sign_in()
     address = "/?from=2026-03-02&to=2026-03-05"
-    assert read_tables(await get(client, address)) == [
+    page = await get(client, address)
+    assert read_charts(page) == [
+        [
+            "02 Mar 2026 average 90.5 2 scores",
+            "03 Mar 2026 no score",
+            "04 Mar 2026 average 92.5 2 scores",
+            "05 Mar 2026 no score",
+        ],
+        [
+            "90 2 scores, 50%",
+            "91 1 score, 25%",
+            "92 0 scores, 0%",
+            "93 0 scores, 0%",
+            "94 0 scores, 0%",
+            "95 1 score, 25%",
+        ],
+        [
+            "02 Mar 2026 share of true 50% 2 scores",
+            "03 Mar 2026 no score",
+            "04 Mar 2026 share of true 50% 2 scores",
+            "05 Mar 2026 no score",
+        ],
+        ["false 2 scores, 50%", "true 2 scores, 50%"],
+    ]
+    assert read_tables(page) == [
         [
             ["Day", "Average", "Scores"],
             ["02 Mar 2026", "90.5", "2"],
@@ -160,7 +184,7 @@ async def test_requests_are_filtered(service: Service, sign_in: SignIn) -> None:
         page = await get(client, f"/?{WEEK}&{question}")
         if count is None:
             assert read_cards(page) == [], question
-            assert "No request of this time that meets the filter has a score." in page
+            assert "No request in this period that matches the filter has a score." in page
             continue
         [card] = read_cards(page)
         assert f"average of {count} score" in card, question
@@ -211,7 +235,7 @@ async def test_another_organizations_scores_do_not_count(service: Service, sign_
     page = await get(await sign_in("mine"), f"/?{WEEK}&score=shared&score=theirs")
     assert [card.split(" average")[0] for card in read_cards(page)] == ["mine 1 new", "shared 10 new"]
     assert read_panels(page) == ["shared", "theirs"]  # the second is as good as never heard of
-    assert "No score of this name in this time." in page
+    assert "No score of this name in this period." in page
     assert read_tables(page)[1] == [["Value", "Scores"], ["10", "1"]]
 
 
@@ -248,7 +272,7 @@ async def test_hostile_names_are_only_text(service: Service, sign_in: SignIn) ->
 FAULTS = {
     "range=1y": 'range expected one of 24h, 7d, 30d, 90d, got "1y"',
     "from=2026-03-08&to=2026-03-02": "to must not be before 2026-03-08",
-    "to=2026-03-02": "from missing; a range of your own begins at a date",
+    "to=2026-03-02": "from missing; a custom range needs a first day",
     "from=yesterday": 'from expected a date such as 2026-01-31, got "yesterday"',
     "from=0001-01-01": 'from expected a date such as 2026-01-31, got "0001-01-01"',
     "from=2026-01-01&to=9999-12-31": 'to expected a date such as 2026-01-31, got "9999-12-31"',
@@ -266,7 +290,7 @@ async def test_what_cannot_be_shown_is_named(sign_in: SignIn) -> None:
     client = await sign_in()
     for question, error in FAULTS.items():
         page = await get(client, f"/?{question}", 400)
-        assert f"This view cannot be shown {error}" in read_text(page)
+        assert f"This page cannot be shown {error}" in read_text(page)
 
 
 async def test_ranges_up_to_now(service: Service, sign_in: SignIn) -> None:
@@ -288,8 +312,8 @@ async def test_a_time_without_scores_says_so_and_offers_a_longer_one(
 ) -> None:
     await enter(service.dsn, [Entry(MONDAY, {"old": 1})])
     page = await get(await sign_in(), "/?range=24h")
-    assert "Quiet time No request of this time has a score. Look at 90 days" in read_text(page)
-    assert "Without a score in this time: old" in read_text(page)
+    assert "No scores in this period No request in this period has a score. Show 90 days" in read_text(page)
+    assert "No scores in this period: old" in read_text(page)
 
 
 async def test_an_empty_organization_is_told_how_to_begin_and_when_its_first_score_arrives(
@@ -322,7 +346,7 @@ async def test_what_takes_too_long_offers_a_shorter_range(
                 assert (response.status_code, response.headers["retry-after"]) == (503, "1")
                 text = read_text(response.text)
                 assert "The database took longer than the limit of 2000 ms" in text
-                assert "Look at 30 days Look at 7 days Look at 24 hours Try again" in text
+                assert "Show 30 days Show 7 days Show 24 hours Try again" in text
                 assert "?model=m&amp;range=30d" in response.text
         assert (await client.get("/?range=90d&model=m")).status_code == 200
     await connection.close()

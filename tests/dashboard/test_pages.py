@@ -10,7 +10,7 @@ import pytest
 from heliscore.dashboard import PAGES
 from heliscore.dashboard.parts.page_routes import Page
 from heliscore.dashboard.parts.session import COOKIE
-from heliscore.dashboard.parts.static_files import PLOTLY, static_path
+from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.api_key import Permissions
 from heliscore.main import ENDPOINTS
 
@@ -87,7 +87,7 @@ async def test_every_page_that_changes_something_needs_the_token(sign_in: SignIn
 async def test_every_page_carries_the_security_headers(sign_in: SignIn) -> None:
     client = await sign_in()
     names = ("content-security-policy", "x-content-type-options", "referrer-policy", "cache-control")
-    for path in ("/", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
+    for path in ("/", "/compare", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
         response = await client.get(path, headers={"Accept": "text/html"})
         assert [response.headers[name] for name in names] == [POLICY, "nosniff", "same-origin", "no-store"]
 
@@ -107,7 +107,7 @@ async def test_a_wrong_method_is_told_as_a_page(sign_in: SignIn) -> None:
 async def test_people_read_a_page_where_nothing_is_and_programs_json(visitor: httpx.AsyncClient) -> None:
     page = await visitor.get("/nonsense?x=1", headers={"Accept": "text/html,*/*;q=0.8"})
     assert page.status_code == 404
-    assert "<h1>Nothing here</h1>" in page.text
+    assert "<h1>Page not found</h1>" in page.text
     assert "Try again" not in page.text
     answer = await visitor.get("/nonsense")
     assert answer.json() == {"data": None, "error": "no such endpoint: /nonsense"}
@@ -139,7 +139,7 @@ async def test_a_page_without_its_database_says_so_and_offers_to_try_again(
     await connection.execute("ALTER TABLE away RENAME TO api_key")
     await connection.close()
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert "<h1>Just a moment</h1>" in response.text
+    assert "<h1>Temporarily unavailable</h1>" in response.text
     assert 'href="/?range=30d">Try again</a>' in response.text
     assert (await client.get("/")).status_code == 200
 
@@ -190,11 +190,11 @@ async def test_files_are_compressed_for_who_accepts_it(visitor: httpx.AsyncClien
         ("identity", None),
         ("gzip;q=0", None),
     ):
-        request = visitor.build_request("GET", static_path(PLOTLY), headers={"Accept-Encoding": accept})
+        request = visitor.build_request("GET", static_path("style.css"), headers={"Accept-Encoding": accept})
         response = await visitor.send(request, stream=True)
         raw = b"".join([chunk async for chunk in response.aiter_raw()])
         assert response.headers.get("content-encoding") == encoding
-        assert b"plotly.js" in (gzip.decompress(raw) if encoding else raw)[:100]
+        assert b"--series-1" in (gzip.decompress(raw) if encoding else raw)
         assert len(raw) == int(response.headers["content-length"])
 
 

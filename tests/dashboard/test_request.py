@@ -95,7 +95,7 @@ async def test_next_leads_through_the_search(service: Service, sign_in: SignIn) 
             page = await visitor.get(unescape(found[1]), follow_redirects=True)
             walked.append(page.url.raw_path.decode())
         assert walked[:-1] == listed, search
-        assert "That was the last one" in page.text
+        assert "That was the last request" in page.text
 
 
 async def test_a_search_that_cannot_be_read_is_told_and_all_requests_are_walked(
@@ -105,7 +105,7 @@ async def test_a_search_that_cannot_be_read_is_told_and_all_requests_are_walked(
     await post(client, a={"accuracy": 10})
     await post(client, b={"accuracy": 20})
     page = (await visitor.get("/requests/b?filter={")).text
-    assert "The search in the address is not understood (filter: not valid JSON" in page
+    assert "The search in the address has errors (filter: not valid JSON" in page
     found = re.search(r'id="next" href="([^"]+)"', page)
     assert found
     after = await visitor.get(unescape(found[1]))
@@ -313,7 +313,7 @@ async def test_hostile_ids_names_and_bodies_stay_texts(service: Service, sign_in
     )
     assert notice.status_code == 200
     assert "<script>alert" not in notice.text
-    assert "The search in the address is not understood" in notice.text
+    assert "The search in the address has errors" in notice.text
 
 
 async def test_many_names_get_no_field_each(service: Service, sign_in: SignIn) -> None:

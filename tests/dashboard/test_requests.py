@@ -118,7 +118,7 @@ async def test_pages_follow_each_other_without_gaps(service: Service, sign_in: S
             more = unescape(found[1]) if found else ""
         assert [len(part) for part in seen] == [50, 50, 20]
         assert [id_ for part in seen for id_ in part] == await queried(client, sort=sort, limit=1000)
-        assert "These are all." in page
+        assert "No more requests." in page
 
 
 async def test_a_row_shows_what_is_known(service: Service, sign_in: SignIn) -> None:
@@ -188,12 +188,12 @@ async def test_faults_are_told_in_the_words_of_the_api(service: Service, sign_in
         details = (await client.post("/v1/request/query", json=body)).json()["details"]
         response = await visitor.get(address(**{key: json.dumps(value) for key, value in body.items()}))
         assert response.status_code == 400
-        given = re.search(r'data-faults="([^"]*)"', response.text)
+        given = re.search(r'data-errors="([^"]*)"', response.text)
         assert given
         assert json.loads(unescape(given[1])) == details
         shown = re.findall(r'<li data-path="([^"]*)"><code>.*?</code> (.*?)</li>', response.text)
         assert [{"path": unescape(path), "message": unescape(text)} for path, text in shown] == details
-        assert "nothing was searched for" in response.text
+        assert "so it was not run" in response.text
         assert f">{json.dumps(body['filter'])}</textarea>" in unescape(response.text)
 
 
@@ -277,7 +277,7 @@ async def test_count_and_values_are_told_to_scripts(
 async def test_the_call_for_a_shell_is_one_argument_of_json(service: Service, sign_in: SignIn) -> None:
     tree = {"request_response_rmt": {"properties": {"it's": {"equals": "$KEY `x` \\ \" 'y'"}}}}
     page = (await (await sign_in()).get(address(filter=tree, sort={"created_at": "asc"}))).text
-    found = re.search(r"<pre[^>]* id=\"curl\"[^>]*><code>(.*?)</code>", page, re.DOTALL)
+    found = re.search(r"<pre[^>]* id=\"curl\"[^>]*><code[^>]*>(.*?)</code>", page, re.DOTALL)
     assert found
     words = shlex.split(unescape(found[1]))
     assert words[:2] == ["curl", f"{service.address}/v1/request/query"]

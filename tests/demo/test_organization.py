@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 from heliscore.demo import organization
-from heliscore.demo.traffic import Visit, make_visits
+from heliscore.demo.traffic import DemoRequest, make_requests
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.domain.score import Score
@@ -45,13 +45,13 @@ async def contents(connection: Connection, organization_id: int) -> dict[str, li
     }
 
 
-def visits(organization_id: int, now: datetime = NOW) -> list[Visit]:
-    return list(make_visits(organization_id, count=COUNT, days=30, seed=1, now=now))
+def demo_requests(organization_id: int, now: datetime = NOW) -> list[DemoRequest]:
+    return list(make_requests(organization_id, count=COUNT, days=30, seed=1, now=now))
 
 
 async def fill(connection: Connection, organization_id: int, now: datetime = NOW) -> list[int]:
     steps: list[int] = []
-    await organization.fill(connection, iter(visits(organization_id, now)), steps.append)
+    await organization.fill(connection, iter(demo_requests(organization_id, now)), steps.append)
     return steps
 
 
@@ -93,14 +93,16 @@ async def test_what_was_filled_in_is_there_through_a_running_service(
     rows = (await client.post("/v1/request/query", json=query)).json()["data"]
     expected = [
         (
-            visit.request.request_id,
-            format_time(visit.request.created_at),
-            visit.request.status,
-            visit.request.request_model,
-            visit.request.prompt_version,
-            {name: score.value for name, score in visit.post.scores.items()} if visit.post else {},
+            demo_request.logged.request_id,
+            format_time(demo_request.logged.created_at),
+            demo_request.logged.status,
+            demo_request.logged.request_model,
+            demo_request.logged.prompt_version,
+            {name: score.value for name, score in demo_request.scores.scores.items()}
+            if demo_request.scores
+            else {},
         )
-        for visit in visits(id_)
+        for demo_request in demo_requests(id_)
     ]
     columns = (
         "request_id",
@@ -119,14 +121,14 @@ async def test_filling_again_moves_what_is_there_and_keeps_scores_by_hand(
     id_, key = await organization.ensure(connection, "demo")
     demo = await service.client(key=key)
     await fill(connection, id_)
-    request = visits(id_)[60].request
+    request = demo_requests(id_)[60].logged
     await demo.post(f"/v1/request/{request.request_id}/score", json={"scores": {"by_hand": 3}})
     later = datetime(2026, 3, 6, 15, 30, tzinfo=UTC)
     await fill(connection, id_, later)
     assert await organization.count(connection, id_) == RequestCount(requests=COUNT, others=0)
     row = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]
     assert row["scores"]["by_hand"] == 3
-    assert row["request_created_at"] == format_time(visits(id_, later)[60].request.created_at)
+    assert row["request_created_at"] == format_time(demo_requests(id_, later)[60].logged.created_at)
 
 
 async def test_organization_of_somebody_is_left_alone(connection: Connection, stranger: int) -> None:
@@ -182,5 +184,5 @@ async def test_organization_that_was_removed_can_be_made_again(
         client = await service.client(key=key)
         query = {"filter": {"request_response_rmt": {"scores": {"accuracy": {"gte": 0}}}}, "limit": 1000}
         rows = (await client.post("/v1/request/query", json=query)).json()["data"]
-        assert len(rows) == sum(visit.post is not None for visit in visits(id_))
+        assert len(rows) == sum(demo_request.scores is not None for demo_request in demo_requests(id_))
         await organization.remove(connection, id_, lambda _: None)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from heliscore.dashboard.parts.time_range import STEPS, possible_steps, stretches, usual_step
-from heliscore.dashboard.parts.trends import Card, make_bars, make_cards
+from heliscore.dashboard.parts.time_range import STEPS, bucket_starts, default_step, possible_steps
+from heliscore.dashboard.parts.trends import Card, make_bins, make_cards
 from heliscore.store.evaluations import Spread, TimeBucket, Total
 
 
@@ -47,34 +47,34 @@ def test_a_score_of_the_period_before_alone_has_no_card() -> None:
 
 
 def test_bars_leave_no_bin_out() -> None:
-    bars = make_bars([spread(-5, 1), spread(10, 2, "a")], (None, "a"))
+    bars = make_bins([spread(-5, 1), spread(10, 2, "a")], (None, "a"))
     assert [(bar.lower, bar.counts) for bar in bars] == [(-5, [1, 0]), (0, [0, 0]), (5, [0, 0]), (10, [0, 2])]
 
 
 def test_booleans_have_both_bars() -> None:
-    bars = make_bars([spread(1, 4, width=1, booleans=True)], (None,))
+    bars = make_bins([spread(1, 4, width=1, booleans=True)], (None,))
     assert [(bar.lower, bar.counts) for bar in bars] == [(0, [0]), (1, [4])]
 
 
 def test_stretches_begin_at_whole_steps_and_cover_the_period() -> None:
     start = datetime(2026, 3, 4, 14, 23, tzinfo=UTC)  # a Wednesday
-    assert stretches(start, start + timedelta(hours=2), STEPS["hour"]) == [
+    assert bucket_starts(start, start + timedelta(hours=2), STEPS["hour"]) == [
         start.replace(hour=hour, minute=0) for hour in (14, 15, 16)
     ]
-    assert stretches(start, start.replace(day=6, hour=0, minute=0), STEPS["day"]) == [
+    assert bucket_starts(start, start.replace(day=6, hour=0, minute=0), STEPS["day"]) == [
         datetime(2026, 3, day, tzinfo=UTC) for day in (4, 5)
     ]
-    assert stretches(start, start + timedelta(days=7), STEPS["week"]) == [
+    assert bucket_starts(start, start + timedelta(days=7), STEPS["week"]) == [
         datetime(2026, 3, day, tzinfo=UTC) for day in (2, 9)
     ]
-    assert stretches(datetime(1001, 1, 1, tzinfo=UTC), datetime(1001, 1, 2, tzinfo=UTC), STEPS["day"]) == [
-        datetime(1001, 1, 1, tzinfo=UTC)
-    ]
+    assert bucket_starts(
+        datetime(1001, 1, 1, tzinfo=UTC), datetime(1001, 1, 2, tzinfo=UTC), STEPS["day"]
+    ) == [datetime(1001, 1, 1, tzinfo=UTC)]
 
 
 def test_every_period_has_a_usual_step_that_is_possible() -> None:
     for days in range(1, 3661):
         length = timedelta(days=days)
-        assert usual_step(length) in possible_steps(length)
+        assert default_step(length) in possible_steps(length)
         for step in possible_steps(length):
             assert 2 <= length / STEPS[step] <= 530

@@ -11,7 +11,7 @@ import click
 from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.demo import organization as demo_organization
-from heliscore.demo.traffic import make_visits
+from heliscore.demo.traffic import make_requests
 from heliscore.settings import read_settings
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
@@ -42,9 +42,9 @@ def demo(organization: str, requests: int, days: int, seed: int, remove: bool, y
         click.echo(f"API key of organization {organization}, shown only once: {key}")
     else:
         click.echo(f"API keys exist already; create another: keys create --organization {organization}")
-    visits = make_visits(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
+    demo_requests = make_requests(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
     with click.progressbar(length=requests, label=f"Filling {organization}", file=sys.stderr) as bar:
-        with_schema(lambda connection: demo_organization.fill(connection, visits, bar.update))
+        with_schema(lambda connection: demo_organization.fill(connection, demo_requests, bar.update))
     settings = read_settings(os.environ)
     click.echo(f"Sign in with a key: http://{settings.host}:{settings.port}/sign-in")
 

@@ -1,6 +1,9 @@
 """A demo organization: an outdoor shop whose assistants answer customers and staff, and review its code.
 
-support, handbook, reviews   what is asked and answered in its three features
-traffic                      who asks when, by which model, how well: pure and seeded
-organization                 makes the organization, fills it, takes it away again
+exchange, texts/   the questions and answers of its three features
+features           the features with their prompts and models
+providers          the models, and bodies in their providers' formats
+judgement          how good an answer is, and the scores it gets
+traffic            makes requests with scores from a seed: pure
+organization       makes, fills and removes the organization in the database
 """

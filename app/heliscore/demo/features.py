@@ -1,4 +1,4 @@
-"""What the shop uses models for: three features, each with its prompt, its models and its exchanges."""
+"""The three features for which the shop uses models, each with its prompt, models and exchanges."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Final
 
 import msgspec
 
-from heliscore.demo import handbook, reviews, support
-from heliscore.demo.exchange import Exchange
+from heliscore.demo.exchange import Exchange, read_texts
 from heliscore.demo.providers import CAREFUL, LARGE, QUICK, SMALL, Model
 
 
@@ -23,28 +22,35 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     judged: frozenset[str]
     """The names of its scores."""
 
-    has_customers: bool = False
-    """Then its prompt has variables, and its answers may be thumbed."""
+    off_topic_answers: Sequence[str] = ()
 
+    has_customers: bool = False
+    """Its prompt has variables, and its answers may get a thumb."""
+
+
+_SUPPORT: Final = read_texts("support")
+_HANDBOOK: Final = read_texts("handbook")
+_REVIEWS: Final = read_texts("reviews")
 
 SUPPORT: Final = Feature(
     name="support-chat",
     prompt_id="support-reply",
     version=4,
-    system=support.SYSTEM,
-    exchanges=support.EXCHANGES,
+    system=_SUPPORT.system,
+    exchanges=_SUPPORT.exchanges,
     models=(SMALL, QUICK, LARGE),
     model_shares=(50, 30, 20),
     judged=frozenset({"accuracy", "relevance", "toxicity", "is_hallucinated"}),
+    off_topic_answers=_SUPPORT.off_topic_answers,
     has_customers=True,
 )
-SUPPORT_RELEASED: Final = msgspec.structs.replace(SUPPORT, version=5, system=support.SYSTEM_OF_THE_RELEASE)
+SUPPORT_RELEASED: Final = msgspec.structs.replace(SUPPORT, version=5, system=_SUPPORT.released_system)
 HANDBOOK: Final = Feature(
     name="handbook-search",
     prompt_id="handbook-answer",
     version=2,
-    system=handbook.SYSTEM,
-    exchanges=handbook.EXCHANGES,
+    system=_HANDBOOK.system,
+    exchanges=_HANDBOOK.exchanges,
     models=(LARGE, QUICK, CAREFUL),
     model_shares=(40, 40, 20),
     judged=frozenset({"accuracy", "relevance", "faithfulness", "has_citations", "is_hallucinated"}),
@@ -53,8 +59,8 @@ REVIEWS: Final = Feature(
     name="code-review",
     prompt_id="review-change",
     version=1,
-    system=reviews.SYSTEM,
-    exchanges=reviews.EXCHANGES,
+    system=_REVIEWS.system,
+    exchanges=_REVIEWS.exchanges,
     models=(CAREFUL, LARGE),
     model_shares=(70, 30),
     judged=frozenset({"accuracy", "relevance", "is_hallucinated"}),

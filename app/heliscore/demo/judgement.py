@@ -23,7 +23,7 @@ _THUMBED_SHARE: Final = 0.25
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """An answer's qualities, 0 to 100 and yes or no, whether or not somebody asks for them."""
+    """An answer's qualities, from 0 to 100 or as booleans. A feature scores some of them."""
 
     accuracy: int
     relevance: int
@@ -54,7 +54,7 @@ def judge(rng: Random, feature: Feature, model: Model, variant: str) -> Judgemen
 
 
 def draw_scores(rng: Random, feature: Feature, judgement: Judgement) -> dict[str, Score]:
-    """The scores that a feature's judges give, and the thumb of a customer who gives one."""
+    """Make the scores of a feature, and sometimes a customer's thumb."""
     given = {
         name: Score(int(value), isinstance(value, bool))
         for name, value in msgspec.structs.asdict(judgement).items()

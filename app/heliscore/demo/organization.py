@@ -1,5 +1,5 @@
-"""The demo organization in the database. Only one that was made here is ever filled or removed: it is told by
-a key of a certain name, made in the same transaction as the organization itself."""
+"""Makes, fills and removes the demo organization. An organization that was not made here is never touched:
+the mark is a key of a certain name, made in the same transaction as the organization."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
-from heliscore.demo.traffic import ID_PREFIX, Visit
+from heliscore.demo.traffic import ID_PREFIX, DemoRequest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, request_log, scores
@@ -21,16 +21,16 @@ _CHUNK: Final = 50
 """Requests in a transaction. Each is a savepoint; beyond 64 of those they slow every other session down."""
 
 _KEYS_STOP_S: Final = 5.0
-"""How long a service may go on taking a revoked key."""
+"""How long a service may accept a revoked key."""
 
 Advance = Callable[[int], None]
-"""Is told how many requests were done since it was told last."""
+"""Takes the number of requests that were done since the last call."""
 
 
 async def ensure(connection: Connection, name: str) -> tuple[int, str | None]:
     """Return the id of the demo organization of that name and, if it was made just now, its key.
 
-    Raises StartError where the organization is somebody's own.
+    Raises StartError if the organization was not made here.
     """
     async with connection.transaction():
         id_ = await organizations.ensure(connection, name)
@@ -56,17 +56,16 @@ async def _check_own(connection: Connection, id_: int, name: str) -> None:
         raise StartError(f"the organization {name} was not made by heliscore demo, and is left alone")
 
 
-async def fill(connection: Connection, visits: Iterator[Visit], advance: Advance) -> None:
-    """Write visits, each chunk visible at once. What was logged or scored before under the same ids is
-    replaced, other scores stay."""
+async def fill(connection: Connection, requests: Iterator[DemoRequest], advance: Advance) -> None:
+    """Write requests in chunks. Those with the same ids are replaced; their other scores stay."""
     names = scores.ScoreNames()
-    while chunk := list(islice(visits, _CHUNK)):
+    while chunk := list(islice(requests, _CHUNK)):
         # In the order in which every writer locks requests.
-        chunk.sort(key=lambda visit: visit.request.request_id)
+        chunk.sort(key=lambda demo_request: demo_request.logged.request_id)
         async with connection.transaction():
-            for visit in chunk:
-                await request_log.log(connection, visit.request)
-        posts = [visit.post for visit in chunk if visit.post is not None]
+            for demo_request in chunk:
+                await request_log.log(connection, demo_request.logged)
+        posts = [demo_request.scores for demo_request in chunk if demo_request.scores is not None]
         await scores.record(connection, names, posts)
         advance(len(chunk))
 

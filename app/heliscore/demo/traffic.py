@@ -1,7 +1,7 @@
-"""Who asks when, which model answers, and how well.
+"""Makes the requests of the demo with their scores.
 
-All is drawn from the seed and the number of the request: the same arguments give the same requests, and the
-same ids at any time. Three stories are in the numbers:
+Everything is drawn from the seed and the number of the request: the same arguments give the same requests,
+and the ids are the same at any time. The numbers tell three stories:
 
     release   a fifth of the period ago (6 of 30 days), a day earlier in staging, version 5 of the prompt
               `support-reply` went out; `relevance` fell where it is used, and the thumbs with it
@@ -35,7 +35,6 @@ from heliscore.demo.features import (
 )
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
-from heliscore.demo.support import CLUB_ANSWERS
 from heliscore.domain.times import truncated
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreWrite
@@ -50,7 +49,7 @@ _WEEKEND: Final = 0.55
 """How busy a day of the weekend is, beside another."""
 
 _NEWEST_AGE: Final = timedelta(minutes=2)
-"""Later requests could still be under way."""
+"""Younger requests could still be running."""
 
 _RELEASE_SHARE: Final = 0.2
 _STAGING_LEAD: Final = timedelta(days=1)
@@ -71,19 +70,21 @@ _ERRORS: Final = (
 )
 
 
-class Visit(msgspec.Struct, frozen=True):
-    """A request, and its scores where it has any."""
+class DemoRequest(msgspec.Struct, frozen=True):
+    """A request, and its scores if it has any."""
 
-    request: LoggedRequest
-    post: ScoreWrite | None
+    logged: LoggedRequest
+    scores: ScoreWrite | None
 
 
-def make_visits(organization_id: int, *, count: int, days: int, seed: int, now: datetime) -> Iterator[Visit]:
-    """Make `count` visits of the last `days` days, oldest first."""
+def make_requests(
+    organization_id: int, *, count: int, days: int, seed: int, now: datetime
+) -> Iterator[DemoRequest]:
+    """Make `count` requests of the last `days` days, oldest first."""
     released_at = now - timedelta(days=days * _RELEASE_SHARE)
     for number, at in enumerate(_make_times(count, days, seed, now)):
         rng = Random(f"{seed}/{number}")  # noqa: S311 - nothing here is a secret
-        yield _make_visit(rng, organization_id, at, released_at, now)
+        yield _make_request(rng, organization_id, at, released_at, now)
 
 
 def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[datetime]:
@@ -101,9 +102,9 @@ def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[dat
         yield truncated(at)
 
 
-def _make_visit(
+def _make_request(
     rng: Random, organization_id: int, at: datetime, released_at: datetime, now: datetime
-) -> Visit:
+) -> DemoRequest:
     request_id = f"{ID_PREFIX}{rng.getrandbits(80):020x}"
     environment = "staging" if rng.random() < 0.15 else "production"
     variant = rng.choice("AB")
@@ -136,7 +137,7 @@ def _make_visit(
         ),
         **call,
     )
-    return Visit(request, _draw_post(rng, feature, judgement, request, now))
+    return DemoRequest(request, _draw_scores(rng, feature, judgement, request, now))
 
 
 def _draw_variables(rng: Random) -> dict[str, str]:
@@ -169,7 +170,7 @@ def _draw_call(
         status, kind, message = rng.choice(_ERRORS)
         error = _encode(make_error_body(kind, message))
         return sent | {"status": status, "latency_ms": rng.randint(40, 900), "response_body": error}
-    answer = filled(_choose_answer(rng, exchange, judgement), variables)
+    answer = filled(_choose_answer(rng, feature, exchange, judgement), variables)
     prompt_tokens = sum(len(text) for text in (system, *turns)) // 4 + 12
     cached_tokens = int(prompt_tokens * _CACHED_PART) if rng.random() < _CACHED_SHARE else 0
     completion_tokens = len(answer) // 4 + rng.randint(1, 9)
@@ -193,15 +194,15 @@ def _draw_call(
     }
 
 
-def _choose_answer(rng: Random, exchange: Exchange, judgement: Judgement) -> str:
+def _choose_answer(rng: Random, feature: Feature, exchange: Exchange, judgement: Judgement) -> str:
     if judgement.is_off_topic:
-        return rng.choice(CLUB_ANSWERS)
+        return rng.choice(feature.off_topic_answers)
     if judgement.is_hallucinated:
         return exchange.poor_answer
     return exchange.answer if judgement.has_citations else _CITATION.sub("", exchange.answer)
 
 
-def _draw_post(
+def _draw_scores(
     rng: Random, feature: Feature, judgement: Judgement, request: LoggedRequest, now: datetime
 ) -> ScoreWrite | None:
     if request.status != 200 or rng.random() < _UNSCORED_SHARE:

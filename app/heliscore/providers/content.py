@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 from heliscore.providers.media import read_media
 from heliscore.providers.tool_parts import ReadContent, read_tool, without_ciphers
 from heliscore.providers.turns import Json, Part, Piece, Text, Thinking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 from heliscore.providers.messages import read_messages
 from heliscore.providers.registry import model_in_path, read_request_of, read_response_of, read_usage_of
 from heliscore.providers.stream_assembly import STREAMED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from heliscore.domain.score import shortened
+from heliscore.domain.messages import shortened
 from heliscore.providers.content import beside, read_content, thinking_texts
 from heliscore.providers.media import image_from, read_media
 from heliscore.providers.tool_parts import read_tool

@@ -1,4 +1,4 @@
-"""The cases of tests/cases/logs.json as the provider readers see them: bodies in, turns, counts and models out."""
+"""The cases of tests/cases/logs.json as the provider readers see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison: the scores of groups of requests, side by side."""
+"""The comparison page: the scores of groups of requests, side by side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.dashboard.pages.overview import shorter_ranges
+from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
-from heliscore.dashboard.parts.time_range import View, read_view
-from heliscore.dashboard.parts.trends import Bar, added, make_bars
+from heliscore.dashboard.parts.score_charts import make_shares, make_spread
+from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
+from heliscore.dashboard.parts.trends import Bin, make_bins, sum_totals
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
 from heliscore.domain.messages import described
@@ -28,24 +29,24 @@ COLUMNS: Final = {
     "prompt_version": "Prompt version",
     "user_id": "User",
 }
-"""What requests can be grouped by, beside their properties."""
+"""The columns by which requests can be grouped. Properties are possible, too."""
 
 FEW: Final = 30
-"""A group with fewer scores says little."""
+"""A group with fewer scores is marked as unreliable."""
 
 _OWN: Final = frozenset(("by", "group", "without", "score"))
 _DEFAULT_GROUPS: Final = 4
 _DEFAULT_SCORES: Final = 6
 _MAX_GROUPS: Final = 6
-"""As many as there are colours that can be told apart."""
+"""As many as there are colours that can be distinguished."""
 
 _MAX_SCORES: Final = 12
 _OFFERED: Final = 12
 _BINS: Final = 25
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """One score of one group. `difference` is to the first group, None in that group and without it."""
+class ScoreCell(msgspec.Struct, frozen=True):
+    """One score of one group. `difference` is to the first group, None without one."""
 
     total: Total
     deviation: float | None
@@ -57,21 +58,22 @@ class Cell(msgspec.Struct, frozen=True):
         return self.total.count < FEW
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One score: a cell for each group, None where it has none, and the distributions, by group too."""
+class ScoreRow(msgspec.Struct, frozen=True):
+    """One score: a cell for each group, None if the group has no such score, and the distributions."""
 
     name: str
     is_share: bool
-    cells: list[Cell | None]
-    bars: list[Bar]
+    cells: list[ScoreCell | None]
+    bins: list[Bin]
+    chart: Chart | None
 
     @property
     def has_few(self) -> bool:
         return any(cell is not None and cell.is_few for cell in self.cells)
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What is compared."""
+class Selection(msgspec.Struct, frozen=True):
+    """The groups and scores to compare."""
 
     by: str
     """A facet's field."""
@@ -82,49 +84,57 @@ class Question(msgspec.Struct, frozen=True):
     scores: list[str]
 
 
-async def show_comparison(visit: PageRequest) -> Response:
-    view = read_view(visit.request.query_params, now(), _OWN)
-    by = view.one("by") or "model"
-    errors = [*view.errors]
+async def show_comparison(page: PageRequest) -> Response:
+    time_range = read_time_range(page.request.query_params, now(), _OWN)
+    by = time_range.one("by") or "model"
+    errors = [*time_range.errors]
     if by not in COLUMNS and (not by.startswith(PROPERTY) or by == PROPERTY):
         columns = ", ".join(COLUMNS)
         errors.append(FieldError("by", f"expected one of {columns} or {PROPERTY}<key>, got {described(by)}"))
-    if len(view.all("group")) + bool(view.one("without")) > _MAX_GROUPS:
+    if len(time_range.all("group")) + bool(time_range.one("without")) > _MAX_GROUPS:
         errors.append(FieldError("group", f"at most {_MAX_GROUPS} at a time"))
-    if len(view.all("score")) > _MAX_SCORES:
+    if len(time_range.all("score")) > _MAX_SCORES:
         errors.append(FieldError("score", f"at most {_MAX_SCORES} at a time"))
     if errors:
-        return _render(visit, view, by, status=400, errors=errors)
-    organization_id = visit.organization_id
+        return _render(page, time_range, by, status=400, errors=errors)
+    organization_id = page.organization_id
     try:
-        async with visit.services.database.connection() as connection:
+        async with page.services.database.connection() as connection:
             known = await evaluations.list_names(connection, organization_id)
-            facets = await evaluations.find_facets(connection, organization_id, view.start, view.end)
-            question = _ask(view, by, facets, known)
+            facets = await evaluations.find_facets(
+                connection, organization_id, time_range.start, time_range.end
+            )
+            selection = _select(time_range, by, facets, known)
             spreads = await evaluations.spread(
                 connection,
-                visit.services.names,
-                view.in_range(organization_id, _members(by, question.groups)),
-                question.scores,
+                page.services.names,
+                time_range.selection(organization_id, _members(by, selection.groups)),
+                selection.scores,
                 _BINS,
                 _subject(by),
             )
     except Unavailable as error:
-        return error_response(error, lambda error: _render(visit, view, by, trouble=str(error)))
+        return error_response(error, lambda error: _render(page, time_range, by, trouble=str(error)))
     return _render(
-        visit, view, by, facets=facets, known=known, question=question, rows=make_rows(question, spreads)
+        page,
+        time_range,
+        by,
+        facets=facets,
+        known=known,
+        selection=selection,
+        rows=make_rows(selection, spreads),
     )
 
 
-def _ask(view: View, by: str, facets: Facets, known: list[str]) -> Question:
-    """What the address asks for; where it leaves that open, the commonest groups and the first scores."""
-    groups: list[str | None] = [*view.all("group")]
-    if view.one("without"):
+def _select(time_range: TimeRange, by: str, facets: Facets, known: list[str]) -> Selection:
+    """Read the selection from the address; by default the most frequent groups and the first scores."""
+    groups: list[str | None] = [*time_range.all("group")]
+    if time_range.one("without"):
         groups.append(None)
-    return Question(
+    return Selection(
         by=by,
         groups=groups or [*facets.of(by)[:_DEFAULT_GROUPS]],
-        scores=view.all("score") or known[:_DEFAULT_SCORES],
+        scores=time_range.all("score") or known[:_DEFAULT_SCORES],
     )
 
 
@@ -133,26 +143,26 @@ def _subject(by: str) -> Column | Property:
 
 
 def _members(by: str, groups: list[str | None]) -> Filter:
-    """The requests of these groups."""
+    """Match the requests of these groups."""
     subject = _subject(by)
     values = OneOf(subject, tuple(group for group in groups if group is not None))
     return AnyOf((values, Not(Exists(subject)))) if None in groups else values
 
 
-def make_rows(question: Question, spreads: list[Spread]) -> list[Row]:
-    """A row for each score in question."""
+def make_rows(selection: Selection, spreads: list[Spread]) -> list[ScoreRow]:
+    """Make a row for each selected score."""
     by_name: dict[str, list[Spread]] = defaultdict(list)
     for spread in spreads:
         by_name[spread.name].append(spread)
-    return [_make_row(name, question.groups, by_name[name]) for name in question.scores]
+    return [_make_row(name, selection.groups, by_name[name]) for name in selection.scores]
 
 
-def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Row:
+def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> ScoreRow:
     is_share = bool(spreads) and all(spread.all_boolean for spread in spreads)
     parts = [[spread for spread in spreads if spread.group == group] for group in groups]
     samples = [_sample(part) for part in parts]
     base = samples[0] if samples else None
-    cells: list[Cell | None] = []
+    cells: list[ScoreCell | None] = []
     for number, (part, sample) in enumerate(zip(parts, samples, strict=True)):
         if sample is None:
             cells.append(None)
@@ -161,8 +171,11 @@ def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Row
         if number and base:
             difference = sample.mean - base.mean
             interval = (interval_of_shares if is_share else interval_of_means)(base, sample)
-        cells.append(Cell(added(part), sample.deviation, difference, interval))
-    return Row(name, is_share, cells, make_bars(spreads, groups))
+        cells.append(ScoreCell(sum_totals(part), sample.deviation, difference, interval))
+    bins = make_bins(spreads, groups)
+    names = ["none" if group is None else group for group in groups]
+    chart = (make_shares if is_share else make_spread)(bins, names) if bins else None
+    return ScoreRow(name, is_share, cells, bins, chart)
 
 
 def _sample(part: list[Spread]) -> Sample | None:
@@ -176,27 +189,26 @@ def _sample(part: list[Spread]) -> Sample | None:
 
 
 def _render(
-    visit: PageRequest,
-    view: View,
+    page: PageRequest,
+    time_range: TimeRange,
     by: str,
     *,
     status: int = 200,
     facets: Facets | None = None,
     known: list[str] | None = None,
-    question: Question | None = None,
-    rows: list[Row] | None = None,
+    selection: Selection | None = None,
+    rows: list[ScoreRow] | None = None,
     errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
     facets = facets or Facets()
-    groups = question.groups if question else []
+    groups = selection.groups if selection else []
     offered = [group for group in facets.of(by) if group not in groups][:_OFFERED]
     key = by.removeprefix(PROPERTY)
-    return visit.render(
-        "compare.html",
+    return page.render(
+        "pages/comparison.html",
         status=status,
-        charts=bool(rows),
-        view=view,
+        time_range=time_range,
         by=by,
         by_name=COLUMNS.get(by, key),
         columns=COLUMNS,
@@ -205,12 +217,12 @@ def _render(
         groups=groups,
         offered=offered,
         known=known or [],
-        chosen=question.scores if question else [],
+        chosen=selection.scores if selection else [],
         rows=rows or [],
         few=FEW,
         errors=errors or [],
         trouble=trouble,
-        shorter=shorter_ranges(view.length),
+        shorter=shorter_ranges(time_range.length),
     )
 
 

@@ -1,163 +1,166 @@
-"""The overview: how each score has fared lately."""
+"""The overview page: each score's average, trend and distribution."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.dashboard.parts.number_formats import format_stretch
+from heliscore.dashboard.parts.charts import Chart
+from heliscore.dashboard.parts.number_formats import format_bucket
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
+from heliscore.dashboard.parts.score_charts import make_distribution, make_trend
 from heliscore.dashboard.parts.time_range import (
-    RANGES,
     STEPS,
-    View,
+    TimeRange,
+    bucket_starts,
+    default_step,
     possible_steps,
-    read_view,
-    stretches,
-    usual_step,
+    read_time_range,
+    shorter_ranges,
 )
-from heliscore.dashboard.parts.trends import Bar, Card, make_bars, make_cards
+from heliscore.dashboard.parts.trends import Bin, Card, TrendPoint, make_bins, make_cards
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.times import now
 from heliscore.store import evaluations
-from heliscore.store.evaluations import Facets, Total
+from heliscore.store.evaluations import Facets
 
 _OWN: Final = frozenset(("score", "step"))
 _MAX_CARDS: Final = 120
 _MAX_PANELS: Final = 6
 _FEW_NAMES: Final = 3
-"""So few scores are all charted where none is chosen."""
+"""If no score is chosen and there are at most this many, all of them are charted."""
 
 _BINS: Final = 25
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """One stretch of a chart over time."""
-
-    begins_at: datetime
-    shown: str
-    total: Total | None
-
-
 class Panel(msgspec.Struct, frozen=True):
-    """One score's charts. `card` is None where the period has no such score."""
+    """One score's charts. `card` and charts are None if the period has no such score."""
 
     name: str
     card: Card | None
-    moments: list[Moment]
-    bars: list[Bar]
+    trend_points: list[TrendPoint]
+    bins: list[Bin]
+    trend: Chart | None
+    distribution: Chart | None
 
 
-class Numbers(msgspec.Struct, frozen=True):
-    """All that the overview shows of a view."""
+class Overview(msgspec.Struct, frozen=True):
+    """The numbers of the page."""
 
     cards: list[Card]
     more: int
-    """How many cards were left out, those with the fewest scores."""
+    """How many cards were left out: those with the fewest scores."""
 
-    silent: list[str]
-    """Scores that the period has none of."""
+    absent: list[str]
+    """The names without a score in the period."""
 
     panels: list[Panel]
     facets: Facets
 
 
-async def show_overview(visit: PageRequest) -> Response:
-    view = read_view(visit.request.query_params, now(), _OWN)
-    step = view.one("step") or usual_step(view.length)
-    errors = [*view.errors]
-    if step not in possible_steps(view.length):
-        possible = ", ".join(possible_steps(view.length))
-        errors.append(FieldError("step", f"expected one of {possible} for {view.length.days} days"))
-    if len(view.all("score")) > _MAX_PANELS:
+async def show_overview(page: PageRequest) -> Response:
+    time_range = read_time_range(page.request.query_params, now(), _OWN)
+    step = time_range.one("step") or default_step(time_range.length)
+    errors = [*time_range.errors]
+    if step not in possible_steps(time_range.length):
+        possible = ", ".join(possible_steps(time_range.length))
+        errors.append(FieldError("step", f"expected one of {possible} for {time_range.length.days} days"))
+    if len(time_range.all("score")) > _MAX_PANELS:
         errors.append(FieldError("score", f"at most {_MAX_PANELS} at a time"))
     if errors:
-        return _render(visit, view, status=400, errors=errors)
+        return _render(page, time_range, status=400, errors=errors)
     try:
-        numbers = await _find(visit, view, step)
+        overview = await _find(page, time_range, step)
     except Unavailable as error:
-        return error_response(error, lambda error: _render(visit, view, trouble=str(error)))
-    if numbers is None:
-        return visit.render("first_run.html", address=str(visit.request.base_url).rstrip("/"))
-    return _render(visit, view, step=step, numbers=numbers)
+        return error_response(error, lambda error: _render(page, time_range, trouble=str(error)))
+    if overview is None:
+        return page.render("pages/first_run.html", address=str(page.request.base_url).rstrip("/"))
+    return _render(page, time_range, step=step, overview=overview)
 
 
 def _render(
-    visit: PageRequest,
-    view: View,
+    page: PageRequest,
+    time_range: TimeRange,
     *,
     status: int = 200,
     step: str | None = None,
-    numbers: Numbers | None = None,
+    overview: Overview | None = None,
     errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
-    return visit.render(
-        "overview.html",
+    return page.render(
+        "pages/overview.html",
         status=status,
-        charts=numbers is not None and bool(numbers.panels),
-        view=view,
+        time_range=time_range,
         step=step,
-        steps=possible_steps(view.length),
-        numbers=numbers,
-        facets=numbers.facets if numbers else Facets(),
+        steps=possible_steps(time_range.length),
+        overview=overview,
+        facets=overview.facets if overview else Facets(),
         errors=errors or [],
         trouble=trouble,
-        shorter=shorter_ranges(view.length),
+        shorter=shorter_ranges(time_range.length),
     )
 
 
-def shorter_ranges(length: timedelta) -> list[str]:
-    """What to offer where a range was too long, longest first."""
-    return [name for name, other in reversed(RANGES.items()) if other < length]
-
-
-async def _find(visit: PageRequest, view: View, step: str) -> Numbers | None:
-    """None where the organization has no score at all."""
-    names, organization_id = visit.services.names, visit.organization_id
-    begins = stretches(view.start, view.end, STEPS[step])
-    periods = view.with_previous(organization_id)
-    async with visit.services.database.connection() as connection:
+async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview | None:
+    """Return None if the organization has no score at all."""
+    names, organization_id = page.services.names, page.organization_id
+    begins = bucket_starts(time_range.start, time_range.end, STEPS[step])
+    periods = time_range.selection_with_previous(organization_id)
+    async with page.services.database.connection() as connection:
         known = await evaluations.list_names(connection, organization_id)
         if not known:
             return None
-        found = await evaluations.trends(connection, names, periods, [periods.start, view.start, *begins[1:]])
+        found = await evaluations.trends(
+            connection, names, periods, [periods.start, time_range.start, *begins[1:]]
+        )
         cards = make_cards(found, len(begins))
-        chosen = view.all("score") or _choose(cards)
-        spreads = await evaluations.spread(connection, names, view.in_range(organization_id), chosen, _BINS)
-        facets = await evaluations.find_facets(connection, organization_id, view.start, view.end)
+        chosen = time_range.all("score") or _choose(cards)
+        spreads = await evaluations.spread(
+            connection, names, time_range.selection(organization_id), chosen, _BINS
+        )
+        facets = await evaluations.find_facets(connection, organization_id, time_range.start, time_range.end)
     by_name = {card.name: card for card in cards}
-    shown = [format_stretch(begin, step) for begin in begins]
+    shown = [format_bucket(begin, step) for begin in begins]
     panels = []
     for name in chosen:
         card = by_name.get(name)
-        moments = [*map(Moment, begins, shown, card.points)] if card else []
-        bars = make_bars([spread for spread in spreads if spread.name == name], (None,))
-        panels.append(Panel(name, card, moments, bars))
+        trend_points = [*map(TrendPoint, begins, shown, card.points)] if card else []
+        bins = make_bins([spread for spread in spreads if spread.name == name], (None,))
+        panels.append(_make_panel(name, card, trend_points, bins, step))
     largest = sorted(cards, key=lambda card: -card.total.count)[:_MAX_CARDS]
-    return Numbers(
+    return Overview(
         cards=sorted(largest, key=lambda card: card.name),
         more=len(cards) - len(largest),
-        silent=[name for name in known if name not in by_name],
+        absent=[name for name in known if name not in by_name],
         panels=panels,
         facets=facets,
     )
 
 
+def _make_panel(
+    name: str, card: Card | None, trend_points: list[TrendPoint], bins: list[Bin], step: str
+) -> Panel:
+    if card is None:
+        return Panel(name, None, trend_points, bins, None, None)
+    is_share = card.total.all_boolean
+    trend = make_trend(trend_points, step, is_share=is_share)
+    return Panel(name, card, trend_points, bins, trend, make_distribution(bins, is_share=is_share))
+
+
 def _choose(cards: list[Card]) -> list[str]:
-    """What is charted where nothing is chosen: a few scores all, of many the one that was given most."""
+    """Choose the scores to chart by default: all if they are few, else the one with the most values."""
     if len(cards) <= _FEW_NAMES:
         return [card.name for card in cards]
     return [max(cards, key=lambda card: card.total.count).name]
 
 
-async def find_first_score(visit: PageRequest) -> Response:
-    async with visit.services.database.connection() as connection:
-        known = await evaluations.list_names(connection, visit.organization_id)
+async def find_first_score(page: PageRequest) -> Response:
+    async with page.services.database.connection() as connection:
+        known = await evaluations.list_names(connection, page.organization_id)
     return answer_data({"arrived": bool(known)})
 
 

@@ -1,4 +1,4 @@
-"""One request: the conversation, what is known of it, its scores, and the way to the next one."""
+"""The page of one request: conversation, facts, scores, and the link to the next request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.dashboard.pages.request_list import MAX_NAMES
 from heliscore.dashboard.parts.conversation import indented, preview, read_conversation
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
-from heliscore.dashboard.parts.search_address import PATH, Search, decode_search, names_in, place, read_search
+from heliscore.dashboard.parts.search_address import (
+    MAX_NAMES,
+    PATH,
+    SearchAddress,
+    decode_search,
+    find_position,
+    mentioned_scores,
+    read_search,
+)
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import scores as score_store
@@ -20,42 +27,42 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.search import request_search
 
 _FEW_NAMES: Final = 12
-"""Where an organization has no more names, each request has a field for all of them."""
+"""If an organization has at most this many score names, each request has a field for all of them."""
 
 
-class Field(msgspec.Struct, frozen=True):
-    """A score that can be given."""
+class ScoreField(msgspec.Struct, frozen=True):
+    """The form of one score."""
 
     name: str
     is_boolean: bool
     value: str = ""
-    """As `as_text` makes it; empty where the request does not have the score."""
+    """Formatted by `value_string`; empty if the request does not have the score."""
 
     entered: str | None = None
-    """What was just entered and could not be saved, for the reason in `fault`."""
+    """An input that could not be saved, for the reason in `error`."""
 
     error: str = ""
 
 
-def as_text(score: Score) -> str:
-    """A value as it stands in forms and scripts."""
+def value_string(score: Score) -> str:
+    """Format a value for forms and scripts."""
     return ("false", "true")[score.value] if score.is_boolean else str(score.value)
 
 
-async def show_request(visit: PageRequest, error: Field | None = None) -> Response:
-    """Show the request; `fault` is the score that could not be saved."""
-    request_id = read_path_parameter(visit.request, "requestId")
-    search = read_search(visit.request.query_params)
+async def show_request(page: PageRequest, error: ScoreField | None = None) -> Response:
+    """Show the request; `error` is the score that could not be saved."""
+    request_id = read_path_parameter(page.request, "requestId")
+    search = read_search(page.request.query_params)
     query, misread = _read_query(search)
-    async with visit.services.database.connection() as connection:
-        request = await find_request(visit, connection, request_id)
-        given = await score_store.find_scores(connection, visit.organization_id, request_id)
-        kinds = await score_store.list_kinds(connection, visit.organization_id, MAX_NAMES)
-    asked_for = [*names_in(query), *search.columns]
+    async with page.services.database.connection() as connection:
+        request = await find_request(page, connection, request_id)
+        given = await score_store.find_scores(connection, page.organization_id, request_id)
+        kinds = await score_store.list_kinds(connection, page.organization_id, MAX_NAMES)
+    asked_for = [*mentioned_scores(query), *search.columns]
     fields = _make_fields(given, kinds, asked_for, error)
-    params = visit.request.query_params
-    return visit.render(
-        "request.html",
+    params = page.request.query_params
+    return page.render(
+        "pages/request_detail.html",
         status=400 if error else 200,
         logged=request,
         preview=preview(request.request_body),
@@ -71,35 +78,35 @@ async def show_request(visit: PageRequest, error: Field | None = None) -> Respon
         names=[name for name in kinds if name not in given],
         marked=next(iter(asked_for), None),
         misread=misread,
-        here=search.of_request(request_id),
-        back=search.address(cursor=""),
-        save=search.of_request(request_id, "/score"),
-        data=Search().of_request(request_id, "/scores"),
-        following=_following(request, query, Search() if misread else search, given),
+        here=search.request_href(request_id),
+        back=search.href(cursor=""),
+        save=search.request_href(request_id, "/score"),
+        data=SearchAddress().request_href(request_id, "/scores"),
+        following=_following(request, query, SearchAddress() if misread else search, given),
         removed=params.get("removed", ""),
         was=params.get("was", ""),
         error=error,
     )
 
 
-def _read_query(search: Search) -> tuple[Query, str]:
-    """The search that led here and, where it cannot be read, why all requests are taken instead."""
+def _read_query(search: SearchAddress) -> tuple[Query, str]:
+    """Decode the search; if it has errors, return the one of all requests, and the errors."""
     try:
         return decode_search(search, 1), ""
     except InvalidInput as error:
-        return decode_search(Search(), 1), str(error)
+        return decode_search(SearchAddress(), 1), str(error)
 
 
 def _make_fields(
-    given: dict[str, Score], kinds: dict[str, bool], asked_for: list[str], error: Field | None
-) -> list[Field]:
-    """Those that the request has, those that are asked for, and where there are few, all."""
+    given: dict[str, Score], kinds: dict[str, bool], asked_for: list[str], error: ScoreField | None
+) -> list[ScoreField]:
+    """Make a field for each score that the request has or the search mentions; for all if they are few."""
     names = {FEEDBACK, *given, *asked_for, *(kinds if len(kinds) <= _FEW_NAMES else ())}
     fields = []
     for name in sorted(names):
         score = given.get(name)
         is_boolean = name == FEEDBACK or (kinds.get(name, False) if score is None else score.is_boolean)
-        field = Field(name, is_boolean, "" if score is None else as_text(score))
+        field = ScoreField(name, is_boolean, "" if score is None else value_string(score))
         if error is not None and error.name == name:
             field = msgspec.structs.replace(field, entered=error.entered, error=error.error)
         fields.append(field)
@@ -107,57 +114,56 @@ def _make_fields(
 
 
 def _following(
-    request: request_search.Request, query: Query, search: Search, given: dict[str, Score]
+    request: request_search.Request, query: Query, search: SearchAddress, given: dict[str, Score]
 ) -> str | None:
-    """The address that leads to the next request. It holds the place of this one as it is now: what is scored
-    meanwhile may move it elsewhere, or out of what is searched for."""
-    position = place(request, query.sort, {name: score.value for name, score in given.items()})
+    """The address that leads to the next request. It holds the present position of this one: a new score may
+    move it to another position, or out of the search."""
+    position = find_position(request, query.sort, {name: score.value for name, score in given.items()})
     if position is None:
         return None
-    return search.of_request(request.request_id, "/next", cursor=encode_cursor(query.sort, position))
+    return search.request_href(request.request_id, "/next", cursor=encode_cursor(query.sort, position))
 
 
-async def show_next(visit: PageRequest) -> Response:
-    """Go on to the request behind this one in the search, or say that there is none."""
-    request_id = read_path_parameter(visit.request, "requestId")
-    search = read_search(visit.request.query_params)
+async def show_next(page: PageRequest) -> Response:
+    """Redirect to the next request of the search, or say that there is none."""
+    request_id = read_path_parameter(page.request, "requestId")
+    search = read_search(page.request.query_params)
     query = decode_search(search, 1)
     after = query.after
-    async with visit.services.database.connection() as connection:
+    async with page.services.database.connection() as connection:
         if after is None:
-            request = await find_request(visit, connection, request_id)
-            given = await score_store.find_scores(connection, visit.organization_id, request_id)
-            after = place(request, query.sort, {name: score.value for name, score in given.items()})
-        page = await request_search.search(
+            request = await find_request(page, connection, request_id)
+            given = await score_store.find_scores(connection, page.organization_id, request_id)
+            after = find_position(request, query.sort, {name: score.value for name, score in given.items()})
+        found = await request_search.search(
             connection,
-            visit.services.names,
-            visit.organization_id,
+            page.services.names,
+            page.organization_id,
             query.filter,
             sort=query.sort,
             after=after,
             limit=1,
             bodies="none",
         )
-    found = page.requests[0].request_id if page.requests else None
-    target = found and search.of_request(found)
+    target = search.request_href(found.requests[0].request_id) if found.requests else None
     if target:
         return redirect(target)
-    return visit.render(
-        "request_end.html", here=search.of_request(request_id), back=search.address(cursor="")
+    return page.render(
+        "pages/request_end.html", here=search.request_href(request_id), back=search.href(cursor="")
     )
 
 
-async def find_request(visit: PageRequest, connection: Connection, request_id: str) -> request_search.Request:
-    """Return the request of the visitor's organization. Raises NotFound."""
-    request = await request_search.find(connection, visit.services.names, visit.organization_id, request_id)
+async def find_request(page: PageRequest, connection: Connection, request_id: str) -> request_search.Request:
+    """Return a request of the organization. Raises NotFound."""
+    request = await request_search.find(connection, page.services.names, page.organization_id, request_id)
     if request is None:
         raise NotFound(f"there is no request {request_id}")
     return request
 
 
-ONE: Final = f"{PATH}/{{requestId}}"
+REQUEST_PATH: Final = f"{PATH}/{{requestId}}"
 
 PAGES = (
-    Page(path=ONE, handler=show_request),
-    Page(path=f"{ONE}/next", handler=show_next),
+    Page(path=REQUEST_PATH, handler=show_request),
+    Page(path=f"{REQUEST_PATH}/next", handler=show_next),
 )

@@ -1,4 +1,4 @@
-"""Requests: the table, what it is filtered and sorted by, and the way to each of them."""
+"""The page of requests: a table that can be filtered and sorted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from heliscore.api.http.endpoints import error_response
 from heliscore.dashboard.parts.conversation import preview
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (
+    MAX_NAMES,
     PATH,
-    Search,
+    SearchAddress,
     decode_search,
-    names_in,
+    format_sort,
+    mentioned_scores,
     read_search,
-    sort_text,
 )
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Column, Score, Sort
@@ -31,15 +32,12 @@ from heliscore.store.search import request_search as store
 
 _ROWS: Final = 50
 _COUNT_TIMEOUT_S: Final = 1.0
-MAX_NAMES: Final = 500
-"""So many score names are offered; all others can be typed."""
-
 _MAX_CHIPS: Final = 4
-_LATELY: Final = timedelta(days=90)
+_FACETS_PERIOD: Final = timedelta(days=90)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A request as the table shows it."""
+class RequestRow(msgspec.Struct, frozen=True):
+    """A row of the table."""
 
     id: str
     address: str | None
@@ -54,47 +52,47 @@ class Row(msgspec.Struct, frozen=True):
     scores: dict[str, int]
 
 
-class Heading(msgspec.Struct, frozen=True):
-    """A column that can be sorted by."""
+class SortHeading(msgspec.Struct, frozen=True):
+    """The heading of a column by which the table can be sorted."""
 
     title: str
     address: str
-    """Of the order that a click leads to."""
+    """Where a click leads: the same search in this column's order."""
 
     direction: str | None = None
-    """`ascending` or `descending` where the table is in its order."""
+    """`ascending` or `descending` if the table is sorted by this column."""
 
     name: str = ""
-    """Of the score, where it is one."""
+    """The name of the score, if it is one."""
 
 
-async def show_requests(visit: PageRequest) -> Response:
-    search = read_search(visit.request.query_params)
+async def show_requests(page: PageRequest) -> Response:
+    search = read_search(page.request.query_params)
     try:
         query = decode_search(search, _ROWS)
     except InvalidInput as error:
-        return _render(visit, search, await _list_kinds(visit), errors=error.errors)
-    kinds = await _list_kinds(visit)
+        return _render(page, search, await _list_kinds(page), errors=error.errors)
+    kinds = await _list_kinds(page)
     try:
-        page = await _find(visit, query)
+        found = await _find(page, query)
     except Unavailable as error:
-        return error_response(error, lambda error: _render(visit, search, kinds, query, trouble=str(error)))
-    rows = [_make_row(request, search) for request in page.requests]
-    more = None if page.next is None else search.address(cursor=encode_cursor(query.sort, page.next))
-    return _render(visit, search, kinds, query, rows=rows, more=more)
+        return error_response(error, lambda error: _render(page, search, kinds, query, trouble=str(error)))
+    rows = [_make_row(request, search) for request in found.requests]
+    more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
+    return _render(page, search, kinds, query, rows=rows, more=more)
 
 
-async def _list_kinds(visit: PageRequest) -> dict[str, bool]:
-    async with visit.services.database.connection() as connection:
-        return await scores.list_kinds(connection, visit.organization_id, MAX_NAMES)
+async def _list_kinds(page: PageRequest) -> dict[str, bool]:
+    async with page.services.database.connection() as connection:
+        return await scores.list_kinds(connection, page.organization_id, MAX_NAMES)
 
 
-async def _find(visit: PageRequest, query: Query) -> store.Page:
-    async with visit.services.database.connection() as connection:
+async def _find(page: PageRequest, query: Query) -> store.Page:
+    async with page.services.database.connection() as connection:
         return await store.search(
             connection,
-            visit.services.names,
-            visit.organization_id,
+            page.services.names,
+            page.organization_id,
             query.filter,
             sort=query.sort,
             after=query.after,
@@ -104,21 +102,21 @@ async def _find(visit: PageRequest, query: Query) -> store.Page:
 
 
 def _render(
-    visit: PageRequest,
-    search: Search,
+    page: PageRequest,
+    search: SearchAddress,
     kinds: dict[str, bool],
     query: Query | None = None,
     *,
-    rows: Sequence[Row] = (),
+    rows: Sequence[RequestRow] = (),
     more: str | None = None,
     errors: tuple[FieldError, ...] = (),
     trouble: str = "",
 ) -> Response:
-    """`query` is None where the search is at fault; `trouble` is why there are no rows."""
+    """`query` is None if the search has errors; `trouble` says why there are no rows."""
     sort = None if query is None else query.sort
     columns = list(search.columns) or ([] if query is None else _columns_of(rows, query))
-    return visit.render(
-        "requests.html",
+    return page.render(
+        "pages/request_list.html",
         status=400 if errors else 200,
         search=search,
         rows=rows,
@@ -131,9 +129,7 @@ def _render(
         columns=columns,
         headings={key: _heading(search, sort, title, Column(key)) for key, title in _SORTABLE.items()},
         score_headings=[_heading(search, sort, name, Score(name)) for name in columns],
-        curl=_curl(visit, search),
-        address=_address(visit),
-        rows_a_page=_ROWS,
+        curl=_curl(page, search),
         max_chips=_MAX_CHIPS,
         feedback=FEEDBACK,
     )
@@ -142,11 +138,11 @@ def _render(
 _SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "latency_ms": "Latency"}
 
 
-def _make_row(request: store.Request, search: Search) -> Row:
+def _make_row(request: store.Request, search: SearchAddress) -> RequestRow:
     scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
-    return Row(
+    return RequestRow(
         id=request.request_id,
-        address=search.of_request(request.request_id),
+        address=search.request_href(request.request_id),
         created_at=request.created_at,
         preview=preview(request.request_body),
         model=request.model,
@@ -159,55 +155,56 @@ def _make_row(request: store.Request, search: Search) -> Row:
     )
 
 
-def _columns_of(rows: Sequence[Row], query: Query) -> list[str]:
-    """The scores on the page and those that the search speaks of; the thumbs come last."""
-    names = {*names_in(query)}.union(*(row.scores for row in rows))
+def _columns_of(rows: Sequence[RequestRow], query: Query) -> list[str]:
+    """The scores of the rows and of the query; the thumbs come last."""
+    names = {*mentioned_scores(query)}.union(*(row.scores for row in rows))
     return sorted(names, key=lambda name: (name == FEEDBACK, name))
 
 
-def _heading(search: Search, sort: Sort | None, title: str, subject: Column | Score) -> Heading:
-    """A click sorts by it, highest first, and the next one the other way round."""
+def _heading(search: SearchAddress, sort: Sort | None, title: str, subject: Column | Score) -> SortHeading:
+    """The first click sorts descending, the next one ascending."""
     here = sort is not None and sort.subject == subject
     descending = sort is None or not here or not sort.descending
-    return Heading(
+    return SortHeading(
         title,
-        search.address(sort=sort_text(subject, descending=descending), cursor=""),
+        search.href(sort=format_sort(subject, descending=descending), cursor=""),
         None if sort is None or not here else "descending" if sort.descending else "ascending",
         subject.name if isinstance(subject, Score) else "",
     )
 
 
-def _curl(visit: PageRequest, search: Search) -> str:
-    """The search as a call of the API, for a shell."""
-    body = {"filter": search.filter or '"all"'} | ({"sort": search.sort} if search.sort else {})
-    encoded = ", ".join(f'"{key}": {text}' for key, text in body.items()).replace("'", "'\\''")
+def _curl(page: PageRequest, search: SearchAddress) -> tuple[str, str, str]:
+    """Make the shell command of a search: beginning, filter (requests.js replaces it) and end."""
+    filter_, sort = ((text.replace("'", "'\\''")) for text in (search.filter or '"all"', search.sort))
     return (
-        f'curl {_address(visit)}/v1/request/query -H "Authorization: Bearer $KEY" '
-        f"-H 'Content-Type: application/json' -d '{{{encoded}, \"limit\": {_ROWS}}}'"
+        f'curl {_address(page)}/v1/request/query -H "Authorization: Bearer $KEY" '
+        "-H 'Content-Type: application/json' -d '{\"filter\": ",
+        filter_,
+        (f', "sort": {sort}' if sort else "") + f', "limit": {_ROWS}}}\'',
     )
 
 
-def _address(visit: PageRequest) -> str:
-    return str(visit.request.base_url).rstrip("/")
+def _address(page: PageRequest) -> str:
+    return str(page.request.base_url).rstrip("/")
 
 
-async def count_requests(visit: PageRequest) -> Response:
-    """How many requests a search finds, or null where counting them takes too long."""
-    query = decode_search(read_search(visit.request.query_params), _ROWS)
+async def count_requests(page: PageRequest) -> Response:
+    """Answer how many requests a search finds, or null if counting takes too long."""
+    query = decode_search(read_search(page.request.query_params), _ROWS)
     count = None
     try:
-        async with asyncio.timeout(_COUNT_TIMEOUT_S), visit.services.database.connection() as connection:
-            count = await store.count(connection, visit.services.names, visit.organization_id, query.filter)
+        async with asyncio.timeout(_COUNT_TIMEOUT_S), page.services.database.connection() as connection:
+            count = await store.count(connection, page.services.names, page.organization_id, query.filter)
     except TimeoutError:
         pass
     return answer_data({"count": count})
 
 
-async def list_values(visit: PageRequest) -> Response:
-    """What the newest requests can be told apart by, for the filter builder to offer."""
+async def list_values(page: PageRequest) -> Response:
+    """Answer the values of the newest requests' fields, for the filter builder to offer."""
     end = now()
-    async with visit.services.database.connection() as connection:
-        facets = await evaluations.find_facets(connection, visit.organization_id, end - _LATELY, end)
+    async with page.services.database.connection() as connection:
+        facets = await evaluations.find_facets(connection, page.organization_id, end - _FACETS_PERIOD, end)
     return answer_data({"values": facets.values})
 
 

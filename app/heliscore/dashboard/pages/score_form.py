@@ -1,7 +1,7 @@
-"""Scores that are given, changed and removed by hand.
+"""Saves and removes scores that people enter.
 
-What is saved goes the way of every score, and what is answered was read back. Values travel as texts: a
-script's numbers would round the larger integers.
+They are stored as scores of the API are, and answers are read back from the database. Values are sent as
+strings: a script's numbers would round large integers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from heliscore.api.http.value_types import STRING, mapping_of
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
-    ONE,
-    Field,
-    as_text,
+    REQUEST_PATH,
+    ScoreField,
     find_request,
     show_request,
+    value_string,
 )
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data, redirect
 from heliscore.dashboard.parts.search_address import PATH, read_search
@@ -39,55 +39,55 @@ _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 
-async def save_form(visit: PageRequest) -> Response:
-    """Save or remove one score, as a form without script does, and show the request again or the next one."""
-    request_id = read_path_parameter(visit.request, "requestId")
-    search = read_search(visit.request.query_params)
-    name, entered = visit.form.get("name", "").strip(), visit.form.get("value", "").strip()
-    here = search.of_request(request_id) or PATH
-    if visit.form.get("act") == "remove":
-        removed = await _remove(visit, request_id, name)
+async def save_form(page: PageRequest) -> Response:
+    """Save or remove one score from a form without script, then show this request or the next one."""
+    request_id = read_path_parameter(page.request, "requestId")
+    search = read_search(page.request.query_params)
+    name, entered = page.form.get("name", "").strip(), page.form.get("value", "").strip()
+    here = search.request_href(request_id) or PATH
+    if page.form.get("act") == "remove":
+        removed = await _remove(page, request_id, name)
         if removed is None:
             return redirect(here)
-        notice = urlencode({"removed": plain_name(name), "was": as_text(removed)})
+        notice = urlencode({"removed": plain_name(name), "was": value_string(removed)})
         return redirect(f"{here}{'&' if '?' in here else '?'}{notice}")
     try:
-        await _save(visit, request_id, {name: entered})
+        await _save(page, request_id, {name: entered})
     except InvalidInput as error:
         reason = "; ".join(error.message for error in error.errors)
         return await show_request(
-            visit, Field(plain_name(name), is_boolean=False, entered=entered, error=reason)
+            page, ScoreField(plain_name(name), is_boolean=False, entered=entered, error=reason)
         )
-    target = visit.form.get("then", "")
+    target = page.form.get("then", "")
     return redirect(target if target.startswith(f"{PATH}/") else here)
 
 
-async def save_scores(visit: PageRequest) -> Response:
-    """Save `{"scores": {name: text}}`, all or nothing, and answer all that the request has then."""
-    request_id = read_path_parameter(visit.request, "requestId")
-    await _save(visit, request_id, _BODY.decode(visit.body)[_SCORES])
-    return await _answer_scores(visit, request_id)
+async def save_scores(page: PageRequest) -> Response:
+    """Save `{"scores": {name: string}}`, all or nothing, and answer all scores of the request."""
+    request_id = read_path_parameter(page.request, "requestId")
+    await _save(page, request_id, _BODY.decode(page.body)[_SCORES])
+    return await _answer_scores(page, request_id)
 
 
-async def remove_score(visit: PageRequest) -> Response:
-    """Remove one score, and answer all that the request has then."""
-    request_id = read_path_parameter(visit.request, "requestId")
-    await _remove(visit, request_id, read_path_parameter(visit.request, "name"))
-    return await _answer_scores(visit, request_id)
+async def remove_score(page: PageRequest) -> Response:
+    """Remove one score, and answer all scores of the request."""
+    request_id = read_path_parameter(page.request, "requestId")
+    await _remove(page, request_id, read_path_parameter(page.request, "name"))
+    return await _answer_scores(page, request_id)
 
 
-async def _save(visit: PageRequest, request_id: str, entered: dict[str, str]) -> None:
-    """Store scores that were entered as texts. Raises InvalidInput in the words of the API, and NotFound: who
-    scores by hand sees the request, and must not bring one back that was removed meanwhile."""
+async def _save(page: PageRequest, request_id: str, entered: dict[str, str]) -> None:
+    """Store scores that were entered as strings. Raises InvalidInput with the API's messages, and NotFound: a
+    request that was removed meanwhile must not come back by a score."""
     scores: dict[str, Score] = {}
     errors = FieldErrors()
     for name, text in entered.items():
         for error in read_entry(name, _read_value(text), scores):
             errors.add(name, error)
     errors.raise_any()
-    async with visit.services.database.connection() as connection:
-        await find_request(visit, connection, request_id)
-    await record_scores(visit.call, request_id, scores)
+    async with page.services.database.connection() as connection:
+        await find_request(page, connection, request_id)
+    await record_scores(page.call, request_id, scores)
 
 
 def _read_value(text: str) -> object:
@@ -96,27 +96,33 @@ def _read_value(text: str) -> object:
     return int(text) if _INTEGER.fullmatch(text) else text
 
 
-async def _remove(visit: PageRequest, request_id: str, name: str) -> Score | None:
-    """Remove a score and return what it was; None where it was gone already."""
+async def _remove(page: PageRequest, request_id: str, name: str) -> Score | None:
+    """Remove a score and return its value; None if there was none."""
     name = plain_name(name)
-    organization_id = visit.organization_id
-    async with visit.services.database.connection() as connection:
+    organization_id = page.organization_id
+    async with page.services.database.connection() as connection:
         given = await store.find_scores(connection, organization_id, request_id)
-        ids = await visit.services.names.find(connection, organization_id, [name])
+        ids = await page.services.names.find(connection, organization_id, [name])
         if name not in given or name not in ids:
             return None
         await store.remove_score(connection, organization_id, request_id, ids[name], now())
     return given[name]
 
 
-async def _answer_scores(visit: PageRequest, request_id: str) -> Response:
-    async with visit.services.database.connection() as connection:
-        given = await store.find_scores(connection, visit.organization_id, request_id)
-    return answer_data({"scores": {name: as_text(score) for name, score in given.items()}})
+async def _answer_scores(page: PageRequest, request_id: str) -> Response:
+    async with page.services.database.connection() as connection:
+        given = await store.find_scores(connection, page.organization_id, request_id)
+    return answer_data({"scores": {name: value_string(score) for name, score in given.items()}})
 
 
 PAGES = (
-    Page(method="POST", path=f"{ONE}/score", handler=save_form, permission="w"),
-    Page(method="PUT", path=f"{ONE}/scores", handler=save_scores, permission="w", data=True),
-    Page(method="DELETE", path=f"{ONE}/scores/{{name}}", handler=remove_score, permission="w", data=True),
+    Page(method="POST", path=f"{REQUEST_PATH}/score", handler=save_form, permission="w"),
+    Page(method="PUT", path=f"{REQUEST_PATH}/scores", handler=save_scores, permission="w", data=True),
+    Page(
+        method="DELETE",
+        path=f"{REQUEST_PATH}/scores/{{name}}",
+        handler=remove_score,
+        permission="w",
+        data=True,
+    ),
 )

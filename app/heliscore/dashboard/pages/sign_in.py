@@ -10,40 +10,40 @@ from heliscore.domain.api_key import hash_key
 from heliscore.domain.errors import Unauthenticated
 
 
-async def show_sign_in(visit: PageRequest) -> Response:
-    target = local_path(visit.request.query_params.get("next", "/"))
-    if visit.session is not None and visit.session.holder.principal.may("r"):
+async def show_sign_in(page: PageRequest) -> Response:
+    target = local_path(page.request.query_params.get("next", "/"))
+    if page.session is not None and page.session.holder.principal.may("r"):
         return redirect(target)
-    return _form(visit, target)
+    return _form(page, target)
 
 
-async def sign_in(visit: PageRequest) -> Response:
-    key, target = visit.form.get("key", "").strip(), local_path(visit.form.get("next", "/"))
+async def sign_in(page: PageRequest) -> Response:
+    key, target = page.form.get("key", "").strip(), local_path(page.form.get("next", "/"))
     if not key:
-        return _form(visit, target, "Enter an API key.", 400)
+        return _form(page, target, "Enter an API key.", 400)
     try:
-        principal = await visit.services.keyring.principal(key)
+        principal = await page.services.keyring.principal(key)
     except Unauthenticated:
-        return _form(visit, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
+        return _form(page, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
     if not principal.may("r"):
         return _form(
-            visit,
+            page,
             target,
-            "This API key may only write scores. Looking at them takes a key with permission to read.",
+            "This API key may only write scores. To see them, use a key with read permission.",
             403,
         )
     response = redirect(target)
-    start_session(response, visit.request, principal.key_id, hash_key(key))
+    start_session(response, page.request, principal.key_id, hash_key(key))
     return response
 
 
-def _form(visit: PageRequest, target: str, error: str | None = None, status: int = 200) -> Response:
-    return visit.render("sign_in.html", status=status, target=target, error=error)
+def _form(page: PageRequest, target: str, error: str | None = None, status: int = 200) -> Response:
+    return page.render("pages/sign_in.html", status=status, target=target, error=error)
 
 
-async def sign_out(visit: PageRequest) -> Response:
+async def sign_out(page: PageRequest) -> Response:
     response = redirect("/sign-in")
-    end_session(response, visit.request)
+    end_session(response, page.request)
     return response
 
 

@@ -1,8 +1,7 @@
-"""Bodies as a conversation: who said what, whichever provider's format it was said in.
+"""Reads logged bodies of any provider as a conversation.
 
 Known are OpenAI's chat, completions and responses, Anthropic's messages, Gemini's contents and PromptLayer's
-blueprints. Of other bodies, and of what a format holds beside texts, the JSON is shown: nothing is left out
-that was said.
+blueprints. Other bodies, and parts of a message that are not text, are shown as JSON: nothing is left out.
 """
 
 from __future__ import annotations
@@ -14,65 +13,65 @@ import msgspec
 from heliscore.domain.messages import shortened
 
 _FOLDED_FROM: Final = 6_000
-"""Characters of a text; a longer one shows so many first, and the others when asked."""
+"""A text of more characters is folded after _FIRST_PART."""
 
 _FIRST_PART: Final = 2_500
 _MOST: Final = 200_000
-"""Characters of a text that go into a page at all."""
+"""Characters of a text that a page holds at most."""
 
 _ROLES: Final = {"model": "assistant", "human": "user", "ai": "assistant", "developer": "system"}
 _PREVIEW: Final = 200
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A piece of what was said: a text, or JSON under a title."""
+    """A part of a message: a text, or JSON under a title."""
 
     text: str
     title: str = ""
-    """What the JSON is, empty for a text."""
+    """The kind of the JSON; empty for a text."""
 
     @property
     def shown(self) -> str:
-        """What is seen at once."""
+        """The part of the text that is visible at first."""
         return self.text if len(self.text) <= _FOLDED_FROM else self.text[:_FIRST_PART]
 
     @property
     def folded(self) -> str:
-        """What follows when asked for."""
+        """The rest of the text."""
         return "" if len(self.text) <= _FOLDED_FROM else self.text[_FIRST_PART:_MOST]
 
     @property
     def left_out(self) -> int:
-        """How many characters the page does not hold."""
+        """The number of characters that the page does not hold."""
         return max(0, len(self.text) - _MOST)
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What one side said at once."""
+    """One message."""
 
     role: str
     parts: list[Part]
 
     @property
     def look(self) -> str:
-        """The role as far as the style knows it."""
+        """The class of the role in the style sheet."""
         return self.role if self.role in ("system", "user", "assistant", "tool", "error") else "other"
 
 
 def read_conversation(request_body: bytes | None, response_body: bytes | None) -> list[Turn]:
-    """Lay out what was asked and answered, in order. Bodies are JSON."""
+    """Read the messages of a request and its response. Bodies are JSON."""
     return _read(request_body, "request", _asked) + _read(response_body, "response", _answered)
 
 
 def preview(request_body: bytes | None) -> str:
-    """The beginning of what the user said last, on one line; empty where nobody can tell."""
+    """The beginning of the last user message, on one line; empty if there is none."""
     said = [turn for turn in _read(request_body, "", _asked) if turn.role == "user"]
     texts = [part.text for part in said[-1].parts if not part.title] if said else []
     return shortened(" ".join(" ".join(text[:1000] for text in texts).split()), _PREVIEW)
 
 
 def indented(body: bytes) -> str:
-    """The JSON of a body, a line a value."""
+    """Format the JSON of a body with one value a line."""
     try:
         return msgspec.json.format(body, indent=2).decode()
     except RecursionError:
@@ -93,7 +92,7 @@ def _read(body: bytes | None, role: str, layout: Any) -> list[Turn]:
 
 
 def _asked(raw: Any) -> list[Turn] | None:
-    """The turns of a request's body; None where its format is not known."""
+    """Read a request's body; None if its format is not known."""
     match raw:
         case str():
             return [Turn("user", [Part(raw)])]
@@ -113,7 +112,7 @@ def _asked(raw: Any) -> list[Turn] | None:
 
 
 def _answered(raw: Any) -> list[Turn] | None:
-    """The turns of a response's body; None where its format is not known."""
+    """Read a response's body; None if its format is not known."""
     match raw:
         case str():
             return [Turn("assistant", [Part(raw)])]

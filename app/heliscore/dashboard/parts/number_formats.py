@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Formats of numbers and times on pages, as filters of the templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from heliscore.dashboard.parts.trends import Bar
+from heliscore.dashboard.parts.trends import Bin
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.statistics import Interval
 from heliscore.domain.times import format_time
@@ -24,7 +24,7 @@ def format_count(number: int) -> str:
 def format_number(number: float) -> str:
     """At most two decimals, fewer the larger it is."""
     if isinstance(number, int):
-        return format_count(number)  # not by way of a float, which has 53 bits
+        return format_count(number)  # a float has only 53 bits
     if number.is_integer():
         return f"{number:,.0f}"
     return f"{number:,.{_decimals(number)}f}"
@@ -35,7 +35,7 @@ def _decimals(number: float) -> int:
 
 
 def format_share(share: float) -> str:
-    """0.923 as 92.3%; what is not all is never shown as 100%."""
+    """Format 0.923 as 92.3%. Only 1 is shown as 100%, and only 0 as 0%."""
     percent = share * 100
     shown = f"{percent:.1f}".removesuffix(".0")
     if shown == "100" and share < 1:
@@ -46,7 +46,7 @@ def format_share(share: float) -> str:
 
 
 def format_average(total: Total) -> str:
-    """The share of true where every value was sent as a boolean, the average of others."""
+    """Format the share of true if every value was sent as a boolean, else the average."""
     return format_value(total.average, total.all_boolean)
 
 
@@ -55,8 +55,8 @@ def format_value(value: float, is_share: bool) -> str:
 
 
 def format_difference(difference: float, is_share: bool, beside: float = 0) -> str:
-    """How far two averages or shares are apart, without the sign. What is not 0 is never shown as 0;
-    `beside` is a number in whose company this one stands, with as many decimals."""
+    """Format a difference of averages or shares without its sign. Only 0 is shown as 0. `beside` is another
+    number that is shown with as many decimals."""
     apart = abs(difference) * 100 if is_share else abs(difference)
     decimals = 1 if is_share else _decimals(max(apart, abs(beside)))
     smallest = 10**-decimals
@@ -65,7 +65,7 @@ def format_difference(difference: float, is_share: bool, beside: float = 0) -> s
 
 
 def format_interval(interval: Interval, is_share: bool) -> str:
-    """`+1.2 to +3.4`; of shares in percentage points."""
+    """Format as `+1.2 to +3.4`; of shares in percentage points."""
     ends = (
         f"{_sign(end)}{format_difference(end, is_share, interval.reach).removesuffix(' pts')}"
         for end in (interval.low, interval.high)
@@ -77,13 +77,15 @@ def _sign(number: float) -> str:
     return "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else ""
 
 
-def format_bin(bar: Bar, is_share: bool) -> str:
-    """The integers of a bin: `87`, or `80` to `89`; of booleans `false` and `true`."""
+def format_bin(bin_: Bin, is_share: bool) -> str:
+    """Format the integers of a bin: `87`, or `80` to `89`; of booleans `false` and `true`."""
     if is_share:
-        return "true" if bar.lower else "false"
-    last = bar.lower + bar.width - 1
+        return "true" if bin_.lower else "false"
+    last = bin_.lower + bin_.width - 1
     return (
-        format_count(bar.lower) if bar.width == 1 else f"{format_count(bar.lower)} {_TO} {format_count(last)}"
+        format_count(bin_.lower)
+        if bin_.width == 1
+        else f"{format_count(bin_.lower)} {_TO} {format_count(last)}"
     )
 
 
@@ -92,7 +94,7 @@ def format_period(length: timedelta) -> str:
     return "24 hours" if length == timedelta(days=1) else f"{length.days} days"
 
 
-def format_stretch(begins_at: datetime, step: str) -> str:
+def format_bucket(begins_at: datetime, step: str) -> str:
     """`14 Nov 2026` or, of an hour, `14 Nov, 09:00`. UTC."""
     return f"{begins_at:%d %b, %H:%M}" if step == "hour" else f"{begins_at:%d %b} {begins_at.year}"
 
@@ -105,18 +107,18 @@ def format_duration(milliseconds: int | None) -> str:
 
 
 def format_cost(dollars: float) -> str:
-    """Of small amounts two digits that count: `$0.0013`."""
+    """Amounts below a dollar have two significant digits: `$0.0013`."""
     return f"${dollars:,.2f}" if abs(dollars) >= 1 or dollars == 0 else f"${Decimal(f'{dollars:.2g}'):f}"
 
 
-def title_of(name: str) -> str:
-    """A score's name as it is shown: the thumbs have a word of their own."""
+def format_score_name(name: str) -> str:
+    """The name of a score as people read it: `Feedback` for the thumbs."""
     return "Feedback" if name == FEEDBACK else name
 
 
-def format_instant(time: datetime) -> str:
-    """For `<time datetime>`; page.js shows it in the reader's zone."""
-    return format_time(time)
+def format_percent(place: float) -> str:
+    """A place in a chart, for SVG."""
+    return f"{place:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
@@ -132,7 +134,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "bin": format_bin,
     "duration": format_duration,
     "cost": format_cost,
-    "score_title": title_of,
-    "instant": format_instant,
+    "score_title": format_score_name,
+    "instant": format_time,
+    "percent": format_percent,
 }
-"""By the names under which templates use them."""
+"""By name in the templates."""

@@ -72,13 +72,9 @@ class PageRequest(msgspec.Struct, frozen=True):
         """The same as a call of the API, for what is shared with it (`app.api.recording`)."""
         return ApiCall(self.request, self.services, self.signed_in.holder.principal, self.body)
 
-    def render(
-        self, template: str, *, status: int = 200, charts: bool = False, **context: object
-    ) -> Response:
+    def render(self, template: str, *, status: int = 200, **context: object) -> Response:
         """Answer with a template of this folder, which knows the session and the navigation."""
-        return respond(
-            template, self.request, self.session, self.menu, status=status, charts=charts, **context
-        )
+        return respond(template, self.request, self.session, self.menu, status=status, **context)
 
 
 Handler = Callable[[PageRequest], Awaitable[Response]]

@@ -1,4 +1,4 @@
-"""Templates into pages."""
+"""Renders templates."""
 
 from __future__ import annotations
 
@@ -9,28 +9,20 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.html import Html, make_policy
+from heliscore.api.http.html import Html
 from heliscore.dashboard.parts import number_formats
 from heliscore.dashboard.parts.session import Session
 from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.errors import ApiError, InvalidInput
 
-_PLOTLY_STYLES: Final = (
-    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",  # an empty element, filled through the DOM
-    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",  # of its maps; without it the console complains
-)
-"""The style elements that Plotly adds to a page; all others stay forbidden."""
-
-_CHART_POLICY: Final = make_policy(style_src=" ".join(("'self'", *_PLOTLY_STYLES)))
-
 _TITLES: Final = {
-    400: "This cannot be understood",
+    400: "Invalid request",
     403: "Not allowed",
-    404: "Nothing here",
-    405: "Not possible this way",
+    404: "Page not found",
+    405: "Method not allowed",
     413: "Too large",
-    429: "Too many calls",
-    503: "Just a moment",
+    429: "Too many requests",
+    503: "Temporarily unavailable",
 }
 
 _PASSING: Final = frozenset((429, 500, 503))
@@ -53,30 +45,29 @@ def respond(
     menu: tuple[tuple[str, str], ...],
     *,
     status: int = 200,
-    charts: bool = False,
     **context: object,
 ) -> Response:
-    """Render a template. `charts` allows what Plotly needs of the content security policy."""
+    """Render a template."""
     content = _environment.get_template(template).render(
         path=request.scope["path"], session=session, menu=menu, **context
     )
-    return Html(content, status, {"Content-Security-Policy": _CHART_POLICY} if charts else None)
+    return Html(content, status)
 
 
 def render_error_page(
     request: Request, error: ApiError, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
 ) -> Response:
-    """Say in plain words what went wrong, with a way on; the status is `refused`'s to set."""
+    """Render an error for people. The caller sets the status."""
     query = request.url.query
     target = request.scope["path"] + (f"?{query}" if query else "")
     return respond(
-        "refusal.html",
+        "pages/error.html",
         request,
         session,
         menu,
-        title=_TITLES.get(error.status, "Something is broken"),
+        title=_TITLES.get(error.status, "Internal error"),
         message=str(error),
         errors=error.errors if isinstance(error, InvalidInput) and len(error.errors) > 1 else (),
-        # A link repeats no call that changes something, and only what may go better the next time.
+        # A link can only repeat a GET, and only some errors may be gone the next time.
         retry=target if request.method == "GET" and error.status in _PASSING else None,
     )

@@ -1,5 +1,5 @@
-"""A search of requests as a page's address holds it, so that a view can be kept, and sent to a colleague:
-filter and sort in the API's own JSON, the scores that have a column, and the cursor."""
+"""A search of requests in a page's address, so that it can be bookmarked and shared: filter and sort in the
+API's JSON, the scores that have a column, and the cursor."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ from heliscore.store.search.request_search import Request
 
 PATH: Final = "/requests"
 
+MAX_NAMES: Final = 500
+"""At most this many score names are offered on pages of requests; others can be typed."""
 
-class Search(msgspec.Struct, frozen=True):
-    """The texts of an address; empty where it does not have them."""
+
+class SearchAddress(msgspec.Struct, frozen=True):
+    """The parameters of an address; empty if it does not have them."""
 
     filter: str = ""
     sort: str = ""
     columns: tuple[str, ...] = ()
     cursor: str = ""
 
-    def address(self, path: str = PATH, **changes: Any) -> str:
-        """The address of a page that shows this search with some changes."""
+    def href(self, path: str = PATH, **changes: Any) -> str:
+        """The address of a page with this search, or with some of its parameters changed."""
         changed = msgspec.structs.replace(self, **changes)
         pairs = [("filter", changed.filter), ("sort", changed.sort)]
         pairs += [("column", name) for name in changed.columns]
         query = urlencode([(key, text) for key, text in (*pairs, ("cursor", changed.cursor)) if text])
         return f"{path}?{query}" if query else path
 
-    def of_request(self, request_id: str, then: str = "", cursor: str = "") -> str | None:
-        """The address of a request that was found by this search. None for the two ids that no browser can
-        ask for: it takes them for steps in the path, however they are encoded."""
+    def request_href(self, request_id: str, then: str = "", cursor: str = "") -> str | None:
+        """The address of a request that this search found. None for the ids `.` and `..`, which browsers
+        resolve as path segments, however they are encoded."""
         if request_id in (".", ".."):
             return None
-        return self.address(f"{PATH}/{quote(request_id, safe='')}{then}", cursor=cursor)
+        return self.href(f"{PATH}/{quote(request_id, safe='')}{then}", cursor=cursor)
 
 
-def read_search(params: QueryParams) -> Search:
+def read_search(params: QueryParams) -> SearchAddress:
     columns = tuple(dict.fromkeys(name for name in params.getlist("column") if name))
     texts = {key: params.get(key, "").strip() for key in ("filter", "sort", "cursor")}
-    return Search(columns=columns, **texts)
+    return SearchAddress(columns=columns, **texts)
 
 
-def decode_search(search: Search, limit: int) -> Query:
-    """Read it as the API does. Raises InvalidInput with every fault."""
+def decode_search(search: SearchAddress, limit: int) -> Query:
+    """Decode it as the API does. Raises InvalidInput with every error."""
     errors = FieldErrors()
     body: dict[str, object] = {"limit": limit, "cursor": search.cursor or None}
     for key, text in (("filter", search.filter or '"all"'), ("sort", search.sort or "{}")):
@@ -64,8 +67,8 @@ def decode_search(search: Search, limit: int) -> Query:
     return decode_query(msgspec.json.encode(body))
 
 
-def names_in(query: Query) -> list[str]:
-    """The scores that a search speaks of: those of its order, then those of its filter."""
+def mentioned_scores(query: Query) -> list[str]:
+    """The scores of a query: of its sort, then of its filter."""
     sorted_by = [query.sort.subject.name] if isinstance(query.sort.subject, Score) else []
     return list(dict.fromkeys([*sorted_by, *sorted(score_names(query.filter))]))
 
@@ -73,13 +76,13 @@ def names_in(query: Query) -> list[str]:
 _COLUMNS: Final = {*Request.__struct_fields__} - {"scored"}
 
 
-def place(request: Request, sort: Sort, scores: dict[str, int]) -> Position | None:
-    """Where a request stands in an order. None where that cannot be told: a random order, or one by what is
-    not read with the request."""
+def find_position(request: Request, sort: Sort, scores: dict[str, int]) -> Position | None:
+    """Find the position of a request in a sort order. None if the order is random, or by a column that is not
+    read with the request."""
     match sort.subject:
         case Column(name) if name in _COLUMNS:
             value = getattr(request, name)
-            if isinstance(value, bytes):  # sorted by a body: by its text
+            if isinstance(value, bytes):  # a body is sorted by its text
                 value = value.decode()
         case Score(name):
             value = scores.get(name)
@@ -96,11 +99,11 @@ _SORT_KEYS: Final = {
     "model": "body_model",
     "user_id": "user_id",
 }
-"""The columns that the table is sorted by, and their names in the API."""
+"""The columns by which the table can be sorted, and their names in the API."""
 
 
-def sort_text(subject: Column | Score, *, descending: bool) -> str:
-    """How an order of the table stands in an address; empty for the usual one."""
+def format_sort(subject: Column | Score, *, descending: bool) -> str:
+    """Format a sort order for an address; empty for the default one."""
     if Sort(subject, descending) == NEWEST_FIRST:
         return ""
     direction = "desc" if descending else "asc"

@@ -1,9 +1,8 @@
-"""Who is looking: an API key, turned into a signed cookie when its holder signs in.
+"""Sessions: a signed cookie in place of the API key with which a person signed in.
 
-The cookie holds the key's number and is signed with the key's hash, which the database knows and no client
-is told. So it is good in every process and after every restart without a secret of the service's own, it ends
-with the key, at once, and nobody reads the key out of it. Whoever can read the table of keys could sign one:
-a backup is as secret as what is in it.
+The cookie holds the key's number and is signed with the key's hash, which no client is given. So it is valid
+in every process and after a restart without another secret, ends at once when the key is revoked, and does
+not reveal the key. Read access to the table of keys is enough to forge a cookie: protect backups accordingly.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Session(msgspec.Struct, frozen=True):
     holder: SignedInKey
 
     csrf_token: str
-    """What a form of ours knows and another site's does not."""
+    """Known to our forms and not to another site's."""
 
     @property
     def may_write(self) -> bool:
@@ -47,7 +46,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 async def find_session(request: Request, database: Database) -> Session | None:
-    """Return the session of the request's cookie; None where there is none, or it or its key is over."""
+    """Return the session of the request's cookie; None if there is none, or it or its key has expired."""
     number, _, token = request.cookies.get(COOKIE, "").partition(".")
     if not _NUMBER.fullmatch(number) or int(number) > _MAX_NUMBER:
         return None
@@ -63,10 +62,10 @@ async def find_session(request: Request, database: Database) -> Session | None:
 
 
 def start_session(response: Response, request: Request, key_id: int, key_hash: bytes) -> None:
-    """Give the browser a session of that key. It lasts 12 hours.
+    """Set the cookie of a session of that key. It lasts 12 hours.
 
-    SameSite=Lax lets a colleague follow a link into a view; a foreign site's form still comes without the
-    cookie. Secure, where the browser itself says that it is on https: proxies are not asked.
+    SameSite=Lax lets people follow links into the dashboard; another site's form is still sent without the
+    cookie. Secure is set if the browser says that it uses https: headers of proxies are not trusted.
     """
     token = make_serializer(key_hash).dumps(secrets.token_urlsafe(16))
     response.set_cookie(
@@ -81,7 +80,7 @@ def start_session(response: Response, request: Request, key_id: int, key_hash: b
 
 
 def end_session(response: Response, request: Request) -> None:
-    """Have the browser forget its session."""
+    """Remove the cookie."""
     response.delete_cookie(COOKIE, path="/", secure=_is_https(request), httponly=True, samesite="lax")
 
 
@@ -98,18 +97,18 @@ def _is_https(request: Request) -> bool:
 
 
 def check_token(session: Session, token: str) -> None:
-    """Raises Forbidden where a call that changes something does not come from a page of this session."""
+    """Check that a call that changes something comes from a page of this session. Raises Forbidden."""
     if not hmac.compare_digest(token.encode(), session.csrf_token.encode()):
-        raise Forbidden("this page is out of date: load it again, then repeat what you did")
+        raise Forbidden("this page is out of date: reload it and try again")
 
 
 def check_site(request: Request) -> None:
-    """Raises Forbidden where the browser says that a call that changes something comes from another site."""
+    """Check that a call that changes something does not come from another site. Raises Forbidden."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        # Browsers keep Sec-Fetch-Site from plain http beyond this machine; Origin they always send.
+        # Over plain http to another machine browsers send no Sec-Fetch-Site, but always Origin.
         origin = request.headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign:
@@ -117,7 +116,7 @@ def check_site(request: Request) -> None:
 
 
 def local_path(target: str) -> str:
-    """The path to go on to after signing in, or `/` for what could lead to another site: browsers take `//`
-    and `/\\` for the beginning of a host, and leave out control characters."""
+    """Return the path to open after signing in, or `/` if it could lead to another site: browsers treat `//`
+    and `/\\` as the beginning of a host, and drop control characters."""
     safe = target.startswith("/") and not target.startswith("//") and not _CONTROL_OR_BACKSLASH.search(target)
     return target if safe else "/"

@@ -1,7 +1,7 @@
-"""Style, scripts and Plotly, under addresses that change with their content and so are cached for ever.
+"""Style sheets and scripts, under addresses that change with their content and so are cached for ever.
 
-All files of ours share one digest: a script can import its neighbour by a relative address. Plotly is served
-as its package brings it; it is compressed once a process, when first asked for.
+All files share one digest: a script can import its neighbour by a relative address. Each process compresses a
+file once, when it is first requested.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,7 +19,6 @@ from starlette.routing import Route
 
 _FOLDER: Final = Path(__file__).parents[1] / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-PLOTLY: Final = "plotly.min.js"
 
 _HEADERS: Final = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -32,21 +30,11 @@ _HEADERS: Final = {
 @cache
 def _files() -> dict[str, tuple[str, Path]]:
     """Digest and place of each file, by name."""
-    own = sorted(_FOLDER.iterdir())
+    paths = sorted(_FOLDER.iterdir())
     digest = hashlib.sha256()
-    for path in own:
+    for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    files = {path.name: (digest.hexdigest()[:16], path) for path in own}
-    plotly = _find_plotly()
-    return files | {PLOTLY: (hashlib.sha256(plotly.read_bytes()).hexdigest()[:16], plotly)}
-
-
-def _find_plotly() -> Path:
-    """Find the script without importing its package, which takes half a second."""
-    spec = importlib.util.find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("plotly is not installed")
-    return Path(spec.origin).parent / "package_data" / PLOTLY
+    return {path.name: (digest.hexdigest()[:16], path) for path in paths}
 
 
 def static_path(name: str) -> str:

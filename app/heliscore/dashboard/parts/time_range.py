@@ -1,5 +1,5 @@
-"""What a page of numbers looks at: a stretch of time and some of the requests in it. All of it stands in the
-page's address, so that a view can be kept, and sent to a colleague."""
+"""The time range and the filters of a page of numbers. They are in the page's address, so that it can be
+bookmarked and shared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANGES: Final[dict[str, timedelta]] = {
     "30d": timedelta(days=30),
     "90d": timedelta(days=90),
 }
-"""By their names in the address, shortest first."""
+"""By name in the address, shortest first."""
 
 DEFAULT_RANGE: Final = "7d"
 
@@ -33,19 +33,19 @@ STEPS: Final[dict[str, timedelta]] = {
 }
 
 _COLUMNS: Final = {"model": "model", "prompt": "prompt_id", "version": "prompt_version"}
-"""What requests are filtered by: the name in the address, and the column."""
+"""Filters by name in the address, and the columns they compare."""
 
 _KNOWN: Final = frozenset(("range", "from", "to", "key", "value", *_COLUMNS))
 _MAX_DAYS: Final = 3660
-_MAX_STRETCHES: Final = 530
+_MAX_BUCKETS: Final = 530
 _A_MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 
 
-class View(msgspec.Struct, frozen=True):
-    """What an address asks for. With `faults`, time and range are the default's."""
+class TimeRange(msgspec.Struct, frozen=True):
+    """The time range and filters of an address. If there are errors, the time range is the default one."""
 
     pairs: tuple[tuple[str, str], ...]
-    """The parameters that are known and not empty, in their order."""
+    """The known parameters that are not empty."""
 
     start: datetime
     end: datetime
@@ -60,7 +60,7 @@ class View(msgspec.Struct, frozen=True):
         return next((value for key, value in reversed(self.pairs) if key == name), "")
 
     @property
-    def range(self) -> str:
+    def name(self) -> str:
         """One of RANGES, or `custom`."""
         return "custom" if self.one("from") or self.one("to") else self.one("range") or DEFAULT_RANGE
 
@@ -70,15 +70,14 @@ class View(msgspec.Struct, frozen=True):
 
     @property
     def filters(self) -> list[tuple[str, str]]:
-        """What is filtered by, in words, and the address's parameters for it."""
+        """The parameter of each filter, and the filter in words."""
         found = [(name, self.one(name)) for name in _COLUMNS if self.one(name)]
         if key := self.one("key"):
             found.append(("key", f"{key} = {self.one('value')}" if self.one("value") else key))
         return found
 
     @property
-    def tree(self) -> Filter:
-        """The requests that count."""
+    def filter(self) -> Filter:
         parts: list[Filter] = [
             Compare(Column(column), "=", value)
             for name, column in _COLUMNS.items()
@@ -89,16 +88,16 @@ class View(msgspec.Struct, frozen=True):
             parts.append(Compare(Property(key), "=", value) if value else Exists(Property(key)))
         return AllOf(tuple(parts))
 
-    def in_range(self, organization_id: int, *more: Filter) -> ScoreSelection:
-        """The scores that count, of requests that also match `more`."""
-        return ScoreSelection(organization_id, AllOf((self.tree, *more)), self.start, self.end)
+    def selection(self, organization_id: int, *more: Filter) -> ScoreSelection:
+        """The scores in the range of requests that match the filters and `more`."""
+        return ScoreSelection(organization_id, AllOf((self.filter, *more)), self.start, self.end)
 
-    def with_previous(self, organization_id: int) -> ScoreSelection:
-        """The same with the period before, of equal length."""
-        return ScoreSelection(organization_id, self.tree, self.start - self.length, self.end)
+    def selection_with_previous(self, organization_id: int) -> ScoreSelection:
+        """The scores in the range and in the period of equal length before it."""
+        return ScoreSelection(organization_id, self.filter, self.start - self.length, self.end)
 
-    def address(self, *without: str, **changes: str | list[str]) -> str:
-        """The address of a view that differs in some parameters, from the page on: `?…`."""
+    def href(self, *without: str, **changes: str | list[str]) -> str:
+        """The query of this page's address with some parameters left out or changed: `?…`."""
         gone = {*without, *changes, *(("from", "to") if "range" in changes else ())}
         pairs = [pair for pair in self.pairs if pair[0] not in gone]
         for name, values in changes.items():
@@ -106,12 +105,12 @@ class View(msgspec.Struct, frozen=True):
         return "?" + urlencode(pairs)
 
     def pairs_without(self, *names: str) -> list[tuple[str, str]]:
-        """What a form carries along that asks for these names itself."""
+        """The parameters that a form keeps in hidden fields; `names` are its own fields."""
         return [pair for pair in self.pairs if pair[0] not in names]
 
 
-def read_view(query: QueryParams, now: datetime, own: frozenset[str]) -> View:
-    """Read an address; `own` are the page's parameters beside those of every view. Others are left out."""
+def read_time_range(query: QueryParams, now: datetime, own: frozenset[str]) -> TimeRange:
+    """Read an address. `own` are the page's own parameters; unknown ones are ignored."""
     errors = FieldErrors()
     pairs = tuple(
         (key, value) for key, value in query.multi_items() if value and (key in _KNOWN or key in own)
@@ -119,33 +118,33 @@ def read_view(query: QueryParams, now: datetime, own: frozenset[str]) -> View:
     for key, value in pairs:
         if "\0" in value:
             errors.add(key, "must not contain NUL")
-    view = View(pairs, now - RANGES[DEFAULT_RANGE], now, ())
-    start, end = view.start, now
-    if view.range == "custom":
+    time_range = TimeRange(pairs, now - RANGES[DEFAULT_RANGE], now, ())
+    start, end = time_range.start, now
+    if time_range.name == "custom":
         first, last = (
-            _read_date(view, "from", errors),
-            _read_date(view, "to", errors) or now.date(),
+            _read_date(time_range, "from", errors),
+            _read_date(time_range, "to", errors) or now.date(),
         )
         if first is None:
-            if not view.one("from"):
-                errors.add("from", "missing; a range of your own begins at a date")
+            if not time_range.one("from"):
+                errors.add("from", "missing; a custom range needs a first day")
         elif last < first:
             errors.add("to", f"must not be before {first}")
         elif (last - first).days >= _MAX_DAYS:
             errors.add("to", f"expected a range of at most {_MAX_DAYS} days")
         else:
             start, end = _midnight(first), _midnight(last) + timedelta(days=1)
-    elif view.range in RANGES:
-        start = now - RANGES[view.range]
+    elif time_range.name in RANGES:
+        start = now - RANGES[time_range.name]
     else:
-        errors.add("range", f"expected one of {', '.join(RANGES)}, got {described(view.range)}")
-    if view.one("value") and not view.one("key"):
+        errors.add("range", f"expected one of {', '.join(RANGES)}, got {described(time_range.name)}")
+    if time_range.one("value") and not time_range.one("key"):
         errors.add("key", "missing; a value belongs to a property")
-    return View(pairs, start, end, errors.found)
+    return TimeRange(pairs, start, end, errors.found)
 
 
-def _read_date(view: View, name: str, errors: FieldErrors) -> date | None:
-    text = view.one(name)
+def _read_date(time_range: TimeRange, name: str, errors: FieldErrors) -> date | None:
+    text = time_range.one(name)
     if not text:
         return None
     try:
@@ -163,18 +162,22 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
+def shorter_ranges(length: timedelta) -> list[str]:
+    """The ranges to offer where one took too long, longest first."""
+    return [name for name, other in reversed(RANGES.items()) if other < length]
+
+
 def possible_steps(length: timedelta) -> list[str]:
-    """The steps that divide a period into a few stretches at least and not too many; for every period that a
-    view can have there is one."""
-    return [name for name, step in STEPS.items() if 2 * step <= length <= _MAX_STRETCHES * step]
+    """The steps that divide a period into two buckets at least and not too many. Every period has one."""
+    return [name for name, step in STEPS.items() if 2 * step <= length <= _MAX_BUCKETS * step]
 
 
-def usual_step(length: timedelta) -> str:
-    """The step that shows most at a glance."""
+def default_step(length: timedelta) -> str:
+    """The step of a page that does not name one."""
     return "hour" if length <= timedelta(days=2) else "day" if length <= timedelta(days=45) else "week"
 
 
-def stretches(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    """Where the hours, days (UTC) or weeks (from Monday) begin of which the period has a part."""
+def bucket_starts(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    """The starts of the hours, days (UTC) or weeks (from Monday) that overlap the period."""
     first = start - (start - _A_MONDAY) % step
     return [first + number * step for number in range(-(-(end - first) // step))]

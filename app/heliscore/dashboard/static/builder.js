@@ -1,8 +1,8 @@
-// The filter builder: the rows of filter.js on the page.
+// The filter builder: shows the conditions of filter.js as form controls.
 
 import { FIELDS, isValueless, newCondition, newGroup } from "./filter.js";
 
-/** Make an element of a name, properties, attributes (`aria…`, `data-…`, `for`, `list`) and children. */
+/** Make an element from a name, properties, attributes (`aria-…`, `data-…`, `for`, `list`) and children. */
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -27,8 +27,8 @@ const choice = (label, options, chosen, act) => {
 };
 
 /**
- * Shows a group in `root`, and calls `changed` whenever somebody changes it. A row's `errors` are shown beside it
- * until it is changed. `names` are the scores to offer, `values` what else there is, by field and `property:<key>`.
+ * Shows a group in `root`, and calls `changed` after each change. A condition's `errors` are shown beside it until it
+ * is changed. `names` are the scores to offer, `values` the other values by field and `property:<key>`.
  */
 export class Builder {
   constructor(root, { changed, apply, names }) {
@@ -40,7 +40,7 @@ export class Builder {
     this.root.replaceChildren(this.#group(group, null));
   }
 
-  /** Show the group anew after a change, with the focus on the element that `focus` names. */
+  /** Show the group again after a change, and focus the element of the selector `focus`. */
   #refresh(focus) {
     this.changed();
     this.show(this.group);
@@ -76,7 +76,7 @@ export class Builder {
     return element;
   }
 
-  /** What stands before an item: the first connective of a group chooses it for all. */
+  /** The word before an item. The first one of a group chooses the operator for all. */
   #joint(group, index) {
     if (index === 0) return make("span", { className: "builder-joint", textContent: "where" });
     if (index > 1) return make("span", { className: "builder-joint", textContent: group.operator });
@@ -148,7 +148,7 @@ export class Builder {
     return parts;
   }
 
-  /** A text field with what there is to choose from. */
+  /** A text field with suggestions. */
   #input(item, name, label, offered, placeholder) {
     const input = make("input", { className: "input is-small", "aria-label": label, value: item[name], placeholder,
       autocomplete: "off", spellcheck: false, "data-part": name });
@@ -159,7 +159,7 @@ export class Builder {
     return [input, make("datalist", { id }, ...offered.map((value) => make("option", { value })))];
   }
 
-  /** A time in the reader's zone; in the tree it is UTC. */
+  /** A time in the reader's time zone; in the tree it is UTC. */
   #time(item) {
     const time = new Date(item.value);
     const isTime = item.value && !Number.isNaN(time.getTime());

@@ -1,9 +1,9 @@
-// The API's filter tree as rows that people can change, and back. Nothing here touches a page.
+// Converts the API's filter tree to conditions that people can edit, and back. Does not touch the page.
 //
 // Group := { kind: "group", operator: "and" | "or", items: [Group | Condition | Json] }; the outermost is a group
 // Condition := { kind: "condition", field, key, operator, value, path }
-// Json := { kind: "json", tree, path }      what has no rows is kept as it is
-// `path` is where the API finds a error, of rows that were read from a tree.
+// Json := { kind: "json", tree, path }      other trees, kept unchanged
+// `path` is the one of the API's errors; only items that were read from a tree have it.
 
 const TEXT = { equals: "is", "not-equals": "is not", contains: "contains", "not-contains": "does not contain",
   given: "is given", missing: "is missing" };
@@ -14,7 +14,7 @@ const THUMB = { up: "is up", down: "is down", given: "is given", missing: "is mi
 
 const TABLE = "request_response_rmt";
 
-/** What can be asked about; `keyed` fields have a name of the client's own. */
+/** The fields; of `keyed` ones the client chooses the key. */
 export const FIELDS = {
   scores: { title: "Score", operators: NUMBER, keyed: "name", kind: "score" },
   "helicone-score-feedback": { title: "Feedback", operators: THUMB, kind: "thumb" },
@@ -34,7 +34,7 @@ export const FIELDS = {
   response_body: { title: "Response text", operators: TEXT, kind: "text" },
 };
 
-/** Whether a condition needs no value beside its operator. */
+/** Whether an operator takes no value. */
 export const isValueless = (operator) => ["given", "missing", "up", "down"].includes(operator);
 
 export const newCondition = (field = "scores") =>
@@ -44,7 +44,7 @@ export const newGroup = (operator, items = []) => ({ kind: "group", operator, it
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-/** Read a tree of the API into rows. */
+/** Read a tree of the API. */
 export function readTree(tree) {
   const item = read(tree, "filter", 0);
   return item.kind === "group" ? item : newGroup("and", [item]);
@@ -67,12 +67,12 @@ function read(tree, path, depth) {
 const isBranch = (tree) =>
   Object.keys(tree).length === 3 && "left" in tree && "right" in tree && ["and", "or"].includes(tree.operator);
 
-/** The items of one side of a branch; a branch or leaf of the same operator is no group of its own. */
+/** The items of one side of a branch. One of the same operator is merged into the group. */
 function gathered(tree, operator, path, depth) {
   const item = read(tree, path, depth + 1);
   if (item.kind !== "group") return [item];
   if (item.items.length > 0 && item.operator === operator) return item.items;
-  // Below a group of a group there are no rows.
+  // Groups nest two levels deep at most.
   const isDeep = depth > 0 || item.items.length === 0 || item.items.some((inner) => inner.kind === "group");
   return [isDeep ? { kind: "json", tree, path } : item];
 }
@@ -115,7 +115,7 @@ function readCondition(name, operator, value) {
 
 const isExact = (number) => !Number.isInteger(number) || Number.isSafeInteger(number);
 
-/** A key as the API's errors name it. */
+/** A key as the API's errors name it (`shortened` of domain/score.py). */
 function shortened(text) {
   const characters = [...text];
   const cut = characters.length <= 80 ? text : characters.slice(0, 80).join("") + "…";
@@ -138,7 +138,7 @@ function make(item) {
   return { [TABLE]: { [field]: FIELDS[field].keyed ? Object.fromEntries([[key, content]]) : content } };
 }
 
-/** Halves instead of a chain: 500 conditions are then 9 deep. */
+/** Split in halves, so that 500 conditions are 9 levels deep and not 500. */
 function branch(items, operator) {
   if (items.length === 0) return "all";
   if (items.length === 1) return make(items[0]);
@@ -146,7 +146,7 @@ function branch(items, operator) {
   return { left: branch(items.slice(0, half), operator), operator, right: branch(items.slice(half), operator) };
 }
 
-/** A number where it is one exactly; all else stays the text that was typed, for the API to judge. */
+/** Convert to a number if that is exact; anything else is sent as it was typed, and the API reports errors. */
 function typed(kind, value) {
   if (kind !== "number" && kind !== "score") return value;
   const text = value.trim();

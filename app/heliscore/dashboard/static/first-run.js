@@ -1,12 +1,12 @@
-// Turns the page of an empty organization into the overview as soon as there is a score.
+// Reloads the page of an empty organization, which is then the overview, as soon as there is a score.
 
-import { Refused, send } from "./page.js";
+import { RequestError, send } from "./page.js";
 
 const PAUSE_MS = 3000;
 const waiting = document.getElementById("waiting");
 let timer = null;
 
-async function look() {
+async function check() {
   timer = null;
   try {
     const { arrived } = await send("GET", "/first-score");
@@ -15,20 +15,20 @@ async function look() {
       return;
     }
     waiting.textContent = "Waiting for the first score";
-  } catch (refused) {
-    if (!(refused instanceof Refused)) throw refused;
-    if (refused.status === 401) {
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    if (error.status === 401) {
       location.reload(); // to the form to sign in, and back
       return;
     }
-    waiting.textContent = `Waiting; just now ${refused.message}`;
+    waiting.textContent = `Waiting; last check failed: ${error.message}`;
   }
   wait();
 }
 
-/** Look again in a while, but not for nobody: a hidden page looks when it is shown again. */
+/** Check again after a pause. A hidden page waits until it is visible. */
 function wait() {
-  if (timer === null && !document.hidden) timer = setTimeout(look, PAUSE_MS);
+  if (timer === null && !document.hidden) timer = setTimeout(check, PAUSE_MS);
 }
 
 document.addEventListener("visibilitychange", () => {

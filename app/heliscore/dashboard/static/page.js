@@ -1,4 +1,4 @@
-// What every page does: times in the reader's zone, and calls that change something.
+// Common to all pages: times in the reader's time zone, calls of the server, and notices.
 
 const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -12,8 +12,8 @@ export function localiseTimes(root = document) {
   }
 }
 
-/** The server's refusal of a call; `status` is 0 where the server could not be reached at all. */
-export class Refused extends Error {
+/** A call that failed; `status` is 0 if the server could not be reached. */
+export class RequestError extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;
@@ -21,8 +21,8 @@ export class Refused extends Error {
 }
 
 /**
- * Call a page with `data` and return its answer. What was not confirmed by the server is thrown as Refused,
- * after at most 15 seconds.
+ * Call a page with `data` and return its answer. Throws RequestError if the server did not confirm the call within
+ * 15 seconds.
  */
 export async function send(method, path, body) {
   let response;
@@ -37,18 +37,18 @@ export async function send(method, path, body) {
       signal: AbortSignal.timeout(15000),
     });
   } catch {
-    throw new Refused(0, "the server cannot be reached");
+    throw new RequestError(0, "the server cannot be reached");
   }
   const answer = await response.json().catch(() => null);
   if (!response.ok || answer === null) {
-    throw new Refused(response.status, answer?.error ?? `the server answered with status ${response.status}`);
+    throw new RequestError(response.status, answer?.error ?? `the server answered with status ${response.status}`);
   }
   return answer;
 }
 
 /**
- * Say something at the edge of the page, and to screen readers. A `retry` function makes it stay, with a
- * button; else it goes after a few seconds. Returns a function that takes it away.
+ * Show a notice, which screen readers announce. With a `retry` function it stays, with a button; else it
+ * disappears after a few seconds. Returns a function that removes it.
  */
 export function notify(text, { kind = "plain", retry = null } = {}) {
   const notice = document.createElement("div");

@@ -1,14 +1,14 @@
-// The order in which requests are reviewed: as the table showed them, however scores have changed since. It is
-// kept for the tab.
+// The order in which requests are reviewed: that of the table, even if scores have changed since. It is stored for
+// the tab.
 
 const KEY = "heliscore.queue";
 
-/** Keep the addresses of the requests that the table shows. */
+/** Store the addresses of the table's requests. */
 export function rememberQueue(addresses) {
   sessionStorage.setItem(KEY, JSON.stringify(addresses));
 }
 
-/** The queue, and where a request is in it. One that is not in it begins a new queue. */
+/** The queue and the index of a request in it. A request that is not in it starts a new queue. */
 export function findInQueue(address) {
   const queue = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
   const index = queue.indexOf(address);
@@ -17,7 +17,7 @@ export function findInQueue(address) {
   return { queue: [address], index: 0 };
 }
 
-/** Put a request behind another, which was the last one. */
+/** Append a request if `after` is the last one. */
 export function extendQueue(after, address) {
   const { queue, index } = findInQueue(after);
   if (index === queue.length - 1 && !queue.includes(address)) rememberQueue([...queue, address]);

@@ -1,14 +1,14 @@
-// A review by keyboard. Going to another request changes the page in place, so that what is typed meanwhile is
-// kept and reaches it; the address changes along, without an entry in the history: Back leads to the table.
+// Review by keyboard. Another request is loaded into the same page, so that keys pressed meanwhile reach it. The
+// address is replaced, without an entry in the history: Back leads to the table.
 
-import { localiseTimes, notify, Refused } from "./page.js";
+import { localiseTimes, notify, RequestError } from "./page.js";
 import { extendQueue, findInQueue } from "./queue.js";
 import { Sheet } from "./scores.js";
 
 const MARKED = "heliscore.marked";
 const NO_KEYS = "heliscore.no-keys";
 
-/** The keys that `press` takes. */
+/** The keys that `press` handles. */
 const MEANT = /^([-0-9jkynud?]|Enter|ArrowLeft|ArrowRight)$/;
 
 let review, sheet;
@@ -40,31 +40,30 @@ function begin() {
   });
 }
 
-/** Fetch a page of ours; whoever is signed out by now is told so. */
+/** Fetch another page. Throws RequestError, with status 401 after the end of the session. */
 async function load(address) {
   let response, text;
   try {
     response = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(15000) });
     text = await response.text();
   } catch {
-    throw new Refused(0, "the server cannot be reached");
+    throw new RequestError(0, "the server cannot be reached");
   }
   const page = new DOMParser().parseFromString(text, "text/html");
-  if (new URL(response.url).pathname === "/sign-in") throw new Refused(401, "you are signed out");
+  if (new URL(response.url).pathname === "/sign-in") throw new RequestError(401, "you are signed out");
   if (!response.ok) {
-    throw new Refused(response.status, page.querySelector("main p")?.textContent ?? `status ${response.status}`);
+    throw new RequestError(response.status, page.querySelector("main p")?.textContent ?? `status ${response.status}`);
   }
   return page;
 }
 
 const organizationOf = (page) => page.querySelector(".who-name span")?.textContent;
 
-/** After somebody signed in again in another tab: take over the new session's token, if it is of the same
- * organization. */
+/** Use the token of the session that was started in another tab, if it is of the same organization. */
 async function renew() {
   const page = await load(review.dataset.here);
   if (organizationOf(page) !== organizationOf(document)) {
-    throw new Refused(403, "you have signed in to another organization");
+    throw new RequestError(403, "you have signed in to another organization");
   }
   takeToken(page);
 }
@@ -74,12 +73,12 @@ function takeToken(page) {
   select(document).content = select(page).content;
 }
 
-/** Show another request instead of this one. False where there is none. */
+/** Show another request instead of this one. Returns false if there is none. */
 async function show(address) {
   const page = await load(address);
   const next = page.getElementById("review");
   if (next === null) return false;
-  if (sheet?.unsaved.length) throw new Refused(0, "a score was changed meanwhile and is not saved yet");
+  if (sheet?.unsaved.length) throw new RequestError(0, "a score was changed meanwhile and is not saved yet");
   takeToken(page);
   document.title = page.title;
   localiseTimes(next);
@@ -90,7 +89,7 @@ async function show(address) {
   return true;
 }
 
-/** Go one request on or back in the queue, and behind its end to what the search finds next. */
+/** Go to the next or previous request of the queue; after its last one, to the next one of the search. */
 async function go(by) {
   const { queue, index } = findInQueue(review.dataset.here);
   const address = queue[index + by] ?? (by > 0 ? review.dataset.next : "");
@@ -104,14 +103,14 @@ async function go(by) {
   else document.getElementById("title").focus();
 }
 
-/** Do what takes a while; keys that are pressed meanwhile wait for it. */
+/** Run a slow action. Keys pressed meanwhile are handled after it. */
 async function during(act) {
   moving = true;
   try {
     await act();
-  } catch (refusal) {
-    if (!(refusal instanceof Refused)) throw refusal;
-    notify(`This did not work: ${refusal.message}.`, { kind: "bad" });
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    notify(`Failed: ${error.message}.`, { kind: "bad" });
     typedAhead = [];
   } finally {
     moving = false;
@@ -123,7 +122,7 @@ async function leave(by) {
   if (sheet) await sheet.saving;
   const unsaved = sheet?.unsaved ?? [];
   if (unsaved.length === 0) return go(by);
-  for (const score of unsaved) score.show("Not saved yet: Enter saves it, Esc takes it back", "error");
+  for (const score of unsaved) score.show("Not saved yet: Enter saves it, Esc discards it", "error");
   unsaved[0].focus();
   typedAhead = [];
 }
@@ -133,7 +132,7 @@ async function saveAndGo() {
   else typedAhead = [];
 }
 
-/** Do what a key stands for, and tell whether it stands for anything. */
+/** Handle a key; returns whether it has a meaning. */
 function press(key) {
   if (moving) {
     if (!MEANT.test(key)) return false;
@@ -150,16 +149,16 @@ function press(key) {
   return true;
 }
 
-/** Yes or no for the marked score, or for the only one that can be answered so. */
+/** Yes or no for the marked score, or for the only boolean one. */
 function answer(isYes) {
   const choices = sheet.scores.filter((score) => score.isBoolean && !score.isThumb);
   const score = choices.includes(sheet.marked) ? sheet.marked : choices.length === 1 ? choices[0] : null;
   if (score) score.choose(String(isYes));
-  else notify("Go to a score with yes and no first (Tab).");
+  else notify("Select a yes/no score first (Tab).");
   return true;
 }
 
-/** A digit for the marked score. Typed into its field it goes the usual way. */
+/** Type a digit into the field of the marked score. */
 function type(digit) {
   const { input } = sheet.marked;
   if (!input) return false;
@@ -173,7 +172,7 @@ function showHelp() {
   document.getElementById("help").showModal();
 }
 
-/** Store a score of another name, and show the page with it. */
+/** Store a score of a new name, and show the page with it. */
 async function addScore(event) {
   event.preventDefault();
   const form = event.target;
@@ -207,7 +206,7 @@ document.addEventListener("keydown", (event) => {
   }
   const field = target.closest("form[data-name]") && sheet?.scores.find((score) => score.form.contains(target));
   if (field?.input === target && fieldKey(event, field)) return;
-  // Buttons, links and what folds have an Enter of their own, and radio buttons the arrows.
+  // Enter activates buttons, links and summaries; arrows change radio buttons.
   if (key === "Enter" && target.closest("button, a, summary")) return;
   if (target.matches("input") && key.startsWith("Arrow")) return;
   if (key.length === 1 && localStorage.getItem(NO_KEYS)) return;
@@ -216,7 +215,7 @@ document.addEventListener("keydown", (event) => {
   if (press(key)) event.preventDefault();
 });
 
-/** What a key does in the field of a number; true where nothing else is to happen. */
+/** Handle a key in the field of a number; returns whether that was all. */
 function fieldKey(event, field) {
   const { key } = event;
   if (key === "ArrowUp" || key === "ArrowDown") {

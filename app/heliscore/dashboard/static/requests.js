@@ -1,4 +1,4 @@
-// The table of requests: the filter builder, more rows, and the way into a review.
+// The page of requests: filter builder, loading of more rows, and the queue of a review.
 
 import { Builder } from "./builder.js";
 import { makeTree, readTree } from "./filter.js";
@@ -15,10 +15,10 @@ const builder = new Builder(document.getElementById("builder"), {
   names: [...document.querySelectorAll('input[type="checkbox"][name="column"]')].map((box) => box.value),
 });
 
-/** The tree as it is sent; all requests need none. */
+/** The tree as the form sends it; empty for all requests. */
 const format = (tree) => tree === "all" ? "" : JSON.stringify(tree);
 
-/** The tree of the text field, or undefined where it is no JSON. */
+/** The tree of the text field, or undefined if it is not JSON. */
 function treeOfText() {
   try {
     return text.value.trim() ? JSON.parse(text.value) : "all";
@@ -34,7 +34,7 @@ function takeText() {
   showCall();
 }
 
-/** Put the errors that the server found beside the rows in which they are. */
+/** Assign the server's errors to the conditions that they are about. */
 function placeErrors(group) {
   for (const item of group.items) {
     if (item.kind === "group") {
@@ -47,13 +47,11 @@ function placeErrors(group) {
   }
 }
 
-/** Show what is in the fields as a call of the API. Numbers that a script would round stay as they were typed. */
+/** Put the filter into the shell command, as it was typed: a script would round large numbers. */
 function showCall() {
-  const sort = form.elements.sort?.value;
-  const body = `{"filter": ${text.value.trim() || '"all"'}${sort ? `, "sort": ${sort}` : ""}, "limit": ${form.dataset.limit}}`;
-  document.querySelector("#curl code").textContent =
-    `curl ${form.dataset.api} -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' ` +
-    `-d '${body.replaceAll("'", "'\\''")}'`;
+  const code = document.querySelector("#curl code");
+  const filter = (text.value.trim() || '"all"').replaceAll("'", "'\\''");
+  code.textContent = code.dataset.begin + filter + code.dataset.end;
 }
 
 function offerCopy() {
@@ -78,7 +76,7 @@ async function offerValues() {
   if (!builder.root.contains(document.activeElement)) builder.show(builder.group);
 }
 
-/** Append the rows of another page of the table. Scores that only it has get a column of their own. */
+/** Append the rows of another page of the table. Columns of scores that only it has are added. */
 function append(page) {
   const [table, other] = [document, page].map((source) => source.getElementById("rows"));
   const scoresOf = (row) => [...row.querySelectorAll("[data-score]")];
@@ -98,7 +96,7 @@ function append(page) {
   }
 }
 
-/** Make a cell the last of a row's scores. */
+/** Insert a cell behind the other scores of a row. */
 const putScore = (row, cell) => row.insertBefore(cell, row.querySelector(".model"));
 
 function emptyCell(name) {
@@ -121,10 +119,10 @@ async function loadMore(link) {
     append(page);
     const pager = document.getElementById("pager");
     pager.replaceChildren(...document.adoptNode(page.getElementById("pager")).childNodes);
-    pager.querySelector("a:not(#more)")?.parentElement.replaceChildren("These are all.");
+    pager.querySelector("a:not(#more)")?.parentElement.replaceChildren("No more requests.");
     watchMore();
   } catch {
-    // No loading by itself after a failure: the button is there to be pressed.
+    // Do not retry automatically after a failure; the button still works.
     link.removeAttribute("aria-busy");
     watcher.disconnect();
     notify("The next requests could not be loaded.", { kind: "bad", retry: () => loadMore(link) });

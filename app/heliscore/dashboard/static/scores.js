@@ -1,15 +1,15 @@
-// The scores of one request as forms: what was typed, what the server has stored, and what stands between.
+// The scores of one request as forms, with the input, the stored value and the state of saving.
 //
-// A choice (yes or no, a thumb) is saved at once, a number when somebody says so. What could not be saved stays
-// as it was typed, with the reason beside it.
+// A choice (yes or no, a thumb) is saved at once, a number on Enter or Save. Input that could not be saved stays, with
+// the reason beside it.
 
-import { Refused, send } from "./page.js";
+import { RequestError, send } from "./page.js";
 
 const INTEGER = /^[+-]?\d{1,20}$/;
 
 const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
-/** One score that can be given. */
+/** The form of one score. */
 export class Score {
   constructor(form, sheet) {
     this.form = form;
@@ -48,7 +48,7 @@ export class Score {
     this.input.addEventListener("input", () => { this.wanted = this.input.value.trim(); this.show(); });
   }
 
-  /** What shall be stored: null where that is what is stored. */
+  /** The input that is not stored yet, or null. */
   get unsaved() {
     return this.wanted === null || this.wanted === this.stored ? null : this.wanted;
   }
@@ -58,7 +58,7 @@ export class Score {
     this.type(String((INTEGER.test(text) ? BigInt(text) : 0n) + by));
   }
 
-  /** Put a text into the field of a number. */
+  /** Set the field of a number. */
   type(text) {
     this.input.value = this.wanted = text;
     this.show();
@@ -77,12 +77,12 @@ export class Score {
     this.show();
   }
 
-  /** Why the text cannot be saved, or null. */
+  /** Why the input cannot be saved, or null. */
   get error() {
     return this.input && !INTEGER.test(this.unsaved) ? "expected an integer" : null;
   }
 
-  /** Take over what the server has stored; empty: nothing. */
+  /** Take the value that the server has stored; empty if none. */
   confirm(stored, note) {
     this.stored = stored;
     this.wanted = null;
@@ -90,13 +90,13 @@ export class Score {
     this.show(note);
   }
 
-  /** Show value and state: `note` an element or a text. */
+  /** Show the value and its state. `note` is a node or a string. */
   show(note = this.unsaved === null ? "" : "Not saved yet", kind = "") {
     const value = this.wanted ?? this.stored;
     for (const thumb of this.form.querySelectorAll(".thumb")) thumb.ariaPressed = String(thumb.value === value);
     for (const radio of this.form.querySelectorAll('input[type="radio"]')) {
       radio.checked = radio.value === value;
-      // Tab would go from the other one to this one, not to the next score.
+      // Else Tab would go from the other radio button to this one, not to the next score.
       if (radio.checked && document.activeElement?.form === this.form) radio.focus();
     }
     this.input?.toggleAttribute("aria-invalid", kind === "error");
@@ -114,7 +114,7 @@ export class Score {
   }
 }
 
-/** All scores of the request on the page. */
+/** All score forms of the page. */
 export class Sheet {
   constructor(root, path, renew) {
     this.path = path;
@@ -134,7 +134,7 @@ export class Sheet {
     score.form.classList.add("is-marked");
   }
 
-  /** Save all that is not, and tell whether all is then. Saves follow each other: the last word counts. */
+  /** Save all unsaved input; resolves to whether all is saved. Saves run one after the other. */
   save() {
     this.saving = (this.saving ?? Promise.resolve()).then(() => this.#save());
     return this.saving;
@@ -144,16 +144,16 @@ export class Sheet {
     const scores = this.unsaved;
     const emptied = scores.filter((score) => score.input && score.unsaved === "");
     const sent = scores.filter((score) => !emptied.includes(score));
-    const faulty = sent.filter((score) => score.error !== null);
-    for (const score of faulty) score.show(`Not saved: ${score.error}`, "error");
+    const invalid = sent.filter((score) => score.error !== null);
+    for (const score of invalid) score.show(`Not saved: ${score.error}`, "error");
     const results = [
-      await this.#tell(sent.filter((score) => !faulty.includes(score))),
+      await this.#put(sent.filter((score) => !invalid.includes(score))),
       ...await Promise.all(emptied.map((score) => this.#remove(score))),
     ];
-    return faulty.length === 0 && emptied.length === 0 && results.every(Boolean);
+    return invalid.length === 0 && emptied.length === 0 && results.every(Boolean);
   }
 
-  async #tell(scores) {
+  async #put(scores) {
     if (scores.length === 0) return true;
     const wanted = new Map(scores.map((score) => [score, score.unsaved]));
     const body = { scores: Object.fromEntries(scores.map((score) => [score.name, score.unsaved])) };
@@ -161,20 +161,20 @@ export class Sheet {
     if (stored === null) return false;
     for (const score of scores) {
       const value = Object.hasOwn(stored, score.name) ? stored[score.name] : "";
-      // Whoever typed on meanwhile has not saved that.
+      // Input that was typed meanwhile is not saved.
       if (score.wanted === wanted.get(score)) score.confirm(value, "Saved");
       else score.stored = value;
     }
     return true;
   }
 
-  /** Save a score that has no form of its own: a name, a text `unsaved`, and `show` for what becomes of it. */
+  /** Save a score without a form: its name, the input `unsaved`, and `show` for its state. */
   async give(score, retry) {
     const body = { scores: { [score.name]: score.unsaved } };
     return await this.#call([score], "PUT", this.path, body, retry) !== null;
   }
 
-  /** Remove a score, with a way back. */
+  /** Remove a score; can be undone. */
   remove(score) {
     this.saving = (this.saving ?? Promise.resolve()).then(() => this.#remove(score));
     return this.saving;
@@ -198,25 +198,25 @@ export class Sheet {
     return true;
   }
 
-  /** Call the server; what it refuses is shown beside the scores, with a way to try again. Null: refused. */
+  /** Call the server. An error is shown beside the scores, with a way to try again; then the result is null. */
   async #call(scores, method, path, body, retry = () => this.save()) {
     for (const score of scores) score.show("Saving…");
     try {
       if (this.isOutOfDate) await this.renew();
       this.isOutOfDate = false;
       return (await send(method, path, body)).scores;
-    } catch (refusal) {
-      if (!(refusal instanceof Refused)) throw refusal;
-      this.isOutOfDate ||= [401, 403].includes(refusal.status);
-      for (const score of scores) score.show(this.#explain(refusal, retry), "error");
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      this.isOutOfDate ||= [401, 403].includes(error.status);
+      for (const score of scores) score.show(this.#explain(error, retry), "error");
       return null;
     }
   }
 
-  #explain(refusal, retry) {
+  #explain(error, retry) {
     const note = document.createDocumentFragment();
-    note.append(`Not saved: ${refusal.status === 401 ? "you are signed out" : refusal.message}. `);
-    if (refusal.status === 401) {
+    note.append(`Not saved: ${error.status === 401 ? "you are signed out" : error.message}. `);
+    if (error.status === 401) {
       note.append(element("a", { href: "/sign-in", target: "_blank", textContent: "Sign in" }), " (a new tab), then ");
     }
     const again = element("button", { type: "button", className: "link", textContent: "try again" });

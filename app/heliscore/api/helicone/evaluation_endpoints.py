@@ -34,7 +34,6 @@ _UNITS: Final[dict[str, store.BucketUnit]] = {
     "year": "year",
 }
 
-# Bodies
 
 _MINUTES: Final = optional(
     "timeZoneDifference",
@@ -77,8 +76,6 @@ def _check_score(values: Values) -> None:
 _NAME: Final = required("name", SCORE_NAME)
 _SCORE: Final = required("score", ValueType[object](SCORE_SCHEMA, ANY.read))
 _SCORE_BODY: Final = make_body(_NAME, _SCORE, check=_check_score, example={"name": "accuracy", "score": 95})
-
-# Handlers
 
 
 async def list_scores(call: ApiCall) -> Response:

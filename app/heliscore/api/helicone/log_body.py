@@ -38,8 +38,6 @@ _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 _EXTREME_NUMBER: Final = re.compile(r"[eE][+-]?\d{4}|\d{10000}")
 """Perhaps a number with more digits than PostgreSQL's JSON can hold."""
 
-# The declaration
-
 
 def _read_time(raw: object, path: str, errors: FieldErrors) -> datetime:
     """`{seconds, milliseconds}`, an ISO 8601 string, or a string of digits; of the years 1000 to 9999."""
@@ -145,15 +143,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 },
                 "required": ["seconds", "milliseconds"],
             },
-            {
-                "type": "string",
-                "description": "ISO 8601, or seconds; from 4102444800 on, milliseconds",
-            },
+            {"type": "string", "description": "ISO 8601, or seconds; from 4102444800 on, milliseconds"},
         ]
     }
 }
-
-# What is stored
 
 
 class _Sent(msgspec.Struct):
@@ -174,8 +167,7 @@ def read_log(
     error."""
     raw, body = decode_logged(body)
     values = (NAMING_BODY if provider is None else BODY).value_type.read(raw, "", errors := FieldErrors())
-    sent_request = values.find(_REQUEST)
-    metadata = Metadata(headers, (sent_request and sent_request.find(_META)) or {})
+    metadata = Metadata(headers, _find_meta(raw))
     metadata.check(errors)
     request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
     if error := find_name_error(request_id):
@@ -212,6 +204,14 @@ def read_log(
         response_body=None if metadata.omits("Response") else _response_body(text, sent),
         **read_tokens(response_json),
     )
+
+
+def _find_meta(raw: object) -> dict[str, str]:
+    """`meta`, also when some of its values are errors: its names are checked, too."""
+    match raw:
+        case {_REQUEST.key: {_META.key: dict(meta)}}:
+            return {name: value if isinstance(value, str) else "" for name, value in meta.items()}
+    return {}
 
 
 def _find_times(timing: Values | None) -> tuple[datetime, datetime]:

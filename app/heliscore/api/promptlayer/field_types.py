@@ -22,7 +22,7 @@ from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.value_types import ANY, OBJECT, STRING, integer, list_of
 from heliscore.api.shared.logged_bodies import storable
 from heliscore.api.shared.score_maps import read_name, read_value
-from heliscore.domain.messages import MAX_NAME_LENGTH, find_name_error, shortened
+from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error, shortened
 from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.domain.times import EPOCH, read_time, storable_time
 
@@ -130,9 +130,10 @@ METADATA: Final = ValueType[dict[str, str]](
 )
 
 SCORE: Final = integer(0, _MAX_SCORE)
-SCORE_NAME: Final = ValueType[str](
-    {"type": "string", "maxLength": MAX_NAME_LENGTH, "description": "empty: `default`"}, STRING.read
+SCORE_NAME: Final = ValueType[object](
+    {"type": "string", "maxLength": MAX_NAME_LENGTH, "description": "empty: `default`"}, ANY.read
 )
+"""Read by ScoreFields: a name that does not count may be anything."""
 
 REQUEST_ID: Final = required("request_id", ID)
 VARIABLES: Final = optional("prompt_input_variables", OBJECT)
@@ -161,12 +162,15 @@ class ScoreFields(msgspec.Struct, frozen=True):
     """A score and the fields that may hold its name: the first that is not empty counts."""
 
     score: Field[Any]
-    names: tuple[Field[str | None], ...]
+    names: tuple[Field[object], ...]
 
     def check(self, values: Values) -> None:
         """Check the name, and the score under it."""
         field, sent_name = self._find_name(values)
-        name, is_boolean = read_name(sent_name)
+        for other in self.names[: self.names.index(field)] if sent_name else self.names:
+            if (raw := values.find(other)) not in (None, ""):
+                values.reject(other, f"expected a string, got {described(raw)}")
+        name, is_boolean = read_name(sent_name or DEFAULT_SCORE)
         if error := find_name_error(name):
             values.reject(field, error)
         value = values.find(self.score)
@@ -175,10 +179,13 @@ class ScoreFields(msgspec.Struct, frozen=True):
 
     def read(self, values: Values) -> dict[str, Score]:
         """The score by its name; empty where there is none."""
-        name, is_boolean = read_name(self._find_name(values)[1])
+        name, is_boolean = read_name(self._find_name(values)[1] or DEFAULT_SCORE)
         score = read_value(values[self.score], is_boolean)
         return {} if isinstance(score, str) else {name: score}
 
-    def _find_name(self, values: Values) -> tuple[Field[str | None], str]:
-        found = ((field, name) for field in self.names if (name := values.find(field)))
-        return next(found, (self.names[0], DEFAULT_SCORE))
+    def _find_name(self, values: Values) -> tuple[Field[object], str]:
+        for field in self.names:
+            name = values.find(field)
+            if name and isinstance(name, str):
+                return field, name
+        return self.names[0], ""

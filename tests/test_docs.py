@@ -15,7 +15,7 @@ import click
 import heliscore.cli
 import httpx
 import pytest
-from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY, TABLES, Keyed
+from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY, TABLES, UNRECORDED, Keyed
 from heliscore.api.shared.filter_language import OPERATORS
 from heliscore.observability.log_lines import RequestLine
 from heliscore.settings import PREFIX, Settings
@@ -159,6 +159,7 @@ def test_table_of_operators_is_that_of_the_filter_language() -> None:
 
 def test_every_table_column_and_sort_key_is_named() -> None:
     columns = {name for table in TABLES.values() if not isinstance(table, Keyed) for name in table}
+    columns.update(*UNRECORDED.values())
     text = re.sub(r"`\{\"(\w+)\": ", r"`\1` ", prose("docs/filters.md"))
     words = set(re.findall(r"`([\w-]+)`", text))
     assert {*columns, *TABLES, *SORTABLE, *SORTABLE_BY_KEY} - words == set()

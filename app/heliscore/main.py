@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliscore import dashboard
@@ -92,6 +92,7 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
 
     services = RenewedServices(open_services, stop_service)
     log = open_request_log(settings.log_level)
+    no_endpoint = _NoEndpoint()
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -103,10 +104,14 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
                 log.close()
 
     router = Router(
-        routes=[*make_endpoint_routes(ENDPOINTS), *dashboard.ROUTES],
+        routes=[
+            *(Route(path, no_endpoint) for path in key_endpoints.ABSENT_PATHS),
+            *make_endpoint_routes(ENDPOINTS),
+            *dashboard.ROUTES,
+        ],
         lifespan=lifespan,
         redirect_slashes=False,
-        default=_answer_not_found,
+        default=no_endpoint,
     )
     return Middleware(router, lambda: services.current, _render_error, log)
 
@@ -142,9 +147,13 @@ async def _opened(
         await asyncio.gather(writing.close(), quick.close(), database.close())
 
 
-async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
-    await error_response(error, _render_error(scope))(scope, receive, send)
+class _NoEndpoint:
+    """The ASGI application of paths without an endpoint. An object, since a route takes a function for a
+    handler of GET."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
+        await error_response(error, _render_error(scope))(scope, receive, send)
 
 
 def _render_error(scope: Scope) -> RenderError:

@@ -10,7 +10,7 @@ SELECT
     r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
     r.cost_usd, r.status,
     /* outcome */ r.outcome /* end */ AS outcome,
-    r.cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
+    coalesce(r.cache_enabled, false) AS cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
     r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,
     r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,
     r.properties, r.promptlayer, r.ai_gateway_body_mapping,

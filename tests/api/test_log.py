@@ -85,7 +85,7 @@ ROW: Json = {
     "target_url": URL,
     "model": "answered",
     "cache_reference_id": None,
-    "cache_enabled": None,
+    "cache_enabled": False,
     "request_referrer": None,
     "ai_gateway_body_mapping": None,
     "storage_location": None,
@@ -224,6 +224,10 @@ METADATA = [
     ("Helicone-Omit-Response", "true", {"response_body": None}),
     ("Helicone-Omit-Response", "false", {}),
     ("Helicone-Prompt-Id", "p", {"prompt_id": "p"}),
+    ("Helicone-Cache-Enabled", "true", {"cache_enabled": True}),
+    ("Helicone-Cache-Enabled", "TRUE", {"cache_enabled": True}),
+    ("Helicone-Cache-Enabled", "False", {}),
+    ("Helicone-Cache-Enabled", "yes", {}),
     ("Helicone-Unknown", "x", {}),
 ]
 

@@ -61,7 +61,7 @@ BARE_ROW: Json = {
     "target_url": None,
     "model": None,
     "cache_reference_id": None,
-    "cache_enabled": None,
+    "cache_enabled": False,
     "request_referrer": None,
     "ai_gateway_body_mapping": None,
     "storage_location": None,
@@ -246,6 +246,20 @@ async def test_query_clickhouse_answers_the_same(client: httpx.AsyncClient) -> N
     assert answers[0].json().keys() == {"data", "error", "nextCursor"}
 
 
+@pytest.mark.parametrize(("is_cached", "found"), [(True, []), (False, ["r"]), (None, ["r"])])
+async def test_is_cached_narrows_queries_and_count(
+    client: httpx.AsyncClient, is_cached: bool | None, found: list[str]
+) -> None:
+    await post(client, "r", {"accuracy": 1})
+    body = {"filter": "all", "isCached": is_cached}
+    for path in (QUERY, "/v1/request/query-clickhouse"):
+        response = await client.post(path, json=body)
+        assert response.status_code == 200
+        assert [row["request_id"] for row in response.json()["data"]] == found
+    response = await client.post(COUNT, json=body)
+    assert (response.status_code, response.json()) == (200, {"data": len(found), "error": None})
+
+
 # The rest of the body
 
 
@@ -290,7 +304,7 @@ async def test_query_clickhouse_answers_the_same(client: httpx.AsyncClient) -> N
                 (
                     "sort.bogus",
                     "cannot be sorted by; known are created_at, latency, total_tokens, completion_tokens,"
-                    " prompt_tokens, cost, time_to_first_token, user_id, body_model, is_cached,"
+                    " prompt_tokens, cost, cost_usd, time_to_first_token, user_id, body_model, is_cached,"
                     " request_prompt, response_text, scores, properties, values, random",
                 )
             ],
@@ -364,7 +378,8 @@ async def test_defaults_are_the_ten_newest(
         ({"sort": {}, "limit": 1}, slice(0, 1)),
         ({"sort": {"created_at": "desc"}, "limit": 1}, slice(0, 1)),
         ({"sort": {"created_at": "asc"}, "limit": 1}, slice(11, 12)),
-        ({"isCached": True, "includeInputs": True, "isPartOfExperiment": False, "limit": 1}, slice(0, 1)),
+        ({"isCached": False, "includeInputs": True, "isPartOfExperiment": False, "limit": 1}, slice(0, 1)),
+        ({"isCached": True, "limit": 1000}, slice(0, 0)),
         ({"isCached": None, "includeInputs": None, "isPartOfExperiment": None, "limit": 1}, slice(0, 1)),
     ],
 )

@@ -23,6 +23,7 @@ SORTS: list[Json] = [
             "completion_tokens",
             "prompt_tokens",
             "cost",
+            "cost_usd",
             "time_to_first_token",
             "user_id",
             "body_model",
@@ -90,7 +91,7 @@ def ordered(rows: list[Json], sort: Json) -> list[str]:
             case "never":
                 value = None
             case "is_cached":
-                value = {0: 0, 2: 1}.get(value)
+                value = int(value == 2)
         return (value is None, sign * (value or 0), -row["time"], row["id"])
 
     return [row["id"] for row in sorted(rows, key=place)]

@@ -87,7 +87,7 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
         (Compare(LATENCY, "<=", 10**40), "r.latency_ms <= $4::numeric", (Decimal(10**40),)),
         (OneOf(LATENCY, (1, 2.5)), "r.latency_ms = ANY($4::numeric[])", ([Decimal(1), Decimal("2.5")],)),
         (Compare(CREATED, ">=", NOON), "r.created_at >= $4::timestamptz", (NOON,)),
-        (Compare(Column("threat"), "=", False), "r.threat = $4::boolean", (False,)),
+        (Compare(Column("threat"), "=", False), "coalesce(r.threat, false) = $4::boolean", (False,)),
         (Compare(Property("Env"), "=", "p"), "(r.properties ->> $4::text) = $5::text", ("Env", "p")),
         (
             Compare(Property("Env"), "<>", "p"),
@@ -174,10 +174,13 @@ MADE = [
     ("response_body", "r.response_body::text"),
     ("request_model", "coalesce(r.request_model, r.response_model)"),
     ("response_model", "coalesce(r.response_model, r.request_model)"),
-    ("assets", "array_to_string(r.assets, ',')"),
     ("properties", "nullif(r.properties, '{}')::text"),
     ("numeric_id", "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END"),
     ("outcome", OUTCOME),
+    ("cached", "coalesce(r.cached, false)"),
+    ("cache_enabled", "coalesce(r.cache_enabled, false)"),
+    ("threat", "coalesce(r.threat, false)"),
+    ("is_passthrough_billing", "coalesce(r.is_passthrough_billing, false)"),
 ]
 
 

@@ -243,7 +243,6 @@ def random_row(rng: random.Random, number: int, organization_id: int) -> Row:
         columns[name] = maybe([json.dumps(body, ensure_ascii=False) for body in BODIES])
     columns["request_id"] = rng.choice(TEXTS) + str(number)
     columns["organization_id"] = str(organization_id)
-    columns["assets"] = maybe([[], ["a"], ["A", "b"], ["%", ""]])
     columns["tags"] = maybe([[], ["a"], ["A", "b"]])
     columns["status"] = maybe([0, 200, 399, 500])
     columns["outcome"] = maybe(["SUCCESS", "WARNING"])
@@ -295,11 +294,11 @@ def made(row: Row) -> dict[str, Any]:
     sorted_keys = sorted(row.properties, key=lambda key: (len(key.encode()), key.encode()))
     properties = {key: row.properties[key] for key in sorted_keys}
     outcome = None if columns["status"] is None else "SUCCESS" if columns["status"] in (200, 399) else "ERROR"
-    return {
+    booleans = {name: bool(columns[name]) for name, kind in COLUMNS.items() if kind is Kind.BOOLEAN}
+    return booleans | {
         "model": next((model for model in models if model is not None), None),
         "request_model": answered if asked is None else asked,
         "response_model": asked if answered is None else answered,
-        "assets": None if columns["assets"] is None else ",".join(columns["assets"]),
         "properties": json.dumps(properties, ensure_ascii=False) if properties else None,
         "outcome": columns["outcome"] or outcome,
         "numeric_id": int(columns["request_id"]) if columns["request_id"].isdecimal() else None,

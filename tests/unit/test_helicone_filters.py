@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from heliscore.api.helicone.query_bodies import Query, decode_query, encode_cursor
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.shared.filter_columns import UNRECORDED
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import (
@@ -84,22 +85,16 @@ COLUMNS: list[tuple[str, str, str, Kind]] = [
     *(
         (RMT, name, name, Kind.TEXT)
         for name in (
-            "country_code",
             "provider",
             "model",
             "user_id",
             "organization_id",
             "request_id",
-            "cache_reference_id",
             "target_url",
             "request_body",
             "response_body",
             "prompt_id",
             "prompt_version",
-            "request_referrer",
-            "node_id",
-            "job_id",
-            "assets",
         )
     ),
     *(
@@ -129,11 +124,8 @@ COLUMNS: list[tuple[str, str, str, Kind]] = [
     ("request", "user_id", "user_id", Kind.TEXT),
     ("request", "prompt", "request_body", Kind.TEXT),
     ("request", "path", "request_path", Kind.TEXT),
-    ("request", "country_code", "country_code", Kind.TEXT),
     ("request", "prompt_id", "prompt_id", Kind.TEXT),
     ("request", "org_id", "organization_id", Kind.TEXT),
-    ("request", "auth_hash", "auth_hash", Kind.TEXT),
-    ("request", "node_id", "node_id", Kind.TEXT),
     ("request", "model", "request_model", Kind.TEXT),
     ("request", "modelOverride", "model_override", Kind.TEXT),
     ("response", "model", "response_model", Kind.TEXT),
@@ -194,6 +186,23 @@ def test_column_has_the_kind_of_the_contract(table: str, column: str, name: str,
         Exists(Column(name)),
         kind,
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(table, column) for table, columns in UNRECORDED.items() for column in sorted(columns)],
+)
+def test_column_that_is_not_recorded_is_refused(table: str, column: str) -> None:
+    assert errors({"not": leaf(table, column, exists=True)}) == [
+        FieldError(f"filter.not.{table}.{column}", "Heliscore does not record this column")
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "-hcone-bool"])
+def test_empty_name_of_a_score_is_refused(name: str) -> None:
+    assert errors(leaf(RMT, "scores", name, gte=80)) == [
+        FieldError(f"filter.{RMT}.scores.{name}", "the name must not be empty")
+    ]
 
 
 @pytest.mark.parametrize(("path", "subject"), SUBJECTS)
@@ -635,7 +644,7 @@ def test_null_counts_as_not_sent() -> None:
     assert query(**absent) == query()
 
 
-@pytest.mark.parametrize("flag", ["isCached", "includeInputs", "isPartOfExperiment"])
+@pytest.mark.parametrize("flag", ["includeInputs", "isPartOfExperiment"])
 @pytest.mark.parametrize("value", [True, False])
 def test_flag_without_effect_is_accepted(flag: str, value: bool) -> None:
     assert query(**{flag: value}) == query()
@@ -644,6 +653,14 @@ def test_flag_without_effect_is_accepted(flag: str, value: bool) -> None:
 @pytest.mark.parametrize(("value", "condition"), [(True, Scored()), (False, Not(Scored()))])
 def test_is_scored_is_a_further_condition(value: bool, condition: Filter) -> None:
     assert conditions(query(filter=SLOW, isScored=value).filter) == [IS_SLOW, condition]
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_is_cached_is_a_further_condition(value: bool) -> None:
+    assert conditions(query(filter=SLOW, isCached=value).filter) == [
+        IS_SLOW,
+        Compare(Column("cached"), "=", value),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -668,6 +685,7 @@ COLUMN_SORTS: list[tuple[str, str]] = [
     ("completion_tokens", "completion_tokens"),
     ("prompt_tokens", "prompt_tokens"),
     ("cost", "cost_usd"),
+    ("cost_usd", "cost_usd"),
     ("time_to_first_token", "time_to_first_token_ms"),
     ("user_id", "user_id"),
     ("body_model", "model"),
@@ -752,8 +770,8 @@ DIRECTION = 'expected "asc" or "desc"'
             FieldError(
                 "sort.speed",
                 "cannot be sorted by; known are created_at, latency, total_tokens, completion_tokens, "
-                "prompt_tokens, cost, time_to_first_token, user_id, body_model, is_cached, request_prompt, "
-                "response_text, scores, properties, values, random",
+                "prompt_tokens, cost, cost_usd, time_to_first_token, user_id, body_model, is_cached, "
+                "request_prompt, response_text, scores, properties, values, random",
             ),
         ),
     ],
@@ -814,7 +832,8 @@ SORT_VALUES: dict[Kind, st.SearchStrategy[Any]] = {
 def continued_queries(draw: st.DrawFn) -> tuple[dict[str, object], Sort, Position]:
     sent, sort = draw(st.sampled_from([(sent, sort) for sent, sort in SORTS if sort.subject]))
     assert sort.subject
-    value = draw(st.none() | SORT_VALUES[kind_of(sort.subject)])
+    kind = kind_of(sort.subject)
+    value = draw(SORT_VALUES[kind] if kind is Kind.BOOLEAN else st.none() | SORT_VALUES[kind])
     return sent, sort, Position(value, draw(TIMES), draw(TEXTS))
 
 
@@ -888,6 +907,7 @@ NOW = "2026-03-01T00:00:00.000Z"
         (BY_USER, "a\0", NOW, "r"),
         (BY_CACHED, 1, NOW, "r"),
         (BY_CACHED, {}, NOW, "r"),
+        (BY_CACHED, None, NOW, "r"),
     ],
 )
 def test_forged_cursor_is_refused(sort: Sort, value: object, created_at: object, request_id: object) -> None:

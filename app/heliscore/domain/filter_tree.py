@@ -48,13 +48,6 @@ COLUMNS: Final[dict[str, Kind]] = {
     "response_body": Kind.TEXT,
     "request_path": Kind.TEXT,
     "target_url": Kind.TEXT,
-    "country_code": Kind.TEXT,
-    "cache_reference_id": Kind.TEXT,
-    "request_referrer": Kind.TEXT,
-    "node_id": Kind.TEXT,
-    "job_id": Kind.TEXT,
-    "auth_hash": Kind.TEXT,
-    "assets": Kind.TEXT,
     "properties": Kind.TEXT,
     "outcome": Kind.TEXT,
     "numeric_id": Kind.NUMBER,
@@ -82,7 +75,8 @@ COLUMNS: Final[dict[str, Kind]] = {
 The two bodies are JSON, as PostgreSQL writes it. Five columns are made for filters: `properties` is JSON too,
 and missing where a request has none; `outcome` is what the client said, or else follows from status;
 `request_model` and `response_model` stand in for each other where one of them is not known; `numeric_id` is
-the request's id to sort by, missing where that is not all digits.
+the request's id to sort by, missing where that is not all digits. Booleans are never missing: they are false
+where nothing says otherwise.
 """
 
 

@@ -56,6 +56,7 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     promptlayer: str | None = None
     request_body: str | None = None
     response_body: str | None = None
+    cache_enabled: bool = False
 
 
 async def log(connection: Connection, request: LoggedRequest) -> None:

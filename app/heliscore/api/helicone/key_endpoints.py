@@ -136,3 +136,6 @@ ENDPOINTS: Final = (
     ),
     envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, errors=(NotFound,)),
 )
+
+ABSENT_PATHS: Final = ("/v1/api-keys/proxy-key", "/v1/api-keys/provider-key", "/v1/api-keys/provider-keys")
+"""Helicone's endpoints for providers' keys, which Heliscore does not keep: their last segment is no id."""

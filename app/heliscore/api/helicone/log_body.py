@@ -202,6 +202,7 @@ def read_log(
         properties=msgspec.json.encode(metadata.properties()).decode(),
         request_body=None if metadata.omits("Request") else storable_json(sent.providerRequest.json),
         response_body=None if metadata.omits("Response") else _response_body(text, sent),
+        cache_enabled=(metadata.get("Helicone-Cache-Enabled") or "").lower() == "true",
         **read_tokens(response_json),
     )
 

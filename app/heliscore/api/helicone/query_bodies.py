@@ -16,7 +16,18 @@ from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, count, li
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.filter_tree import NEWEST_FIRST, AllOf, Filter, Kind, Not, Scored, Sort, kind_of
+from heliscore.domain.filter_tree import (
+    NEWEST_FIRST,
+    AllOf,
+    Column,
+    Compare,
+    Filter,
+    Kind,
+    Not,
+    Scored,
+    Sort,
+    kind_of,
+)
 from heliscore.domain.messages import described
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 from heliscore.store.search.page_order import Position
@@ -42,6 +53,8 @@ def decode_query(body: bytes) -> Query:
     tree = values[_FILTER]
     if (is_scored := values[_IS_SCORED]) is not None:
         tree = AllOf((tree, Scored() if is_scored else Not(Scored())))
+    if (is_cached := values[_IS_CACHED]) is not None:
+        tree = AllOf((tree, Compare(Column("cached"), "=", is_cached)))
     return Query(tree, values[_SORT], _find_position(values), values[_OFFSET], values[_LIMIT])
 
 
@@ -145,7 +158,7 @@ _VALUE_TYPES: Final[dict[Kind, Any]] = {
     Kind.TEXT: str | None,
     Kind.NUMBER: int | float | None,
     Kind.TIMESTAMP: datetime | None,
-    Kind.BOOLEAN: bool | None,
+    Kind.BOOLEAN: bool,
     Kind.SCORE: int | None,
 }
 
@@ -179,6 +192,9 @@ _FILTER: Final = required("filter", FILTER, missing=FILTER_MISSING)
 _IS_SCORED: Final = optional(
     "isScored", BOOLEAN, description="true: only scored requests, false: only unscored ones."
 )
+_IS_CACHED: Final = optional(
+    "isCached", BOOLEAN, description="true: nothing, since no request is answered from a cache; false: all."
+)
 _SORT: Final = optional(
     "sort",
     _SORT_TYPE,
@@ -193,12 +209,13 @@ _CURSOR: Final = optional(
 )
 _WITHOUT_EFFECT: Final = tuple(
     optional(key, BOOLEAN, description="Accepted, without effect.")
-    for key in ("isCached", "includeInputs", "isPartOfExperiment")
+    for key in ("includeInputs", "isPartOfExperiment")
 )
 
 QUERY_BODY: Final = make_body(
     _FILTER,
     _IS_SCORED,
+    _IS_CACHED,
     *_WITHOUT_EFFECT,
     _SORT,
     _OFFSET,

@@ -59,7 +59,7 @@ class Row(msgspec.Struct, frozen=True):
     target_url: str | None
     model: str | None
     cache_reference_id: str | None
-    cache_enabled: bool | None
+    cache_enabled: bool
     updated_at: str
     request_referrer: str | None
     ai_gateway_body_mapping: Any

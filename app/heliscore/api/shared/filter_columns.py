@@ -31,22 +31,16 @@ class Special(Enum):
 Target = Subject | Keyed | Special
 
 _REQUEST_RESPONSE: Final[dict[str, Target]] = {
-    "country_code": Column("country_code"),
     "provider": Column("provider"),
     "model": Column("model"),
     "user_id": Column("user_id"),
     "organization_id": Column("organization_id"),
     "request_id": Column("request_id"),
-    "cache_reference_id": Column("cache_reference_id"),
     "target_url": Column("target_url"),
     "request_body": Column("request_body"),
     "response_body": Column("response_body"),
     "prompt_id": Column("prompt_id"),
     "prompt_version": Column("prompt_version"),
-    "request_referrer": Column("request_referrer"),
-    "node_id": Column("node_id"),
-    "job_id": Column("job_id"),
-    "assets": Column("assets"),
     "status": Column("status"),
     "latency": Column("latency_ms"),
     "time_to_first_token": Column("time_to_first_token_ms"),
@@ -80,11 +74,8 @@ TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
         "user_id": Column("user_id"),
         "prompt": Column("request_body"),
         "path": Column("request_path"),
-        "country_code": Column("country_code"),
         "prompt_id": Column("prompt_id"),
         "org_id": Column("organization_id"),
-        "auth_hash": Column("auth_hash"),
-        "node_id": Column("node_id"),
         "model": Column("request_model"),
         "modelOverride": Column("model_override"),
     },
@@ -105,6 +96,14 @@ TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
     },
 }
 
+UNRECORDED: Final[dict[str, frozenset[str]]] = {
+    "request_response_rmt": frozenset(
+        ("country_code", "cache_reference_id", "request_referrer", "node_id", "job_id", "assets")
+    ),
+    "request": frozenset(("country_code", "auth_hash", "node_id")),
+}
+"""Helicone's columns that no call fills here: a condition on one is an error, for it could match nothing."""
+
 SORTABLE: Final[dict[str, Column]] = {
     "created_at": Column("created_at"),
     "latency": Column("latency_ms"),
@@ -112,6 +111,7 @@ SORTABLE: Final[dict[str, Column]] = {
     "completion_tokens": Column("completion_tokens"),
     "prompt_tokens": Column("prompt_tokens"),
     "cost": Column("cost_usd"),
+    "cost_usd": Column("cost_usd"),
     "time_to_first_token": Column("time_to_first_token_ms"),
     "user_id": Column("user_id"),
     "body_model": Column("model"),

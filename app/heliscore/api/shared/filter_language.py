@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Target
+from heliscore.api.shared.filter_columns import TABLES, UNRECORDED, Keyed, Special, Target
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (
@@ -114,7 +114,14 @@ class _Decoder(ConditionReader):
             case Keyed() as keyed:
                 return self.keyed(keyed, raw, path)
             case columns:
-                return self.every(raw, path, lambda key, value, at: self.column(columns.get(key), value, at))
+                unrecorded = UNRECORDED.get(name, frozenset())
+
+                def one(key: str, value: object, at: str) -> Filter:
+                    if key in unrecorded:
+                        return self.reject(at, "Heliscore does not record this column")
+                    return self.column(columns.get(key), value, at)
+
+                return self.every(raw, path, one)
 
     def every(self, raw: object, path: str, decode: Callable[[str, object, str], Filter]) -> Filter:
         """All conditions of an object, joined by AND."""
@@ -141,7 +148,10 @@ class _Decoder(ConditionReader):
         def one(key: str, value: object, at: str) -> Filter:
             if "\0" in key:
                 return self.reject(at, "must not contain NUL")
-            subject = keyed.subject(plain_name(key) if keyed is Keyed.SCORES else key)
+            name = plain_name(key) if keyed is Keyed.SCORES else key
+            if not name and keyed is Keyed.SCORES:
+                return self.reject(at, "the name must not be empty")
+            subject = keyed.subject(name)
             return self.conditions(subject, kind_of(subject), value, at)
 
         return self.every(raw, path, one)

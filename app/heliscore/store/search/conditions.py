@@ -23,6 +23,7 @@ from heliscore.domain.filter_tree import (
     Filter,
     HasString,
     HasTag,
+    Kind,
     Not,
     OneOf,
     Operator,
@@ -44,13 +45,15 @@ OUTCOME: Final = (
 )
 """What the client said, or else what follows from the status."""
 
-_COLUMNS: Final[dict[str, str]] = {name: f"r.{name}" for name in COLUMNS} | {
+_COLUMNS: Final[dict[str, str]] = {
+    name: f"coalesce(r.{name}, false)" if kind is Kind.BOOLEAN else f"r.{name}"
+    for name, kind in COLUMNS.items()
+} | {
     "organization_id": "r.organization_id::text",
     "request_body": "r.request_body::text",
     "response_body": "r.response_body::text",
     "request_model": "coalesce(r.request_model, r.response_model)",
     "response_model": "coalesce(r.response_model, r.request_model)",
-    "assets": "array_to_string(r.assets, ',')",
     "properties": "nullif(r.properties, '{}')::text",
     "numeric_id": "CASE WHEN r.request_id ~ '^[0-9]+$' THEN r.request_id::numeric END",
     "outcome": OUTCOME,

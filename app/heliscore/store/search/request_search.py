@@ -59,7 +59,7 @@ class Request(msgspec.Struct, frozen=True):
     cost_usd: float | None
     status: int | None
     outcome: Outcome | None
-    cache_enabled: bool | None
+    cache_enabled: bool
     user_id: str | None
     provider: str | None
     request_model: str | None

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import Service
 from tests.sdk.installs import HERE, install_node, install_python
 
+TIMEOUT_S = 300
 PROGRAMS = ("log.mjs", "promptlayer.cjs", "streams.mjs")
 
 
@@ -143,7 +144,11 @@ async def _run(command: list[str], environment: dict[str, str], folder: Path | N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 180)
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
     return Outcome(output.decode(), errors.decode())

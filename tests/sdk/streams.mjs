@@ -33,7 +33,6 @@ const MESSAGES = [
   { role: "user", content: QUESTION },
 ];
 const CHAT = {
-  path: "/oai/v1/log",
   request: { model: "gpt-4o", messages: MESSAGES, stream: true, stream_options: { include_usage: true } },
   call: (address, request) =>
     new OpenAI({ apiKey: "none", baseURL: address, maxRetries: 0 }).chat.completions.create(request),
@@ -78,7 +77,6 @@ const shapes = {
     events: [delta({ role: "assistant", content: "" }), ...PIECES.map((content) => delta({ content })), null],
   },
   responses: {
-    path: "/oai/v1/log",
     request: { model: "gpt-5", instructions: SYSTEM, input: QUESTION, stream: true },
     call: (address, request) =>
       new OpenAI({ apiKey: "none", baseURL: address, maxRetries: 0 }).responses.create(request),
@@ -106,7 +104,6 @@ const shapes = {
     ].map((event, sequence_number) => ({ ...event, sequence_number })),
   },
   messages: {
-    path: "/anthropic/v1/log",
     request: {
       model: "claude-sonnet-4-5",
       max_tokens: 64,
@@ -199,12 +196,12 @@ const ways = {
 };
 
 const [shape, way] = process.argv.slice(2);
-const { path, request, call, events } = shapes[shape];
+const { request, call, events } = shapes[shape];
 const server = await serve(events);
 const address = `http://127.0.0.1:${server.address().port}`;
 const logger = new HeliconeManualLogger({
   apiKey: process.env.KEY,
-  loggingEndpoint: `${process.env.ADDRESS}${path}`,
+  loggingEndpoint: `${process.env.ADDRESS}/custom/v1/log`,
 });
 await ways[way](logger, request, () => call(address, request), address);
 server.closeAllConnections();

@@ -21,7 +21,6 @@ from tests.sdk.reading import (
     find_rows,
     part,
     read_page,
-    read_row,
 )
 
 Json = dict[str, Any]
@@ -35,8 +34,8 @@ LOGGED = {
     # Nothing else: neither LiteLLM's own `hidden_params` nor the key that it puts into `meta`.
     "properties": {"Env": "prod", "Attempt": "2"},
     "response_status": 200,
+    "provider": "OPENAI",
 }
-CHAT = LOGGED | COUNTS | {"request_body": {"model": "gpt-4o", "messages": MESSAGES}, "model": "gpt-4o"}
 
 
 @pytest.fixture
@@ -46,70 +45,53 @@ async def logged(client: httpx.AsyncClient, run_python: RunPython, litellm_pytho
     return client
 
 
-@fails_today(REFUSED)
-async def test_every_call_is_logged(logged: httpx.AsyncClient, service: Service) -> None:
-    names = {row["request_id"] for row in await find_rows(logged)}
-    assert names == {"plain", "async", "stream", "tools", "choices", "gemini", "mistral", "embedding"}
-    for request_id in ("plain", "async"):
-        row = await read_row(logged, request_id)
-        assert part(row, CHAT) == CHAT
-        assert row["response_body"]["choices"][0]["message"]["content"] == ANSWER
-        assert row["provider"] == "OPENAI"
-    assert [row["request_id"] for row in await find_rows(logged, response_body={"contains": "call_1"})] == [
-        "tools"
-    ]
-    await assert_shown(service, "plain")
+def chat(request_id: str, **more: object) -> Json:
+    return LOGGED | COUNTS | {"request_id": request_id, "request_model": "gpt-4o", "model": "gpt-4o"} | more
+
+
+ROWS = [
+    chat("plain"),
+    chat("async"),
+    # LiteLLM counts the tokens of a stream itself.
+    chat("stream", prompt_tokens=19, completion_tokens=7, total_tokens=26),
+    chat("tools"),
+    chat("choices"),
+    chat("gemini", request_model="gemini-2.5-flash", model="gemini-2.5-flash", provider="CUSTOM"),
+    # It names no model but those on its list. The answer does.
+    chat("mistral", request_model="gpt-3.5-turbo", model="mistral-large-latest"),
+    LOGGED | {"request_id": "embedding", "model": "text-embedding-3-small", "prompt_tokens": 10},
+]
 
 
 @fails_today(REFUSED)
-async def test_stream_is_logged_whole_with_counts_and_cost(
-    logged: httpx.AsyncClient, service: Service
-) -> None:
-    row = await read_row(logged, "stream")
-    # LiteLLM counts the tokens itself, and says what they cost.
-    expected = CHAT | {"total_tokens": 25, "prompt_tokens": 19, "completion_tokens": 6}
-    assert part(row, expected) == expected
-    assert row["response_body"]["choices"][0]["message"]["content"] == ANSWER
-    assert row["cost"] == row["response_body"]["usage"]["cost"] > 0
-    await assert_shown(service, "stream")
+async def test_every_call_is_logged_with_model_counts_and_properties(logged: httpx.AsyncClient) -> None:
+    rows = {row["request_id"]: row for row in await find_rows(logged)}
+    assert rows.keys() == {expected["request_id"] for expected in ROWS}
+    assert [part(rows[expected["request_id"]], expected) for expected in ROWS] == ROWS
+    for request_id in ("plain", "async", "stream", "gemini", "mistral"):
+        body = rows[request_id]["response_body"]
+        assert body["choices"][0]["message"]["content"] == ANSWER
+        assert rows[request_id]["request_body"]["messages"] == MESSAGES
+    # Of a stream it says what it cost.
+    assert rows["stream"]["cost"] == rows["stream"]["response_body"]["usage"]["cost"] > 0
+
+
+@fails_today(f"{REFUSED}; 4: a zero that means nothing is stored")
+async def test_total_of_an_embedding_is_not_zero(logged: httpx.AsyncClient) -> None:
+    rows = {row["request_id"]: row for row in await find_rows(logged)}
+    assert "embedding" in rows
+    # LiteLLM says 10 of the prompt and 0 of the total: nothing is known, or the sum.
+    assert rows["embedding"]["total_tokens"] in (None, 10)
 
 
 @fails_today(REFUSED)
 @pytest.mark.usefixtures("logged")
-async def test_tool_call_is_the_assistants(service: Service) -> None:
+async def test_every_call_is_shown(service: Service) -> None:
+    for request_id in ("plain", "async", "stream", "gemini", "mistral"):
+        await assert_shown(service, request_id)
+    await assert_shown(service, "choices", [*SAID, ("assistant", ANSWER)])
     page = await read_page(service, "tools")
     assert (page.title, [role for role, _ in page.turns]) == (QUESTION, ["system", "user", "assistant"])
     assert "find_room" in page.turns[2][1]
     assert "library" in page.turns[2][1]
-
-
-@fails_today(REFUSED)
-@pytest.mark.usefixtures("logged")
-async def test_several_choices_are_turns_each(service: Service) -> None:
-    await assert_shown(service, "choices", [*SAID, ("assistant", ANSWER)])
-
-
-@fails_today(REFUSED)
-@pytest.mark.parametrize(
-    ("request_id", "expected"),
-    [
-        ("gemini", {"request_model": "gemini-2.5-flash", "model": "gemini-2.5-flash"}),
-        # It names no model but those on its list. The answer does.
-        ("mistral", {"request_model": "gpt-3.5-turbo", "model": "mistral-large-latest"}),
-    ],
-)
-async def test_other_models_answer_in_the_shape_of_openai(
-    logged: httpx.AsyncClient, service: Service, request_id: str, expected: Json
-) -> None:
-    row = await read_row(logged, request_id)
-    assert part(row, expected | COUNTS) == expected | COUNTS
-    await assert_shown(service, request_id)
-
-
-@fails_today(REFUSED)
-async def test_embedding_has_its_model_and_text(logged: httpx.AsyncClient, service: Service) -> None:
-    row = await read_row(logged, "embedding")
-    assert (row["model"], row["prompt_tokens"]) == ("text-embedding-3-small", 10)
-    # It says 0 of a total: nothing is known, or the sum.
-    assert row["total_tokens"] in (None, 10)
     assert (await read_page(service, "embedding")).title == "library"

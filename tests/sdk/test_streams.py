@@ -31,7 +31,7 @@ CHAT = COUNTS | {
     "response_model": "gpt-4o-2024-08-06",
     "response_id": "chatcmpl-1",
     "response_status": 200,
-    "provider": "OPENAI",
+    "provider": "CUSTOM",  # the helpers send every stream to /custom/v1/log, without a provider
 }
 RESPONSES = CHAT | {
     "request_model": "gpt-5",
@@ -44,7 +44,7 @@ MESSAGES = {
     "response_model": "claude-sonnet-4-5-20250929",
     "response_id": "msg_1",
     "response_status": 200,
-    "provider": "ANTHROPIC",
+    "provider": "CUSTOM",
     "prompt_tokens": 3,
     "completion_tokens": 5,
     "prompt_cache_read_tokens": 10,

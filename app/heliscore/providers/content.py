@@ -47,7 +47,17 @@ _SILENT: Final = frozenset(
 )
 """Keys beside a text that add nothing to what was said. Of others the JSON is shown, if it is not empty."""
 
-_THINKING_TEXTS: Final = ("thinking", "reasoning", "summary", "content", "text", "reasoning_content")
+_THINKING_TEXTS: Final = (
+    "thinking",
+    "reasoning",
+    "reasoning_content",
+    "reasoningContent",
+    "reasoningText",
+    "summary",
+    "content",
+    "text",
+)
+"""Keys under which thinking stands, itself or further in."""
 
 
 def read_content(content: object, depth: int = 0) -> Iterator[Piece]:

@@ -61,7 +61,7 @@ def check(request: object, response: object, url: str | None = None) -> None:
         check(request, assembled.body)
 
 
-@settings(max_examples=400)
+@settings(max_examples=100, deadline=None)
 @given(VALUES, VALUES, st.text() | st.sampled_from(["http://[", "/model/%ff/converse", "x:y"]))
 def test_any_json_is_read(request: object, response: object, url: str) -> None:
     check(request, response, url)
@@ -84,13 +84,13 @@ def changed_bodies(draw: st.DrawFn) -> object:
     return change(draw(st.sampled_from(BODIES)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(changed_bodies(), changed_bodies())
 def test_real_bodies_with_a_value_of_another_kind_are_read(request: object, response: object) -> None:
     check(request, response)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_streams_with_chunks_of_another_kind_are_put_together(data: st.DataObject) -> None:
     text = STREAMS[data.draw(st.sampled_from([name for name in STREAMS if "array" not in name]))]

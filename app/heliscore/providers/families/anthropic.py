@@ -64,7 +64,8 @@ def read_usage(body: object) -> Usage | None:
 
 def open_stream(chunk: Chunk) -> Fold | None:
     """Events are named `message_…` and `content_block_…`."""
-    if chunk.get("type") in _EVENTS:
+    kind = chunk.get("type")
+    if isinstance(kind, str) and kind in _EVENTS:
         return _Events()
     return _Completions() if isinstance(chunk.get("completion"), str) else None
 

@@ -25,7 +25,7 @@ def read_request(body: Any) -> list[Turn] | None:
 def read_response(body: Any) -> list[Turn] | None:
     """The items of `output`; an answer that is incomplete says why."""
     match body:
-        case {"output": [*items]}:
+        case {"output": [*items]} if not (items and all(isinstance(item, str) for item in items)):
             turns = read_messages((item for item in items if not _says_nothing(item)), "assistant")
             details = mapping(body.get("incomplete_details"))
             return marked(turns, cut_off(details.get("reason")))

@@ -47,7 +47,17 @@ _SILENT: Final = frozenset(
 )
 """Keys beside a text that add nothing to what was said. Of others the JSON is shown, if it is not empty."""
 
-_THINKING_TEXTS: Final = ("thinking", "reasoning", "summary", "content", "text", "reasoning_content")
+_THINKING_TEXTS: Final = (
+    "thinking",
+    "reasoning",
+    "reasoning_content",
+    "reasoningContent",
+    "reasoningText",
+    "summary",
+    "content",
+    "text",
+)
+"""Keys under which thinking stands, itself or further in."""
 
 
 def read_content(content: object, depth: int = 0) -> Iterator[Piece]:
@@ -102,7 +112,7 @@ def _read_part(part: dict[str, object], depth: int) -> Iterator[Piece]:
         texts = [text for text in thinking_texts({**part, "type": None}) if text]
         if texts:
             yield Piece(Thinking("\n\n".join(texts)), "assistant")
-        elif part.get("type") == "redacted_thinking" or "redactedContent" in str(part.keys()):
+        elif _is_redacted(part):
             yield Piece(Json("redacted_thinking", {}), "assistant")
     elif (text := _plain_text(part)) is not None:
         mark = "refusal" if part.get("type") == "refusal" else ""
@@ -123,6 +133,13 @@ def _is_thinking(part: dict[str, object]) -> bool:
         case {"thought": True, "text": str()}:
             return True
         case {"type": str(kind)} if kind.startswith("reasoning."):  # OpenRouter's reasoning_details
+            return True
+    return False
+
+
+def _is_redacted(part: dict[str, object]) -> bool:
+    match part:
+        case {"type": "redacted_thinking"} | {"reasoningContent": {"redactedContent": _}}:
             return True
     return False
 
@@ -149,7 +166,7 @@ def _read_envelope(part: dict[str, object], inner: ReadContent) -> Iterator[Piec
             yield Piece(Json("JSON", value))
         case {"cachePoint": _} | {"type": "cache_point"} if len(part) <= 2:
             return
-        case {"type": "compaction" | "container" | "message", "content": str() | list() as content}:
+        case {"type": "compaction" | "container" | "message" | "text", "content": str() | list() as content}:
             yield from inner(content)
         case {"type": str(kind)}:
             yield Piece(Json(shortened(kind, 40), without_ciphers(part)))

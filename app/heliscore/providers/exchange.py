@@ -125,12 +125,13 @@ def _read_response(body: object) -> list[Turn]:
     known = read_response_of(
         {key: value for key, value in held.items() if key not in ("error", STREAMED)} or body
     )
-    if known is None and not errors:
-        known = _read_list(body, "assistant") if not held else None
-    if known is None and not errors:
-        return _unknown(body, "response")
     streamed = mapping(held.get(STREAMED))
-    turns = marked(known or [], BROKEN_OFF if streamed.get("broken_off") else "") if known else []
+    broken = BROKEN_OFF if streamed.get("broken_off") else ""
+    if known is None and not held:
+        known = _read_list(body, "assistant")
+    if known is None and not errors and not broken:
+        return _unknown(body, "response")
+    turns = marked(known or [], broken)
     if isinstance(beside := streamed.get("beside"), str):
         errors.append(Turn("error", [Text(beside)]))
     return turns + errors

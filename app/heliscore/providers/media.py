@@ -132,7 +132,7 @@ def _kind_of(mime: str, kind: Kind) -> Kind:
 
 
 def _guessed(kind: Kind, data: str, form: object) -> str:
-    for beginning, mime in _SIGNATURES.items():
+    for beginning, mime in _SIGNATURES.items() if kind in ("image", "file") else ():
         if data.startswith(beginning):
             return mime
     if isinstance(form, str) and form.isalnum():

@@ -69,6 +69,9 @@ _READ: Final = frozenset(
 )
 """Keys of a message that are read, or that say nothing of what was said. Of others the JSON is shown."""
 
+_OF_MESSAGES: Final = _READ - {"type", "id", "name", "status", "index", "thinking", "reasoning", "audio"}
+"""Keys that only messages have."""
+
 _ORDINARY_ENDS: Final = frozenset(
     (
         "",
@@ -110,8 +113,8 @@ def read_message(message: object, default: Speaker, end: object = None) -> list[
     if not isinstance(message, dict):
         turns = group(read_content(message), default)
         return marked(turns or [Turn(default, [Json("message", message)])], mark)
-    if not any(key in message for key in ("role", "content")) and (tool := _item(message)):
-        return marked(group(tool, default), mark)
+    if _is_item(message) and (pieces := list(read_content(message))):
+        return marked(group(pieces, default), mark)
     speaker, label = _speaker(message, default)
     pieces = list(_pieces(message))
     if not pieces and not mark:
@@ -134,12 +137,11 @@ def cut_off(end: object) -> str:
     return "" if name.lower().replace("-", "_") in _ORDINARY_ENDS else name[:80]
 
 
-def _item(message: dict[str, object]) -> list[Piece] | None:
-    """The pieces of an item of a conversation that is no message: a call, a result, a thought, a picture."""
-    part = {key: value for key, value in message.items() if value is not None}
-    if not isinstance(part.get("type"), str) or part.get("type") == "message":
-        return None
-    return list(read_content(part))
+def _is_item(message: dict[str, object]) -> bool:
+    """Whether this is no message, but a call, a result, a thought or a part of one in its place."""
+    if message.get("role") is None and isinstance(kind := message.get("type"), str) and kind != "message":
+        return True
+    return not message.keys() & _OF_MESSAGES
 
 
 def _speaker(message: dict[str, object], default: Speaker) -> tuple[Speaker, str]:

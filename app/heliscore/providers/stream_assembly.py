@@ -6,6 +6,7 @@ text stood beside the chunks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterable
 from typing import Any, Final
 
@@ -18,10 +19,10 @@ from heliscore.providers.stream_chunks import ChunkReader
 
 STREAMED: Final = "streamed"
 
-_STEP: Final = 64 * 1024
+_STEP: Final = 16 * 1024
 """Characters of text that are read between two moments of giving way."""
 
-_STEP_CHUNKS: Final = 500
+_STEP_CHUNKS: Final = 100
 _EXCEPTIONS: Final = "Exception"
 """How the names of Bedrock's events end that are errors."""
 
@@ -48,11 +49,9 @@ class Assembler:
         self._fold: Fold | None = None
         self._error: object = None
         self._chunks = 0
-        self._has_escapes = False
 
     def feed(self, text: str) -> None:
         """Take the next piece of the stream's text; it may end anywhere."""
-        self._has_escapes = self._has_escapes or "\\ud" in text or "\\uD" in text
         self.add(self._reader.feed(text))
 
     def add(self, chunks: Iterable[Chunk]) -> None:
@@ -80,15 +79,16 @@ class Assembler:
         notes = {"broken_off": True} if broken_off else {}
         beside = {"beside": reader.beside} if reader.beside else {}
         body[STREAMED] = {"chunks": self._chunks, **notes, **beside}
-        if self._has_escapes:
-            body = {key: _mended(value) for key, value in body.items()}
+        if reader.has_halves:
+            body = _mended(body)
         return Assembled(body, self._chunks, broken_off, reader.beside)
 
     def _is_stream(self) -> bool:
         """Whether what came cannot be a whole response, nor a text of another kind."""
         if self._fold is None:
             return self._error is not None and self._reader.is_events
-        return self._fold.certain or self._reader.is_events or self._chunks > 1
+        reader = self._reader
+        return self._fold.certain or reader.is_events or reader.broken or self._chunks > 1
 
 
 def assemble(sent: object) -> Assembled | None:
@@ -135,16 +135,8 @@ def _error_in(chunk: Chunk) -> object:
     return None
 
 
-def _mended(value: object) -> object:
-    """The value with pairs of surrogates joined that came in two chunks, and U+FFFD for half a pair."""
-    match value:
-        case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case dict():
-            return {_mended(key): _mended(item) for key, item in value.items()}
-        case list():
-            return [_mended(item) for item in value]
-    return value
+def _mended(body: dict[str, object]) -> dict[str, object]:
+    """The body with pairs of surrogates joined that came in two chunks, and U+FFFD for half a pair."""
+    text = json.dumps(body, ensure_ascii=False)
+    mended: dict[str, object] = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return mended

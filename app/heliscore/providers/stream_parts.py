@@ -9,6 +9,9 @@ import msgspec
 _FIXED: Final = frozenset(("type", "role", "id", "name", "index", "signature", "format"))
 """Keys whose texts do not continue: a later one replaces the earlier."""
 
+_DEEPEST: Final = 12
+"""Levels of objects within a delta that are continued, and levels more of lists and objects around them."""
+
 
 class Pieces(list[str]):
     """A string in pieces: joined once at the end, for adding to a string copies it each time."""
@@ -18,7 +21,7 @@ class Pieces(list[str]):
         return "".join(self)
 
 
-def merge(held: dict[str, object], delta: dict[str, object]) -> None:
+def merge(held: dict[str, object], delta: dict[str, object], depth: int = 0) -> None:
     """Continue an object by a delta: append strings, extend lists, merge objects, replace other values."""
     for key, value in delta.items():
         before = held.get(key)
@@ -29,11 +32,11 @@ def merge(held: dict[str, object], delta: dict[str, object]) -> None:
                 if not isinstance(before, Pieces):
                     before = held[key] = Pieces([before] if isinstance(before, str) else [])
                 before.append(value)
-            case dict() if isinstance(before, dict):
-                merge(before, value)
-            case dict():
+            case dict() if isinstance(before, dict) and depth < _DEEPEST:
+                merge(before, value, depth + 1)
+            case dict() if depth < _DEEPEST:
                 started: dict[str, object] = {}
-                merge(started, value)
+                merge(started, value, depth + 1)
                 held[key] = started
             case list() if isinstance(before, list) and not isinstance(before, Pieces):
                 before.extend(value)
@@ -43,15 +46,15 @@ def merge(held: dict[str, object], delta: dict[str, object]) -> None:
                 held[key] = value
 
 
-def settled(value: object) -> object:
+def settled(value: object, depth: int = 0) -> object:
     """The value with every string in pieces joined."""
     match value:
         case Pieces():
             return value.joined()
-        case dict():
-            return {key: settled(item) for key, item in value.items()}
-        case list():
-            return [settled(item) for item in value]
+        case dict() if depth < 2 * _DEEPEST:
+            return {key: settled(item, depth + 1) for key, item in value.items()}
+        case list() if depth < 2 * _DEEPEST:
+            return [settled(item, depth + 1) for item in value]
     return value
 
 
@@ -62,7 +65,7 @@ def keep_latest(held: dict[str, object], chunk: dict[str, object], *but: str) ->
 
 def at(slots: dict[int, dict[str, object]], index: object) -> dict[str, object]:
     """The object at an index of a list that arrives in any order; one that is no index continues the last."""
-    number = index if isinstance(index, int) else max(slots, default=0)
+    number = index if isinstance(index, int) else next(reversed(slots), 0)
     return slots.setdefault(number, {})
 
 

@@ -28,12 +28,12 @@ class Exchange(msgspec.Struct):
 
 def exchange_of(case: dict[str, Any]) -> Exchange | None:
     """The bodies of a case; None where it has none that is worth reading."""
-    body = case["body"]
+    body: Any = case["body"]
     match body:
-        case {"providerRequest": {"json": request, **beside}, "providerResponse": response}:
+        case {"providerRequest": {"json": request}, "providerResponse": response}:
             text = response.get("textBody")
             sent = text if text else response.get("json")
-            return Exchange(request, request, stored(sent), beside.get("url"))
+            return Exchange(request, request, stored(sent), body["providerRequest"].get("url"))
         case {"args": _, "kwargs": _, "request_response": response} | {
             "kwargs": _,
             "request_response": response,

@@ -20,7 +20,7 @@ COUNTS = [
 ]
 
 
-def with_key(*keys: str) -> Any:
+def with_key(*keys: str) -> pytest.MarkDecorator:
     chosen = [(case, exchange) for case, exchange in READABLE if case["expect"].keys() & set(keys)]
     return pytest.mark.parametrize(("case", "exchange"), chosen, ids=[case["name"] for case, _ in chosen])
 

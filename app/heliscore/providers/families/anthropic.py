@@ -64,7 +64,8 @@ def read_usage(body: object) -> Usage | None:
 
 def open_stream(chunk: Chunk) -> Fold | None:
     """Events are named `message_…` and `content_block_…`."""
-    if chunk.get("type") in _EVENTS:
+    kind = chunk.get("type")
+    if isinstance(kind, str) and kind in _EVENTS:
         return _Events()
     return _Completions() if isinstance(chunk.get("completion"), str) else None
 
@@ -80,6 +81,7 @@ class _Events:
         self._usage: dict[str, object] = {}
         self._blocks: dict[int, dict[str, object]] = {}
         self._pieces: dict[tuple[int, str], Pieces] = {}
+        self._citations: dict[int, list[object]] = {}
 
     def add(self, chunk: Chunk) -> None:
         index = chunk.get("index")
@@ -89,7 +91,7 @@ class _Events:
             case {"type": "content_block_start", "content_block": dict(block)}:
                 at(self._blocks, index).update(block)
             case {"type": "content_block_delta", "delta": dict(delta)}:
-                self._add_delta(index if isinstance(index, int) else max(self._blocks, default=0), delta)
+                self._add_delta(index if isinstance(index, int) else next(reversed(self._blocks), 0), delta)
             case {"type": "message_delta", "delta": dict(delta)}:
                 keep_latest(self._message, delta)
                 self.finished = self.finished or bool(delta.get("stop_reason"))
@@ -102,11 +104,10 @@ class _Events:
         )
 
     def _add_delta(self, index: int, delta: dict[str, object]) -> None:
-        block = at(self._blocks, index)
+        at(self._blocks, index)
         match delta:
             case {"type": "citations_delta", "citation": citation}:
-                held = block.get("citations")
-                block["citations"] = [*(held if isinstance(held, list) else []), citation]
+                self._citations.setdefault(index, []).append(citation)
             case {"type": str(), **said}:
                 for key, value in said.items():
                     if isinstance(value, str):
@@ -120,6 +121,8 @@ class _Events:
             else:
                 block[key] = str(block.get(key) or "") + text
             block.setdefault("type", "tool_use" if key == "partial_json" else key)
+        for index, cited in self._citations.items():
+            self._blocks[index]["citations"] = cited
         self._pieces.clear()
         usage = {"usage": self._usage} if self._usage else {}
         return {**self._message, "content": in_order(self._blocks), **usage}

@@ -18,16 +18,20 @@ def read_request(body: Any) -> list[Turn] | None:
             return [Turn("assistant", [ToolCall(name, body.get("input")), *beside(body, _SILENT)])]
         case {"_type": "vector_db" | "data", "text": str(text)}:
             return [Turn("user", [Text(text), *beside(body, _SILENT | {"text"})])]
+        case {"input": {"prompt": str(text)}}:
+            return [Turn("user", [Text(text)])]
     return None
 
 
 def read_response(body: Any) -> list[Turn] | None:
-    """What a tool answered, or a bare `text` or `output`."""
+    """What a tool answered, or a bare `text` or `output`, which may be in pieces."""
     match body:
         case {"_type": "tool" | "vector_db" | "data", "message": str(message)}:
             return [Turn("tool", [Text(message), *beside(body, _SILENT)])]
         case {"text": str(text)} | {"output": str(text)} | {"output_text": str(text)}:
             return [Turn("assistant", [Text(text)])]
+        case {"output": [str(), *_] as texts} if all(isinstance(text, str) for text in texts):
+            return [Turn("assistant", [Text("".join(texts))])]  # Replicate's tokens
     return None
 
 

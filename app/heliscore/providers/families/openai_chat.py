@@ -159,7 +159,12 @@ class _Chunks:
             delta = mapping(choice["delta"])
             if isinstance(calls := delta.get("tool_calls"), list):
                 self._calls.setdefault(index, _ToolCalls()).add(calls)
-            merge(message, {key: value for key, value in delta.items() if key != "tool_calls"})
+            content = delta.get("content")
+            if isinstance(content, list) or _is_list(message.get("content")):
+                message["content"] = _as_list(message.get("content"))
+                content = _as_list(content)
+            merge(message, {**delta, "content": content, "tool_calls": None})
+            del message["tool_calls"]
 
     def whole(self) -> dict[str, object]:
         kind = "chat.completion" if self._messages else "text_completion"
@@ -172,8 +177,8 @@ class _Chunks:
             message: dict[str, object] = {"role": "assistant", "content": None} | self._messages[index]
             if index in self._calls:
                 message["tool_calls"] = self._calls[index].whole()
-            if isinstance(message["content"], list) and not isinstance(message["content"], Pieces):
-                message["content"] = _run_together(message["content"])
+            if _is_list(message["content"]):
+                message["content"] = _run_together(_as_list(message["content"]))
             choice["message"] = message
         return settled({**choice, "finish_reason": choice.get("finish_reason")})
 
@@ -183,19 +188,40 @@ class _ToolCalls:
 
     def __init__(self) -> None:
         self._calls: dict[int, dict[str, object]] = {}
+        self._ids: set[object] = set()
 
     def add(self, deltas: list[object]) -> None:
         for delta in deltas:
             call = mapping(delta)
             index = call.get("index")
             if not isinstance(index, int):
-                is_new = call.get("id") not in (None, "", *(held.get("id") for held in self._calls.values()))
-                index = len(self._calls) if is_new or not self._calls else max(self._calls)
+                id_ = call.get("id")
+                is_new = isinstance(id_, str) and id_ not in self._ids
+                index = len(self._calls) if is_new or not self._calls else len(self._calls) - 1
+            if isinstance(call.get("id"), str):
+                self._ids.add(call["id"])
             held = at(self._calls, index)
             merge(held, {key: value for key, value in call.items() if key != "index" and value is not None})
 
     def whole(self) -> list[dict[str, object]]:
         return in_order(self._calls)
+
+
+def _is_list(content: object) -> bool:
+    """Whether a content is in parts. Mistral sends a list of parts first, and then mere strings."""
+    return isinstance(content, list) and not isinstance(content, Pieces)
+
+
+def _as_list(content: object) -> list[object]:
+    """A content as parts."""
+    match content:
+        case Pieces():
+            return [{"type": "text", "text": content.joined()}]
+        case list():
+            return content
+        case str() if content:
+            return [{"type": "text", "text": content}]
+    return []
 
 
 def _run_together(content: list[object]) -> list[object]:
@@ -210,10 +236,8 @@ def _run_together(content: list[object]) -> list[object]:
             merge(part, piece if isinstance(piece, dict) else {"type": "text", "text": str(piece)})
             parts.append(part)
     return [
-        {**part, "thinking": _run_together(part["thinking"])}
-        if isinstance(part, dict)
-        and isinstance(part.get("thinking"), list)
-        and not isinstance(part["thinking"], Pieces)
+        {**part, "thinking": _run_together(_as_list(part["thinking"]))}
+        if isinstance(part, dict) and _is_list(part.get("thinking"))
         else part
         for part in parts
     ]

@@ -25,7 +25,7 @@ def read_request(body: Any) -> list[Turn] | None:
 def read_response(body: Any) -> list[Turn] | None:
     """The items of `output`; an answer that is incomplete says why."""
     match body:
-        case {"output": [*items]}:
+        case {"output": [*items]} if not (items and all(isinstance(item, str) for item in items)):
             turns = read_messages((item for item in items if not _says_nothing(item)), "assistant")
             details = mapping(body.get("incomplete_details"))
             return marked(turns, cut_off(details.get("reason")))
@@ -101,13 +101,14 @@ class _Events:
             keep_latest(self._response, response)
         self.finished = self.finished or kind in _LAST
         index = chunk.get("output_index")
-        number = index if isinstance(index, int) else max(self._items, default=0)
+        number = index if isinstance(index, int) else next(reversed(self._items), 0)
         match chunk:
             case {"type": "response.output_item.added", "item": dict(item)}:
                 at(self._items, number).update(item)
             case {"type": "response.output_item.done", "item": dict(item)}:
                 self._items[number] = dict(item)
-                self._parts = {key: parts for key, parts in self._parts.items() if key[0] != number}
+                self._parts.pop((number, "content"), None)
+                self._parts.pop((number, "summary"), None)
             case {"delta": str(delta)}:
                 self._add_delta(kind, number, chunk, delta)
 

@@ -1,7 +1,7 @@
 """Renders Markdown as HTML that runs and loads nothing: no raw HTML, no pictures, links to the web only.
 
-Line breaks stay line breaks: the style sheet keeps them. Rules that would change plain text are off: entities,
-backslashes (LaTeX's), definitions of links, headings by underlining.
+Line breaks stay line breaks: the style sheet keeps them. Rules that would change plain text are off:
+entities, backslashes (LaTeX's), definitions of links, headings by underlining.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ _MOST: Final = 200_000
 _MOST_TEXT: Final = 2_000_000
 """Characters of all texts that a page holds."""
 
-_MOST_MARKDOWN: Final = 100_000
-"""Characters that are rendered as Markdown, which takes 3 µs each; others are shown as they are."""
+_MOST_MARKDOWN: Final = 50_000
+"""Characters that are rendered as Markdown, which takes 3 to 6 µs each; others are shown as they are."""
 
 _MOST_MEDIA: Final = 40 << 20
 """Characters of all `data:` URLs."""

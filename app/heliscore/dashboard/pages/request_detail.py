@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
+from heliscore.api.http.html import make_policy
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.dashboard.parts.conversation import indented, preview, read_conversation
+from heliscore.dashboard.parts.conversation import is_large, lay_out
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
@@ -28,6 +30,9 @@ from heliscore.store.search import request_search
 
 _FEW_NAMES: Final = 12
 """If an organization has at most this many score names, each request has a field for all of them."""
+
+_HEADERS: Final = {"Content-Security-Policy": make_policy(media_src="data:")}
+"""Players of sounds that are on the page; pictures may be everywhere."""
 
 
 class ScoreField(msgspec.Struct, frozen=True):
@@ -52,36 +57,43 @@ def value_string(score: Score) -> str:
 async def show_request(page: PageRequest, error: ScoreField | None = None) -> Response:
     """Show the request; `error` is the score that could not be saved."""
     request_id = read_path_parameter(page.request, "requestId")
-    search = read_search(page.request.query_params)
-    query, misread = _read_query(search)
     async with page.services.database.connection() as connection:
         request = await find_request(page, connection, request_id)
         given = await score_store.find_scores(connection, page.organization_id, request_id)
         kinds = await score_store.list_kinds(connection, page.organization_id, MAX_NAMES)
+    if is_large(request.request_body, request.response_body):
+        return await asyncio.to_thread(_render, page, request, given, kinds, error)
+    return _render(page, request, given, kinds, error)
+
+
+def _render(
+    page: PageRequest,
+    request: request_search.Request,
+    given: dict[str, Score],
+    kinds: dict[str, bool],
+    error: ScoreField | None,
+) -> Response:
+    params = page.request.query_params
+    search = read_search(params)
+    query, misread = _read_query(search)
     asked_for = [*mentioned_scores(query), *search.columns]
     fields = _make_fields(given, kinds, asked_for, error)
-    params = page.request.query_params
     return page.render(
         "pages/request_detail.html",
         status=400 if error else 200,
+        headers=_HEADERS,
         logged=request,
-        preview=preview(request.request_body),
-        turns=read_conversation(request.request_body, request.response_body),
-        bodies=[
-            (title, indented(body))
-            for title, body in (("Request", request.request_body), ("Response", request.response_body))
-            if body is not None
-        ],
+        layout=lay_out(request.request_body, request.response_body),
         properties=msgspec.json.decode(request.properties, type=dict[str, str]),
         thumb=next(field for field in fields if field.name == FEEDBACK),
         fields=[field for field in fields if field.name != FEEDBACK],
         names=[name for name in kinds if name not in given],
         marked=next(iter(asked_for), None),
         misread=misread,
-        here=search.request_href(request_id),
+        here=search.request_href(request.request_id),
         back=search.href(cursor=""),
-        save=search.request_href(request_id, "/score"),
-        data=SearchAddress().request_href(request_id, "/scores"),
+        save=search.request_href(request.request_id, "/score"),
+        data=SearchAddress().request_href(request.request_id, "/scores"),
         following=_following(request, query, SearchAddress() if misread else search, given),
         removed=params.get("removed", ""),
         was=params.get("was", ""),

@@ -1,73 +1,147 @@
-"""Reads logged bodies of any provider as a conversation.
+"""Lays a conversation out for the request's page: each turn as blocks of safe HTML, JSON and media.
 
-Known are OpenAI's chat, completions and responses, Anthropic's messages, Gemini's contents and PromptLayer's
-blueprints. Other bodies, and parts of a message that are not text, are shown as JSON: nothing is left out.
+A page stays readable and quick whatever was logged: long texts are folded, and what it cannot hold is
+counted. The newest turns are laid out first, so what was said last gets the most.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, Literal, assert_never
 
 import msgspec
+from markupsafe import Markup
 
-from heliscore.domain.messages import shortened
+from heliscore.dashboard.parts.markdown import has_syntax, render_markdown, render_plain
+from heliscore.dashboard.parts.shown_media import show_media
+from heliscore.providers.exchange import read_conversation
+from heliscore.providers.turns import Conversation, Json, Media, Part, Speaker, Text, Thinking, ToolCall, Turn
 
 _FOLDED_FROM: Final = 6_000
-"""A text of more characters is folded after _FIRST_PART."""
+"""A text of more characters is folded after about _FIRST_PART."""
 
 _FIRST_PART: Final = 2_500
 _MOST: Final = 200_000
-"""Characters of a text that a page holds at most."""
+"""Characters of a text, or of a body's JSON, that a page holds at most."""
 
-_ROLES: Final = {"model": "assistant", "human": "user", "ai": "assistant", "developer": "system"}
-_PREVIEW: Final = 200
+_MOST_TEXT: Final = 2_000_000
+"""Characters of all texts that a page holds."""
+
+_MOST_MARKDOWN: Final = 50_000
+"""Characters that are rendered as Markdown, which takes 3 to 6 µs each; others are shown as they are."""
+
+_MOST_MEDIA: Final = 40 << 20
+"""Characters of all `data:` URLs."""
+
+_LONG_STRING: Final = 10_000
+_LONG_DATA: Final = 1_000
+"""A string in JSON of more characters without a space near its beginning is data, not text."""
+
+_LONG_LIST: Final = 200
+
+_LARGE: Final = 64 * 1024
+"""Bytes of bodies."""
+
+_FORMATTED: Final = 1 << 20
+"""A body of more bytes is shown without being indented."""
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part of a message: a text, or JSON under a title."""
+class Block(msgspec.Struct, frozen=True):
+    """A part of a turn. Texts are HTML; JSON is a string that the template escapes."""
 
-    text: str
+    kind: Literal["text", "thinking", "json", "image", "audio", "link", "note"]
+    shown: str
+    """What is visible at first; of media the address or the note."""
+
     title: str = ""
-    """The kind of the JSON; empty for a text."""
-
-    @property
-    def shown(self) -> str:
-        """The part of the text that is visible at first."""
-        return self.text if len(self.text) <= _FOLDED_FROM else self.text[:_FIRST_PART]
-
-    @property
-    def folded(self) -> str:
-        """The rest of the text."""
-        return "" if len(self.text) <= _FOLDED_FROM else self.text[_FIRST_PART:_MOST]
-
-    @property
-    def left_out(self) -> int:
-        """The number of characters that the page does not hold."""
-        return max(0, len(self.text) - _MOST)
+    folded: str = ""
+    folded_length: int = 0
+    left_out: int = 0
+    """The number of characters that the page does not hold."""
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One message."""
+class ShownTurn(msgspec.Struct, frozen=True):
+    """A turn as the template shows it."""
 
-    role: str
-    parts: list[Part]
-
-    @property
-    def look(self) -> str:
-        """The class of the role in the style sheet."""
-        return self.role if self.role in ("system", "user", "assistant", "tool", "error") else "other"
+    speaker: Speaker
+    heading: str
+    label: str
+    mark: str
+    blocks: list[Block]
 
 
-def read_conversation(request_body: bytes | None, response_body: bytes | None) -> list[Turn]:
-    """Read the messages of a request and its response. Bodies are JSON."""
-    return _read(request_body, "request", _asked) + _read(response_body, "response", _answered)
+class BodyJson(msgspec.Struct, frozen=True):
+    """The JSON of a logged body."""
+
+    title: str
+    shown: str
+    length: int
+    """Characters of the whole JSON."""
 
 
-def preview(request_body: bytes | None) -> str:
-    """The beginning of the last user message, on one line; empty if there is none."""
-    said = [turn for turn in _read(request_body, "", _asked) if turn.role == "user"]
-    texts = [part.text for part in said[-1].parts if not part.title] if said else []
-    return shortened(" ".join(" ".join(text[:1000] for text in texts).split()), _PREVIEW)
+class Layout(msgspec.Struct, frozen=True):
+    """All that the page says of the bodies."""
+
+    title: str
+    turns: list[ShownTurn]
+    bodies: list[BodyJson]
+
+
+def is_large(*bodies: bytes | None) -> bool:
+    """Whether reading the bodies takes so long that it belongs into a thread."""
+    return sum(len(body) for body in bodies if body is not None) > _LARGE
+
+
+def lay_out(request_body: bytes | None, response_body: bytes | None) -> Layout:
+    """Read the bodies, which are JSON, as a conversation. Takes up to a second for tens of megabytes."""
+    try:
+        conversation = _read(request_body, response_body)
+        turns = _lay_out_turns(conversation)
+    except RecursionError:
+        conversation = _undecoded(request_body, response_body)
+        turns = _lay_out_turns(conversation)
+    bodies = [
+        _body_json(title, body)
+        for title, body in (("Request", request_body), ("Response", response_body))
+        if body is not None
+    ]
+    return Layout(conversation.title, turns, bodies)
+
+
+def read_title(request_body: bytes | None) -> str:
+    """The title of a conversation of which only the request is at hand; empty if it has none."""
+    try:
+        return _read(request_body, None).title
+    except RecursionError:
+        return ""
+
+
+def _read(request_body: bytes | None, response_body: bytes | None) -> Conversation:
+    return read_conversation(_decode(request_body), _decode(response_body))
+
+
+def _undecoded(request_body: bytes | None, response_body: bytes | None) -> Conversation:
+    """Bodies that are nested too deeply, as they are."""
+    return Conversation(
+        [
+            Turn("other", [Json("JSON", body.decode())], label)
+            for label, body in (("request", request_body), ("response", response_body))
+            if body is not None
+        ]
+    )
+
+
+def _lay_out_turns(conversation: Conversation) -> list[ShownTurn]:
+    sheet = _Sheet()
+    return [sheet.turn(turn) for turn in reversed(conversation.turns)][::-1]
+
+
+def _decode(body: bytes | None) -> object:
+    return None if body is None else msgspec.json.decode(body)
+
+
+def _body_json(title: str, body: bytes) -> BodyJson:
+    text = indented(body) if len(body) <= _FORMATTED else body.decode()
+    return BodyJson(title, text[:_MOST], len(text))
 
 
 def indented(body: bytes) -> str:
@@ -78,138 +152,84 @@ def indented(body: bytes) -> str:
         return body.decode()
 
 
-def _read(body: bytes | None, role: str, layout: Any) -> list[Turn]:
-    if body is None:
-        return []
-    try:
-        raw = msgspec.json.decode(body)
-        turns: list[Turn] | None = layout(raw)
-    except RecursionError:
-        turns = None
-    if turns is None:
-        return [Turn(role, [Part(indented(body), "JSON")])]
-    return turns
+class _Sheet:
+    """The page while it is being filled: how much it still holds."""
+
+    def __init__(self) -> None:
+        self._text = _MOST_TEXT
+        self._markdown = _MOST_MARKDOWN
+        self._media = _MOST_MEDIA
+
+    def turn(self, turn: Turn) -> ShownTurn:
+        heading, label = (
+            (turn.label or "other", "") if turn.speaker == "other" else (turn.speaker, turn.label)
+        )
+        return ShownTurn(turn.speaker, heading, label, turn.mark, [self._block(part) for part in turn.parts])
+
+    def _block(self, part: Part) -> Block:
+        match part:
+            case Text(text):
+                return self._text_block("text", text)
+            case Thinking(text):
+                return self._text_block("thinking", text)
+            case ToolCall(name, arguments):
+                return self._json_block(name, arguments)
+            case Json(title, value):
+                return self._json_block(title, value)
+            case Media():
+                return self._media_block(part)
+        assert_never(part)
+
+    def _text_block(self, kind: Literal["text", "thinking"], text: str) -> Block:
+        begin, rest, left_out = self._cut(text)
+        folded = self._render(rest) if rest else ""
+        return Block(kind, self._render(begin), "", folded, len(rest) + left_out, left_out)
+
+    def _json_block(self, title: str, value: object) -> Block:
+        text = value if isinstance(value, str) else indented(msgspec.json.encode(_abridged(value)))
+        begin, rest, left_out = self._cut(text)
+        return Block("json", begin, title, rest, len(rest) + left_out, left_out)
+
+    def _media_block(self, media: Media) -> Block:
+        shown = show_media(media, self._media)
+        if shown.form in ("image", "audio"):
+            self._media -= len(shown.url)
+        return Block(shown.form, shown.url, shown.text)
+
+    def _cut(self, text: str) -> tuple[str, str, int]:
+        """What is visible, what is folded, and how much is left out."""
+        kept = text[: min(_MOST, self._text)]
+        self._text -= len(kept)
+        at = len(kept) if len(kept) <= _FOLDED_FROM else _find_break(kept)
+        return kept[:at], kept[at:], len(text) - len(kept)
+
+    def _render(self, text: str) -> Markup:
+        if len(text) > self._markdown or not has_syntax(text):
+            return render_plain(text)
+        self._markdown -= len(text)
+        return render_markdown(text)
 
 
-def _asked(raw: Any) -> list[Turn] | None:
-    """Read a request's body; None if its format is not known."""
-    match raw:
-        case str():
-            return [Turn("user", [Part(raw)])]
-        case [dict(), *_]:
-            return _messages(raw, "user")
-        case {"messages": [*messages]}:
-            return _system(raw.get("system")) + _messages(messages, "user")
-        case {"contents": [*contents]}:
-            return _system(raw.get("systemInstruction")) + _messages(contents, "user")
-        case {"prompt": str() | [str(), *_] as prompt}:
-            return [Turn("user", _parts(text)) for text in _listed(prompt)]
-        case {"input": str() | [_, *_] as input_}:
-            return _system(raw.get("instructions")) + _messages(_listed(input_), "user")
-        case {"type": "completion", "content": content}:
-            return [Turn("user", _parts(content))]
-    return None
+def _find_break(text: str) -> int:
+    """Where a long text is folded: between paragraphs, not in a block of code, if there is such a place."""
+    at = text.rfind("\n\n", 0, _FIRST_PART)
+    while at > 0 and text.count("```", 0, at) % 2:
+        at = text.rfind("\n\n", 0, at)
+    return at + 2 if at > 0 else _FIRST_PART
 
 
-def _answered(raw: Any) -> list[Turn] | None:
-    """Read a response's body; None if its format is not known."""
-    match raw:
-        case str():
-            return [Turn("assistant", [Part(raw)])]
-        case {"error": error} if error:
-            return [Turn("error", _error(error))]
-        case {"choices": [*choices]}:
-            return [_choice(choice) for choice in choices]
-        case {"candidates": [*candidates]}:
-            return _messages([_inside(candidate, "content") for candidate in candidates], "assistant")
-        case {"output": [*output]}:
-            return _messages(output, "assistant")
-        case {"messages": [*messages]}:
-            return _messages(messages, "assistant")
-        case {"content": content, **beside} if "role" in beside or beside.get("type") == "completion":
-            return [Turn("assistant", _parts(content))]
-    return None
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _inside(value: object, key: str) -> object:
-    return value[key] if isinstance(value, dict) and key in value else value
-
-
-def _system(raw: object) -> list[Turn]:
-    return [Turn("system", _parts(raw))] if raw else []
-
-
-def _error(error: object) -> list[Part]:
-    match error:
-        case {"message": str(message), **beside}:
-            return [Part(message), *(_json(beside, "details") if beside else [])]
-        case _:
-            return _parts(error)
-
-
-def _choice(choice: object) -> Turn:
-    match choice:
-        case {"message": message}:
-            [turn] = _messages([message], "assistant")
-            return turn
-        case {"text": str(text)}:
-            return Turn("assistant", [Part(text)])
-    return Turn("assistant", _json(choice, "choice"))
-
-
-def _messages(messages: list[Any], role: str) -> list[Turn]:
-    return [_message(message, role) for message in messages]
-
-
-def _message(message: object, role: str) -> Turn:
-    if not isinstance(message, dict):
-        return Turn(role, _parts(message))
-    named = message.get("role")
-    if isinstance(named, str) and named:
-        role = _ROLES.get(named, named)
-    parts = [*_parts(message.get("content")), *_parts(message.get("parts"))]
-    for key, value in message.items():
-        if key not in ("role", "content", "parts", "type", "id", "status") and value not in (
-            None,
-            "",
-            [],
-            {},
-        ):
-            parts += [Part(value, key)] if isinstance(value, str) else _json(value, key)
-    return Turn(shortened(role, 40), parts or _json(message, "message"))
-
-
-def _parts(content: object) -> list[Part]:
-    match content:
-        case None:
-            return []
-        case str():
-            return [Part(content)]
+def _abridged(value: object) -> object:
+    """JSON without most of its long lists and strings: embeddings, encoded files."""
+    match value:
+        case dict():
+            return {key: _abridged(held) for key, held in value.items()}
+        case list() if len(value) > _LONG_LIST:
+            more = f"… {len(value) - _LONG_LIST:,} more"
+            return [*map(_abridged, value[:_LONG_LIST]), more]
         case list():
-            return [part for piece in content for part in _piece(piece)]
-        case {"parts": [*pieces]}:
-            return _parts(pieces)
-    return _piece(content)
-
-
-def _piece(piece: object) -> list[Part]:
-    match piece:
-        case str():
-            return [Part(piece)]
-        case {"text": str(text), **beside} if beside.keys() <= {"type", "annotations", "input_variables"}:
-            return [Part(text)]
-        case {"thinking": str(text)}:
-            return [Part(text, "thinking")]
-        case {"type": "tool_result", "content": content, **beside}:
-            return [*_json(beside, "tool_result"), *_parts(content)]
-        case {"type": str(kind)}:
-            return _json(piece, kind)
-    return _json(piece, "JSON")
-
-
-def _json(value: object, title: str) -> list[Part]:
-    return [Part(indented(msgspec.json.encode(value)), shortened(title, 40))]
+            return [_abridged(held) for held in value]
+        case str() if len(value) > _LONG_DATA and " " not in value[:_LONG_DATA]:
+            return f"{value[:60]}… {len(value) - 60:,} more characters"
+        case str() if len(value) > _LONG_STRING:
+            return f"{value[:_LONG_STRING]}… {len(value) - _LONG_STRING:,} more characters"
+    return value

@@ -7,7 +7,7 @@ session's token, in the field `csrf` or the header `X-CSRF-Token`, and by the br
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
@@ -72,9 +72,18 @@ class PageRequest(msgspec.Struct, frozen=True):
         """The same as a call of the API, for what is shared with it (`app.api.recording`)."""
         return ApiCall(self.request, self.services, self.signed_in.holder.principal, self.body)
 
-    def render(self, template: str, *, status: int = 200, **context: object) -> Response:
+    def render(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **context: object,
+    ) -> Response:
         """Answer with a template of this folder, which knows the session and the navigation."""
-        return respond(template, self.request, self.session, self.menu, status=status, **context)
+        return respond(
+            template, self.request, self.session, self.menu, status=status, headers=headers, **context
+        )
 
 
 Handler = Callable[[PageRequest], Awaitable[Response]]

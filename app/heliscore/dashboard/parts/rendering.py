@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -45,13 +46,14 @@ def respond(
     menu: tuple[tuple[str, str], ...],
     *,
     status: int = 200,
+    headers: Mapping[str, str] | None = None,
     **context: object,
 ) -> Response:
     """Render a template."""
     content = _environment.get_template(template).render(
         path=request.scope["path"], session=session, menu=menu, **context
     )
-    return Html(content, status)
+    return Html(content, status, headers)
 
 
 def render_error_page(

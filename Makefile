@@ -11,8 +11,8 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-header --no-annotate --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-python fuzz screenshots check audit bench bench-quick bench-peers bench-design \
-	schema lock clean
+.PHONY: help run test test-fast test-python fuzz screenshots check audit bench bench-quick bench-peers \
+	bench-design schema lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: $(VENV)/run ## serve on http://127.0.0.1:8585 (HELISCORE_* variables reach 
 
 test: $(VENV)/test ## run every test, or some: make test ARGS="tests/unit/test_scores.py -k name"
 	$(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/test ## run the unit tests and the quick ones of the store (under a minute)
+	$(PYTEST) -m "not slow" tests/unit tests/store $(ARGS)
 
 test-python: ## run every test on another Python: make test-python PYTHON=python3.13
 	@$(MAKE) --no-print-directory test VENV=.venv/$(notdir $(PYTHON))

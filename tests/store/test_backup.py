@@ -26,6 +26,8 @@ from tests.api import calls
 from tests.conftest import Service, StartService
 from tests.store import schema
 
+pytestmark = pytest.mark.slow
+
 TABLES = sorted(set(backup.find_tables()) - {"rate_window"})
 
 Rows = dict[str, list[str]]

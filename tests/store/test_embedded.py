@@ -27,6 +27,8 @@ from heliscore.postgres.server_settings import SETTINGS
 from tests.servers import children
 from tests.test_cli import wait_until_gone
 
+pytestmark = pytest.mark.slow
+
 ROOT = os.geteuid() == 0
 TIMEOUT_S = 30
 

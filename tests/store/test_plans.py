@@ -39,6 +39,8 @@ from heliscore.store.statements import load
 
 from ..conftest import TEMPLATE, at_database
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 40_000
 """So many that a tenth is more than MIN_THRESHOLD."""
 

@@ -21,52 +21,7 @@ KEYS: Final = {"conversation", "title", "page_shows", "page_lacks"}
 _DATABASE: Final = "test_cases"
 _VOID: Final = frozenset(("meta", "link", "input", "img", "br", "hr", "path", "wbr"))
 
-NOT_LOGGED_YET: Final = frozenset(
-    (
-        "litellm-callback",
-        "langchain-chat-messages-in-args",
-        "langchain-text-model-prompt-in-args",
-        "llamaindex-completion",
-        "promptlayer-anthropic-system-in-kwargs",
-        "promptlayer-end-before-start",
-        "openai-stream-lines",
-        "openai-stream-sse",
-        "openai-stream-without-usage",
-        "openai-stream-tool-call-in-pieces",
-        "openai-stream-two-tool-calls",
-        "openai-stream-two-choices",
-        "error-before-the-chunks",
-        "openai-stream-broken-off",
-        "openai-responses-events",
-        "openai-responses-events-as-lines",
-        "openai-responses-events-broken-off",
-        "anthropic-stream-text",
-        "anthropic-stream-lines",
-        "anthropic-stream-tool-input-in-pieces",
-        "anthropic-stream-thinking",
-        "anthropic-stream-broken-off",
-        "gemini-stream-sse",
-        "gemini-stream-array",
-        "gemini-stream-array-as-text",
-        "ollama-stream-lines",
-        "responses-usage-details",
-        "request-is-a-list",
-        "response-is-a-text",
-        "request-is-a-text",
-        "trace-custom-log-typed",
-    )
-)
-SHOWN: Final = [
-    pytest.param(
-        case,
-        id=case["name"],
-        marks=[pytest.mark.xfail(strict=False, reason="the logging endpoint does not take it yet")]
-        if case["name"] in NOT_LOGGED_YET
-        else [],
-    )
-    for case in CASES
-    if case["expect"].keys() & KEYS
-]
+SHOWN: Final = [pytest.param(case, id=case["name"]) for case in CASES if case["expect"].keys() & KEYS]
 
 
 class ReadTurn(msgspec.Struct):

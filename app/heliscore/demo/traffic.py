@@ -186,12 +186,17 @@ def _draw_call(
         "prompt_tokens": prompt_tokens,
         "prompt_cache_read_tokens": cached_tokens or None,
         "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens + _counted_apart(model, cached_tokens),
         "cost_usd": round(cost / 1_000_000, 7),
         "response_model": model.name,
         "response_id": response_id,
         "response_body": _encode(body),
     }
+
+
+def _counted_apart(model: Model, cached_tokens: int) -> int:
+    """The cached tokens that the prompt's count does not hold: Anthropic's does not."""
+    return cached_tokens if model.provider == "ANTHROPIC" else 0
 
 
 def _choose_answer(rng: Random, feature: Feature, exchange: Exchange, judgement: Judgement) -> str:

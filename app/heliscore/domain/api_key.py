@@ -13,12 +13,13 @@ import hashlib
 import re
 import secrets
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 Permissions = Literal["rw", "r", "w"]
 
+PREFIX: Final = "sk-helicone-"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _GROUPS, _GROUP_LENGTH = 4, 7
 _MIN_LENGTH, _MAX_LENGTH = 16, 200
@@ -55,7 +56,7 @@ class Principal(msgspec.Struct, frozen=True):
 def mint_key() -> str:
     """Make a new key from the system's random numbers, with about 145 bits of entropy."""
     groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
-    return "sk-helicone-" + "-".join(groups)
+    return PREFIX + "-".join(groups)
 
 
 def hash_key(key: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.errors import FieldError
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import remove_scores
 from heliscore.store.statements import load
@@ -59,15 +59,37 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_enabled: bool = False
 
 
-async def log(connection: Connection, request: LoggedRequest) -> None:
+async def log(connection: Connection, request: LoggedRequest) -> list[FieldError]:
     """Store a request in place of one that was logged under its id before. Scores that came earlier get the
-    request's time. Raises InvalidInput for a number in a body that PostgreSQL's JSON cannot hold."""
+    request's time. Returns what could not be stored as it was sent."""
+    try:
+        await _store(connection, request)
+    except asyncpg.NumericValueOutOfRangeError:
+        await _store(connection, _with_bodies_as_strings(request))
+        message = (
+            "a number is too large, or has too many digits: the bodies are stored as strings"
+        )
+        return [FieldError("", message)]
+    return []
+
+
+def _with_bodies_as_strings(request: LoggedRequest) -> LoggedRequest:
+    return msgspec.structs.replace(
+        request,
+        request_body=_as_string(request.request_body),
+        response_body=_as_string(request.response_body),
+        prompt_variables=None,
+        promptlayer=None,
+    )
+
+
+def _as_string(json: str | None) -> str | None:
+    return None if json is None else msgspec.json.encode(json).decode()
+
+
+async def _store(connection: Connection, request: LoggedRequest) -> None:
     async with connection.transaction():
-        try:
-            request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
-        except asyncpg.NumericValueOutOfRangeError:
-            error = FieldError("", "a number in a body is too large, or has too many digits, to be stored")
-            raise InvalidInput([error]) from None
+        request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
         await connection.execute(
             _SQL["retime_scores"], request.organization_id, request_no, request.created_at
         )

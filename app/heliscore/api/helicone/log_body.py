@@ -11,17 +11,13 @@ import msgspec
 from starlette.datastructures import Headers
 
 from heliscore.api.helicone.log_metadata import Metadata
-from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
-from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, object_of, optional, required
+from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import Schema, reference
-from heliscore.api.http.value_types import ANY, NUMBER, OBJECT, STRING, integer, mapping_of, or_null
-from heliscore.api.shared.logged_bodies import (
-    decode_logged,
-    read_tokens,
-    storable,
-    storable_json,
-    text_or_none,
-)
+from heliscore.api.http.value_types import ANY, NUMBER, OBJECT, STRING, integer
+from heliscore.api.shared.logged_bodies import decode_logged, storable, storable_json, string_or_none
+from heliscore.api.shared.logged_exchange import exchange_columns, read_response
+from heliscore.domain.errors import FieldError
 from heliscore.domain.messages import described, find_name_error, shortened
 from heliscore.domain.times import EPOCH, now, read_time, storable_time
 from heliscore.domain.uuid7 import make_uuid7
@@ -35,8 +31,7 @@ _FIRST_MILLISECONDS: Final = 4_102_444_800
 
 _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
-_EXTREME_NUMBER: Final = re.compile(r"[eE][+-]?\d{4}|\d{10000}")
-"""Perhaps a number with more digits than PostgreSQL's JSON can hold."""
+_VERSION: Final = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
 
 def _read_time(raw: object, path: str, errors: FieldErrors) -> datetime:
@@ -50,14 +45,14 @@ def _read_time(raw: object, path: str, errors: FieldErrors) -> datetime:
             case str():
                 time = read_time(raw)
             case {"seconds": seconds, "milliseconds": milliseconds}:
-                if _is_number(milliseconds) and _is_number(seconds) and isinstance(seconds, int):
+                if _is_number(milliseconds) and _is_number(seconds):
                     time = EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
-    except OverflowError:
+    except (OverflowError, ValueError):
         pass
     if (moment := storable_time(time)) is not None:
         return moment
     shown = shortened(msgspec.json.encode(raw).decode()) if isinstance(raw, dict) else described(raw)
-    expected = "{seconds, milliseconds}, seconds an integer, or an ISO 8601 time of the years 1000 to 9999"
+    expected = "{seconds, milliseconds} or an ISO 8601 time of the years 1000 to 9999"
     errors.add(path, f"expected {expected}, got {shown}")
     return EPOCH
 
@@ -66,26 +61,26 @@ def _is_number(raw: object) -> bool:
     return isinstance(raw, int | float) and not isinstance(raw, bool)
 
 
-def _check_json(response: Values) -> None:
-    """A non-empty `textBody` wins over `json`, which may be anything then."""
-    sent = response.find(_RESPONSE_JSON)
-    if not (response.find(_TEXT_BODY) or sent is None or isinstance(sent, dict)):
-        response.errors.add_unexpected(f"{response.path}.{_RESPONSE_JSON.key}", "an object", sent)
-
-
-def _check_times(timing: Values) -> None:
-    started_at, ended_at = timing.find(_STARTED_AT), timing.find(_ENDED_AT)
-    if started_at is not None and ended_at is not None and ended_at < started_at:
-        timing.reject(_ENDED_AT, "before startTime")
+def _read_meta(raw: object, path: str, errors: FieldErrors) -> dict[str, str]:
+    """The values of Helicone's names, numbers and booleans as their text; others and null are ignored."""
+    meta = {}
+    for name, value in OBJECT.read(raw, path, errors).items():
+        if value is None or not name.lower().startswith("helicone-"):
+            continue
+        if isinstance(value, str | int | float):
+            meta[name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        else:
+            errors.add_unexpected(step(path, name), "a string, a number or a boolean", value)
+    return meta
 
 
 _URL: Final = optional("url", STRING)
-_REQUEST_JSON: Final = required("json", OBJECT)
-_META: Final = optional("meta", mapping_of(or_null(STRING)))
+_REQUEST_JSON: Final = optional("json", ANY)
+_META: Final = optional("meta", ValueType[dict[str, str]](OBJECT.schema, _read_meta))
 
-_RESPONSE_JSON: Final = optional("json", ValueType[Any](OBJECT.schema, ANY.read))
+_RESPONSE_JSON: Final = optional("json", ANY)
 _TEXT_BODY: Final = optional("textBody", STRING)
-_STATUS: Final = required("status", integer(-_STATUS_LIMIT, _STATUS_LIMIT))
+_STATUS: Final = optional("status", integer(-_STATUS_LIMIT, _STATUS_LIMIT))
 _COST: Final = optional("cost", NUMBER)
 
 _TIME: Final = ValueType[datetime](reference("LogTime"), _read_time)
@@ -96,19 +91,9 @@ _FIRST_TOKEN: Final = optional("timeToFirstToken", NUMBER, description="millisec
 _REQUEST: Final = required("providerRequest", object_of(_URL, _REQUEST_JSON, _META, is_open=True))
 _RESPONSE: Final = required(
     "providerResponse",
-    object_of(
-        _RESPONSE_JSON,
-        _TEXT_BODY,
-        _STATUS,
-        optional("headers", ANY),
-        _COST,
-        is_open=True,
-        check=_check_json,
-    ),
+    object_of(_RESPONSE_JSON, _TEXT_BODY, _STATUS, optional("headers", ANY), _COST, is_open=True),
 )
-_TIMING: Final = optional(
-    "timing", object_of(_STARTED_AT, _ENDED_AT, _FIRST_TOKEN, is_open=True, check=_check_times)
-)
+_TIMING: Final = optional("timing", object_of(_STARTED_AT, _ENDED_AT, _FIRST_TOKEN, is_open=True))
 _PROVIDER: Final = optional("provider", STRING)
 
 _EXAMPLE: Final = {
@@ -153,73 +138,93 @@ class _Sent(msgspec.Struct):
     json: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Bodies(msgspec.Struct):
-    """The bodies as they were sent, byte for byte: decoding would round their numbers."""
+class _Log(msgspec.Struct, frozen=True):
+    """A log call: what is stored of it, and what was left out because it could not be understood."""
 
-    providerRequest: _Sent  # noqa: N815
-    providerResponse: _Sent  # noqa: N815
+    request: store.LoggedRequest
+    warnings: tuple[FieldError, ...]
 
 
-def read_log(
-    body: bytes, headers: Headers, provider: str | None, organization_id: int
-) -> store.LoggedRequest:
-    """Read a log call; the body names the provider where the path does not. Raises InvalidInput with every
-    error."""
+def read_log(body: bytes, headers: Headers, provider: str | None, organization_id: int) -> _Log:
+    """Read a log call; the body names the provider where the path does not.
+
+    No sender looks at the answer of a log call, so an error would lose the log. Raises InvalidInput only for
+    what is no JSON object, or holds neither a request nor a response.
+    """
     raw, body = decode_logged(body)
+    if not isinstance(raw, dict):
+        BODY.read(raw)
     values = (NAMING_BODY if provider is None else BODY).value_type.read(raw, "", errors := FieldErrors())
-    metadata = Metadata(headers, _find_meta(raw))
-    metadata.check(errors)
-    request_id = metadata.get("Helicone-Request-Id") or str(make_uuid7())
-    if error := find_name_error(request_id):
-        errors.add("Helicone-Request-Id", error)
-    errors.raise_any()
-    request, response, timing = values[_REQUEST], values[_RESPONSE], values[_TIMING]
-    text = response[_TEXT_BODY]
-    response_json = _object_in(text) if text else response[_RESPONSE_JSON] or {}
-    request_json = request[_REQUEST_JSON]
+    if not any(isinstance(raw.get(field.key), dict) for field in (_REQUEST, _RESPONSE)):
+        errors.raise_any()
+    request = values.find(_REQUEST) or _nothing(_REQUEST)
+    response = values.find(_RESPONSE) or _nothing(_RESPONSE)
+    timing = values.find(_TIMING) or _nothing(_TIMING)
+    meta = request.find(_META)
+    metadata = Metadata(headers, meta or {}, errors)
+    sent = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    answered = read_response(_json_in(sent, _RESPONSE), response.find(_TEXT_BODY))
     started_at, ended_at = _find_times(timing)
-    first_token = None if timing is None else timing[_FIRST_TOKEN]
-    sent = msgspec.json.decode(body, type=_Bodies)
-    return store.LoggedRequest(
+    first_token, url = timing.find(_FIRST_TOKEN), request.find(_URL)
+    version = metadata.get("Helicone-Prompt-Version")
+    logged = store.LoggedRequest(
         organization_id=organization_id,
-        request_id=request_id,
+        request_id=_find_request_id(metadata, errors),
         created_at=started_at,
         updated_at=now(),
         response_created_at=ended_at,
         latency_ms=(ended_at - started_at) // timedelta(milliseconds=1),
         time_to_first_token_ms=None if first_token is None else round(first_token),
-        cost_usd=response[_COST],
-        status=response[_STATUS],
+        status=response.find(_STATUS),
         user_id=metadata.get("Helicone-User-Id"),
-        provider=storable(provider or values[_PROVIDER] or "OPENAI"),
-        request_model=text_or_none(request_json.get("model")),
-        response_model=text_or_none(response_json.get("model") or response_json.get("modelVersion")),
+        provider=storable(provider or values.find(_PROVIDER) or "OPENAI"),
         model_override=metadata.get("Helicone-Model-Override"),
         prompt_id=metadata.get("Helicone-Prompt-Id"),
-        response_id=text_or_none(response_json.get("id")),
-        request_path=_path_of(request[_URL]),
-        target_url=text_or_none(request[_URL]),
+        prompt_version=version,
+        prompt_version_number=_number_of(version),
+        request_path=_path_of(url),
+        target_url=string_or_none(url),
         properties=msgspec.json.encode(metadata.properties()).decode(),
-        request_body=None if metadata.omits("Request") else storable_json(sent.providerRequest.json),
-        response_body=None if metadata.omits("Response") else _response_body(text, sent),
+        request_body=None if metadata.omits("Request") else storable_json(_json_in(sent, _REQUEST)),
+        response_body=None if metadata.omits("Response") else answered.stored,
         cache_enabled=(metadata.get("Helicone-Cache-Enabled") or "").lower() == "true",
-        **read_tokens(response_json),
+        **exchange_columns(request.find(_REQUEST_JSON), answered.value, url, response.find(_COST)),
     )
+    return _Log(logged, errors.found)
 
 
-def _find_meta(raw: object) -> dict[str, str]:
-    """`meta`, also when some of its values are errors: its names are checked, too."""
-    match raw:
-        case {_REQUEST.key: {_META.key: dict(meta)}}:
-            return {name: value if isinstance(value, str) else "" for name, value in meta.items()}
-    return {}
+def _nothing(field: Field[Any]) -> Values:
+    """An object without values."""
+    return Values(field.key, FieldErrors())
 
 
-def _find_times(timing: Values | None) -> tuple[datetime, datetime]:
-    """When the request began and ended; each defaults to the other, and both to now."""
-    started_at, ended_at = (None, None) if timing is None else (timing[_STARTED_AT], timing[_ENDED_AT])
+def _json_in(sent: dict[str, msgspec.Raw], field: Field[Any]) -> msgspec.Raw:
+    """The key `json` of an object as it was sent, byte for byte: decoding would round its numbers."""
+    try:
+        return msgspec.json.decode(sent[field.key], type=_Sent).json
+    except (KeyError, msgspec.ValidationError):
+        return msgspec.Raw(b"null")
+
+
+def _find_request_id(metadata: Metadata, errors: FieldErrors) -> str:
+    """The id that was sent; a new one where none was, or one that no path could name."""
+    request_id = metadata.get("Helicone-Request-Id")
+    if request_id is not None and (error := find_name_error(request_id)):
+        errors.add("Helicone-Request-Id", error)
+        request_id = None
+    return request_id or str(make_uuid7())
+
+
+def _find_times(timing: Values) -> tuple[datetime, datetime]:
+    """When the request began and ended; each defaults to the other, and both to now. Clocks step back: a
+    request that ended before it began took no time."""
+    started_at, ended_at = timing.find(_STARTED_AT), timing.find(_ENDED_AT)
     started_at = started_at or ended_at or now()
-    return started_at, ended_at or started_at
+    return started_at, max(started_at, ended_at or started_at)
+
+
+def _number_of(version: str | None) -> int | None:
+    return int(version) if version is not None and _VERSION.fullmatch(version) else None
 
 
 def _path_of(url: str | None) -> str | None:
@@ -227,24 +232,3 @@ def _path_of(url: str | None) -> str | None:
         return storable(urlsplit(url).path) if url else None
     except ValueError:
         return None
-
-
-def _response_body(text: str | None, sent: _Bodies) -> str | None:
-    """`textBody` is stored as JSON if it is, otherwise as a string."""
-    if not text:
-        return storable_json(sent.providerResponse.json)
-    try:
-        if not _EXTREME_NUMBER.search(text):
-            return storable_json(msgspec.json.decode(text, type=msgspec.Raw))
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    return msgspec.json.encode(storable(text)).decode()
-
-
-def _object_in(text: str) -> dict[str, Any]:
-    """The JSON object in a string; empty if there is none."""
-    try:
-        raw = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return raw if isinstance(raw, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from starlette.responses import PlainTextResponse, Response
@@ -23,15 +24,27 @@ def make_log_handler(provider: str | None) -> Handler:
         `Helicone-Prompt-Id`, `Helicone-Model-Override`, `Helicone-Omit-Request` and `-Omit-Response`. A
         request that was scored before it is logged keeps its scores; logging an id again replaces what was
         logged, and keeps scores and what other calls have set.
+
+        A log is taken whatever is odd about it: a value that cannot be understood is left out, and the answer
+        is JSON that names it under `warnings`. A stream in `textBody`, server-sent events
+        or lines of JSON, is stored as the whole response that it carried.
         """
-        request = read_log(await call.body(), call.request.headers, provider, call.principal.organization_id)
+        body = await call.body()
+        arguments = (body, call.request.headers, provider, call.principal.organization_id)
+        log = await asyncio.to_thread(read_log, *arguments) if len(body) > _LARGE else read_log(*arguments)
         async with call.services.database.connection() as connection:
-            await store.log(connection, request)
+            warnings = [*log.warnings, *await store.log(connection, log.request)]
         # Header values are bytes: an id beyond ASCII is sent in UTF-8, as it was received.
-        return PlainTextResponse("ok", headers={"helicone-id": request.request_id.encode().decode("latin-1")})
+        headers = {"helicone-id": log.request.request_id.encode().decode("latin-1")}
+        if warnings:
+            return envelope.answer(None, headers, warnings=warnings)
+        return PlainTextResponse("ok", headers=headers)
 
     return log_request
 
+
+_LARGE: Final = 1 << 16
+"""Bytes from which a body is read in a thread: putting a stream together would hold up other calls."""
 
 _PROVIDERS: Final = {
     "/custom/v1/log": "CUSTOM",
@@ -40,6 +53,7 @@ _PROVIDERS: Final = {
     "/googleapis/v1/log": "GOOGLE",
     "/v1/trace/custom/v1/log": None,
     "/v1/trace/custom/log": None,
+    "/v1/trace/custom/log/typed": None,
 }
 
 ENDPOINTS: Final = tuple(

@@ -23,8 +23,9 @@ _PROPERTY_HEADERS: Final = (
 class Metadata:
     """The values by name; names are looked up in any case."""
 
-    def __init__(self, headers: Headers, meta: Mapping[str, str | None]) -> None:
-        self._values = {storable(name): storable(text or "") for name, text in meta.items()}
+    def __init__(self, headers: Headers, meta: Mapping[str, str], errors: FieldErrors) -> None:
+        self._errors = errors
+        self._values = {storable(name): storable(text) for name, text in meta.items()}
         for name, value in headers.items():
             if name.startswith("helicone-"):
                 self._drop(name)
@@ -41,24 +42,21 @@ class Metadata:
             (value for known, value in self._values.items() if known.lower() == lower and value), None
         )
 
-    def check(self, errors: FieldErrors) -> None:
-        """Note property names that no other call could name."""
-        for key in self.properties():
-            if error := find_name_error(key):
-                errors.add(step("", f"Helicone-Property-{key}"), error)
-
     def omits(self, what: str) -> bool:
         return (self.get(f"Helicone-Omit-{what}") or "").lower() == "true"
 
     def properties(self) -> dict[str, str]:
-        """The properties in the metadata. HTTP headers have lost the case of their names."""
+        """The properties in the metadata. HTTP headers have lost the case of their names. A name that no
+        other call could use is left out, and noted as an error."""
         prefix = len(_PROPERTY_PREFIX)
-        custom = {
-            name[prefix:]: text
-            for name, text in self._values.items()
-            if name.lower().startswith(_PROPERTY_PREFIX) and len(name) > prefix
-        }
-        return custom | {name: text for name in _PROPERTY_HEADERS if (text := self.get(name)) is not None}
+        found = {}
+        for name, value in self._values.items():
+            if name.lower().startswith(_PROPERTY_PREFIX) and len(name) > prefix:
+                if error := find_name_error(name[prefix:]):
+                    self._errors.add(step("", f"Helicone-Property-{name[prefix:]}"), error)
+                else:
+                    found[name[prefix:]] = value
+        return found | {name: text for name in _PROPERTY_HEADERS if (text := self.get(name)) is not None}
 
 
 def _as_utf8(value: str) -> str:

@@ -6,10 +6,11 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Body, make_body, required
+from heliscore.api.http.body_fields import Body, ValueType, make_body, required
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.api.http.value_types import BOOLEAN
+from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORES, plain_name
@@ -25,6 +26,25 @@ _SCORE_BODY: Final = make_body(
 
 _RATING: Final = required("rating", BOOLEAN, description="true: thumbs up")
 _FEEDBACK_BODY: Final = make_body(_RATING, example={"rating": True})
+
+_RATINGS: Final = {"positive": True, "negative": False}
+
+
+def _read_rating(raw: object, path: str, errors: FieldErrors) -> bool:
+    if isinstance(raw, str) and raw in _RATINGS:
+        return _RATINGS[raw]
+    if not isinstance(raw, bool):
+        errors.add_unexpected(path, 'true, false, "positive" or "negative"', raw)
+    return raw is True
+
+
+_HELICONE_ID: Final = required("helicone-id", NAME, description="the request's id")
+_RATING_OR_WORD: Final = required(
+    "rating", ValueType[bool]({"anyOf": [BOOLEAN.schema, {"enum": list(_RATINGS)}]}, _read_rating)
+)
+_NAMED_FEEDBACK_BODY: Final = make_body(
+    _HELICONE_ID, _RATING_OR_WORD, example={"helicone-id": "req_abc123def456", "rating": "positive"}
+)
 
 
 async def post_scores(call: ApiCall) -> Response:
@@ -47,6 +67,17 @@ async def post_feedback(call: ApiCall) -> Response:
     request_id = read_path_parameter(call.request, "requestId")
     rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
     await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)})
+    return envelope.DONE
+
+
+async def post_named_feedback(call: ApiCall) -> Response:
+    """Rate a request that the body names, as Helicone's JavaScript client does.
+
+    The rating is true or "positive", or false or "negative".
+    """
+    values = _NAMED_FEEDBACK_BODY.decode(await call.body())
+    score = Score(int(values[_RATING_OR_WORD]), True)
+    await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score})
     return envelope.DONE
 
 
@@ -93,6 +124,15 @@ def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None
 ENDPOINTS: Final = (
     _endpoint("POST", "score", post_scores, _SCORE_BODY),
     _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY),
+    envelope.endpoint(
+        "POST",
+        "/v1/feedback",
+        post_named_feedback,
+        "w",
+        "Scores",
+        body=_NAMED_FEEDBACK_BODY,
+        errors=(NotFound,),
+    ),
     _endpoint("DELETE", "score/{name}", delete_score),
     _endpoint("DELETE", "feedback", delete_feedback),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliscore.domain.api_key import Principal, hash_key
+from heliscore.domain.api_key import PREFIX, Principal, hash_key
 from heliscore.domain.errors import Unauthenticated
 from heliscore.store import keys
 from heliscore.store.connections.pool import Database
@@ -19,6 +20,11 @@ _REMEMBERED_S: Final = 2.0
 """How long a revoked key may still work in a process that has just looked it up; the promise is 5 s."""
 
 _CAPACITY: Final = 10_000
+
+_KEY_HEADERS: Final = ("helicone-auth", "authorization", "x-api-key")
+
+_BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+|$)", re.IGNORECASE)
+"""Begins a key; Helicone's clients may send the provider's and ours in one header, with a comma between."""
 
 
 class Keyring:
@@ -72,12 +78,19 @@ def _retrieve_exception(asking: asyncio.Task[Principal]) -> None:
 
 
 def bearer_key(request: Request) -> str:
-    """Read the key from `Helicone-Auth` or `Authorization`. The first counts if both are sent: in logging
-    calls, the second is for the model provider's key. Raises Unauthenticated."""
+    """Read the key from `Helicone-Auth`, `Authorization` or `X-API-KEY`; the first that is sent counts: in
+    logging calls, the others are for the model provider's key. Raises Unauthenticated."""
     sent = request.headers.get("helicone-auth") or request.headers.get("authorization")
     if sent is None:
+        if key := request.headers.get("x-api-key", "").strip():
+            return key
         raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
-    scheme, _, key = sent.strip().partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    keys = [key.strip() for key in _BEARER.split(sent.strip())[1:]]
+    if not keys or not all(keys) or _BEARER.match(sent.strip()) is None:
         raise Unauthenticated("expected Authorization: Bearer <key>")
-    return key.strip()
+    return next((key for key in keys if key.startswith(PREFIX)), keys[0]) if len(keys) > 1 else keys[0]
+
+
+def has_header_key(request: Request) -> bool:
+    """Whether a header carries a key."""
+    return any(request.headers.get(name, "").strip() for name in _KEY_HEADERS)

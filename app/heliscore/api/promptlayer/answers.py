@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heliscore.api.http.auth import bearer_key, has_header_key
 from heliscore.api.http.body_fields import Body
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.json_codec import Json, decode
@@ -40,8 +41,10 @@ _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 
 async def identify(request: Request, services: Services) -> ApiCall:
-    """Read the key from the header, which counts if both are sent, or from the body."""
+    """Read the key from a header, which counts if both are sent, or from the body."""
     key, body = request.headers.get("x-api-key", "").strip(), None
+    if not key and has_header_key(request):
+        key = bearer_key(request)
     if not key:
         body = await read_body(request, services.settings.max_body_bytes)
         key = _key_in(body)

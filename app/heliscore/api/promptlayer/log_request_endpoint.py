@@ -33,7 +33,6 @@ from heliscore.api.promptlayer.logged_fields import (
     START_KEY,
     STATUS,
     TAGS,
-    check_times,
     decode_log_call,
     encoded,
     hash_of,
@@ -60,11 +59,6 @@ _SCORE: Final = ScoreFields(
 )
 
 
-def _check_log(values: Values) -> None:
-    check_times(values)
-    _SCORE.check(values)
-
-
 _BODY: Final = make_tracking_body(
     required("input", OBJECT),
     required("output", OBJECT),
@@ -83,7 +77,7 @@ _BODY: Final = make_tracking_body(
     *LOGGED_FIELDS,
     _SCORE.score,
     *_SCORE.names,
-    check=_check_log,
+    check=_SCORE.check,
     example={
         "provider": "openai",
         "model": "gpt-4o",

@@ -27,7 +27,6 @@ from heliscore.api.promptlayer.logged_fields import (
     STARTED_AT,
     STATUS,
     TAGS,
-    check_times,
     decode_log_call,
     encoded,
     hash_of,
@@ -36,11 +35,14 @@ from heliscore.api.promptlayer.logged_fields import (
     time_columns,
 )
 from heliscore.api.promptlayer.tracking_endpoints import check_group
-from heliscore.api.shared.logged_bodies import read_tokens, storable_json, text_or_none
+from heliscore.api.shared.logged_bodies import storable_json
+from heliscore.api.shared.logged_exchange import exchange_columns, read_response
+from heliscore.providers.families.promptlayer import said_in, says_something
 from heliscore.store import prompt_tracking as store
 from heliscore.store.request_log import LoggedRequest
 
 _GROUP_ID: Final = optional("group_id", NUMBER_FROM_1)
+_ARGS: Final = optional("args", list_of(ANY))
 _KWARGS: Final = optional(
     "kwargs",
     ANY,
@@ -56,7 +58,7 @@ _BODY: Final = make_tracking_body(
     _GROUP_ID,
     required("function_name", STRING),
     optional("span_id", STRING),
-    optional("args", list_of(ANY)),
+    _ARGS,
     _KWARGS,
     _RESPONSE,
     STARTED_AT,
@@ -64,7 +66,6 @@ _BODY: Final = make_tracking_body(
     _PROMPT_VERSION,
     _PROVIDER_TYPE,
     *LOGGED_FIELDS,
-    check=check_times,
     example={
         "function_name": "openai.chat.completions.create",
         "provider_type": "openai",
@@ -96,40 +97,54 @@ async def track_request(call: ApiCall) -> Response:
 
 
 def _make_tracked(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:
-    arguments = body[_KWARGS]  # npm's wrapper sends the first argument, be it an id alone
-    model = arguments.get("model") if isinstance(arguments, dict) else None
-    response = body[_RESPONSE]
-    answered = response if isinstance(response, dict) else {}
     metadata = body[METADATA]
     group = {} if body[_GROUP_ID] is None else {GROUP: str(body[_GROUP_ID])}
-    input_, beside_input = _split_arguments(sent.get(_KWARGS.key, NULL_JSON))
+    response = read_response(sent.get(_RESPONSE.key, NULL_JSON))
+    said, beside = _split_arguments(body, sent)
     return LoggedRequest(
         organization_id=organization_id,
         request_id="",
         **time_columns(body),
         **prompt_columns(body, sent, None, body[_PROMPT_VERSION]),
-        **read_tokens(answered),
+        **exchange_columns(body[_KWARGS], response.value),
         outcome=body[STATUS] or "SUCCESS",
         provider=body[_PROVIDER_TYPE],
-        request_model=text_or_none(model),
-        response_model=text_or_none(answered.get("model") or answered.get("modelVersion")),
-        response_id=text_or_none(answered.get("id")),
         tags=body[TAGS],
         properties=encoded(group if metadata is None else metadata | group),
-        promptlayer=kept_json(sent | {_KWARGS.key: beside_input}, _KEPT),
-        request_body=storable_json(input_),
-        response_body=storable_json(sent.get(_RESPONSE.key, NULL_JSON)),
+        promptlayer=kept_json(beside, _KEPT),
+        request_body=storable_json(said),
+        response_body=response.stored,
     )
 
 
-def _split_arguments(sent: Raw) -> tuple[Raw, Raw]:
-    """The input, and what else the model was called with. Without messages it is all input."""
+def _split_arguments(body: Values, sent: dict[str, Raw]) -> tuple[Raw, dict[str, Raw]]:
+    """What the model was to read, and what else was sent.
+
+    Messages alone are stored as they are. Where other arguments were said too, such as a system prompt or
+    LangChain's positional messages, the arguments are stored that hold them; without messages, all are.
+    """
+    args = sent.get(_ARGS.key, NULL_JSON) if says_something(body[_ARGS]) else None
+    kwargs = sent.get(_KWARGS.key, NULL_JSON)
     try:
-        arguments = msgspec.json.decode(sent, type=dict[str, Raw])
+        arguments = msgspec.json.decode(kwargs, type=dict[str, Raw])
     except msgspec.ValidationError:
-        return sent, NULL_JSON
-    messages = arguments.pop("messages", None)
-    return (sent, NULL_JSON) if messages is None else (messages, Raw(msgspec.json.encode(arguments)))
+        return _as_input(args, kwargs), _without(sent, args, NULL_JSON)
+    all_said = args is None and "messages" not in arguments
+    names = list(arguments) if all_said else said_in(arguments)
+    said = {name: arguments.pop(name) for name in names}
+    rest = Raw(msgspec.json.encode(arguments))
+    if args is None and names == ["messages"]:
+        return said["messages"], _without(sent, args, rest)
+    return _as_input(args, Raw(msgspec.json.encode(said))), _without(sent, args, rest)
+
+
+def _as_input(args: Raw | None, kwargs: Raw) -> Raw:
+    return kwargs if args is None else Raw(msgspec.json.encode({"args": args, "kwargs": kwargs}))
+
+
+def _without(sent: dict[str, Raw], args: Raw | None, kwargs: Raw) -> dict[str, Raw]:
+    """What was sent, without the positional arguments that are stored as the input."""
+    return sent | {_KWARGS.key: kwargs} | ({} if args is None else {_ARGS.key: NULL_JSON})
 
 
 ENDPOINTS: Final = tuple(

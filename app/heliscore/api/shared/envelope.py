@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.responses import Response
@@ -14,9 +15,9 @@ from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import ApiError, InvalidInput
 
 
-def answer(data: object, **beside: object) -> Response:
+def answer(data: object, headers: Mapping[str, str] | None = None, **beside: object) -> Response:
     """Wrap an answer; `beside` are keys that Helicone does not have."""
-    return Json({"data": data, "error": None, **beside})
+    return Json({"data": data, "error": None, **beside}, headers=headers)
 
 
 DONE: Final = answer(None)

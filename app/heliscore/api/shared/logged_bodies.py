@@ -1,4 +1,4 @@
-"""Reads logged bodies, for all dialects: strings and JSON that PostgreSQL can hold, and token counts."""
+"""Reads logged bodies, for all dialects: as strings and JSON that PostgreSQL can hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import msgspec
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_surrogates import without_halves
 from heliscore.domain.errors import InvalidInput
-from heliscore.domain.score import MAX_VALUE
 
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -42,41 +41,5 @@ def storable_json(raw: msgspec.Raw) -> str | None:
     return sent.decode()
 
 
-def text_or_none(raw: object) -> str | None:
+def string_or_none(raw: object) -> str | None:
     return storable(raw) if isinstance(raw, str) else None
-
-
-def read_tokens(response: dict[str, Any]) -> dict[str, Any]:
-    """Token counts by column, as OpenAI, Anthropic and Google report them; anything else is left out."""
-    usage = _mapping(response.get("usage")) or _mapping(response.get("usageMetadata"))
-    prompt = _mapping(usage.get("prompt_tokens_details"))
-    completion = _mapping(usage.get("completion_tokens_details"))
-    counts = {
-        "prompt_tokens": _first_count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
-        "completion_tokens": _first_count(
-            usage, "completion_tokens", "output_tokens", "candidatesTokenCount"
-        ),
-        "total_tokens": _first_count(usage, "total_tokens", "totalTokenCount"),
-        "prompt_cache_read_tokens": _first_count(prompt, "cached_tokens")
-        or _first_count(usage, "cache_read_input_tokens", "cachedContentTokenCount"),
-        "prompt_cache_write_tokens": _first_count(usage, "cache_creation_input_tokens"),
-        "reasoning_tokens": _first_count(completion, "reasoning_tokens")
-        or _first_count(usage, "thoughtsTokenCount"),
-        "prompt_audio_tokens": _first_count(prompt, "audio_tokens"),
-        "completion_audio_tokens": _first_count(completion, "audio_tokens"),
-    }
-    if counts["total_tokens"] is None and None not in (counts["prompt_tokens"], counts["completion_tokens"]):
-        counts["total_tokens"] = (counts["prompt_tokens"] or 0) + (counts["completion_tokens"] or 0)
-    return counts
-
-
-def _first_count(usage: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = usage.get(name)
-        if type(value) is int and 0 <= value <= MAX_VALUE // 2:
-            return value
-    return None
-
-
-def _mapping(raw: object) -> dict[str, Any]:
-    return raw if isinstance(raw, dict) else {}

@@ -131,8 +131,10 @@ class HttpProtocol(HttpToolsProtocol):
             raise _StopParsing
         self._received_at_callback = self._received_bytes
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            return  # no cycle was made
         self.cycle.transport = self._response_transport
-        if self.expect_100_continue and not self.parser.should_upgrade():
+        if self.expect_100_continue:
             # After an error the client may send the body or not: the next request could not be told from it.
             self.cycle.keep_alive = False
 

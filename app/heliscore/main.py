@@ -27,6 +27,7 @@ from heliscore.api.http.auth import Keyring
 from heliscore.api.http.body_budget import BodyBudget
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
 from heliscore.api.http.middleware import Middleware
+from heliscore.api.http.path_parameters import shown_path
 from heliscore.api.http.rate_limit import RateLimiter
 from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
@@ -39,7 +40,6 @@ from heliscore.api.native import (
 from heliscore.api.promptlayer import answers, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
-from heliscore.domain.messages import shortened
 from heliscore.jobs.background import StopService
 from heliscore.jobs.pruning import kept_pruned
 from heliscore.jobs.renewal import RenewedServices
@@ -152,7 +152,7 @@ class _NoEndpoint:
     handler of GET."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = NotFound(f"no such endpoint: {shortened(scope['path'])}")
+        error = NotFound(f"no such endpoint: {shown_path(scope['path'])}")
         await error_response(error, _render_error(scope))(scope, receive, send)
 
 

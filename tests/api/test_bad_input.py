@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
 import re
 import time
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from heliscore.api.shared import envelope
 from heliscore.main import ENDPOINTS
+from heliscore.server.http_protocol import MAX_DROPPED_BYTES
 
 from tests.api import raw
 from tests.api.envelope import DONE, faulty, ids, post
@@ -506,6 +508,39 @@ async def test_client_that_leaves_midway_stores_nothing(
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(raw.send(shared.address, sent), 0.2)
     assert await ids(client) == []
+
+
+def post_whole_body(address: str, key: str, size: int, **headers: str) -> tuple[int, str]:
+    """Post as http.client does, which sends all of a body before it reads."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    try:
+        connection.request("POST", SCORE, b" " * size, {"Authorization": f"Bearer {key}", **headers})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())["error"]
+    finally:
+        connection.close()
+
+
+async def test_client_that_sends_all_before_it_reads_sees_413(shared: Service, organization: str) -> None:
+    key = await shared.make_key(organization)
+    for _ in range(5):
+        answer = await asyncio.to_thread(post_whole_body, shared.address, key, 20_000_000)
+        assert answer == (413, "the body is larger than the limit of 16777216 bytes")
+
+
+async def test_body_without_end_is_not_read_for_ever(shared: Service, organization: str) -> None:
+    key = await shared.make_key(organization)
+    with pytest.raises(OSError, match=r"reset|pipe|abort"):
+        await asyncio.to_thread(post_whole_body, shared.address, key, MAX_DROPPED_BYTES + 32_000_000)
+
+
+async def test_error_is_seen_where_the_client_asks_to_close(shared: Service) -> None:
+    """As urllib does."""
+    for _ in range(5):
+        answer = await asyncio.to_thread(
+            post_whole_body, shared.address, "none", 8_000_000, Connection="close"
+        )
+        assert answer[0] == 401
 
 
 # Paths and methods

@@ -12,6 +12,7 @@ from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, faulty, ids, log, post, scores_of
 from tests.conftest import Service
+from tests.ways_out import MULTIPLY
 
 QUERY = "/v1/evals/query"
 DISTRIBUTIONS = "/v1/evals/score-distributions/query"
@@ -115,7 +116,15 @@ async def test_evaluation_follows_the_rules_of_score_maps(
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({"name": "a", "score": 0.5}, [("score", "expected an integer or a boolean, got 0.5")]),
+        (
+            {"name": "a", "score": 0.5},
+            [
+                (
+                    "score",
+                    f"expected an integer or a boolean, got 0.5; {MULTIPLY}",
+                )
+            ],
+        ),
         ({"name": "a", "score": "5"}, [("score", 'expected an integer or a boolean, got "5"')]),
         ({"name": "a", "score": None}, [("score", "expected an integer or a boolean, got null")]),
         ({"name": "a", "score": MAX + 1}, [("score", "expected an integer of at most 64 bits")]),

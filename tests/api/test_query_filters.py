@@ -9,6 +9,7 @@ import pytest
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import COUNT, QUERY, RMT, faulty, ids, log, one, post, scores
+from tests.ways_out import MULTIPLY
 
 
 async def log_three(client: httpx.AsyncClient, connection: Connection, organization_id: int) -> None:
@@ -349,7 +350,7 @@ async def test_organization_matches_only_its_own(
             [
                 (
                     "filter.request_response_rmt.scores.accuracy.gte",
-                    "expected an integer or a boolean, got 90.5",
+                    f"expected an integer or a boolean, got 90.5; {MULTIPLY}",
                 ),
                 (
                     "filter.request_response_rmt.scores.accuracy.equals",

@@ -9,6 +9,7 @@ import pytest
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import DONE, encoded, faulty, ids, post, read, scores_of
+from tests.ways_out import MULTIPLY, NO_POINT
 
 PATH = "/v1/request/req_abc123def456/score"
 MIN, MAX = -(2**63), 2**63 - 1
@@ -38,9 +39,12 @@ async def test_value_is_stored_as_integer(client: httpx.AsyncClient, sent: str, 
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ("95.5", "expected an integer or a boolean, got 95.5"),
-        ("95.0", "expected an integer or a boolean, got 95.0"),
-        ("1e2", "expected an integer or a boolean, got 100.0"),
+        (
+            "95.5",
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
+        ("95.0", f"expected an integer or a boolean, got 95.0; {NO_POINT}"),
+        ("1e2", f"expected an integer or a boolean, got 100.0; {NO_POINT}"),
         ('"5"', 'expected an integer or a boolean, got "5"'),
         ('"high"', 'expected an integer or a boolean, got "high"'),
         ("null", "expected an integer or a boolean, got null"),
@@ -83,7 +87,10 @@ async def test_every_fault_is_listed(client: httpx.AsyncClient) -> None:
     assert response.status_code == 400
     assert response.json() == faulty(
         ("more", "unknown key; known are scores"),
-        ("scores.accuracy", "expected an integer or a boolean, got 95.5"),
+        (
+            "scores.accuracy",
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
         ("scores.", "the name must not be empty"),
         ("scores.tone", 'expected an integer or a boolean, got "high"'),
         ("scores.x y", "expected an integer or a boolean, got null"),
@@ -180,7 +187,7 @@ async def test_boolean_suffix_is_the_score_without_it(
     [
         ({"a-hcone-bool": 2}, "a-hcone-bool", "expected true, false, 1 or 0, got 2"),
         ({"a-hcone-bool": -1}, "a-hcone-bool", "expected true, false, 1 or 0, got -1"),
-        ({"a-hcone-bool": 0.5}, "a-hcone-bool", "expected an integer or a boolean, got 0.5"),
+        ({"a-hcone-bool": 0.5}, "a-hcone-bool", "expected true, false, 1 or 0, got 0.5"),
         ({"-hcone-bool": True}, "-hcone-bool", "the name must not be empty"),
         ({"a": 5, "a-hcone-bool": 1}, "a-hcone-bool", "the same score as a, which is in this call too"),
         ({"helicone-score-feedback": 2}, "helicone-score-feedback", "expected true, false, 1 or 0, got 2"),
@@ -362,7 +369,10 @@ async def test_documented_bad_example_is_refused(client: httpx.AsyncClient) -> N
     response = await client.post(PATH, json={"scores": {"accuracy": 95.5, "score": "high"}})
     assert response.status_code == 400
     assert response.json() == faulty(
-        ("scores.accuracy", "expected an integer or a boolean, got 95.5"),
+        (
+            "scores.accuracy",
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
         ("scores.score", 'expected an integer or a boolean, got "high"'),
     )
 

@@ -45,7 +45,6 @@ async def test_worker_scores_what_is_not_scored_yet(
     }
 
 
-@fails_today("issue 13, 2: there is no /v1/feedback")
 @pytest.mark.parametrize(("rating", "stored"), [("positive", 1), ("negative", 0), ("true", 1)])
 async def test_feedback_is_stored(
     client: httpx.AsyncClient, run_helicone: RunHelpers, rating: str, stored: int

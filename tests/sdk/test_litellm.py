@@ -17,7 +17,6 @@ from tests.sdk.reading import (
     SAID,
     SYSTEM,
     assert_shown,
-    fails_today,
     find_rows,
     part,
     read_page,
@@ -63,7 +62,6 @@ ROWS = [
 ]
 
 
-@fails_today(REFUSED)
 async def test_every_call_is_logged_with_model_counts_and_properties(logged: httpx.AsyncClient) -> None:
     rows = {row["request_id"]: row for row in await find_rows(logged)}
     assert rows.keys() == {expected["request_id"] for expected in ROWS}
@@ -76,7 +74,6 @@ async def test_every_call_is_logged_with_model_counts_and_properties(logged: htt
     assert rows["stream"]["cost"] == rows["stream"]["response_body"]["usage"]["cost"] > 0
 
 
-@fails_today(f"{REFUSED}; 4: a zero that means nothing is stored")
 async def test_total_of_an_embedding_is_not_zero(logged: httpx.AsyncClient) -> None:
     rows = {row["request_id"]: row for row in await find_rows(logged)}
     assert "embedding" in rows
@@ -84,7 +81,6 @@ async def test_total_of_an_embedding_is_not_zero(logged: httpx.AsyncClient) -> N
     assert rows["embedding"]["total_tokens"] in (None, 10)
 
 
-@fails_today(REFUSED)
 @pytest.mark.usefixtures("logged")
 async def test_every_call_is_shown(service: Service) -> None:
     for request_id in ("plain", "async", "stream", "gemini", "mistral"):

@@ -17,7 +17,6 @@ from tests.sdk.reading import (
     QUESTION,
     SAID,
     assert_shown,
-    fails_today,
     find_rows,
     part,
     read_page,
@@ -59,7 +58,6 @@ async def test_calls_of_langchain_are_stored(
         }
 
 
-@fails_today("issue 13, 7: messages in `args` and `model_name` are not read")
 async def test_chat_of_langchain_is_read(
     client: httpx.AsyncClient, service: Service, run_python: RunPython, handlers_python: Path
 ) -> None:
@@ -70,7 +68,6 @@ async def test_chat_of_langchain_is_read(
     await assert_shown(service, chat)
 
 
-@fails_today("issue 13, 5 and 7: messages in `args` are not read, nor is text beside a picture")
 async def test_picture_of_langchain_is_beside_its_text(
     service: Service, run_python: RunPython, handlers_python: Path
 ) -> None:
@@ -82,7 +79,6 @@ async def test_picture_of_langchain_is_beside_its_text(
     assert "base64" not in page.turns[0][1]
 
 
-@fails_today("issue 13, 7: the prompt in `args`, `model_name` and `llm_output.token_usage` are not read")
 async def test_text_model_of_langchain_is_read(
     client: httpx.AsyncClient, service: Service, run_python: RunPython, handlers_python: Path
 ) -> None:
@@ -101,7 +97,6 @@ async def test_calls_of_llamaindex_are_stored(
     assert ANSWER in msgspec.json.encode(row["response_body"]).decode()
 
 
-@fails_today("issue 13, 7: texts in `blocks`, `model_name` and counts in `kwargs.usage` are not read")
 async def test_chat_of_llamaindex_is_read(
     client: httpx.AsyncClient, service: Service, run_python: RunPython, handlers_python: Path
 ) -> None:
@@ -110,7 +105,6 @@ async def test_chat_of_llamaindex_is_read(
     await assert_shown(service, row["request_id"])
 
 
-@fails_today("issue 13, 7: the prompt in `args` and `model_name` are not read")
 async def test_completion_of_llamaindex_is_read(
     client: httpx.AsyncClient, service: Service, run_python: RunPython, handlers_python: Path
 ) -> None:

@@ -14,7 +14,6 @@ from tests.sdk.reading import (
     ANSWER,
     QUESTION,
     assert_shown,
-    fails_today,
     find_rows,
     part,
     read_page,
@@ -64,7 +63,6 @@ async def test_stream_is_logged_with_what_was_asked(
     assert 0 < row["time_to_first_token"] <= row["delay_ms"]
 
 
-@fails_today(RAW)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("shape", "expected"), [("chat", CHAT), ("responses", RESPONSES), ("messages", MESSAGES)]
@@ -108,7 +106,6 @@ def said_in(body: Json) -> tuple[str | None, str]:
             raise AssertionError(body)
 
 
-@fails_today(RAW)
 @pytest.mark.parametrize("way", WAYS)
 async def test_tool_call_in_pieces_is_one(
     client: httpx.AsyncClient, service: Service, run_streams: RunHelpers, way: str
@@ -130,7 +127,6 @@ async def test_tool_call_in_pieces_is_one(
     assert "chat.completion.chunk" not in shown
 
 
-@fails_today(RAW)
 async def test_stream_that_broke_off_keeps_what_came_and_the_error(
     client: httpx.AsyncClient, service: Service, run_streams: RunHelpers
 ) -> None:

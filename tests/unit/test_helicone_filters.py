@@ -37,6 +37,8 @@ from heliscore.store.search.page_order import Position
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ways_out import MULTIPLY, NO_POINT
+
 RMT = "request_response_rmt"
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -380,8 +382,18 @@ def test_score_is_decoded(sent: object, value: int) -> None:
         ((RMT, "threat"), "equals", 0.0, "expected true or false, got 0.0"),
         ((RMT, "threat"), "equals", "yes", 'expected true or false, got "yes"'),
         ((RMT, "threat"), "exists", "yes", 'expected true or false, got "yes"'),
-        ((RMT, "scores", "a"), "gte", 89.5, "expected an integer or a boolean, got 89.5"),
-        ((RMT, "scores", "a"), "gte", 89.0, "expected an integer or a boolean, got 89.0"),
+        (
+            (RMT, "scores", "a"),
+            "gte",
+            89.5,
+            f"expected an integer or a boolean, got 89.5; {MULTIPLY}",
+        ),
+        (
+            (RMT, "scores", "a"),
+            "gte",
+            89.0,
+            f"expected an integer or a boolean, got 89.0; {NO_POINT}",
+        ),
         ((RMT, "scores", "a"), "equals", "high", 'expected an integer or a boolean, got "high"'),
         ((RMT, "scores", "a"), "equals", "null", 'expected an integer or a boolean, got "null"'),
         ((RMT, "scores", "a"), "lt", 2**63, f"expected an integer or a boolean, got {TOO_LONG}"),
@@ -425,7 +437,10 @@ def test_timestamp_is_refused(value: object) -> None:
 
 def test_faults_in_a_list_are_named_by_their_place() -> None:
     assert errors(leaf(RMT, "scores", "a", **{"in": [1, 2.5, "3", None]})) == [
-        FieldError(f"filter.{RMT}.scores.a.in[1]", "expected an integer or a boolean, got 2.5"),
+        FieldError(
+            f"filter.{RMT}.scores.a.in[1]",
+            f"expected an integer or a boolean, got 2.5; {MULTIPLY}",
+        ),
         FieldError(f"filter.{RMT}.scores.a.in[3]", "expected an integer or a boolean, got null"),
     ]
 

@@ -11,6 +11,8 @@ from heliscore.domain.score import FEEDBACK, MAX_VALUE, MIN_VALUE, Score
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.ways_out import MULTIPLY, NO_POINT
+
 SUFFIX = "-hcone-bool"
 
 
@@ -66,9 +68,12 @@ def test_boolean_name_makes_a_boolean_score(sent: str, name: str, value: object,
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("95.5", "expected an integer or a boolean, got 95.5"),
-        ("95.0", "expected an integer or a boolean, got 95.0"),
-        ("1e2", "expected an integer or a boolean, got 100.0"),
+        (
+            "95.5",
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
+        ("95.0", f"expected an integer or a boolean, got 95.0; {NO_POINT}"),
+        ("1e2", f"expected an integer or a boolean, got 100.0; {NO_POINT}"),
         ('"5"', 'expected an integer or a boolean, got "5"'),
         ("null", "expected an integer or a boolean, got null"),
         ("[1]", "expected an integer or a boolean, got an array"),
@@ -174,7 +179,10 @@ def test_score_sent_under_both_its_names_is_refused(names: tuple[str, str]) -> N
 
 def test_score_sent_under_both_its_names_is_refused_beside_a_bad_value() -> None:
     assert errors(body({"cited": 1.5, "cited" + SUFFIX: True})) == [
-        FieldError("scores.cited", "expected an integer or a boolean, got 1.5"),
+        FieldError(
+            "scores.cited",
+            f"expected an integer or a boolean, got 1.5; {MULTIPLY}",
+        ),
         FieldError(f"scores.cited{SUFFIX}", "the same score as cited, which is in this call too"),
     ]
 
@@ -182,7 +190,10 @@ def test_score_sent_under_both_its_names_is_refused_beside_a_bad_value() -> None
 def test_every_fault_is_listed() -> None:
     assert errors(b'{"extra":1,"scores":{"a":1,"b":95.5,"":null,"c-hcone-bool":7,"d":"5","e":true}}') == [
         FieldError("extra", "unknown key; known are scores"),
-        FieldError("scores.b", "expected an integer or a boolean, got 95.5"),
+        FieldError(
+            "scores.b",
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
         FieldError("scores.", "the name must not be empty"),
         FieldError("scores.", "expected an integer or a boolean, got null"),
         FieldError("scores.c-hcone-bool", "expected true, false, 1 or 0, got 7"),
@@ -193,7 +204,10 @@ def test_every_fault_is_listed() -> None:
 def test_refusal_is_one_line_that_counts_the_faults() -> None:
     with pytest.raises(InvalidInput) as raised:
         decode_scores(b'{"scores":{"accuracy":95.5,"relevance":null}}')
-    assert str(raised.value) == "scores.accuracy: expected an integer or a boolean, got 95.5 (and 1 more)"
+    assert (
+        str(raised.value)
+        == f"scores.accuracy: expected an integer or a boolean, got 95.5; {MULTIPLY} (and 1 more)"
+    )
 
 
 NAMES = st.text(min_size=1, max_size=255).filter(

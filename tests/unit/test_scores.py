@@ -4,6 +4,8 @@ import pytest
 from heliscore.domain.messages import described, find_name_error, shortened
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE, Score, read_score
 
+from tests.ways_out import MULTIPLY, NO_POINT
+
 
 @pytest.mark.parametrize(
     ("raw", "score"),
@@ -25,8 +27,11 @@ def test_score_is_integer_or_boolean(raw: object, score: Score) -> None:
 @pytest.mark.parametrize(
     ("raw", "error"),
     [
-        (95.5, "expected an integer or a boolean, got 95.5"),
-        (95.0, "expected an integer or a boolean, got 95.0"),
+        (
+            95.5,
+            f"expected an integer or a boolean, got 95.5; {MULTIPLY}",
+        ),
+        (95.0, f"expected an integer or a boolean, got 95.0; {NO_POINT}"),
         ("95", 'expected an integer or a boolean, got "95"'),
         (None, "expected an integer or a boolean, got null"),
         ([95], "expected an integer or a boolean, got an array"),

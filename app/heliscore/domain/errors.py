@@ -27,6 +27,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from heliscore.domain.messages import without_keys
+
 
 class FieldError(msgspec.Struct, frozen=True):
     """One thing wrong with what a client sent."""
@@ -73,6 +75,10 @@ class Forbidden(ApiError):
 
 class NotFound(ApiError):
     status = 404
+
+    def __init__(self, message: str) -> None:
+        """Keys in the message are left out: answers end in other programs' logs."""
+        super().__init__(without_keys(message))
 
 
 class MethodNotAllowed(ApiError):

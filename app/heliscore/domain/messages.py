@@ -10,6 +10,7 @@ import msgspec
 MAX_NAME_LENGTH: Final = 255
 
 _INT64: Final = range(-(2**63), 2**63)
+_KEY: Final = re.compile(r"(?i)(?:(?<![a-z0-9])sk|sk-helicone)[-_][^\s/]*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -37,6 +38,11 @@ def described(raw: object) -> str:
             return "an integer of more than 64 bits"
         case _:
             return msgspec.json.encode(raw).decode()
+
+
+def without_keys(text: str) -> str:
+    """Replace what looks like an API key, `sk-…`."""
+    return _KEY.sub("sk-…", text)
 
 
 def shortened(text: str, length: int = 80) -> str:

@@ -15,6 +15,8 @@ MAX_SCORES_PER_CALL: Final = 256
 MIN_VALUE: Final = -(2**63)
 MAX_VALUE: Final = 2**63 - 1
 
+_NO_POINT: Final = "send whole numbers without a decimal point"
+
 
 class Score(msgspec.Struct, frozen=True, array_like=True):
     """One value under one name."""
@@ -35,4 +37,17 @@ def read_score(raw: object) -> Score | str:
         if MIN_VALUE <= raw <= MAX_VALUE:
             return Score(raw, False)
         return "expected an integer of at most 64 bits"
-    return f"expected an integer or a boolean, got {described(raw)}"
+    return score_error(raw)
+
+
+def score_error(raw: object) -> str:
+    """Say what is wrong with a decoded JSON value that is no score, and for a float what to send instead."""
+    message = f"expected an integer or a boolean, got {described(raw)}"
+    if type(raw) is not float:
+        return message
+    if not raw.is_integer():
+        return f"{message}; send whole numbers: multiply fractions, e.g. by 100, and round"
+    if abs(raw) <= 1:
+        # All of it, or one of a hundred: only the sender knows.
+        return f"{message}; {_NO_POINT}, and multiply fractions first, e.g. by 100, and round"
+    return f"{message}; {_NO_POINT}"

@@ -7,6 +7,7 @@ written at once, so that the transport can hold its writer back.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 _MAX_BATCH_BYTES: Final = 64 * 1024
@@ -56,3 +57,12 @@ class BatchingTransport:
             if not self._transport.is_closing():
                 self._written_bytes += len(data)
                 self._transport.write(data)
+
+
+class ResponseTransport:
+    """The transport as the maker of a response sees it, who leaves to the connection how to close."""
+
+    def __init__(self, transport: BatchingTransport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close

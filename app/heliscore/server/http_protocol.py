@@ -8,9 +8,11 @@ A connection is in one of three states:
      ▼
     ENDING      nothing more is read; the responses that are due are sent, then the error ──► closed
      │
-     │          an error was sent to a client that is still sending
+     │          an error was sent to a client that is still sending; also from OPEN, where a response that
+     │          closes the connection was sent before the body's end
      ▼
-    LINGERING   what comes is dropped, until the client has read the error and closes ──► closed
+    LINGERING   what comes is dropped, until the client has read the response and closes, or for a bounded
+                time and size ──► closed
 
 What a connection waits for (a head, a body, the client to read, …) is its `Phase`; timeouts.py says how long.
 
@@ -32,12 +34,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliscore.observability import metrics
 from heliscore.server import protocol_errors
-from heliscore.server.batching_transport import BatchingTransport
+from heliscore.server.batching_transport import BatchingTransport, ResponseTransport
 from heliscore.server.protocol_errors import MAX_HEAD_BYTES, MAX_HEADERS, ProtocolError
 from heliscore.server.timeouts import ConnectionTimer, Phase, Timeouts
 
 MAX_PIPELINED: Final = 128
 """Requests of a connection that may wait for the responses before theirs; what follows them is not read."""
+
+MAX_DROPPED_BYTES: Final = 64 * 1024 * 1024
+"""Of a client that goes on sending after its last response: many send all of a body before they read."""
 
 MAX_CONNECTIONS: Final = 10_000
 """Of a process, or fewer where its limit of open files is low."""
@@ -82,14 +87,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._received_at_callback = 0
         """`_received_bytes` when the parser last handed over a head or a piece of a body: what came since may
         lie in the parser."""
+        self._dropped_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", BatchingTransport(transport, self.loop)))
+        self._response_transport = cast(
+            "asyncio.Transport", ResponseTransport(self.transport, self._close_after_response)
+        )
         if len(self.connections) > max_connections():
             self._end(protocol_errors.TOO_MANY_CONNECTIONS)
 
     def data_received(self, data: bytes) -> None:
         if self._state is not _State.OPEN:
+            if self._state is _State.LINGERING:
+                self._drop(len(data))
             return
         self._received_before = self._received_bytes
         self._received_bytes += len(data)
@@ -120,7 +131,10 @@ class HttpProtocol(HttpToolsProtocol):
             raise _StopParsing
         self._received_at_callback = self._received_bytes
         super().on_headers_complete()
-        if self.expect_100_continue and not self.parser.should_upgrade():
+        if self.parser.should_upgrade():
+            return  # no cycle was made
+        self.cycle.transport = self._response_transport
+        if self.expect_100_continue:
             # After an error the client may send the body or not: the next request could not be told from it.
             self.cycle.keep_alive = False
 
@@ -150,6 +164,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
+        if self._state is _State.LINGERING:
+            return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._state is not _State.OPEN:
@@ -242,9 +258,25 @@ class HttpProtocol(HttpToolsProtocol):
             metrics.count_error(self._error.cause)
             self.transport.write(self._error.response)
             if self._is_request_arriving():
-                # Closed with input unread, TCP resets the connection, and the client may lose the error.
-                self._state = _State.LINGERING
-                self.transport.write_eof()
-                self.flow.resume_reading()
+                self._linger()
                 return
         self.transport.close()
+
+    def _close_after_response(self) -> None:
+        """Close after a response that says so, perhaps before the end of its request."""
+        if self._state is _State.OPEN and self._is_request_arriving():
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Drop what comes. Closed with input unread, TCP resets the connection, and the client may lose the
+        response."""
+        self._state = _State.LINGERING
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _drop(self, size: int) -> None:
+        self._dropped_bytes += size
+        if self._dropped_bytes > MAX_DROPPED_BYTES:
+            self.transport.close()

@@ -26,8 +26,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Between two requests. The client should be the side that closes, for it knows whether it is about to
     send a request: client libraries drop connections after 5 s (httpx, node), load balancers after 60."""
 
-    linger_s: int = 2
-    """For a client to read an error and stop sending, before its connection is closed."""
+    linger_s: int = 5
+    """For a client to stop sending and read its last response, before its connection is closed."""
 
     stall_s: int = 30
     """Without a byte of a body, or without a byte of a response being read."""
@@ -55,7 +55,7 @@ class Phase(enum.Enum):
     RESPONSE = enum.auto()
     """The client, to read what was written."""
     LINGERING = enum.auto()
-    """The client, to stop sending: it got an error as its last response."""
+    """The client, to stop sending: it got its last response."""
 
 
 class ConnectionTimer(msgspec.Struct):

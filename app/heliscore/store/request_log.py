@@ -66,9 +66,7 @@ async def log(connection: Connection, request: LoggedRequest) -> list[FieldError
         await _store(connection, request)
     except asyncpg.NumericValueOutOfRangeError:
         await _store(connection, _with_bodies_as_strings(request))
-        message = (
-            "a number is too large, or has too many digits: the bodies are stored as strings"
-        )
+        message = "a number is too large, or has too many digits: the bodies are stored as strings"
         return [FieldError("", message)]
     return []
 

@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.json_surrogates import find_half
+from heliscore.api.http.not_json import find_not_json
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.messages import shortened
 
@@ -37,8 +38,10 @@ def decode(body: bytes, noun: str = "body") -> Any:
             raise InvalidInput([FieldError("", f"the {noun} holds a number that is out of range")]) from None
         if half := find_half(body):
             reason = f"{half} is half of a surrogate pair, no character"
+        elif not body:
+            reason = f"the {noun} is empty"
         else:
-            reason = str(error) if body else f"the {noun} is empty"
+            reason = find_not_json(body, str(error)) or str(error)
     except RecursionError:
         reason = "nested too deeply"
     raise InvalidInput([FieldError("", f"the {noun} is not valid JSON: {reason}")])

@@ -1,17 +1,19 @@
-"""Decodes the parameters in a path: ids and names of 1 to 255 characters, percent-encoded."""
+"""Decodes ids and names in a path, of 1 to 255 characters and percent-encoded, and shows unknown paths."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from starlette.requests import Request
 
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.messages import find_name_error
+from heliscore.domain.messages import find_name_error, shortened, without_keys
 
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_RANDOM: Final = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}", re.ASCII)
+"""A long run of letters and digits, as in other vendors' keys."""
 
 
 def read_path_parameter(request: Request, name: str) -> str:
@@ -30,3 +32,14 @@ def read_path_parameter(request: Request, name: str) -> str:
     if field_error := find_name_error(text):
         raise InvalidInput([FieldError(name, field_error)])
     return text
+
+
+def shown_path(sent: str) -> str:
+    """Show a path in an error message, shortened, with `…` for each segment that looks like a key."""
+    return "/".join("…" if _looks_like_key(segment) else segment for segment in shortened(sent).split("/"))
+
+
+def _looks_like_key(segment: str) -> bool:
+    while (decoded := unquote(segment)) != segment:
+        segment = decoded
+    return without_keys(segment) != segment or bool(_RANDOM.search(segment))

@@ -10,7 +10,7 @@ from typing import Final
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
 from heliscore.domain.messages import described
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE, score_error
 from heliscore.domain.times import now, read_time
 
 MAX_DEPTH: Final = 50
@@ -89,5 +89,5 @@ class ConditionReader:
         value = int(raw) if isinstance(raw, str) and _INTEGER.fullmatch(raw) else raw
         if isinstance(value, int) and MIN_VALUE <= value <= MAX_VALUE:
             return int(value)
-        self.errors.add(path, f"expected an integer or a boolean, got {described(raw)}")
+        self.errors.add(path, score_error(raw))
         return 0

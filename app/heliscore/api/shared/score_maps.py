@@ -50,9 +50,9 @@ def read_value(value: object, is_boolean: bool) -> Score | str:
     """Make a Score of a decoded JSON value, or return an error message. Under a boolean's name, 1 and 0 are
     booleans and other integers an error."""
     score = read_score(value)
-    if not is_boolean or isinstance(score, str):
+    if not is_boolean or (isinstance(score, str) and type(value) is not float):
         return score
-    if score.value not in (0, 1):
+    if isinstance(score, str) or score.value not in (0, 1):
         return f"expected true, false, 1 or 0, got {described(value)}"
     return Score(score.value, True)
 

@@ -24,7 +24,6 @@ from tests.sdk.reading import (
 
 Json = dict[str, Any]
 
-REFUSED = "issue 13, 2: objects in `meta` have the whole log refused"
 
 MESSAGES = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
 COUNTS = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}

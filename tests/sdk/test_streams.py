@@ -22,7 +22,6 @@ from tests.sdk.reading import (
 
 Json = dict[str, Any]
 
-RAW = "issue 13, 3: streams are kept as raw chunks"
 
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8, "prompt_cache_read_tokens": 2}
 CHAT = COUNTS | {

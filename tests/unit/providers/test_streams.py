@@ -257,6 +257,29 @@ def test_a_tool_call_without_an_index_is_continued_by_its_id() -> None:
     assert [made["function"]["arguments"] for made in message["tool_calls"]] == ['{"x":1}', "{}"]
 
 
+def test_logprobs_of_all_chunks_are_kept() -> None:
+    tokens = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -0.25}]
+    chunks = [delta(content="a"), delta(content="b", finish="stop")]
+    for chunk, token in zip(chunks, tokens, strict=True):
+        chunk["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
+    whole = assemble(sse(chunks, "data: [DONE]\n\n"))
+    assert whole is not None
+    assert whole.body == {
+        "id": "c1",
+        "object": "chat.completion",
+        "model": "m-1",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "ab"},
+                "finish_reason": "stop",
+                "logprobs": {"content": tokens},
+            }
+        ],
+        "streamed": {"chunks": 2},
+    }
+
+
 def test_a_long_stream_is_put_together_in_steps() -> None:
     steps = assemble_in_steps(sse([delta(content="word ") for _ in range(2000)]))
     assert sum(1 for _ in steps) > 10

@@ -68,9 +68,8 @@ class Assembler:
 
     def finish(self) -> Assembled | None:
         """The whole response; None where what came is no stream."""
+        self.add(self._reader.finish())
         reader, fold = self._reader, self._fold
-        self.add(reader.finish())
-        fold = self._fold
         if not self._is_stream():
             return None
         body = fold.whole() if fold is not None else {}

@@ -49,6 +49,8 @@ class Assembler:
         self._fold: Fold | None = None
         self._error: object = None
         self._chunks = 0
+        self.is_list = False
+        """Whether the chunks come in a list, which no whole response does."""
 
     def feed(self, text: str) -> None:
         """Take the next piece of the stream's text; it may end anywhere."""
@@ -66,9 +68,8 @@ class Assembler:
 
     def finish(self) -> Assembled | None:
         """The whole response; None where what came is no stream."""
+        self.add(self._reader.finish())
         reader, fold = self._reader, self._fold
-        self.add(reader.finish())
-        fold = self._fold
         if not self._is_stream():
             return None
         body = fold.whole() if fold is not None else {}
@@ -88,7 +89,7 @@ class Assembler:
         if self._fold is None:
             return self._error is not None and self._reader.is_events
         reader = self._reader
-        return self._fold.certain or reader.is_events or reader.broken or self._chunks > 1
+        return self._fold.certain or self.is_list or reader.is_events or reader.broken or self._chunks > 1
 
 
 def assemble(sent: object) -> Assembled | None:
@@ -111,7 +112,7 @@ def assemble_in_steps(sent: Any) -> Generator[None, None, Assembled | None]:
                 assembler.feed(sent[start : start + _STEP].removeprefix("\ufeff"))
                 yield
         case [dict(), *_] if open_stream(unwrapped(sent[0])) and all(isinstance(each, dict) for each in sent):
-            assembler.feed("[")
+            assembler.is_list = True
             for start in range(0, len(sent), _STEP_CHUNKS):
                 assembler.add(sent[start : start + _STEP_CHUNKS])
                 yield

@@ -212,7 +212,7 @@ class _Array:
                 chunk, at = _SCANNER.raw_decode(text, at)
             except (ValueError, RecursionError):
                 break
-            self.has_halves = self.has_halves or _has_halves(chunk, text[start:at])
+            self.has_halves = self.has_halves or _has_halves(chunk, text, start, at)
             yield chunk
         self.ended = at < len(text) and text[at] != "{"
         if self.ended:
@@ -239,8 +239,8 @@ def _may_have_halves(text: str) -> bool:
     return "\\ud" in text or "\\uD" in text
 
 
-def _has_halves(chunk: Chunk, text: str) -> bool:
-    if not _may_have_halves(text):
+def _has_halves(chunk: Chunk, text: str, start: int, end: int) -> bool:
+    if text.find("\\ud", start, end) < 0 and text.find("\\uD", start, end) < 0:
         return False
     try:
         msgspec.json.encode(chunk)

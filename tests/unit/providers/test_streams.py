@@ -11,7 +11,7 @@ from heliscore.providers.turns import Text, Thinking, ToolCall, Turn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.providers.streams import ANTHROPIC, CHAT, GEMINI, STREAMS, delta, lines, sse
+from tests.unit.providers.streams import ANTHROPIC, CHAT, GEMINI, OLLAMA, STREAMS, delta, lines, sse
 
 every_stream = pytest.mark.parametrize("name", STREAMS)
 
@@ -228,11 +228,16 @@ def test_half_characters_in_two_chunks_are_joined() -> None:
 
 
 def test_a_list_of_chunks_is_a_stream() -> None:
-    for chunks, name in ((CHAT, "chat"), (GEMINI, "gemini array"), (ANTHROPIC, "anthropic")):
+    for chunks, name in (
+        (CHAT, "chat"),
+        (GEMINI, "gemini array"),
+        (ANTHROPIC, "anthropic"),
+        (OLLAMA, "ollama"),
+    ):
         whole, other = assemble(chunks), assemble(STREAMS[name])
         assert whole is not None
         assert other is not None
-        assert said(turns_of(whole.body)) == said(turns_of(other.body))
+        assert whole == other
     before = json.dumps(CHAT)
     assemble(CHAT)
     assert json.dumps(CHAT) == before
@@ -250,6 +255,29 @@ def test_a_tool_call_without_an_index_is_continued_by_its_id() -> None:
     assert whole is not None
     message: Any = whole.body["choices"][0]["message"]  # type: ignore[index]
     assert [made["function"]["arguments"] for made in message["tool_calls"]] == ['{"x":1}', "{}"]
+
+
+def test_logprobs_of_all_chunks_are_kept() -> None:
+    tokens = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -0.25}]
+    chunks = [delta(content="a"), delta(content="b", finish="stop")]
+    for chunk, token in zip(chunks, tokens, strict=True):
+        chunk["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
+    whole = assemble(sse(chunks, "data: [DONE]\n\n"))
+    assert whole is not None
+    assert whole.body == {
+        "id": "c1",
+        "object": "chat.completion",
+        "model": "m-1",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "ab"},
+                "finish_reason": "stop",
+                "logprobs": {"content": tokens},
+            }
+        ],
+        "streamed": {"chunks": 2},
+    }
 
 
 def test_a_long_stream_is_put_together_in_steps() -> None:

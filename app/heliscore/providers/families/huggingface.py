@@ -40,7 +40,8 @@ def read_response(body: Any) -> list[Turn] | None:
 def read_usage(body: object) -> Usage | None:
     """`details`, where they were asked for."""
     first = body[0] if isinstance(body, list) and body else body
-    details = mapping(mapping(first).get("details"))
+    if not (details := mapping(mapping(first).get("details"))):
+        return None
     prefill = details.get("prefill")
     prompt = len(prefill) if isinstance(prefill, list) and prefill else count(details, "input_length")
     return completed(Usage(prompt_tokens=prompt, completion_tokens=count(details, "generated_tokens")))

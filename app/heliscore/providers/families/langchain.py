@@ -99,7 +99,8 @@ def read_usage(body: object) -> Usage | None:
     message = mapping(held.get("kwargs")) or held
     for holder in (held.get("llm_output"), held.get("llmOutput"), message.get("response_metadata")):
         said = mapping(holder)
-        usage = mapping(said.get("token_usage") or said.get("tokenUsage"))
+        if not (usage := mapping(said.get("token_usage") or said.get("tokenUsage"))):
+            continue
         found = completed(
             Usage(
                 prompt_tokens=count(usage, "prompt_tokens", "promptTokens"),

@@ -35,6 +35,8 @@ def read_usage(body: object) -> Usage | None:
     """Counts at the top."""
     held = mapping(body)
     prompt, completion = count(held, "prompt_eval_count"), count(held, "eval_count")
+    if prompt is None and completion is None:
+        return None
     return completed(Usage(prompt_tokens=prompt, completion_tokens=completion))
 
 

@@ -130,6 +130,7 @@ class _Chunks:
         self._choices: dict[int, dict[str, object]] = {}
         self._messages: dict[int, dict[str, object]] = {}
         self._calls: dict[int, _ToolCalls] = {}
+        self._logprobs: dict[int, dict[str, list[object]]] = {}
 
     @property
     def finished(self) -> bool:
@@ -149,8 +150,9 @@ class _Chunks:
         index = number if isinstance(number, int) else 0
         held = at(self._choices, index)
         keep_latest(held, choice, "index", "delta", "text", "logprobs", "message")
-        if isinstance(logprobs := choice.get("logprobs"), dict):
-            merge(held, {"logprobs": logprobs})
+        for key, tokens in mapping(choice.get("logprobs")).items():
+            if isinstance(tokens, list):
+                self._logprobs.setdefault(index, {}).setdefault(key, []).extend(tokens)
         if isinstance(choice.get("text"), str):
             merge(held, {"text": choice["text"]})
         if "delta" in choice:
@@ -180,7 +182,8 @@ class _Chunks:
             if _is_list(message["content"]):
                 message["content"] = _run_together(_as_list(message["content"]))
             choice["message"] = message
-        return settled({**choice, "finish_reason": choice.get("finish_reason")})
+        whole = mapping(settled({**choice, "finish_reason": choice.get("finish_reason")}))
+        return whole | ({"logprobs": self._logprobs[index]} if index in self._logprobs else {})
 
 
 class _ToolCalls:

@@ -48,6 +48,7 @@ MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/request/{requestId}/score"): {"scores": {SCORE: 11, "new": True}},
     ("POST", "/v1/request/{requestId}/feedback"): {"rating": False},
+    ("POST", "/v1/feedback"): {"helicone-id": REQUEST, "rating": "negative"},
     ("DELETE", "/v1/request/{requestId}/score/{name}"): None,
     ("DELETE", "/v1/request/{requestId}/feedback"): None,
     ("POST", "/v1/request/query"): _QUERY,
@@ -62,6 +63,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/googleapis/v1/log"): _LOG,
     ("POST", "/v1/trace/custom/v1/log"): _LOG,
     ("POST", "/v1/trace/custom/log"): _LOG,
+    ("POST", "/v1/trace/custom/log/typed"): _LOG,
     ("PUT", "/v1/request/{requestId}/property"): {"key": PROPERTY, "value": "new"},
     ("DELETE", "/v1/request/{requestId}/property/{key}"): None,
     ("POST", "/v1/property/query"): {},

@@ -295,7 +295,7 @@ BAD_ITEMS: Final[list[tuple[object, str | None, list[tuple[str, str]]]]] = [
         "",
         [
             ("requestId", "must not be empty"),
-            ("scores.a", f"{NOT_INTEGER} 0.5"),
+            ("scores.a", f"{NOT_INTEGER} 0.5; {MULTIPLY}"),
             ("scores.c", f'{NOT_INTEGER} "x"'),
         ],
     ),
@@ -375,7 +375,7 @@ async def test_mode_is_atomic_unless_said(
     client: httpx.AsyncClient, connection: Connection, organization_id: int, form: str
 ) -> None:
     response = await upload(client, form, [item("good", a=1), item("r", a=0.5)])
-    assert got(response) == (400, faulty(("items[1].scores.a", f"{NOT_INTEGER} 0.5")))
+    assert got(response) == (400, faulty(("items[1].scores.a", f"{NOT_INTEGER} 0.5; {MULTIPLY}")))
     assert await stored(connection, organization_id) == {}
 
 
@@ -385,7 +385,7 @@ async def test_atomic_upload_with_a_fault_at_the_end_of_thousands_stores_nothing
 ) -> None:
     items = [item(f"r{i}", a=i) for i in range(7_000)]
     response = await upload(client, form, [*items, item("last", a=0.5)], "atomic")
-    assert got(response) == (400, faulty(("items[7000].scores.a", f"{NOT_INTEGER} 0.5")))
+    assert got(response) == (400, faulty(("items[7000].scores.a", f"{NOT_INTEGER} 0.5; {MULTIPLY}")))
     assert await stored(connection, organization_id) == {}
 
 
@@ -402,7 +402,9 @@ async def test_atomic_upload_lists_a_thousand_faults_and_counts_all(
     client: httpx.AsyncClient, form: str
 ) -> None:
     response = await upload(client, form, [item(f"r{i}", a=0.5, b=0.5) for i in range(5_000)], "atomic")
-    errors = [(f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5") for i in range(500) for name in "ab"]
+    errors = [
+        (f"items[{i}].scores.{name}", f"{NOT_INTEGER} 0.5; {MULTIPLY}") for i in range(500) for name in "ab"
+    ]
     assert got(response) == (400, faulty(*errors, found=10_000))
 
 
@@ -411,7 +413,9 @@ async def test_partial_upload_lists_a_thousand_errors(
     client: httpx.AsyncClient, connection: Connection, organization_id: int, form: str
 ) -> None:
     items = [item(f"r{i}", a=i if i % 2 else i + 0.5) for i in range(7_000)]
-    body = taken(3_500, *((i, f"r{i}", f"scores.a: {NOT_INTEGER} {i}.5") for i in range(0, 7_000, 2)))
+    body = taken(
+        3_500, *((i, f"r{i}", f"scores.a: {NOT_INTEGER} {i}.5; {MULTIPLY}") for i in range(0, 7_000, 2))
+    )
     body["data"]["errors"] = body["data"]["errors"][:1000]
     assert got(await upload(client, form, items, "partial")) == (200, body)
     assert await stored(connection, organization_id) == {f"r{i}": {"a": i} for i in range(1, 7_000, 2)}
@@ -742,7 +746,11 @@ async def test_partial_upload_names_unknown_requests(strict: Service, form: str)
     items = [item("known0", a=1), item("new", a=2), item("known1", a=0.5), item("known2", a=3)]
     assert got(await upload(client, form, items, "partial")) == (
         200,
-        taken(2, (1, "new", "there is no request new"), (2, "known1", f"scores.a: {NOT_INTEGER} 0.5")),
+        taken(
+            2,
+            (1, "new", "there is no request new"),
+            (2, "known1", f"scores.a: {NOT_INTEGER} 0.5; {MULTIPLY}"),
+        ),
     )
     scores = [await scores_of(client, id_) for id_ in ("known0", "new", "known1", "known2")]
     assert scores == [{"a": 1}, None, {}, {"a": 3}]
@@ -827,7 +835,7 @@ async def test_new_name_is_usable_after_an_upload_was_refused(
     client: httpx.AsyncClient, form: str, again: str
 ) -> None:
     response = await upload(client, form, [item("r", fresh=1), item("s", other=0.5)], "atomic")
-    assert got(response) == (400, faulty(("items[1].scores.other", f"{NOT_INTEGER} 0.5")))
+    assert got(response) == (400, faulty(("items[1].scores.other", f"{NOT_INTEGER} 0.5; {MULTIPLY}")))
     await score_again(client, again, "r", fresh=4, other=5)
     assert await scores_of(client, "r") == {"fresh": 4, "other": 5}
 

@@ -19,7 +19,7 @@ What a connection waits for (a head, a body, the client to read, …) is its `Ph
 The class uses members of uvicorn's HttpToolsProtocol that are not documented: `scope` is the request that is
 being parsed, `cycle` the newest request whose head is complete, with its response; `pipeline` holds requests
 that wait for the responses before theirs, the newest first; `flow` pauses reading. So uvicorn is pinned to a
-minor version.
+minor version. The states are read in one file, although it is long.
 """
 
 from __future__ import annotations

@@ -51,12 +51,13 @@ def exchange_columns(
     """The columns of models, tokens, cost and the response's id. `cost_usd`, which the logger said, counts
     before what the provider said."""
     asked, answered = read_models(request, response, url)
+    named = request.get("model") if isinstance(request, dict) else None  # an empty name is a name, too
     usage = msgspec.structs.asdict(read_usage(response))
     if cost_usd is not None:
         usage["cost_usd"] = cost_usd
     return {
         **usage,
-        "request_model": string_or_none(asked),
+        "request_model": string_or_none(asked or named),
         "response_model": string_or_none(answered),
         "response_id": _find_id(response),
     }

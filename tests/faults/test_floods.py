@@ -561,8 +561,8 @@ async def test_large_head_within_the_limits_is_taken(hasty: Flooded, connect: Co
 
 
 async def test_body_over_the_limit_is_refused_unread(steady: Flooded, connect: Connect) -> None:
-    """The answer is there before a byte of the body is sent. A client that sends it all the same is read for a
-    while, so that it can see the answer, and then cut off."""
+    """The answer is there before a byte of the body is sent. Who sends it all the same is read for a while,
+    to see the answer, and then cut off."""
     wire = await connect(steady)
     await wire.send(head_of("/v1/request/oversize/score", 1 << 30))
     assert_closing(await wire.answer(), 413, LARGE_BODY)

@@ -93,6 +93,9 @@ def check(endpoint: Endpoint, response: httpx.Response) -> None:
     """The answer is one of the endpoint's own, in the words of its dialect."""
     assert response.status_code < 500 or response.status_code == 503, response.text
     type_ = response.headers["content-type"].partition(";")[0]
+    if response.is_success and endpoint.tag == "Logging" and type_ == "application/json":
+        assert response.json()["warnings"]  # a log that was taken without what could not be understood
+        return
     if response.is_success:
         assert (response.status_code, type_) == (endpoint.success, endpoint.answer_type)
         return

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 from heliscore.api.http import json_schema
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import nullable
 from heliscore.domain.messages import MAX_NAME_LENGTH, find_name_error
 from heliscore.domain.times import EPOCH, read_time
 
@@ -160,12 +159,3 @@ def mapping_of(value_type: ValueType[T]) -> ValueType[dict[str, T]]:
         }
 
     return ValueType({"type": "object", "additionalProperties": value_type.schema}, read)
-
-
-def or_null(value_type: ValueType[T]) -> ValueType[T | None]:
-    """A value of that type, or null. Optional fields take null without it."""
-
-    def read(raw: object, path: str, errors: FieldErrors) -> T | None:
-        return None if raw is None else value_type.read(raw, path, errors)
-
-    return ValueType(nullable(value_type.schema), read)

@@ -79,7 +79,8 @@ async def provoke(told: Told, server: str, dsn: str, key: str, unknown: str) -> 
     told.call(400, "POST", score, {"scores": {"accuracy": MARK}})
     told.call(400, "POST", score, b'{"scores": {"' + MARK.encode())
     told.call(400, "POST", score, b"\xff" + MARK.encode())
-    told.call(400, "POST", log, LOG | {"timing": MARK})
+    told.call(200, "POST", log, LOG | {"timing": MARK})  # with a warning
+    told.call(400, "POST", log, MARK)
     told.call(400, "POST", f"/v1/request/%zz/score?api_key={key}", {"scores": {}})
     told.call(404, "GET", f"/v1/request/nothing?key={key}&mark={MARK}")
     told.call(404, "POST", f"/nothing?key={key}", {"a": MARK})
@@ -91,7 +92,7 @@ async def provoke(told: Told, server: str, dsn: str, key: str, unknown: str) -> 
         {"Authorization": key},
         {"Authorization": f"Basic {key}"},
         {"Helicone-Auth": f"Bearer {unknown}", "Authorization": f"Bearer {key}"},
-        {"X-API-KEY": key},
+        {"X-API-KEY": unknown},
     ):
         told.call(401, "POST", score, {"scores": {MARK: 1}}, headers=headers)
     track = "/library-track-score"

@@ -293,6 +293,21 @@ async def test_properties_of_headers_and_meta_come_together(client: httpx.AsyncC
     assert await properties_of(client) == {"Variant": "A", "temperature": "0.7"}
 
 
+async def test_key_in_meta_is_not_kept(
+    client: httpx.AsyncClient, connection: Connection, organization_id: int
+) -> None:
+    """LiteLLM puts its key there."""
+    key = client.headers["Authorization"]
+    meta = {"Helicone-Auth": key, "helicone-auth": key, "Authorization": key, "Helicone-Property-Env": "prod"}
+    await log(client, changed(("providerRequest.meta", meta)))
+    [kept] = await connection.fetch(
+        "SELECT each::text FROM request AS each WHERE organization_id = $1", organization_id
+    )
+    assert "prod" in kept[0]
+    assert "sk-helicone" not in kept[0]
+    assert "auth" not in kept[0].lower()
+
+
 async def test_property_of_meta_keeps_its_case(client: httpx.AsyncClient) -> None:
     meta = {
         "Helicone-Request-Id": "r",

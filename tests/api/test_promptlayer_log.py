@@ -494,6 +494,20 @@ async def test_input_without_messages_is_all_arguments(
     assert row["request_body"] == body
 
 
+async def test_counts_beside_the_input_stand_in_for_those_of_the_response(
+    sdk: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    """LlamaIndex's handler counts in `kwargs`: its responses are messages."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+    kwargs = {"messages": [], "usage": usage, "model_name": "gpt-4o"}
+    messages = [{"role": "assistant", "blocks": [{"block_type": "text", "text": "Hello"}]}]
+    counted = {"usage": {"prompt_tokens": 30, "completion_tokens": 50}}
+    for response, total in ((messages, 8), (counted, 80)):
+        body = {"function_name": "f", "kwargs": kwargs, "request_response": response}
+        request_id = (await sdk.post("/track-request", json=body)).json()["request_id"]
+        assert (await row_of(client, request_id))["total_tokens"] == total
+
+
 async def test_tracked_request_is_in_its_group(sdk: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
     group_id = (await sdk.post("/create-group", json={})).json()["id"]
     response = await sdk.post("/track-request", json=TRACK | {"group_id": group_id})

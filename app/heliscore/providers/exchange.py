@@ -34,9 +34,10 @@ _ERROR_KEYS: Final = frozenset(
 """Keys of an error that is not under `error`: Bedrock's, Cohere's, Mistral's."""
 
 
-def read_usage(response: object) -> Usage:
-    """Read the token counts and the cost that a response reports."""
-    for layer in _layers(response):
+def read_usage(response: object, request: object = None) -> Usage:
+    """Read the token counts and the cost that a response reports, or else the request's `usage`, where
+    LlamaIndex's handler puts them: its responses are messages alone."""
+    for layer in (*_layers(response), {"usage": mapping(request).get("usage")}):
         if (usage := read_usage_of(layer)) is not None:
             return usage
     return Usage()

@@ -49,7 +49,9 @@ _KWARGS: Final = optional(
     description="`model` is the model and `messages` the input; what is not an object is all input",
 )
 _RESPONSE: Final = optional(
-    "request_response", ANY, description="The output; token counts are read from its `usage`."
+    "request_response",
+    ANY,
+    description="The output; token counts are read from its `usage`, or else from that of `kwargs`.",
 )
 _PROVIDER_TYPE: Final = optional("provider_type", SHORT_STRING)
 _PROMPT_VERSION: Final = optional("prompt_version", NUMBER_FROM_1)

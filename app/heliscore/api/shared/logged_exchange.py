@@ -52,7 +52,7 @@ def exchange_columns(
     before what the provider said."""
     asked, answered = read_models(request, response, url)
     named = request.get("model") if isinstance(request, dict) else None  # an empty name is a name, too
-    usage = msgspec.structs.asdict(read_usage(response))
+    usage = msgspec.structs.asdict(read_usage(response, request))
     if cost_usd is not None:
         usage["cost_usd"] = cost_usd
     return {

@@ -71,6 +71,10 @@ lock: $(VENV)/test ## pin the newest versions that pyproject.toml allows
 	$(UV_COMPILE) pyproject.toml --group bench --constraint tests/requirements.lock \
 		--output-file tests/bench/requirements.lock
 	$(UV_COMPILE) --no-strip-extras tests/bench/peers.in --output-file tests/bench/peers.lock  # pip needs the extras
+	for name in frameworks promptlayer; do \
+		$(UV_COMPILE) tests/sdk/clients/$$name.in --excludes tests/sdk/clients/excluded.txt \
+			--output-file tests/sdk/clients/$$name.lock || exit; \
+	done
 
 clean: ## remove the virtual environment and caches; the data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

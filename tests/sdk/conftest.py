@@ -115,20 +115,15 @@ def run_python(service: Service) -> RunPython:
 
 
 @pytest.fixture(scope="session")
-def litellm_python() -> Path:
-    return install_python("litellm")
+def frameworks_python() -> Path:
+    """LiteLLM, and LangChain's and LlamaIndex's handlers for PromptLayer."""
+    return install_python("frameworks")
 
 
 @pytest.fixture(scope="session")
 def promptlayer_python() -> Path:
     """The last version of PyPI promptlayer that reads the old name of the variable."""
     return install_python("promptlayer")
-
-
-@pytest.fixture(scope="session")
-def handlers_python() -> Path:
-    """LangChain's and LlamaIndex's handlers, with the last version of PyPI promptlayer that fits both."""
-    return install_python("handlers")
 
 
 async def _environment(service: Service, key: str | None = None) -> dict[str, str]:

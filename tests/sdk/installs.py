@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -21,22 +22,26 @@ TIMEOUT_S = 900
 
 
 def install_python(name: str) -> Path:
-    """The Python of a virtual environment with exactly what `clients/<name>.lock` lists.
+    """The Python of a virtual environment with what `clients/<name>.lock` lists.
 
-    A lock may leave out what a client declares and the tests never import (`clients/excluded.txt`), so that
+    It stands on the tests' own environment, so that packages of the same version are not installed twice. A
+    lock may leave out what a client declares and the tests never import (`clients/excluded.txt`), so that
     nothing is resolved here.
     """
     lock = HERE / "clients" / f"{name}.lock"
     folder = KEPT / name
     python = folder / "bin/python"
+    own = sysconfig.get_path("purelib")
 
     def install() -> None:
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+        packages = sysconfig.get_path("purelib", vars={"base": str(folder)})
+        (Path(packages) / "tests.pth").write_text(own)
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
         pip += ["--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes"]
         _run([*pip, "--requirement", str(lock)])
 
-    _keep(folder, [sys.version.encode(), lock.read_bytes()], install)
+    _keep(folder, [sys.version.encode(), own.encode(), lock.read_bytes()], install)
     return python
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import msgspec
-import pytest
+from heliscore.store.connections.pool import Connection
 
 from tests.conftest import Service
 from tests.dashboard.reading import read_text
@@ -20,11 +20,6 @@ ANSWER: Final = "Upstairs, on the left."
 """What every program here asks and gets."""
 
 SAID: Final = [("system", SYSTEM), ("user", QUESTION), ("assistant", ANSWER)]
-
-
-def fails_today(reason: str) -> pytest.MarkDecorator:
-    """What is right and not so yet. Only an assertion may fail: not an installation, not a program."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
 
 
 async def read_row(client: httpx.AsyncClient, request_id: str) -> Json:
@@ -41,6 +36,16 @@ async def find_rows(client: httpx.AsyncClient, **conditions: object) -> list[Jso
     assert response.status_code == 200, response.text
     rows: list[Json] = response.json()["data"]
     return rows
+
+
+async def read_everything(connection: Connection) -> str:
+    """The rows of all tables, as text."""
+    tables = await connection.fetch(
+        "SELECT oid::regclass::text AS name FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    texts = [await connection.fetch(f"SELECT each::text FROM {table['name']} AS each") for table in tables]
+    return "\n".join(row[0] for rows in texts for row in rows)
 
 
 def part(row: Json, expected: Json) -> Json:

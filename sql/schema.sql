@@ -126,7 +126,8 @@ CREATE TABLE public.request (
     tags text[],
     outcome text,
     prompt_version_number bigint,
-    promptlayer jsonb
+    promptlayer jsonb,
+    cost_is_computed boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05');
 

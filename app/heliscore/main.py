@@ -44,6 +44,7 @@ from heliscore.jobs.background import StopService
 from heliscore.jobs.pruning import kept_pruned
 from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.log_lines import open_request_log
+from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
@@ -139,7 +140,8 @@ async def _opened(
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         budget = BodyBudget(settings.max_held_bytes)
         async with kept_pruned(database, settings.retention_days, stop_service):
-            yield Services(settings, database, Keyring(quick), names, writer, budget, limiter)
+            prices = PriceTable() if settings.computed_costs else None
+            yield Services(settings, database, Keyring(quick), names, writer, budget, limiter, prices)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):

@@ -9,11 +9,11 @@ INSERT INTO request AS r (
     prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
     status, outcome, user_id, provider, request_model, response_model, model_override, prompt_id, prompt_version,
     prompt_version_number, prompt_variables, response_id, request_path, target_url, tags, properties, promptlayer,
-    request_body, response_body, cache_enabled
+    request_body, response_body, cache_enabled, cost_is_computed
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
 )
 ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     created_at = excluded.created_at,
@@ -62,7 +62,8 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     promptlayer = excluded.promptlayer,
     request_body = excluded.request_body,
     response_body = excluded.response_body,
-    cache_enabled = excluded.cache_enabled
+    cache_enabled = excluded.cache_enabled,
+    cost_is_computed = excluded.cost_is_computed
 RETURNING request_no
 
 -- name: retime_scores

@@ -8,7 +8,7 @@ SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
     r.prompt_cache_write_tokens, r.reasoning_tokens, r.prompt_audio_tokens, r.completion_audio_tokens,
-    r.cost_usd, r.status,
+    r.cost_usd, r.cost_is_computed, r.status,
     /* outcome */ r.outcome /* end */ AS outcome,
     coalesce(r.cache_enabled, false) AS cache_enabled, r.user_id, r.provider, r.request_model, r.response_model, r.model_override, r.model,
     r.prompt_id, r.prompt_version, r.prompt_version_number, r.response_id, r.request_path, r.target_url,

@@ -14,6 +14,7 @@ from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import LOG, MESSAGE, done, error_response, log, make_client, search, track
 from tests.api.test_unavailable import COUNT_WAITING, connected
 from tests.conftest import Service, StartService
+from tests.ways_out import MULTIPLY
 
 ALL = {
     **LOG,
@@ -220,6 +221,7 @@ TIME = "expected an ISO 8601 time or seconds since 1970, got"
         ({"price": "free"}, 'price: expected a number, got "free"'),
         ({"score": 101}, "score: expected an integer from 0 to 100, got 101"),
         ({"score": True}, "score: expected an integer from 0 to 100, got true"),
+        ({"score": 0.85}, f"score: expected an integer from 0 to 100, got 0.85; {MULTIPLY}"),
         ({"score": 5, "score_name": "a\nb"}, "score_name: must not contain control characters"),
         ({"score": 0, "score_name": "-hcone-bool"}, "score_name: must not be empty"),
         (

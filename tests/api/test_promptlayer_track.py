@@ -12,6 +12,7 @@ from heliscore.store.connections.pool import Connection
 from tests.api.envelope import ids, post, read, scores_of
 from tests.api.promptlayer import done, error_response, make_client, track
 from tests.conftest import Service, StartService
+from tests.ways_out import MULTIPLY
 
 FAMILIES = ("/rest/track-", "/library-track-")
 MAX = 2**63 - 1
@@ -64,6 +65,8 @@ async def test_score_has_the_name_that_was_sent(
         ("-1", "-1"),
         ("true", "true"),
         ("87.5", "87.5"),
+        ("0.85", f"0.85; {MULTIPLY}"),
+        ("1.0", f"1.0; {MULTIPLY}"),
         ("88.0", "88.0"),
         ('"88"', '"88"'),
         ("null", "null"),

@@ -66,6 +66,18 @@ async def test_a_request_shows_what_was_said_and_what_is_known(service: Service,
     assert (facts["User"], facts["env"], facts["Latency"]) == ("eva", "prod", "2.31 s")
 
 
+async def test_a_computed_cost_is_marked_until_somebody_says_it(service: Service, sign_in: SignIn) -> None:
+    client, visitor = await service.client(), await sign_in()
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    response: dict[str, Any] = {"json": {"model": "gpt-4o", "usage": usage}}
+    for cost, shown in ((None, "$0.0035 (computed)"), (0.25, "$0.25")):
+        request = {"meta": {"Helicone-Request-Id": "a"}}
+        body = {"providerRequest": request, "providerResponse": response | ({"cost": cost} if cost else {})}
+        (await client.post("/oai/v1/log", json=body)).raise_for_status()
+        page = (await visitor.get("/requests/a")).text
+        assert dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))["Cost"] == shown
+
+
 async def test_a_request_that_was_never_logged_shows_its_scores(service: Service, sign_in: SignIn) -> None:
     await post(await service.client(), a={"accuracy": 40})
     page = await (await sign_in()).get("/requests/a")

@@ -56,6 +56,12 @@ OUTCOME = (
     "WHEN r.status IS NOT NULL THEN 'ERROR' END)"
 )
 
+HAS_STRING = (
+    "(r.response_body::text ILIKE ANY($4::text[]) AND EXISTS (SELECT FROM jsonb_array_elements_text("
+    "jsonb_path_query_array(r.response_body, 'strict $.** ? (@.type() == \"string\")')) AS s (s) "
+    "WHERE s.s ILIKE $5::text))"
+)
+
 
 def of_request(alias: str) -> str:
     return f"{alias}.organization_id = r.organization_id AND {alias}.request_no = r.request_no"
@@ -124,15 +130,15 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
         (Not(HasTag("a%")), "($4::text = ANY(r.tags)) IS NOT TRUE", ("a%",)),
         (
             HasString(BODY, "equals", 'a"_'),
-            "r.response_body::text ILIKE ANY($4::text[])",
-            ([r'"a\\"\_"%', r'%["a\\"\_"%', r'%{"a\\"\_"%', r'% "a\\"\_"%'],),
+            HAS_STRING,
+            ([r'"a\\"\_"%', r'%["a\\"\_"%', r'%{"a\\"\_"%', r'% "a\\"\_"%'], r'a"\_'),
         ),
         (
             HasString(BODY, "starts-with", "a"),
-            "r.response_body::text ILIKE ANY($4::text[])",
-            (['"a%', '%["a%', '%{"a%', '% "a%'],),
+            HAS_STRING,
+            (['"a%', '%["a%', '%{"a%', '% "a%'], "a%"),
         ),
-        (HasString(BODY, "ends-with", "a"), "r.response_body::text ILIKE ANY($4::text[])", (['%a"%'],)),
+        (HasString(BODY, "ends-with", "a"), HAS_STRING, (['%a"%'], "%a")),
         (HasString(BODY, "contains", "a"), "r.response_body::text ILIKE ANY($4::text[])", (["%a%"],)),
         (UNKNOWN, "false", ()),
         (Not(UNKNOWN), "NOT false", ()),

@@ -190,8 +190,7 @@ def strings_in(value: Any) -> Iterator[str]:
         case str():
             yield value
         case dict():
-            for key, part in value.items():
-                yield key
+            for part in value.values():
                 yield from strings_in(part)
         case list():
             for part in value:

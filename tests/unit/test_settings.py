@@ -23,6 +23,7 @@ EVERY_VARIABLE = {
     "HELISCORE_PGBOUNCER": "true",
     "HELISCORE_RETENTION_DAYS": "90",
     "HELISCORE_RATE_LIMIT": "600",
+    "HELISCORE_COMPUTED_COSTS": "false",
     "HELISCORE_ALLOW_WEAK_KEY": "true",
 }
 
@@ -42,6 +43,7 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "pgbouncer": False,
         "retention_days": None,
         "rate_limit": None,
+        "computed_costs": True,
         "allow_weak_key": False,
     }
 
@@ -61,6 +63,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "pgbouncer": True,
         "retention_days": 90,
         "rate_limit": 600,
+        "computed_costs": False,
         "allow_weak_key": True,
     }
 

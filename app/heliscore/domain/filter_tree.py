@@ -140,8 +140,8 @@ class HasTag(msgspec.Struct, frozen=True):
 
 
 class HasString(msgspec.Struct, frozen=True):
-    """Matches a request with a string in one of its bodies, a value or a key, that matches so, whatever its
-    case. `contains` searches the body's JSON as a whole: numbers, true, false and null too."""
+    """Matches a request with a string in one of its bodies, a value and not a key, that matches so, whatever
+    its case. `contains` searches the body's JSON as a whole: keys, numbers, true, false and null too."""
 
     body: Column
     match: StringMatch

@@ -15,6 +15,9 @@ MAX_SCORES_PER_CALL: Final = 256
 MIN_VALUE: Final = -(2**63)
 MAX_VALUE: Final = 2**63 - 1
 
+WHOLE_NUMBERS: Final = "send whole numbers: multiply fractions, e.g. by 100, and round"
+"""The way out for a sender of fractions, as errors name it."""
+
 _NO_POINT: Final = "send whole numbers without a decimal point"
 
 
@@ -46,7 +49,7 @@ def score_error(raw: object) -> str:
     if type(raw) is not float:
         return message
     if not raw.is_integer():
-        return f"{message}; send whole numbers: multiply fractions, e.g. by 100, and round"
+        return f"{message}; {WHOLE_NUMBERS}"
     if abs(raw) <= 1:
         # All of it, or one of a hundred: only the sender knows.
         return f"{message}; {_NO_POINT}, and multiply fractions first, e.g. by 100, and round"

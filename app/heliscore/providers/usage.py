@@ -34,6 +34,11 @@ class Usage(msgspec.Struct, frozen=True):
         """Whether there is a count or a cost."""
         return self != _NOTHING
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether there is a count by which a price can be computed."""
+        return bool(self.prompt_tokens or self.completion_tokens)
+
 
 _NOTHING: Final = Usage()
 

@@ -18,8 +18,18 @@ def escape_like(string: str) -> str:
     return string.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def string_pattern(match: StringMatch, string: str) -> str:
+    """The pattern that fits such a string."""
+    start = "%" if match in ("ends-with", "contains") else ""
+    end = "%" if match in ("starts-with", "contains") else ""
+    return f"{start}{escape_like(string)}{end}"
+
+
 def json_string_patterns(match: StringMatch, string: str) -> list[str]:
-    """Patterns of which at least one fits a jsonb, written as text, that has such a string."""
+    """Patterns of which at least one fits a jsonb, written as text, that has such a string.
+
+    One that fits may do so by chance: the escape of a line feed ends in "n", `, "` stands between strings.
+    """
     written = escape_like(msgspec.json.encode(string)[1:-1].decode())
     match match:
         case "equals":

@@ -57,6 +57,7 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     request_body: str | None = None
     response_body: str | None = None
     cache_enabled: bool = False
+    cost_is_computed: bool = False
 
 
 async def log(connection: Connection, request: LoggedRequest) -> list[FieldError]:

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from heliscore.api.helicone.log_body import BODY, NAMING_BODY, read_log
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.shared import envelope
+from heliscore.api.shared.computed_costs import with_cost
 from heliscore.store import request_log as store
 
 
@@ -26,14 +27,16 @@ def make_log_handler(provider: str | None) -> Handler:
         logged, and keeps scores and what other calls have set.
 
         A log is taken whatever is odd about it: a value that cannot be understood is left out, and the answer
-        is JSON that names it under `warnings`. A stream in `textBody`, server-sent events
-        or lines of JSON, is stored as the whole response that it carried.
+        is JSON that names it under `warnings`. A stream in `textBody`, server-sent events or lines of JSON,
+        is stored as the whole response that it carried. Where neither `cost` nor the response says what the
+        call cost, that is computed from the token counts and the model's prices.
         """
         body = await call.body()
         arguments = (body, call.request.headers, provider, call.principal.organization_id)
         log = await asyncio.to_thread(read_log, *arguments) if len(body) > _LARGE else read_log(*arguments)
+        request = await with_cost(log.request, call.services.prices)
         async with call.services.database.connection() as connection:
-            warnings = [*log.warnings, *await store.log(connection, log.request)]
+            warnings = [*log.warnings, *await store.log(connection, request)]
         # Header values are bytes: an id beyond ASCII is sent in UTF-8, as it was received.
         headers = {"helicone-id": log.request.request_id.encode().decode("latin-1")}
         if warnings:

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from heliscore.api.http.auth import Keyring
 from heliscore.api.http.body_budget import BodyBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
+from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.pool import Database
 from heliscore.store.scores import ScoreNames
@@ -33,6 +34,8 @@ class Services(msgspec.Struct, frozen=True):
     writer: Writer
     body_budget: BodyBudget
     limiter: RateLimiter | None = None
+    prices: PriceTable | None = None
+    """None where costs are not computed."""
 
 
 class RequestState(msgspec.Struct):

@@ -23,7 +23,7 @@ from heliscore.api.http.value_types import ANY, OBJECT, STRING, integer, list_of
 from heliscore.api.shared.logged_bodies import storable
 from heliscore.api.shared.score_maps import read_name, read_value
 from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error, shortened
-from heliscore.domain.score import MAX_VALUE, Score
+from heliscore.domain.score import MAX_VALUE, WHOLE_NUMBERS, Score
 from heliscore.domain.times import EPOCH, read_time, storable_time
 
 DEFAULT_SCORE: Final = "default"
@@ -33,6 +33,7 @@ GROUP: Final = "promptlayer_group_id"
 
 _MAX_LENGTH: Final = 512
 _MAX_SCORE: Final = 100
+_SCORE_RANGE: Final = f"an integer from 0 to {_MAX_SCORE}"
 _DIGITS: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 
@@ -96,6 +97,13 @@ def _after_epoch(seconds: int | float) -> datetime | None:
         return None
 
 
+def _read_score(raw: object, path: str, errors: FieldErrors) -> int:
+    if type(raw) is float and abs(raw) <= 1:
+        errors.add(path, f"expected {_SCORE_RANGE}, got {described(raw)}; {WHOLE_NUMBERS}")
+        return 0
+    return _WHOLE_SCORE.read(raw, path, errors)
+
+
 ID: Final = _integer_or_digits(0)
 NUMBER_FROM_1: Final = _integer_or_digits(1)
 
@@ -129,7 +137,8 @@ METADATA: Final = ValueType[dict[str, str]](
     _read_metadata,
 )
 
-SCORE: Final = integer(0, _MAX_SCORE)
+_WHOLE_SCORE: Final = integer(0, _MAX_SCORE)
+SCORE: Final = ValueType[int](_WHOLE_SCORE.schema, _read_score)
 SCORE_NAME: Final = ValueType[object](
     {"type": "string", "maxLength": MAX_NAME_LENGTH, "description": "empty: `default`"}, ANY.read
 )

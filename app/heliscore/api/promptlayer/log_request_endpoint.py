@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 from starlette.responses import Response
 
@@ -40,8 +41,10 @@ from heliscore.api.promptlayer.logged_fields import (
     prompt_columns,
     time_columns,
 )
+from heliscore.api.shared.computed_costs import with_cost
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.domain.score import MAX_VALUE
+from heliscore.providers.usage import Usage, amount, completed
 from heliscore.store import prompt_tracking as store
 from heliscore.store.request_log import LoggedRequest
 
@@ -104,6 +107,7 @@ async def log_request(call: ApiCall) -> Response:
     scores = _SCORE.read(body) if body[_SCORE.score] or body[_SCORE.names[0]] else {}
     request = _make_logged(body, sent, call.principal.organization_id)
     services, body_hash = call.services, hash_of(b"log-request", sent)
+    request = await with_cost(request, services.prices)
     async with services.database.connection() as connection:
         request_id = await store.log_once(connection, services.names, request, scores, body_hash)
     return answers.answer(
@@ -121,16 +125,15 @@ async def log_request(call: ApiCall) -> Response:
 
 
 def _make_logged(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:
-    metadata, counts = body[METADATA], (body[_INPUT_TOKENS], body[_OUTPUT_TOKENS])
+    metadata = body[METADATA]
+    # Zeros are the SDKs' defaults, and say nothing.
+    usage = completed(Usage(body[_INPUT_TOKENS], body[_OUTPUT_TOKENS], cost_usd=amount(body[_PRICE])))
     return LoggedRequest(
         organization_id=organization_id,
         request_id="",
         **time_columns(body),
         **prompt_columns(body, sent, body[_PROMPT_NAME], body[_PROMPT_VERSION_NUMBER]),
-        prompt_tokens=counts[0],
-        completion_tokens=counts[1],
-        total_tokens=None if None in counts else sum(count or 0 for count in counts),
-        cost_usd=body[_PRICE],
+        **msgspec.structs.asdict(usage or Usage()),
         outcome=body[STATUS] or "SUCCESS",
         provider=body[_PROVIDER],
         request_model=body[_MODEL],

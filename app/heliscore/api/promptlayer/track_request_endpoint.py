@@ -35,6 +35,7 @@ from heliscore.api.promptlayer.logged_fields import (
     time_columns,
 )
 from heliscore.api.promptlayer.tracking_endpoints import check_group
+from heliscore.api.shared.computed_costs import with_cost
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.api.shared.logged_exchange import exchange_columns, read_response
 from heliscore.providers.families.promptlayer import said_in, says_something
@@ -89,6 +90,7 @@ async def track_request(call: ApiCall) -> Response:
     body, sent = decode_log_call(_BODY, await call.body())
     request = _make_tracked(body, sent, call.principal.organization_id)
     services, body_hash = call.services, hash_of(b"track-request", sent)
+    request = await with_cost(request, services.prices)
     async with services.database.connection() as connection:
         if (group_id := body[_GROUP_ID]) is not None:
             await check_group(connection, request.organization_id, group_id)

@@ -14,6 +14,7 @@ import msgspec
 from heliscore.api.shared.logged_bodies import storable, storable_json, string_or_none
 from heliscore.providers.exchange import read_models, read_usage
 from heliscore.providers.stream_assembly import assemble
+from heliscore.providers.usage import amount
 
 _EXTREME_NUMBER: Final = re.compile(r"[eE][+-]?\d{4}|\d{10000}")
 """Perhaps a number with more digits than PostgreSQL's JSON can hold."""
@@ -49,11 +50,11 @@ def exchange_columns(
     request: object, response: Any, url: str | None = None, cost_usd: float | None = None
 ) -> dict[str, Any]:
     """The columns of models, tokens, cost and the response's id. `cost_usd`, which the logger said, counts
-    before what the provider said."""
+    before what the provider said if it is more than zero: loggers send that for what they do not know."""
     asked, answered = read_models(request, response, url)
     named = request.get("model") if isinstance(request, dict) else None  # an empty name is a name, too
     usage = msgspec.structs.asdict(read_usage(response, request))
-    if cost_usd is not None:
+    if amount(cost_usd) or usage["cost_usd"] is None:
         usage["cost_usd"] = cost_usd
     return {
         **usage,

@@ -30,13 +30,14 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    StringMatch,
     Subject,
     Tagged,
     Variable,
     kind_of,
 )
 from heliscore.domain.score import FEEDBACK
-from heliscore.store.like_patterns import escape_like, json_string_patterns
+from heliscore.store.like_patterns import escape_like, json_string_patterns, string_pattern
 from heliscore.store.search.arguments import Arguments
 
 OUTCOME: Final = (
@@ -79,6 +80,12 @@ _NEGATIVE: Final = ("<>", "not-contains")
 
 _SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_at"}
 
+_STRINGS: Final = (
+    "jsonb_array_elements_text("
+    "jsonb_path_query_array(r.{}, 'strict $.** ? (@.type() == \"string\")')) AS s (s)"
+)
+"""The strings of a body, without the keys of objects. jsonb_path_query alone takes quadratic time."""
+
 _SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
 
 SubjectCondition = Compare | OneOf | Exists
@@ -116,8 +123,7 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
             case HasTag(tag):
                 return f"{self.arguments.add(tag, 'text')} = ANY(r.tags)"
             case HasString(body, match, string):
-                patterns = json_string_patterns(match, string)
-                return f"{self.expression(body)} ILIKE ANY({self.arguments.add(patterns, 'text[]')})"
+                return self._has_string(body, match, string)
             case Compare(subject) | OneOf(subject) | Exists(subject):
                 return self._on(subject, tree)
             case _:
@@ -150,6 +156,16 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
     def scores_of_organization(self, name: str, conditions: Sequence[SubjectCondition]) -> str:
         """The rows of one score of any request that meet all the conditions; $1 is the organization."""
         return f"score AS s WHERE s.organization_id = $1 AND {self._meets('s', name, conditions)}"
+
+    def _has_string(self, body: Column, match: StringMatch, string: str) -> str:
+        """The JSON as a whole is quick to compare. What it has may be half of an escape, or stand between two
+        strings: unless that is asked for, each string of what was found is compared too."""
+        patterns = json_string_patterns(match, string)
+        compared = f"{self.expression(body)} ILIKE ANY({self.arguments.add(patterns, 'text[]')})"
+        if match == "contains":
+            return compared
+        pattern = self.arguments.add(string_pattern(match, string), "text")
+        return f"({compared} AND EXISTS (SELECT FROM {_STRINGS.format(body.name)} WHERE s.s ILIKE {pattern}))"
 
     def _connected(self, connective: str, parts: tuple[Filter, ...], none: str) -> str:
         return f"({connective.join(map(self.condition, parts))})" if parts else none

@@ -57,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     prompt_audio_tokens: int | None
     completion_audio_tokens: int | None
     cost_usd: float | None
+    cost_is_computed: bool
     status: int | None
     outcome: Outcome | None
     cache_enabled: bool

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
 from heliscore.api.http.html import make_policy
+from heliscore.api.http.large_work import LARGE_BYTES
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.dashboard.parts.conversation import is_large, lay_out
+from heliscore.dashboard.parts.conversation import Layout, lay_out, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
@@ -61,14 +62,18 @@ async def show_request(page: PageRequest, error: ScoreField | None = None) -> Re
         request = await find_request(page, connection, request_id)
         given = await score_store.find_scores(connection, page.organization_id, request_id)
         kinds = await score_store.list_kinds(connection, page.organization_id, MAX_NAMES)
-    if is_large(request.request_body, request.response_body):
-        return await asyncio.to_thread(_render, page, request, given, kinds, error)
-    return _render(page, request, given, kinds, error)
+    bodies = request.request_body, request.response_body
+    size = working_size(*bodies)
+    layout = await page.services.large_work.run(lay_out, *bodies, size_bytes=size)
+    if size >= LARGE_BYTES:
+        return await asyncio.to_thread(_render, page, request, layout, given, kinds, error)
+    return _render(page, request, layout, given, kinds, error)
 
 
 def _render(
     page: PageRequest,
     request: request_search.Request,
+    layout: Layout,
     given: dict[str, Score],
     kinds: dict[str, bool],
     error: ScoreField | None,
@@ -83,7 +88,7 @@ def _render(
         status=400 if error else 200,
         headers=_HEADERS,
         logged=request,
-        layout=lay_out(request.request_body, request.response_body),
+        layout=layout,
         properties=msgspec.json.decode(request.properties, type=dict[str, str]),
         thumb=next(field for field in fields if field.name == FEEDBACK),
         fields=[field for field in fields if field.name != FEEDBACK],

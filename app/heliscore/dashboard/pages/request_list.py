@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query, encode_cursor
 from heliscore.api.http.endpoints import error_response
-from heliscore.dashboard.parts.conversation import is_large, read_title
+from heliscore.dashboard.parts.conversation import read_titles, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
@@ -77,7 +77,7 @@ async def show_requests(page: PageRequest) -> Response:
         found = await _find(page, query)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, search, kinds, query, trouble=str(error)))
-    rows = await _make_rows(found.requests, search)
+    rows = await _make_rows(page, found.requests, search)
     more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
     return _render(page, search, kinds, query, rows=rows, more=more)
 
@@ -138,22 +138,21 @@ def _render(
 _SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "latency_ms": "Latency"}
 
 
-async def _make_rows(requests: Sequence[store.Request], search: SearchAddress) -> list[RequestRow]:
-    def make() -> list[RequestRow]:
-        return [_make_row(request, search) for request in requests]
+async def _make_rows(
+    page: PageRequest, requests: Sequence[store.Request], search: SearchAddress
+) -> list[RequestRow]:
+    bodies = [request.request_body for request in requests]
+    titles = await page.services.large_work.run(read_titles, bodies, size_bytes=working_size(*bodies))
+    return [_make_row(request, title, search) for request, title in zip(requests, titles, strict=True)]
 
-    if is_large(*(request.request_body for request in requests)):
-        return await asyncio.to_thread(make)
-    return make()
 
-
-def _make_row(request: store.Request, search: SearchAddress) -> RequestRow:
+def _make_row(request: store.Request, title: str, search: SearchAddress) -> RequestRow:
     scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
     return RequestRow(
         id=request.request_id,
         address=search.request_href(request.request_id),
         created_at=request.created_at,
-        preview=read_title(request.request_body),
+        preview=title,
         model=request.model,
         user=request.user_id,
         status=request.status,

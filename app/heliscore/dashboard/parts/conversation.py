@@ -11,6 +11,7 @@ from typing import Final, Literal, assert_never
 import msgspec
 from markupsafe import Markup
 
+from heliscore.api.http.large_work import LARGE_BYTES
 from heliscore.dashboard.parts.markdown import has_syntax, render_markdown, render_plain
 from heliscore.dashboard.parts.shown_media import show_media
 from heliscore.providers.exchange import read_conversation
@@ -38,8 +39,7 @@ _LONG_DATA: Final = 1_000
 
 _LONG_LIST: Final = 200
 
-_LARGE: Final = 64 * 1024
-"""Bytes of bodies."""
+_MANY_VALUES: Final = 50_000
 
 _FORMATTED: Final = 1 << 20
 """A body of more bytes is shown without being indented."""
@@ -86,9 +86,14 @@ class Layout(msgspec.Struct, frozen=True):
     bodies: list[BodyJson]
 
 
-def is_large(*bodies: bytes | None) -> bool:
-    """Whether reading the bodies takes so long that it belongs into a thread."""
-    return sum(len(body) for body in bodies if body is not None) > _LARGE
+def working_size(*bodies: bytes | None) -> int:
+    """How much work it is to read the bodies, as a number of bytes for `LargeWork`: long strings, such as
+    pictures, are decoded quickly."""
+    held = [body for body in bodies if body is not None]
+    size = sum(map(len, held))
+    if size <= LARGE_BYTES or sum(body.count(b",") for body in held) > _MANY_VALUES:
+        return size
+    return LARGE_BYTES
 
 
 def lay_out(request_body: bytes | None, response_body: bytes | None) -> Layout:
@@ -113,6 +118,11 @@ def read_title(request_body: bytes | None) -> str:
         return _read(request_body, None).title
     except RecursionError:
         return ""
+
+
+def read_titles(request_bodies: list[bytes | None]) -> list[str]:
+    """The titles of several."""
+    return list(map(read_title, request_bodies))
 
 
 def _read(request_body: bytes | None, response_body: bytes | None) -> Conversation:

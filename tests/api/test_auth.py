@@ -168,6 +168,26 @@ async def test_unknown_revoked_and_expired_keys_get_the_same_answer(
     assert names == [names[0]] * 3
 
 
+async def test_address_with_too_many_bad_keys_waits_and_good_keys_go_on(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "MAX_FAILURES", 5)
+    service = await start_service()
+    client, stranger = await service.client(), await service.client(key=mint_key())
+    await post(client, "r", {"a": 1})
+    unused = await service.client("another")
+    for _ in range(5):
+        assert_unauthenticated(await stranger.get("/v1/request/r"), NOT_VALID)
+    for refused in stranger, unused:  # nobody knows yet that the second is good
+        response = await refused.get("/v1/request/r")
+        assert (response.status_code, response.json()["data"]) == (429, None)
+        assert response.json()["error"].startswith("more than 5 calls from this address in a minute")
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+    monkeypatch.setattr(auth, "_REMEMBERED_S", 0.0)
+    for _ in range(2):
+        assert await scores_of(client, "r") == {"a": 1}
+
+
 async def test_key_stops_at_its_expiry(shared: Service, connection: Connection, organization_id: int) -> None:
     key = mint_key()
     client = await shared.client(key=key)

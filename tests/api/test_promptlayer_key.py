@@ -64,6 +64,24 @@ async def test_call_without_a_good_key_is_refused(anonymous: httpx.AsyncClient, 
         assert (response.status_code, response.json()) == (401, answer)
 
 
+@pytest.mark.parametrize("form", ["plain", "gzip"])
+async def test_large_body_is_not_read_for_the_key(anonymous: httpx.AsyncClient, key: str, form: str) -> None:
+    """Neither unpacked nor decoded: the error comes before that of the JSON."""
+    body, headers = b'{"api_key": "%b", "a": "%b' % (key.encode(), b" " * 65_536), {}
+    if form == "gzip":
+        body, headers = gzip.compress(body), {"Content-Encoding": "gzip"}
+    response = await anonymous.post("/rest/track-score", content=body, headers=headers)
+    assert (response.status_code, response.json()) == (
+        401,
+        error_response(
+            "an API key is needed: the header X-API-KEY; api_key in the body counts in one of at most "
+            "65536 bytes"
+        ),
+    )
+    response = await anonymous.post("/rest/track-score", content=body, headers=headers | {"X-API-KEY": key})
+    assert response.status_code == 400
+
+
 @every_endpoint
 async def test_key_without_the_permission_is_refused(
     shared: Service, organization: str, endpoint: Endpoint

@@ -318,3 +318,23 @@ async def test_request_of_another_organization_is_unknown(
     response = await stranger.post("/v1/request/r/score", json=SCORES)
     assert response.status_code == 404
     assert await ids(await strict.client(), isScored=True) == []
+
+
+# One organization beside another
+
+
+async def test_many_readers_of_one_organization_leave_connections_to_another(
+    start_service: StartService, connection: Connection
+) -> None:
+    """All that the first one's calls may have wait for a lock; the second one's need none."""
+    service = await start_service(pool_size=4)
+    greedy, modest = await service.client("greedy"), await service.client("modest")
+    await post(greedy, "r", {"accuracy": 1})
+    await post(modest, "r", {"accuracy": 1})
+    async with locked(service.dsn, "promptlayer_group"):
+        calls = [asyncio.create_task(greedy.post("/create-group", json={})) for _ in range(12)]
+        while await connection.fetchval(COUNT_WAITING) < 2:
+            pass
+        for _ in range(10):
+            assert await scores_of(modest, "r") == {"accuracy": 1}
+    assert {answer.status_code for answer in await asyncio.gather(*calls)} <= {200, 503}

@@ -432,6 +432,22 @@ async def test_answers_that_nobody_takes_do_not_pile_up(start: Flood, connect: C
     assert await scores_of(served, "nothing") == 404
 
 
+async def test_answers_that_nobody_takes_are_bounded(steady: Flooded, connect: Connect) -> None:
+    """What is above the bound gets 503 at once, and what is below it is held: 256 MiB, of which one
+    organization may have two thirds."""
+    await log_large(steady, "held", 12_000_000)
+    before = steady.mib()
+    wires = [await connect(steady, receive_buffer=4096) for _ in range(40)]
+    for wire in wires:
+        await wire.send(keep_alive("GET", "/v1/request/held"))
+    statuses = Counter([(await wire.read(12)).split()[1] for wire in wires])
+    assert statuses[b"503"] > 20
+    assert statuses[b"200"] > 10
+    assert steady.mib() < before + 450
+    for wire in wires:
+        wire.plug.close()
+
+
 # In order
 
 
@@ -648,8 +664,8 @@ HOSTILE: Final[dict[str, tuple[str, bytes, dict[str, str], int]]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_nobody_waits_for_a_hostile_body(steady: Flooded, name: str) -> None:
-    """Each of them once held the event loop for seconds. Other calls are looked at all the while; 1 s is far
-    less than that, and far more than a crowded machine adds. `pytest -s` prints the longest wait."""
+    """Each of them once held the event loop for seconds. Other calls are looked at all the while; 3 s is less
+    than that, and more than a crowded machine adds. `pytest -s` prints the longest wait."""
     path, content, headers, status = HOSTILE[name]
     over, longest_s = asyncio.Event(), 0.0
 
@@ -668,7 +684,7 @@ async def test_nobody_waits_for_a_hostile_body(steady: Flooded, name: str) -> No
         await looking
     print(f"| {name} | {answer.status_code} | {longest_s * 1000:.0f} ms |")
     assert answer.status_code == status, answer.text[:1000]
-    assert longest_s < 1
+    assert longest_s < 3
 
 
 async def test_many_large_bodies_do_not_take_all_memory(steady: Flooded, connect: Connect) -> None:

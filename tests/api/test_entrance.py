@@ -22,6 +22,7 @@ import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.observability.log_lines import RequestLine
 
+from tests.api.calls import PROTECTED, call, name_of
 from tests.api.raw import request
 from tests.api.test_unavailable import COUNT_WAITING, connected, locked
 from tests.conftest import Service, StartService
@@ -90,6 +91,39 @@ async def test_answer_to_a_defect_has_its_id(service: Service, caplog: pytest.Lo
     [record] = [record for record in caplog.records if record.name == "heliscore"]
     assert record.getMessage() == f"defect in POST {SCORE}"
     assert record.__dict__["fields"] == {"id": "mine"}
+
+
+# Caches
+
+
+async def test_no_answer_of_the_api_may_be_kept_by_a_cache(
+    shared: Service, client: httpx.AsyncClient
+) -> None:
+    nobody = await shared.client(key="")
+    answers = {name_of(endpoint): await call(client, endpoint) for endpoint in PROTECTED}
+    answers |= {path: await client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json")}
+    answers["401"] = await nobody.get("/v1/request/r")
+    answers["404"] = await client.get("/nowhere")
+    answers["405"] = await client.get("/v1/request/r/score")
+    answers["HEAD"] = await client.head("/v1/request/r")
+    answers["promptlayer"] = await nobody.post("/library-track-score", json={})
+    rules = {
+        name: [answer.headers.get_list(header) for header in ("cache-control", "vary")]
+        for name, answer in answers.items()
+    }
+    vary = "Authorization, Helicone-Auth, X-API-KEY"
+    assert rules == dict.fromkeys(answers, [["no-store"], [vary]])
+
+
+async def test_pages_are_not_kept_and_files_are(shared: Service) -> None:
+    nobody = await shared.client(key="")
+    page = await nobody.get("/sign-in")
+    assert page.headers.get_list("cache-control") == ["no-store"]
+    found = re.search(r'href="(/static/[^"]+)"', page.text)
+    assert found
+    file = await nobody.get(found[1])
+    assert file.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
+    assert file.headers.get_list("vary") == ["Accept-Encoding"]
 
 
 # The line

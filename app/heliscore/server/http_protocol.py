@@ -129,6 +129,9 @@ class HttpProtocol(HttpToolsProtocol):
         ):
             self._end(self._too_large())
             raise _StopParsing
+        if error := protocol_errors.find_head_error(self.parser.get_http_version(), self.headers):
+            self._end(error)
+            raise _StopParsing
         self._received_at_callback = self._received_bytes
         super().on_headers_complete()
         if self.parser.should_upgrade():

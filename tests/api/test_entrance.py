@@ -112,7 +112,7 @@ async def test_no_answer_of_the_api_may_be_kept_by_a_cache(
         for name, answer in answers.items()
     }
     vary = "Authorization, Helicone-Auth, X-API-KEY"
-    assert rules == dict.fromkeys(answers, [["no-store"], [vary]])
+    assert {name: rule for name, rule in rules.items() if rule != [["no-store"], [vary]]} == {}
 
 
 async def test_pages_are_not_kept_and_files_are(shared: Service) -> None:

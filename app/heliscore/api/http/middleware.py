@@ -35,7 +35,7 @@ _NOT_CACHED: Final = (
     (b"cache-control", b"no-store"),
     (b"vary", b"Authorization, Helicone-Auth, X-API-KEY"),
 )
-"""For every answer that says nothing about caching. Without them a shared cache could give an answer to another
+"""For every answer that says nothing about caching. Without them a shared cache could give one to another
 organization: it knows that answers to `Authorization` are private, but not those to the other two headers."""
 
 

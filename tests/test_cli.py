@@ -172,6 +172,27 @@ def test_revoked_key_is_listed_as_revoked(run: Run) -> None:
     assert run("keys", "revoke", ids[1]).stdout == f"revoked key {ids[1]}\n"
 
 
+@pytest.mark.parametrize("purpose", ["session", "body_url"])
+def test_rotated_secret_is_another_and_not_printed(run: Run, dsn: str, purpose: str) -> None:
+    before = asyncio.run(read_secrets(dsn))
+    finished = run("keys", "rotate-secret", purpose)
+    after = asyncio.run(read_secrets(dsn))
+    assert finished.stdout == f"made a new secret for {purpose}\n"
+    assert before.keys() == after.keys() == {"session", "body_url"}
+    assert {len(secret) for secret in after.values()} == {32}
+    assert len({*before.values(), *after.values()}) == 3
+    assert {name for name in before if before[name] != after[name]} == {purpose}
+
+
+async def read_secrets(dsn: str) -> dict[str, bytes]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT purpose, secret FROM signing_secret")
+        return {row["purpose"]: row["secret"] for row in rows}
+    finally:
+        await connection.close()
+
+
 # What does not
 
 

@@ -11,14 +11,6 @@ SELECT organization_id, id AS key_id, permissions, expires_at
 FROM api_key
 WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
--- name: find_signed_in
--- For a session's cookie, which names its key by id. Not bound to an organization either: the result is used only if
--- the cookie is signed with the hash.
-SELECT k.organization_id, o.name AS organization, k.id AS key_id, k.name, k.hint, k.permissions, k.expires_at, k.key_hash
-FROM api_key AS k
-JOIN organization AS o ON o.id = k.organization_id
-WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-
 -- name: count_usable
 SELECT count(*)
 FROM api_key

@@ -24,6 +24,7 @@ from heliscore.store.schema.migrations import migrate, read_migrations
 
 from tests.api import calls
 from tests.conftest import Service, StartService
+from tests.dashboard.conftest import csrf_token
 from tests.store import schema
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,9 @@ async def fill(service: Service) -> str:
         for endpoint in calls.PROTECTED:
             if endpoint.method != "DELETE" and endpoint.path != "/v1/api-keys/{id}":
                 await calls.call(client, endpoint)
+    async with httpx.AsyncClient(base_url=service.address, timeout=30) as person:
+        await person.post("/sign-in", data={"key": key})
+        await person.post("/sign-out", data={"csrf": await csrf_token(person)})
     return key
 
 

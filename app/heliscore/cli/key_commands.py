@@ -1,4 +1,4 @@
-"""`heliscore keys`: create, register, list and revoke API keys."""
+"""`heliscore keys`: create, register, list and revoke API keys; rotate the secrets that sign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.domain.errors import StartError
-from heliscore.store import keys, organizations
+from heliscore.store import keys, organizations, signing_secrets
 from heliscore.store.connections.pool import Connection
 
 
@@ -111,3 +111,12 @@ def revoke(id_: int) -> None:
     if not with_schema(lambda connection: keys.revoke(connection, id_)):
         raise StartError(f"there is no key {id_}")
     click.echo(f"revoked key {id_}")
+
+
+@keys_group.command(name="rotate-secret")
+@click.argument("purpose", metavar="PURPOSE", type=click.Choice(signing_secrets.PURPOSES))
+def rotate_secret(purpose: signing_secrets.Purpose) -> None:
+    """Make a new secret for PURPOSE: `session` signs everybody out of the dashboard, `body_url` ends the
+    addresses in `signed_body_url`; in running services too, within 5 seconds."""
+    with_schema(lambda connection: signing_secrets.rotate(connection, purpose))
+    click.echo(f"made a new secret for {purpose}")

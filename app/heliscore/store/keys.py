@@ -62,30 +62,6 @@ async def find(connection: Connection, key_hash: bytes) -> Principal | None:
     return None if row is None else Principal(*row)
 
 
-class SignedInKey(msgspec.Struct, frozen=True):
-    """A usable key of a signed-in person, with the hash that signs the session."""
-
-    organization_id: int
-    organization: str
-    key_id: int
-    name: str
-    hint: str
-    permissions: Permissions
-    expires_at: datetime | None
-    key_hash: bytes
-
-    @property
-    def principal(self) -> Principal:
-        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
-
-
-async def find_signed_in_key(connection: Connection, key_id: int) -> SignedInKey | None:
-    """Return the key of that id, or None when it is unknown, revoked or expired. The id proves nothing:
-    believe it only with a signature made with the hash."""
-    row = await connection.fetchrow(_SQL["find_signed_in"], key_id)
-    return None if row is None else SignedInKey(*row)
-
-
 async def count_usable(connection: Connection, organization_id: int) -> int:
     return int(await connection.fetchval(_SQL["count_usable"], organization_id))
 

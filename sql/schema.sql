@@ -10,6 +10,7 @@ CREATE TABLE public.api_key (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    made_by integer,
     CONSTRAINT api_key_permissions_check CHECK ((permissions = ANY (ARRAY['rw'::text, 'r'::text, 'w'::text])))
 );
 
@@ -238,6 +239,9 @@ CREATE INDEX request_created_at_idx ON public.request USING btree (organization_
 CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, name_id, request_created_at);
 
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

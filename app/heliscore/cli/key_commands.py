@@ -101,16 +101,27 @@ def list_(organization: str | None) -> None:
             state = f"expires {key.expires_at:%Y-%m-%d %H:%M}"
         else:
             state = "valid"
-        click.echo("\t".join((str(key.id), key.organization, key.hint, key.permissions, state, key.name)))
+        maker = "" if key.made_by is None else f"made by {key.made_by}"
+        columns = (str(key.id), key.organization, key.hint, key.permissions, state, maker, key.name)
+        click.echo("\t".join(columns))
 
 
 @keys_group.command()
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
-def revoke(id_: int) -> None:
+@click.option("--with-minted", is_flag=True, help="With the keys that it made, that those made, and so on.")
+def revoke(id_: int, with_minted: bool) -> None:
     """Revoke the key with that ID (see list); services stop accepting it within 5 seconds."""
-    if not with_schema(lambda connection: keys.revoke(connection, id_)):
+
+    async def work(connection: Connection) -> list[int]:
+        if with_minted:
+            return await keys.revoke_with_minted(connection, id_)
+        return [id_] if await keys.revoke(connection, id_) else []
+
+    revoked = with_schema(work)
+    if not revoked:
         raise StartError(f"there is no key {id_}")
-    click.echo(f"revoked key {id_}")
+    for key_id in revoked:
+        click.echo(f"revoked key {key_id}")
 
 
 @keys_group.command(name="rotate-secret")

@@ -48,6 +48,7 @@ from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
@@ -139,7 +140,8 @@ async def _opened(
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         budget = BodyBudget(settings.max_held_bytes)
         async with kept_pruned(database, settings.retention_days, stop_service):
-            yield Services(settings, database, Keyring(quick), names, writer, budget, limiter)
+            secret = RememberedSecret(quick, "body_url")
+            yield Services(settings, database, Keyring(quick), names, writer, budget, secret, limiter)
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):

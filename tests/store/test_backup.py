@@ -99,7 +99,10 @@ READS = [
 async def read_answers(client: httpx.AsyncClient) -> list[Any]:
     answers = [await client.post(path, json=body) for path, body in READS]
     assert {answer.status_code for answer in answers} == {200}
-    return [answer.json() for answer in answers]
+    read = [answer.json() for answer in answers]
+    for row in read[0]["data"]:
+        del row["signed_body_url"]  # begins with the service's own address
+    return read
 
 
 @pytest.fixture

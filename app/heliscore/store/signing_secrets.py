@@ -6,11 +6,12 @@ No answer, page, log line or command shows them; whoever reads the database or a
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import Final, Literal, get_args
 
-from heliscore.store.connections.pool import Connection
+from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.statements import load
 
 Purpose = Literal["session", "body_url"]
@@ -33,14 +34,30 @@ async def rotate(connection: Connection, purpose: Purpose) -> None:
 
 
 class RememberedSecret:
-    """A secret that is looked up every two seconds at most."""
+    """A secret that is looked up every two seconds at most, by one caller for all that wait."""
 
-    def __init__(self, purpose: Purpose) -> None:
+    def __init__(self, database: Database, purpose: Purpose) -> None:
+        self._database = database
         self._purpose: Final[Purpose] = purpose
-        self._found: tuple[float, bytes] | None = None
+        self._found: tuple[float, bytes] = (0.0, b"")
+        """Until when it is remembered, and the secret."""
+        self._asking = asyncio.Lock()
 
-    async def find(self, connection: Connection) -> bytes:
-        asked_at = time.monotonic()
-        if self._found is None or asked_at > self._found[0] + _REMEMBERED_S:
-            self._found = asked_at, await find(connection, self._purpose)
-        return self._found[1]
+    async def find(self) -> bytes:
+        """Raises Unavailable."""
+        if (secret := self._remembered()) is None:
+            async with self._asking:
+                if (secret := self._remembered()) is None:
+                    secret = await self._look_up()
+        return secret
+
+    def _remembered(self) -> bytes | None:
+        until, secret = self._found
+        return secret if time.monotonic() < until else None
+
+    async def _look_up(self) -> bytes:
+        async with self._database.connection() as connection:
+            asked_at = time.monotonic()
+            secret = await find(connection, self._purpose)
+        self._found = asked_at + _REMEMBERED_S, secret
+        return secret

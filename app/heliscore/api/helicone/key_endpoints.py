@@ -50,8 +50,11 @@ async def list_keys(call: ApiCall) -> Response:
 
 
 async def create_key(call: ApiCall) -> Response:
-    """Make a key; this answer alone shows it. It expires with the key that makes it; only a key that reads and
-    writes makes keys. Without an envelope, as in Helicone."""
+    """Make a key; this answer alone shows it.
+
+    It expires with the key that makes it; only a key that reads and writes makes keys. The answer has no
+    envelope, as in Helicone.
+    """
     body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
         id_ = await store.mint(

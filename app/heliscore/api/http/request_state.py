@@ -16,6 +16,7 @@ from heliscore.api.http.rate_limit import Allowance, RateLimiter
 from heliscore.settings import Settings
 from heliscore.store.connections.pool import Database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.writer import Writer
 
 _KEY: Final = "request"
@@ -32,6 +33,7 @@ class Services(msgspec.Struct, frozen=True):
     names: ScoreNames
     writer: Writer
     body_budget: BodyBudget
+    body_url_secret: RememberedSecret
     limiter: RateLimiter | None = None
 
 

@@ -21,9 +21,11 @@ import httpx
 import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.observability.log_lines import RequestLine
+from heliscore.server import http_server
+from heliscore.server.timeouts import Timeouts
 
 from tests.api.calls import PROTECTED, call, name_of
-from tests.api.raw import request
+from tests.api.raw import read_answer, request
 from tests.api.test_unavailable import COUNT_WAITING, connected, locked
 from tests.conftest import Service, StartService
 
@@ -228,8 +230,16 @@ async def test_client_that_breaks_off_its_body_is_499(start_service: StartServic
     assert unlike(found) == line(SCORE, 499, 1, method="POST", bytes_in=50, bytes_out=0)
 
 
+@pytest.fixture
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have services look at their connections twenty times a second."""
+    monkeypatch.setattr(http_server, "Timeouts", lambda: Timeouts(check_interval_s=0.05))
+
+
+@pytest.mark.usefixtures("quick_checks")
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
 async def test_client_that_does_not_wait_for_its_answer_is_499(
-    start_service: StartService, read_lines: Lines
+    start_service: StartService, read_lines: Lines, is_reset: bool
 ) -> None:
     service = await start_service(log_level="info")
     client = await service.client()
@@ -237,21 +247,42 @@ async def test_client_that_does_not_wait_for_its_answer_is_499(
     host, port = service.address.removeprefix("http://").split(":")
     async with locked(service.dsn, "score"), connected(service.dsn) as connection:
         _, writer = await asyncio.open_connection(host, int(port))
-        # Closed so, a connection is reset: one that was merely closed may be waiting for the answer.
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if is_reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.write(
             request("POST", "/v1/request/r/score", await service.make_key(), b'{"scores": {"a": 1}}')
         )
         while not await connection.fetchval(COUNT_WAITING):
             pass
         writer.close()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 if is_reset else 1)  # some more checks than are needed
     _, found = await read_lines(2)
     assert (found["status"], found["organization"]) == (499, 1)
     # It was written all the same.
     row = (await client.get("/v1/request/r")).json()["data"]
     assert row["scores"] == {"accuracy": 95, "a": 1}
+
+
+@pytest.mark.usefixtures("quick_checks")
+async def test_client_that_closes_its_half_gets_a_late_answer(start_service: StartService) -> None:
+    """After an interim response, by which the service finds out that there still is a client."""
+    service = await start_service()
+    await (await service.client()).post("/v1/request/r/score", json=SCORES)
+    host, port = service.address.removeprefix("http://").split(":")
+    async with locked(service.dsn, "score"), connected(service.dsn) as connection:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        body = b'{"scores": {"a": 1}}'
+        writer.write(request("POST", "/v1/request/r/score", await service.make_key(), body))
+        writer.write_eof()
+        while not await connection.fetchval(COUNT_WAITING):
+            pass
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await asyncio.sleep(0.3)  # it is looked at again
+    answer = await read_answer(reader)
+    assert (answer.status, answer.json()) == (200, {"data": None, "error": None})
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_level_warning_switches_the_lines_off(start_service: StartService, read_lines: Lines) -> None:

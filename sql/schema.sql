@@ -10,6 +10,7 @@ CREATE TABLE public.api_key (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    made_by integer,
     CONSTRAINT api_key_permissions_check CHECK ((permissions = ANY (ARRAY['rw'::text, 'r'::text, 'w'::text])))
 );
 
@@ -20,6 +21,11 @@ ALTER TABLE public.api_key ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.ended_session (
+    id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.organization (
@@ -174,11 +180,22 @@ ALTER TABLE public.score_name ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.signing_secret (
+    purpose text NOT NULL,
+    secret bytea NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT signing_secret_purpose_check CHECK ((purpose = ANY (ARRAY['session'::text, 'body_url'::text]))),
+    CONSTRAINT signing_secret_secret_check CHECK ((octet_length(secret) = 32))
+);
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_key_hash_key UNIQUE (key_hash);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ended_session
+    ADD CONSTRAINT ended_session_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_name_key UNIQUE (name);
@@ -213,6 +230,9 @@ ALTER TABLE ONLY public.score_name
 ALTER TABLE ONLY public.score
     ADD CONSTRAINT score_pkey PRIMARY KEY (request_no, organization_id, name_id);
 
+ALTER TABLE ONLY public.signing_secret
+    ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
+
 CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree (organization_id, logged_at);
 
 CREATE INDEX request_created_at_idx ON public.request USING btree (organization_id, created_at);
@@ -220,6 +240,9 @@ CREATE INDEX request_created_at_idx ON public.request USING btree (organization_
 CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, name_id, request_created_at);
 
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

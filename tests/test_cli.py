@@ -21,7 +21,9 @@ import asyncpg
 import httpx
 import pytest
 from heliscore import __version__
+from heliscore.domain.api_key import Principal, mint_key
 from heliscore.observability.log_lines import RequestLine
+from heliscore.store import keys
 from heliscore.store.schema.migrations import read_migrations
 
 HELISCORE = Path(sys.executable).with_name("heliscore")
@@ -117,7 +119,7 @@ def test_created_key_is_printed_alone_and_listed_without_itself(run: Run) -> Non
     created = run("keys", "create").stdout
     assert KEY.fullmatch(created.strip())
     assert created.endswith("\n")
-    assert listed(run) == [["default", f"…{created.strip()[-4:]}", "rw", "valid", ""]]
+    assert listed(run) == [["default", f"…{created.strip()[-4:]}", "rw", "valid", "", ""]]
 
 
 def test_created_key_has_what_was_asked_for(run: Run) -> None:
@@ -132,12 +134,14 @@ def test_created_key_has_what_was_asked_for(run: Run) -> None:
         "2999-12-31T10:00",
     ]
     key = run("keys", "create", *options).stdout.strip()
-    assert listed(run) == [["Acme Ünited", f"…{key[-4:]}", "w", "expires 2999-12-31 10:00", "the judge's"]]
+    assert listed(run) == [
+        ["Acme Ünited", f"…{key[-4:]}", "w", "expires 2999-12-31 10:00", "", "the judge's"]
+    ]
 
 
 def test_expiry_is_understood_in_its_zone(run: Run) -> None:
     key = run("keys", "create", "--expires", "2999-12-31T10:00+02:00").stdout.strip()
-    assert listed(run) == [["default", f"…{key[-4:]}", "rw", "expires 2999-12-31 08:00", ""]]
+    assert listed(run) == [["default", f"…{key[-4:]}", "rw", "expires 2999-12-31 08:00", "", ""]]
 
 
 def test_command_on_an_empty_database_migrates_it(empty_dsn: str) -> None:
@@ -150,7 +154,7 @@ def test_registered_key_keeps_its_form(run: Run) -> None:
     options = ["--organization", "other", "--name", "moved", "--permissions", "r", "--expires", "2999-01-01"]
     finished = run("keys", "register", "my-old-key-of-20-chars", *options)
     assert re.fullmatch(r"registered as key \d+ of organization other\n", finished.stdout)
-    assert listed(run) == [["other", "…hars", "r", "expires 2999-01-01 00:00", "moved"]]
+    assert listed(run) == [["other", "…hars", "r", "expires 2999-01-01 00:00", "", "moved"]]
 
 
 def test_listing_can_be_of_one_organization(run: Run) -> None:
@@ -167,9 +171,60 @@ def test_revoked_key_is_listed_as_revoked(run: Run) -> None:
     ids = [line.split("\t")[0] for line in run("keys", "list").stdout.splitlines()]
     assert run("keys", "revoke", ids[1]).stdout == f"revoked key {ids[1]}\n"
     states = [line[3:] for line in listed(run)]
-    assert states[0] == ["valid", "stays"]
+    assert states[0] == ["valid", "", "stays"]
     assert re.fullmatch(r"revoked \d{4}-\d\d-\d\d", states[1][0])
     assert run("keys", "revoke", ids[1]).stdout == f"revoked key {ids[1]}\n"
+
+
+def test_key_is_revoked_with_those_that_it_made(run: Run, dsn: str) -> None:
+    run("keys", "create", "--name", "leaked")
+    run("keys", "create", "--name", "stays")
+    ids = [int(line.split("\t")[0]) for line in run("keys", "list").stdout.splitlines()]
+    made = asyncio.run(mint_chain(dsn, ids[0]))
+    assert [line[-2:] for line in listed(run)] == [
+        ["", "leaked"],
+        ["", "stays"],
+        [f"made by {ids[0]}", "first"],
+        [f"made by {made[0]}", "second"],
+    ]
+    finished = run("keys", "revoke", "--with-minted", str(ids[0]))
+    assert finished.stdout == "".join(f"revoked key {id_}\n" for id_ in (ids[0], *made))
+    assert [line[3][:7] for line in listed(run)] == ["revoked", "valid", "revoked", "revoked"]
+
+
+async def mint_chain(dsn: str, maker_id: int) -> list[int]:
+    """Two keys, the second made by the first."""
+    connection = await asyncpg.connect(dsn)
+    made: list[int] = []
+    for name in ("first", "second"):
+        organization_id = await connection.fetchval("SELECT organization_id FROM api_key")
+        maker = Principal(organization_id, made[-1] if made else maker_id, "rw", None)
+        id_ = await keys.mint(connection, maker, mint_key(), name=name, permissions="rw")
+        assert id_ is not None
+        made.append(id_)
+    await connection.close()
+    return made
+
+
+@pytest.mark.parametrize("purpose", ["session", "body_url"])
+def test_rotated_secret_is_another_and_not_printed(run: Run, dsn: str, purpose: str) -> None:
+    before = asyncio.run(read_secrets(dsn))
+    finished = run("keys", "rotate-secret", purpose)
+    after = asyncio.run(read_secrets(dsn))
+    assert finished.stdout == f"made a new secret for {purpose}\n"
+    assert before.keys() == after.keys() == {"session", "body_url"}
+    assert {len(secret) for secret in after.values()} == {32}
+    assert len({*before.values(), *after.values()}) == 3
+    assert {name for name in before if before[name] != after[name]} == {purpose}
+
+
+async def read_secrets(dsn: str) -> dict[str, bytes]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT purpose, secret FROM signing_secret")
+        return {row["purpose"]: row["secret"] for row in rows}
+    finally:
+        await connection.close()
 
 
 # What does not

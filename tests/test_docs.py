@@ -125,8 +125,8 @@ def test_command_line_is_complete() -> None:
     [synopsis] = [text for language, text in blocks("docs/settings.md") if language == "text"]
     documented = {}
     for line in synopsis.splitlines():
-        command, rest = re.fullmatch(r"heliscore ((?:[a-z]+ ?)+)(.*)", line).groups()  # type: ignore[union-attr]
-        parameters = re.findall(r"--[a-z]+|(?<![-\w] )\b[A-Z]+\b", rest)
+        command, rest = re.fullmatch(r"heliscore ((?:[a-z][a-z-]* ?)+)(.*)", line).groups()  # type: ignore[union-attr]
+        parameters = re.findall(r"--[a-z-]+|(?<![-\w] )\b[A-Z]+\b", rest)
         documented[command.strip()] = sorted(parameters)
     [program] = {
         value for value in vars(heliscore.cli).values() if getattr(value, "name", None) == "heliscore"

@@ -9,6 +9,7 @@ import asyncio
 import json
 import signal
 import tempfile
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -101,6 +102,13 @@ async def provoke(told: Told, server: str, dsn: str, key: str, unknown: str) -> 
     told.call(400, "POST", track, f'{{"api_key": "{key}", '.encode(), headers={})
     told.call(400, "POST", "/log-request", {"api_key": key, "input": MARK}, headers={})
 
+    # What the dashboard does
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    told.call(303, "POST", "/sign-in", f"key={key}".encode(), headers=form)
+    told.call(200, "GET", "/")
+    told.call(400, "GET", "/requests?filter=abc")
+    told.call(200, "POST", "/v1/request/query", {"filter": "all"})
+
     connection = await asyncpg.connect(dsn)
     # What the database does
     async with connection.transaction():
@@ -131,8 +139,18 @@ async def provoke(told: Told, server: str, dsn: str, key: str, unknown: str) -> 
     await connection.close()
 
 
+async def read_signing_secrets(dsn: str) -> list[str]:
+    """As somebody might write them."""
+    connection = await asyncpg.connect(dsn)
+    found = [secret for (secret,) in await connection.fetch("SELECT secret FROM signing_secret")]
+    await connection.close()
+    assert len(found) == 2
+    return [text for secret in found for text in (secret.hex(), b64encode(secret)[:42].decode(), str(secret))]
+
+
 async def test_secrets_are_neither_logged_nor_answered(server: str, dsn: str) -> None:
     key, unknown = mint_key(), mint_key()
+    signing = await read_signing_secrets(dsn)
     with serving() as serve:
         served = serve(
             DATABASE_URL=with_password(dsn),
@@ -148,7 +166,7 @@ async def test_secrets_are_neither_logged_nor_answered(server: str, dsn: str) ->
         printed, _ = served.process.communicate(timeout=TIMEOUT_S)
         written = "\n".join(served.printed) + printed + served.errors()
     assert "CheckViolationError" in written  # the defects were reported, or all this would prove nothing
-    for secret in (key, unknown, PASSWORD):
+    for secret in (key, unknown, PASSWORD, *signing):
         assert secret not in written
         assert secret not in told.answers
     assert MARK not in written

@@ -51,6 +51,7 @@ from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
@@ -160,6 +161,7 @@ async def _opened(
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
+                body_url_secret=RememberedSecret(quick, "body_url"),
                 limiter=limiter,
                 prices=PriceTable() if settings.computed_costs else None,
             )

@@ -6,11 +6,18 @@ import asyncio
 import hashlib
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import ANY
 
+import asyncpg
 import httpx
 import pytest
-from heliscore.domain.api_key import Permissions
+from heliscore.domain.api_key import Permissions, hash_key, mint_key
+from heliscore.domain.times import format_time
+from heliscore.store import keys as store
+from heliscore.store.connections.pool import Connection
+from msgspec import structs
 
 from tests.api.envelope import DONE, faulty
 from tests.conftest import Service
@@ -35,6 +42,8 @@ async def listed(client: httpx.AsyncClient) -> list[Json]:
     assert (response.status_code, response.json()["error"]) == (200, None)
     keys = response.json()["data"]
     assert all(TIME.fullmatch(key.pop("created_at")) for key in keys)
+    makers = {key["id"] for key in keys}
+    assert all(key["made_by"] in makers for key in keys if key["api_key_name"] != "test")
     return [key for key in keys if key["api_key_name"] != "test"]
 
 
@@ -46,6 +55,7 @@ def row(made: Json, **columns: object) -> Json:
         "key_permissions": "rw",
         "hint": f"…{made['apiKey'][-4:]}",
         "expires_at": None,
+        "made_by": ANY,
         **columns,
     }
 
@@ -231,6 +241,72 @@ async def test_key_of_another_organization_is_not_there(
 @pytest.mark.parametrize("key_id", ["0", "2147483647", "2147483648", "9" * 30, "-1", "1.0", "x", "²"])
 async def test_id_that_no_key_has_is_not_there(client: httpx.AsyncClient, method: str, key_id: str) -> None:
     assert_no_key(await change(client, method, key_id), key_id)
+
+
+# Keys that keys made
+
+
+async def test_maker_is_listed(client: httpx.AsyncClient, shared: Service) -> None:
+    first = await create(client)
+    second = await create(await shared.client(key=first["apiKey"]))
+    [own] = [key for key in (await client.get(PATH)).json()["data"] if key["api_key_name"] == "test"]
+    assert own["made_by"] is None
+    assert await listed(client) == [row(first, made_by=own["id"]), row(second, made_by=first["id"])]
+
+
+async def test_key_expires_with_its_maker_down_a_chain(
+    client: httpx.AsyncClient, shared: Service, connection: Connection
+) -> None:
+    key, expiry = await create(client), datetime.now(UTC) + timedelta(hours=1)
+    await connection.execute("UPDATE api_key SET expires_at = $2 WHERE id = $1", key["id"], expiry)
+    for permissions in ("rw", "rw", "r"):
+        maker = await shared.client(key=key["apiKey"])
+        key = await create(maker, key_permissions=permissions)
+    rows = await listed(client)
+    assert [row["key_permissions"] for row in rows] == ["rw", "rw", "rw", "r"]
+    assert [row["expires_at"] for row in rows] == [format_time(expiry)] * 4
+    await connection.execute(
+        "UPDATE api_key SET expires_at = now() - interval '1 s' WHERE expires_at = $1", expiry
+    )
+    assert await listed(client) == []
+
+
+async def test_key_that_was_just_revoked_makes_none(client: httpx.AsyncClient, shared: Service) -> None:
+    """For a moment, a process still takes it for valid."""
+    made = await create(client)
+    maker = await shared.client(key=made["apiKey"])
+    assert (await maker.get(PATH)).status_code == 200
+    await client.delete(f"{PATH}/{made['id']}")
+    response = await maker.post(PATH, json={"api_key_name": "late"})
+    assert (response.status_code, response.json()["error"]) == (401, "the API key is not valid")
+    assert await listed(client) == []
+
+
+async def test_revoking_with_minted_misses_none_that_is_being_made(
+    shared: Service, connection: Connection, organization: str, organization_id: int
+) -> None:
+    key = await shared.make_key(organization)
+    root = await store.find(connection, hash_key(key))
+    assert root is not None
+    minting = await asyncpg.connect(shared.dsn)
+    transaction = minting.transaction()
+    await transaction.start()
+    first = await store.mint(minting, root, mint_key(), name="being made", permissions="rw")
+    assert first is not None
+    maker = structs.replace(root, key_id=first)
+    second = await store.mint(minting, maker, mint_key(), name="by that", permissions="rw")
+    revoking = asyncio.create_task(store.revoke_with_minted(connection, root.key_id))
+    watching = await asyncpg.connect(shared.dsn)
+    blocked = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid = $1)"
+    async with asyncio.timeout(30):
+        while not await watching.fetchval(blocked, connection.get_server_pid()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await transaction.commit()
+    assert await revoking == [root.key_id, first, second]
+    assert await store.list_own(connection, organization_id) == []
+    assert await store.mint(minting, maker, mint_key(), name="late", permissions="r") is None
+    for other in (minting, watching):
+        await other.close()
 
 
 # Who may

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from heliscore.api.helicone import signed_bodies
 from heliscore.api.http import auth
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
@@ -72,7 +73,9 @@ async def test_call_without_a_key_is_refused(anonymous: httpx.AsyncClient, endpo
     assert_unauthenticated(await call(anonymous, endpoint), NEEDED)
 
 
-@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None])
+@pytest.mark.parametrize(
+    "path", [e.path for e in ENDPOINTS if e.permission is None and e.path != signed_bodies.PATH]
+)
 async def test_public_endpoint_needs_no_key(anonymous: httpx.AsyncClient, path: str) -> None:
     response = await anonymous.get(path)
     assert response.status_code == 200
@@ -359,6 +362,7 @@ def test_every_endpoint_is_public_or_refuses_a_key_without_the_permission() -> N
     """Each endpoint is named here or met by one of the tests of permissions: those above, or the dialect's
     own in test_promptlayer_key.py."""
     public = {"/healthz", "/readyz", "/healthcheck", "/metrics", "/openapi.json", "/docs"}
+    public.add(signed_bodies.PATH)  # the address is signed: test_signed_bodies.py
     assert {endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None} == public
     tested = [*{name_of(endpoint) for endpoint, _ in LACKING}, *map(name_of, PROMPTLAYER)]
     assert sorted(tested) == sorted(map(name_of, PROTECTED))

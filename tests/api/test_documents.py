@@ -13,6 +13,7 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 import openapi_spec_validator
 import pytest
+from heliscore.api.helicone.signed_bodies import PATH as SIGNED
 from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import NotFound
@@ -186,9 +187,20 @@ async def test_answer_is_as_documented(
     assert_documented(document, endpoint, await call(client, endpoint, key_id), endpoint.success)
 
 
-@pytest.mark.parametrize("endpoint", [e for e in DESCRIBED if e.permission is None], ids=name_of)
+@pytest.mark.parametrize(
+    "endpoint", [e for e in DESCRIBED if e.permission is None and e.path != SIGNED], ids=name_of
+)
 async def test_health_is_as_documented(client: httpx.AsyncClient, document: Any, endpoint: Endpoint) -> None:
     assert_documented(document, endpoint, await client.get(endpoint.path), 200)
+
+
+async def test_signed_address_is_as_documented(client: httpx.AsyncClient, document: Any) -> None:
+    await post(client, "r", {"accuracy": 95})
+    row = (await client.get("/v1/request/r")).json()["data"]
+    [endpoint] = [endpoint for endpoint in DESCRIBED if endpoint.path == SIGNED]
+    address: str = row["signed_body_url"]
+    assert_documented(document, endpoint, await client.get(address), 200)
+    assert_documented(document, endpoint, await client.get(address + "x"), 404)
 
 
 @pytest.mark.parametrize("endpoint", [e for e in PROTECTED if e.body is not None], ids=name_of)

@@ -21,8 +21,11 @@ import httpx
 import pytest
 from heliscore.domain.api_key import mint_key
 from heliscore.observability.log_lines import RequestLine
+from heliscore.server import http_server
+from heliscore.server.timeouts import Timeouts
 
-from tests.api.raw import request
+from tests.api.calls import PROTECTED, call, name_of
+from tests.api.raw import read_answer, request
 from tests.api.test_unavailable import COUNT_WAITING, connected, locked
 from tests.conftest import Service, StartService
 
@@ -90,6 +93,39 @@ async def test_answer_to_a_defect_has_its_id(service: Service, caplog: pytest.Lo
     [record] = [record for record in caplog.records if record.name == "heliscore"]
     assert record.getMessage() == f"defect in POST {SCORE}"
     assert record.__dict__["fields"] == {"id": "mine"}
+
+
+# Caches
+
+
+async def test_no_answer_of_the_api_may_be_kept_by_a_cache(
+    shared: Service, client: httpx.AsyncClient
+) -> None:
+    nobody = await shared.client(key="")
+    answers = {name_of(endpoint): await call(client, endpoint) for endpoint in PROTECTED}
+    answers |= {path: await client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json")}
+    answers["401"] = await nobody.get("/v1/request/r")
+    answers["404"] = await client.get("/nowhere")
+    answers["405"] = await client.get("/v1/request/r/score")
+    answers["HEAD"] = await client.head("/v1/request/r")
+    answers["promptlayer"] = await nobody.post("/library-track-score", json={})
+    rules = {
+        name: [answer.headers.get_list(header) for header in ("cache-control", "vary")]
+        for name, answer in answers.items()
+    }
+    vary = "Authorization, Helicone-Auth, X-API-KEY"
+    assert {name: rule for name, rule in rules.items() if rule != [["no-store"], [vary]]} == {}
+
+
+async def test_pages_are_not_kept_and_files_are(shared: Service) -> None:
+    nobody = await shared.client(key="")
+    page = await nobody.get("/sign-in")
+    assert page.headers.get_list("cache-control") == ["no-store"]
+    found = re.search(r'href="(/static/[^"]+)"', page.text)
+    assert found
+    file = await nobody.get(found[1])
+    assert file.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]
+    assert file.headers.get_list("vary") == ["Accept-Encoding"]
 
 
 # The line
@@ -194,8 +230,16 @@ async def test_client_that_breaks_off_its_body_is_499(start_service: StartServic
     assert unlike(found) == line(SCORE, 499, 1, method="POST", bytes_in=50, bytes_out=0)
 
 
+@pytest.fixture
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have services look at their connections twenty times a second."""
+    monkeypatch.setattr(http_server, "Timeouts", lambda: Timeouts(check_interval_s=0.05))
+
+
+@pytest.mark.usefixtures("quick_checks")
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
 async def test_client_that_does_not_wait_for_its_answer_is_499(
-    start_service: StartService, read_lines: Lines
+    start_service: StartService, read_lines: Lines, is_reset: bool
 ) -> None:
     service = await start_service(log_level="info")
     client = await service.client()
@@ -203,21 +247,42 @@ async def test_client_that_does_not_wait_for_its_answer_is_499(
     host, port = service.address.removeprefix("http://").split(":")
     async with locked(service.dsn, "score"), connected(service.dsn) as connection:
         _, writer = await asyncio.open_connection(host, int(port))
-        # Closed so, a connection is reset: one that was merely closed may be waiting for the answer.
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if is_reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.write(
             request("POST", "/v1/request/r/score", await service.make_key(), b'{"scores": {"a": 1}}')
         )
         while not await connection.fetchval(COUNT_WAITING):
             pass
         writer.close()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1 if is_reset else 1)  # some more checks than are needed
     _, found = await read_lines(2)
     assert (found["status"], found["organization"]) == (499, 1)
     # It was written all the same.
     row = (await client.get("/v1/request/r")).json()["data"]
     assert row["scores"] == {"accuracy": 95, "a": 1}
+
+
+@pytest.mark.usefixtures("quick_checks")
+async def test_client_that_closes_its_half_gets_a_late_answer(start_service: StartService) -> None:
+    """After an interim response, by which the service finds out that there still is a client."""
+    service = await start_service()
+    await (await service.client()).post("/v1/request/r/score", json=SCORES)
+    host, port = service.address.removeprefix("http://").split(":")
+    async with locked(service.dsn, "score"), connected(service.dsn) as connection:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        body = b'{"scores": {"a": 1}}'
+        writer.write(request("POST", "/v1/request/r/score", await service.make_key(), body))
+        writer.write_eof()
+        while not await connection.fetchval(COUNT_WAITING):
+            pass
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await asyncio.sleep(0.3)  # it is looked at again
+    answer = await read_answer(reader)
+    assert (answer.status, answer.json()) == (200, {"data": None, "error": None})
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_level_warning_switches_the_lines_off(start_service: StartService, read_lines: Lines) -> None:

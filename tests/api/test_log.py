@@ -74,7 +74,6 @@ ROW: Json = {
     "feedback_created_at": None,
     "feedback_id": None,
     "feedback_rating": None,
-    "signed_body_url": None,
     "llmSchema": None,
     "country_code": None,
     "asset_ids": [],

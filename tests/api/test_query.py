@@ -50,7 +50,6 @@ BARE_ROW: Json = {
     "feedback_created_at": None,
     "feedback_id": None,
     "feedback_rating": None,
-    "signed_body_url": None,
     "llmSchema": None,
     "country_code": None,
     "asset_ids": [],
@@ -172,7 +171,6 @@ async def test_row_of_logged_request_is_whole(
         "feedback_created_at": "2026-02-03T04:05:06.007Z",
         "feedback_id": None,
         "feedback_rating": False,
-        "signed_body_url": None,
         "llmSchema": None,
         "country_code": "DE",
         "asset_ids": [],
@@ -230,7 +228,10 @@ async def test_documented_query_finds_high_scores(client: httpx.AsyncClient) -> 
         content='{"filter":{"request_response_rmt":{"scores":{"accuracy":{"gte":90}}}},"limit":100}',
     )
     assert response.status_code == 200
-    assert response.json() == {
+    answer = response.json()
+    for row in answer["data"]:
+        del row["signed_body_url"]
+    assert answer == {
         "data": [await read(client, "high"), await read(client, "even")],
         "error": None,
     }

@@ -100,6 +100,31 @@ async def test_faults_stand_by_their_fields(
     assert set(map(int, await column(page, "accuracy"))) <= set(range(95, 101))
 
 
+async def test_a_text_that_is_no_filter_is_mended_by_one_that_is(reviewer: Page, watch: Watch) -> None:
+    page = reviewer
+    watch.expect("status of 400")
+    tree = {"request_response_rmt": {"scores": {"accuracy": {"gte": 95}}}}
+    for text in (
+        "abc",
+        "{",
+        "null",
+        "[1]",
+        '"abc"',
+        '{"left": 1}',
+        '{"request_response_rmt": {"constructor": {"equals": "a"}}}',
+        '{"request_response_rmt": {"model": {"toString": "a"}}}',
+        "[" * 10_000 + "]" * 10_000,
+    ):
+        async with page.expect_response(lambda response: "/request-values" in response.url):
+            await page.goto(f"/requests?filter={quote(text)}")
+        field = page.get_by_label("Filter", exact=True)
+        if not await field.is_visible():
+            await page.get_by_text("Filter as JSON").click()
+        await field.fill(json.dumps(tree))
+        await expect(page.get_by_label("Value")).to_have_value("95")
+        await expect(page.locator(".builder-row")).to_have_count(1)
+
+
 async def test_a_pasted_tree_is_taken_and_what_has_no_rows_is_kept(reviewer: Page) -> None:
     page = reviewer
     await page.goto("/requests")

@@ -6,13 +6,32 @@ from http.cookies import SimpleCookie
 import asyncpg
 import httpx
 import pytest
-from heliscore.dashboard.parts.session import COOKIE, LIFETIME_S, local_path, make_serializer
+from heliscore.dashboard.parts.session import COOKIE, LIFETIME_S, local_path, make_signer
 from heliscore.domain.api_key import hash_key
-from heliscore.store import keys
+from heliscore.store import keys, signing_secrets
 from itsdangerous import TimestampSigner
 
 from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn, csrf_token
+
+ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""The id of a forged session."""
+
+
+async def read_secret(service: Service) -> bytes:
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        return await signing_secrets.find(connection, "session")
+    finally:
+        await connection.close()
+
+
+async def opens(address: str, cookie: str) -> bool:
+    """Whether a cookie opens a page, wherever it comes from."""
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+        response = await client.get("/", headers={"Cookie": f"{COOKIE}={cookie}"})
+    assert response.status_code == 200 or sent_to_sign_in(response)
+    return response.status_code == 200
 
 
 def sent_to_sign_in(response: httpx.Response) -> bool:
@@ -134,11 +153,61 @@ async def test_signing_out_ends_the_session(sign_in: SignIn) -> None:
     assert sent_to_sign_in(await client.get("/"))
 
 
+async def test_a_copied_cookie_ends_with_the_session_in_every_process(start_service: StartService) -> None:
+    one, two = await start_service(), await start_service()
+    key = await one.make_key()
+    async with (
+        httpx.AsyncClient(base_url=one.address, timeout=30) as mine,
+        httpx.AsyncClient(base_url=one.address, timeout=30) as others,
+    ):
+        for client in (mine, others):
+            await client.post("/sign-in", data={"key": key})
+        copied = mine.cookies[COOKIE]
+        assert [await opens(service.address, copied) for service in (one, two)] == [True, True]
+        await mine.post("/sign-out", data={"csrf": await csrf_token(mine)})
+        assert [await opens(service.address, copied) for service in (one, two)] == [False, False]
+        assert await opens(two.address, others.cookies[COOKIE])
+
+
+async def test_ended_sessions_are_forgotten_when_their_cookies_have_expired(
+    service: Service, sign_in: SignIn
+) -> None:
+    connection = await asyncpg.connect(service.dsn)
+    for _ in range(2):
+        await connection.execute("UPDATE ended_session SET expires_at = now() - interval '1 second'")
+        client = await sign_in()
+        token = await csrf_token(client)
+        await client.post("/sign-out", data={"csrf": token})
+        assert [id_ for (id_,) in await connection.fetch("SELECT id FROM ended_session")] == [token]
+    await connection.close()
+
+
+async def test_a_rotated_secret_ends_all_sessions_at_once(service: Service, sign_in: SignIn) -> None:
+    client = await sign_in()
+    connection = await asyncpg.connect(service.dsn)
+    await signing_secrets.rotate(connection, "body_url")
+    assert (await client.get("/")).status_code == 200
+    await signing_secrets.rotate(connection, "session")
+    await connection.close()
+    assert sent_to_sign_in(await client.get("/"))
+    assert (await (await sign_in()).get("/")).status_code == 200
+
+
+async def test_a_cookie_forged_from_the_hash_of_a_key_is_no_session(service: Service) -> None:
+    made = (await (await service.client()).post("/v1/api-keys", json={"api_key_name": "made"})).json()
+    key_hash = bytes.fromhex(made["hashedKey"])
+    for secret in (key_hash, b"", b"heliscore session"):
+        signed = make_signer(secret, key_hash).sign(ID).decode()
+        assert not await opens(service.address, f"{made['id']}.{signed}")
+    signed = make_signer(await read_secret(service), key_hash).sign(ID).decode()
+    assert await opens(service.address, f"{made['id']}.{signed}")
+
+
 async def test_tampered_and_forged_cookies_are_no_session(service: Service, sign_in: SignIn) -> None:
     mine, other = await sign_in("mine"), await sign_in("other")
     good, others = mine.cookies[COOKIE], other.cookies[COOKIE]
     number, _, token = good.partition(".")
-    forged = make_serializer(hash_key("sk-guessed")).dumps("csrf")
+    forged = make_signer(await read_secret(service), hash_key("sk-guessed")).sign(ID).decode()
     bad = [
         "",
         number,
@@ -168,16 +237,16 @@ async def test_a_session_ends_after_12_hours(service: Service, visitor: httpx.As
     principal = await keys.find(connection, hash_key(key))
     await connection.close()
     assert principal is not None
+    secret = await read_secret(service)
 
     def cookie_of_age(age_s: int) -> str:
         class Aged(TimestampSigner):
             def get_timestamp(self) -> int:
                 return int(time.time()) - age_s
 
-        serializer = make_serializer(hash_key(key))
-        serializer.signer = Aged
-        token = serializer.dumps("csrf")
-        return f"{principal.key_id}.{token if isinstance(token, str) else token.decode()}"
+        signer = make_signer(secret, hash_key(key))
+        signer.__class__ = Aged
+        return f"{principal.key_id}.{signer.sign(ID).decode()}"
 
     young, old = cookie_of_age(LIFETIME_S - 60), cookie_of_age(LIFETIME_S + 60)
     assert (await visitor.get("/", headers={"Cookie": f"{COOKIE}={young}"})).status_code == 200

@@ -49,6 +49,14 @@ STALL_S: Final = 30 / CLOCK
 SCORED: Final = b'{"scores":{"accuracy":95}}'
 SLOW: Final = {"data": None, "error": "the request did not arrive in time"}
 MALFORMED: Final = {"data": None, "error": "this is not valid HTTP"}
+NO_SINGLE_HOST: Final = {
+    "data": None,
+    "error": "expected exactly one Host header, as HTTP/1.1 demands",
+}
+UNKNOWN_CODING: Final = {
+    "data": None,
+    "error": "expected no Transfer-Encoding but chunked; compress a body with Content-Encoding: gzip",
+}
 LARGE_HEAD: Final = {
     "data": None,
     "error": "the head of the request is larger than 65536 bytes or 200 headers",
@@ -487,6 +495,49 @@ async def test_broken_chunk_gets_one_answer_and_stores_nothing(hasty: Flooded, c
     assert_closing(await wire.answer(), 400, MALFORMED)
     assert await wire.rest() == b""
     assert await scores_of(hasty, "broken") == 404
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n"], ids=["none", "two"])
+async def test_request_without_a_single_host_is_refused(
+    hasty: Flooded, connect: Connect, hosts: bytes
+) -> None:
+    wire = await connect(hasty)
+    await wire.send(post("before-host") + post("host").replace(b"Host: test\r\n", hosts))
+    assert (await wire.answer()).json() == WRITTEN
+    answer = await wire.answer()
+    assert_closing(answer, 400, NO_SINGLE_HOST)
+    assert answer.headers["cache-control"] == "no-store"
+    assert await wire.rest() == b""
+    assert await scores_of(hasty, "host") == 404
+
+
+async def test_host_is_not_demanded_of_http_1_0(hasty: Flooded, connect: Connect) -> None:
+    wire = await connect(hasty)
+    old = post("old").replace(b"Host: test\r\n", b"").replace(b"HTTP/1.1", b"HTTP/1.0")
+    await wire.send(old)
+    assert (await wire.answer()).json() == WRITTEN
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip, chunked", "identity, chunked", "identity", "gzip", "gzip\r\nTransfer-Encoding: chunked"]
+)
+async def test_other_transfer_codings_than_chunked_are_refused(
+    hasty: Flooded, connect: Connect, coding: str
+) -> None:
+    wire = await connect(hasty)
+    head = keep_alive("POST", "/v1/request/coded/score", Content_Length="", Transfer_Encoding=coding)
+    await wire.send(head + chunked(SCORED))
+    assert_closing(await wire.answer(), 501, UNKNOWN_CODING)
+    wire.plug.shutdown(socket.SHUT_WR)
+    assert await wire.rest() == b""
+    assert await scores_of(hasty, "coded") == 404
+
+
+async def test_chunked_is_known_in_any_case(hasty: Flooded, connect: Connect) -> None:
+    wire = await connect(hasty)
+    head = keep_alive("POST", "/v1/request/chunks/score", Content_Length="", Transfer_Encoding="Chunked")
+    await wire.send(head + chunked(SCORED) + b"0\r\n\r\n")
+    assert (await wire.answer()).json() == WRITTEN
 
 
 async def test_half_closed_connection_gets_its_answers(hasty: Flooded, connect: Connect) -> None:

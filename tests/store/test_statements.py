@@ -7,9 +7,10 @@ import msgspec
 from heliscore.domain.api_key import Principal
 from heliscore.store.connections.pool import Connection
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
-from heliscore.store.keys import ApiKey, SignedInKey
+from heliscore.store.keys import ApiKey
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.search.request_search import Request
+from heliscore.store.sessions import SignedInKey
 from heliscore.store.statements import SQL_FOLDER, load
 
 NOUNS = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
@@ -23,7 +24,7 @@ RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
-    ("key", "find_signed_in"): fields(SignedInKey),
+    ("session", "find"): fields(SignedInKey),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -1,4 +1,4 @@
-"""`heliscore keys`: create, register, list and revoke API keys."""
+"""`heliscore keys`: create, register, list and revoke API keys; rotate the secrets that sign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.domain.errors import StartError
-from heliscore.store import keys, organizations
+from heliscore.store import keys, organizations, signing_secrets
 from heliscore.store.connections.pool import Connection
 
 
@@ -101,13 +101,33 @@ def list_(organization: str | None) -> None:
             state = f"expires {key.expires_at:%Y-%m-%d %H:%M}"
         else:
             state = "valid"
-        click.echo("\t".join((str(key.id), key.organization, key.hint, key.permissions, state, key.name)))
+        maker = "" if key.made_by is None else f"made by {key.made_by}"
+        columns = (str(key.id), key.organization, key.hint, key.permissions, state, maker, key.name)
+        click.echo("\t".join(columns))
 
 
 @keys_group.command()
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
-def revoke(id_: int) -> None:
+@click.option("--with-minted", is_flag=True, help="With the keys that it made, that those made, and so on.")
+def revoke(id_: int, with_minted: bool) -> None:
     """Revoke the key with that ID (see list); services stop accepting it within 5 seconds."""
-    if not with_schema(lambda connection: keys.revoke(connection, id_)):
+
+    async def work(connection: Connection) -> list[int]:
+        if with_minted:
+            return await keys.revoke_with_minted(connection, id_)
+        return [id_] if await keys.revoke(connection, id_) else []
+
+    revoked = with_schema(work)
+    if not revoked:
         raise StartError(f"there is no key {id_}")
-    click.echo(f"revoked key {id_}")
+    for key_id in revoked:
+        click.echo(f"revoked key {key_id}")
+
+
+@keys_group.command(name="rotate-secret")
+@click.argument("purpose", metavar="PURPOSE", type=click.Choice(signing_secrets.PURPOSES))
+def rotate_secret(purpose: signing_secrets.Purpose) -> None:
+    """Make a new secret for PURPOSE: `session` signs everybody out of the dashboard, `body_url` ends the
+    addresses in `signed_body_url`; in running services too, within 5 seconds."""
+    with_schema(lambda connection: signing_secrets.rotate(connection, purpose))
+    click.echo(f"made a new secret for {purpose}")

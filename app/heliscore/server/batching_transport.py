@@ -7,10 +7,14 @@ written at once, so that the transport can hold its writer back.
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 _MAX_BATCH_BYTES: Final = 64 * 1024
+_TCP_CLOSE: Final = 7
+"""The state in tcp(7), the first byte of TCP_INFO."""
 
 
 class BatchingTransport:
@@ -34,6 +38,16 @@ class BatchingTransport:
     def read_bytes(self) -> int:
         """What was sent since the connection was made."""
         return self._written_bytes - self._transport.get_write_buffer_size()
+
+    @property
+    def is_reset(self) -> bool:
+        """Whether the client has answered something that was written by a reset. Only Linux tells before the
+        next write."""
+        if sys.platform != "linux":
+            return False
+        plug = self._transport.get_extra_info("socket")
+        state: bytes = plug.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return state[0] == _TCP_CLOSE
 
     def write(self, data: bytes) -> None:
         if len(data) > _MAX_BATCH_BYTES:

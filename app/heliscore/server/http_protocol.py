@@ -14,6 +14,11 @@ A connection is in one of three states:
     LINGERING   what comes is dropped, until the client has read the response and closes, or for a bounded
                 time and size ──► closed
 
+A client that has sent its end may have closed the connection, or only its own half of it and read on: TCP
+shows the same for both, until something is sent, which only the first answers by a reset. So where a response
+is still due after a second, an interim response is sent, which clients skip, and the next check looks for a
+reset.
+
 What a connection waits for (a head, a body, the client to read, …) is its `Phase`; timeouts.py says how long.
 
 The class uses members of uvicorn's HttpToolsProtocol that are not documented: `scope` is the request that is
@@ -43,6 +48,9 @@ MAX_PIPELINED: Final = 128
 
 MAX_DROPPED_BYTES: Final = 64 * 1024 * 1024
 """Of a client that goes on sending after its last response: many send all of a body before they read."""
+
+_INTERIM_RESPONSE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""Of the interim responses the one that every client knows."""
 
 MAX_CONNECTIONS: Final = 10_000
 """Of a process, or fewer where its limit of open files is low."""
@@ -88,6 +96,10 @@ class HttpProtocol(HttpToolsProtocol):
         """`_received_bytes` when the parser last handed over a head or a piece of a body: what came since may
         lie in the parser."""
         self._dropped_bytes = 0
+        self._has_ended = False
+        """Whether the client sends no more."""
+        self._checks_after_end = 0
+        """Since the client sent its end, with a response due."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", BatchingTransport(transport, self.loop)))
@@ -128,6 +140,9 @@ class HttpProtocol(HttpToolsProtocol):
             and self._head_bytes() > MAX_HEAD_BYTES
         ):
             self._end(self._too_large())
+            raise _StopParsing
+        if error := protocol_errors.find_head_error(self.parser.get_http_version(), self.headers):
+            self._end(error)
             raise _StopParsing
         self._received_at_callback = self._received_bytes
         super().on_headers_complete()
@@ -178,6 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the responses that are due: the client may still read."""
+        self._has_ended = True
         if self._state is _State.OPEN:
             self._end(None)
         return not (self._state is _State.LINGERING or self.transport.is_closing())
@@ -197,7 +213,25 @@ class HttpProtocol(HttpToolsProtocol):
                     self.transport.abort()
                 case _:
                     self.transport.close()
+        elif self._has_ended:
+            self._ask_client()
         return self.transport.unread_bytes
+
+    def _ask_client(self) -> None:
+        """Find out whether a client that sends no more waits for its response, or has gone."""
+        if not self._is_response_due() or self.transport.is_closing():
+            return
+        if self.transport.is_reset:
+            self.transport.abort()
+        elif (
+            self._checks_after_end == 1
+            and not self.pipeline  # the newest request is the one that is answered now
+            and not self.cycle.more_body
+            and not self.cycle.response_started
+            and self.cycle.scope["http_version"] == "1.1"
+        ):
+            self.transport.write(_INTERIM_RESPONSE)
+        self._checks_after_end += 1
 
     def _phase(self) -> Phase:
         if self.transport.unread_bytes:

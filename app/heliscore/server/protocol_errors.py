@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -26,12 +27,20 @@ def _make(cause: str, status: HTTPStatus, error: str) -> ProtocolError:
     retry_after = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n{retry_after}Connection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n{retry_after}Connection: close\r\n\r\n"
     )
     return ProtocolError(cause, head.encode() + body)
 
 
 MALFORMED: Final = _make("Malformed", HTTPStatus.BAD_REQUEST, "this is not valid HTTP")
+NO_SINGLE_HOST: Final = _make(
+    "NoSingleHost", HTTPStatus.BAD_REQUEST, "expected exactly one Host header, as HTTP/1.1 demands"
+)
+UNKNOWN_TRANSFER_CODING: Final = _make(
+    "UnknownTransferCoding",
+    HTTPStatus.NOT_IMPLEMENTED,
+    "expected no Transfer-Encoding but chunked; compress a body with Content-Encoding: gzip",
+)
 HEAD_TOO_LARGE: Final = _make(
     "HeadTooLarge",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -46,3 +55,16 @@ TOO_SLOW: Final = _make("TooSlow", HTTPStatus.REQUEST_TIMEOUT, "the request did 
 TOO_MANY_CONNECTIONS: Final = _make(
     "TooManyConnections", HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, please try again"
 )
+
+
+def find_head_error(http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> ProtocolError | None:
+    """Find what the parser accepts and RFC 9112 does not (3.2, 6.1). Names of headers are in lower case."""
+    hosts = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            return UNKNOWN_TRANSFER_CODING
+    if hosts > 1 or (hosts == 0 and http_version == "1.1"):
+        return NO_SINGLE_HOST
+    return None

@@ -1,4 +1,4 @@
-"""API keys in the database: register, find, list, rename, revoke."""
+"""API keys in the database: register, mint, find, list, rename, revoke."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class ApiKey(msgspec.Struct, frozen=True):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    made_by: int | None
+    """The key that made it through the API."""
 
 
 class KeyRejected(StartError):
@@ -56,34 +58,21 @@ async def register(
         raise KeyRejected(f"the key {hint_of(key)} is registered already") from None
 
 
+async def mint(
+    connection: Connection, maker: Principal, key: str, *, name: str, permissions: Permissions
+) -> int | None:
+    """Register a key that another key makes, and return its id; None when the maker is revoked or expired.
+    It expires with its maker. `permissions` must be the maker's or less."""
+    id_: int | None = await connection.fetchval(
+        _SQL["mint"], maker.organization_id, maker.key_id, hash_key(key), hint_of(key), name, permissions
+    )
+    return id_
+
+
 async def find(connection: Connection, key_hash: bytes) -> Principal | None:
     """Return the caller that a key belongs to, or None when the key is unknown, revoked or expired."""
     row = await connection.fetchrow(_SQL["find"], key_hash)
     return None if row is None else Principal(*row)
-
-
-class SignedInKey(msgspec.Struct, frozen=True):
-    """A usable key of a signed-in person, with the hash that signs the session."""
-
-    organization_id: int
-    organization: str
-    key_id: int
-    name: str
-    hint: str
-    permissions: Permissions
-    expires_at: datetime | None
-    key_hash: bytes
-
-    @property
-    def principal(self) -> Principal:
-        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
-
-
-async def find_signed_in_key(connection: Connection, key_id: int) -> SignedInKey | None:
-    """Return the key of that id, or None when it is unknown, revoked or expired. The id proves nothing:
-    believe it only with a signature made with the hash."""
-    row = await connection.fetchrow(_SQL["find_signed_in"], key_id)
-    return None if row is None else SignedInKey(*row)
 
 
 async def count_usable(connection: Connection, organization_id: int) -> int:
@@ -99,6 +88,19 @@ async def revoke(connection: Connection, key_id: int) -> bool:
     return await connection.fetchval(_SQL["revoke"], key_id) is not None
 
 
+async def revoke_with_minted(connection: Connection, key_id: int) -> list[int]:
+    """Revoke a key for ever with all that it made, that those made, and so on. Returns their ids; none when
+    there is no key of that id."""
+    async with connection.transaction():
+        makers = [key_id] if await revoke(connection, key_id) else []
+        revoked: list[int] = []
+        while makers:
+            revoked += makers
+            # A statement each: the next one sees what these had made before they were revoked.
+            makers = [id_ for (id_,) in await connection.fetch(_SQL["revoke_minted"], makers)]
+    return revoked
+
+
 class OwnKey(msgspec.Struct, frozen=True):
     """A usable key as its organization lists it."""
 
@@ -108,6 +110,8 @@ class OwnKey(msgspec.Struct, frozen=True):
     permissions: Permissions
     created_at: datetime
     expires_at: datetime | None
+    made_by: int | None
+    """The key that made it through the API."""
 
 
 async def list_own(connection: Connection, organization_id: int) -> list[OwnKey]:

@@ -14,7 +14,7 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
-from heliscore.domain.errors import NotFound
+from heliscore.domain.errors import NotFound, Unauthenticated
 from heliscore.domain.times import format_time
 from heliscore.store import keys as store
 
@@ -42,6 +42,7 @@ async def list_keys(call: ApiCall) -> Response:
                 "hint": key.hint,
                 "created_at": format_time(key.created_at),
                 "expires_at": None if key.expires_at is None else format_time(key.expires_at),
+                "made_by": key.made_by,
             }
             for key in keys
         ]
@@ -49,16 +50,18 @@ async def list_keys(call: ApiCall) -> Response:
 
 
 async def create_key(call: ApiCall) -> Response:
-    """Make a key; this answer alone shows it. Without an envelope, as in Helicone."""
+    """Make a key; this answer alone shows it.
+
+    It expires with the key that makes it; only a key that reads and writes makes keys. The answer has no
+    envelope, as in Helicone.
+    """
     body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
-        id_ = await store.register(
-            connection,
-            call.principal.organization_id,
-            key,
-            name=body[_NAME],
-            permissions=body[_KEY_PERMISSIONS],
+        id_ = await store.mint(
+            connection, call.principal, key, name=body[_NAME], permissions=body[_KEY_PERMISSIONS]
         )
+    if id_ is None:
+        raise Unauthenticated("the API key is not valid")
     return Json({"id": id_, "apiKey": key, "hashedKey": hash_key(key).hex()})
 
 
@@ -100,6 +103,10 @@ _KEY: Final[dict[str, Schema]] = {
     "hint": {"type": "string", "description": "The end of the key."},
     "created_at": {"type": "string"},
     "expires_at": {"type": ["string", "null"]},
+    "made_by": {
+        "type": ["integer", "null"],
+        "description": "The id of the key that made it; null: made by an operator.",
+    },
 }
 _MADE: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import (
@@ -14,12 +15,15 @@ from heliscore.api.helicone.query_bodies import (
     decode_query,
     encode_cursor,
 )
-from heliscore.api.helicone.row import ROW, make_row
+from heliscore.api.helicone.row import ROW, make_row, pass_json
+from heliscore.api.helicone.signed_bodies import PATH, Sign, check_token, make_signer, no_bodies, origin_of
 from heliscore.api.http.endpoints import ApiCall, Endpoint
-from heliscore.api.http.json_schema import COUNT, Schema, nullable
+from heliscore.api.http.json_codec import Json
+from heliscore.api.http.json_schema import COUNT, Schema, closed_object, nullable
 from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.request_state import state_of
 from heliscore.api.shared import envelope
-from heliscore.domain.errors import NotFound
+from heliscore.domain.errors import InvalidInput, NotFound, Unavailable
 from heliscore.domain.filter_tree import Column, OneOf
 from heliscore.store import request_log
 from heliscore.store.search import request_search as store
@@ -33,7 +37,7 @@ async def query_requests(call: ApiCall) -> Response:
     page, without gaps or repetitions even while new requests arrive.
     """
     query = decode_query(await call.body())
-    services = call.services
+    services, sign = call.services, await _find_signer(call)
     async with services.database.connection() as connection:
         page = await store.search(
             connection,
@@ -45,7 +49,7 @@ async def query_requests(call: ApiCall) -> Response:
             offset=query.offset,
             limit=query.limit,
         )
-    rows = [make_row(request) for request in page.requests]
+    rows = [make_row(request, sign) for request in page.requests]
     if page.next is None:
         return envelope.answer(rows)
     return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
@@ -63,18 +67,18 @@ async def count_requests(call: ApiCall) -> Response:
 async def get_request(call: ApiCall) -> Response:
     """Read one request with its scores. Bodies are always included."""
     request_id = read_path_parameter(call.request, "requestId")
-    services = call.services
+    services, sign = call.services, await _find_signer(call)
     async with services.database.connection() as connection:
         request = await store.find(connection, services.names, call.principal.organization_id, request_id)
     if request is None:
         raise NotFound(f"there is no request {request_id}")
-    return envelope.answer(make_row(request))
+    return envelope.answer(make_row(request, sign))
 
 
 async def query_ids(call: ApiCall) -> Response:
     """Read several requests by id; the answer has the order of the ids, and null for an unknown one."""
     ids = decode_ids(await call.body())
-    services = call.services
+    services, sign = call.services, await _find_signer(call)
     async with services.database.connection() as connection:
         page = await store.search(
             connection,
@@ -83,8 +87,30 @@ async def query_ids(call: ApiCall) -> Response:
             OneOf(Column("request_id"), tuple(ids)),
             limit=MAX_LIMIT,
         )
-    rows = {request.request_id: make_row(request) for request in page.requests}
+    rows = {request.request_id: make_row(request, sign) for request in page.requests}
     return envelope.answer([rows.get(id_) for id_ in ids])
+
+
+async def _find_signer(call: ApiCall) -> Sign:
+    secret = await call.services.body_url_secret.find()
+    return make_signer(secret, call.principal.organization_id, origin_of(call.request))
+
+
+async def read_signed_body(request: Request) -> Response:
+    """Read the bodies of a request at the address that `signed_body_url` of its row names, without a key.
+
+    The address is valid for one to two hours. null stands for a body that was not logged.
+    """
+    state = state_of(request.scope)
+    services, request_id = state.services, read_path_parameter(request, "requestId")
+    secret = await services.body_url_secret.find()
+    organization_id = check_token(secret, request.path_params["token"], request_id)
+    state.organization_id = organization_id
+    async with services.database.connection() as connection:
+        found = await store.find(connection, services.names, organization_id, request_id)
+    if found is None:
+        raise no_bodies()
+    return Json({"request": pass_json(found.request_body), "response": pass_json(found.response_body)})
 
 
 async def delete_request(call: ApiCall) -> Response:
@@ -137,5 +163,15 @@ ENDPOINTS: Final = (
         data={"type": "array", "items": nullable(ROW)},
     ),
     envelope.endpoint("GET", "/v1/request/{requestId}", get_request, "r", _TAG, data=ROW, errors=(NotFound,)),
+    Endpoint(
+        method="GET",
+        path=PATH,
+        handler=read_signed_body,
+        render_error=envelope.render_error,
+        tag=_TAG,
+        permission=None,
+        errors=(InvalidInput, NotFound, Unavailable),
+        answer=closed_object({"request": {}, "response": {}}, ("request", "response")),
+    ),
     envelope.endpoint("DELETE", "/v1/request/{requestId}", delete_request, "w", _TAG, errors=(NotFound,)),
 )

@@ -8,13 +8,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from heliscore.api.helicone.signed_bodies import Sign
 from heliscore.api.http.json_schema import REFERENCE, reference
 from heliscore.domain.times import encode_time
 from heliscore.store.search.request_search import Request
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One request with its scores. Times are ISO 8601, UTC, in milliseconds; scores are integers."""
+    """One request with its scores. Times are ISO 8601, UTC, in milliseconds; scores are integers. The bodies
+    can be read at `signed_body_url` without a key, for one to two hours."""
 
     response_id: str | None
     response_created_at: str | None
@@ -48,7 +50,7 @@ class Row(msgspec.Struct, frozen=True):
     feedback_created_at: str | None
     feedback_id: str | None
     feedback_rating: bool | None
-    signed_body_url: None
+    signed_body_url: str
     llmSchema: None  # noqa: N815
     country_code: str | None
     asset_ids: list[str]
@@ -71,7 +73,7 @@ _rows, COMPONENTS = msgspec.json.schema_components([Row], ref_template=REFERENCE
 ROW: Final = reference("Row")
 
 
-def make_row(request: Request) -> Row:
+def make_row(request: Request, sign: Sign) -> Row:
     """Make a row of a request. JSON from the database is passed through."""
     properties: Any = Raw(request.properties)
     scores: Any = Raw(request.scored.scores or b"{}")
@@ -79,12 +81,12 @@ def make_row(request: Request) -> Row:
     return Row(  # by position, in the order above: 48 keywords would cost more than all the rest
         request.response_id,
         _time(request.response_created_at),
-        _json(request.response_body),
+        pass_json(request.response_body),
         request.status,  # response_status
         request.response_model,
         request.request_id,
         encode_time(request.created_at),  # request_created_at
-        _json(request.request_body),
+        pass_json(request.request_body),
         request.request_path,
         request.user_id,  # request_user_id
         properties,  # request_properties
@@ -109,7 +111,7 @@ def make_row(request: Request) -> Row:
         _time(request.scored.feedback_at),  # feedback_created_at
         None,  # feedback_id
         None if feedback is None else feedback == 1,  # feedback_rating
-        None,  # signed_body_url
+        sign(request.request_id),  # signed_body_url
         None,  # llmSchema
         request.country_code,
         [],  # asset_ids
@@ -123,7 +125,7 @@ def make_row(request: Request) -> Row:
         request.cache_enabled,
         encode_time(request.updated_at),
         request.request_referrer,
-        _json(request.ai_gateway_body_mapping),
+        pass_json(request.ai_gateway_body_mapping),
         request.storage_location,
     )
 
@@ -132,5 +134,6 @@ def _time(time: datetime | None) -> Any:
     return None if time is None else encode_time(time)
 
 
-def _json(sent: bytes | None) -> Raw | None:
+def pass_json(sent: bytes | None) -> Raw | None:
+    """Encode JSON from the database as it is."""
     return None if sent is None else Raw(sent)

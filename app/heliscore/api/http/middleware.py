@@ -31,6 +31,13 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _CLIENT_WENT_AWAY: Final = 499
 """nginx's status for it, in metrics and log; there is no client to send it to."""
 
+_NOT_CACHED: Final = (
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Authorization, Helicone-Auth, X-API-KEY"),
+)
+"""For every answer that says nothing about caching. Without them a shared cache could give one to another
+organization: it knows that answers to `Authorization` are private, but not those to the other two headers."""
+
 
 class Middleware:
     """The application in front of the router.
@@ -109,8 +116,8 @@ class Middleware:
 
 
 class _Exchange:
-    """Measures a request and its answer, and adds the id to the headers as they are sent: some responses are
-    shared between calls."""
+    """Measures a request and its answer, and adds the id and the rule for caches to the headers as they are
+    sent: some responses are shared between calls."""
 
     __slots__ = ("_receive", "_send", "begun", "bytes_in", "bytes_out", "id", "scope", "status")
 
@@ -131,7 +138,13 @@ class _Exchange:
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = self.status or message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.id)]
+            headers = [*message["headers"], (b"x-request-id", self.id)]
+            for name, _ in headers:
+                if name == b"cache-control":
+                    break
+            else:
+                headers += _NOT_CACHED
+            message["headers"] = headers
         else:
             self.bytes_out += len(message.get("body", b""))
         return self._send(message)

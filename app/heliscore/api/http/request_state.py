@@ -19,6 +19,7 @@ from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
 from heliscore.store.connections.pool import Database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import Writer
 
@@ -38,6 +39,7 @@ class Services(msgspec.Struct, frozen=True):
     body_budget: MemoryBudget
     answer_budget: MemoryBudget
     large_work: LargeWork
+    body_url_secret: RememberedSecret
     uploads: Database
     """Connections for bulk uploads: a long one must not keep others from reading."""
 

@@ -6,9 +6,10 @@ from starlette.responses import Response
 
 from heliscore.api.http.auth import address_of
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
-from heliscore.dashboard.parts.session import end_session, local_path, start_session
+from heliscore.dashboard.parts.session import end_session, local_path, make_signer, start_session
 from heliscore.domain.api_key import hash_key
 from heliscore.domain.errors import Unauthenticated
+from heliscore.store import signing_secrets
 
 
 async def show_sign_in(page: PageRequest) -> Response:
@@ -34,7 +35,9 @@ async def sign_in(page: PageRequest) -> Response:
             403,
         )
     response = redirect(target)
-    start_session(response, page.request, principal.key_id, hash_key(key))
+    async with page.services.database.connection() as connection:
+        secret = await signing_secrets.find(connection, "session")
+    start_session(response, page.request, principal.key_id, make_signer(secret, hash_key(key)))
     return response
 
 
@@ -44,7 +47,7 @@ def _form(page: PageRequest, target: str, error: str | None = None, status: int 
 
 async def sign_out(page: PageRequest) -> Response:
     response = redirect("/sign-in")
-    end_session(response, page.request)
+    await end_session(response, page.request, page.signed_in, page.services.database)
     return response
 
 

@@ -1,8 +1,9 @@
 """Sessions: a signed cookie in place of the API key with which a person signed in.
 
-The cookie holds the key's number and is signed with the key's hash, which no client is given. So it is valid
-in every process and after a restart without another secret, ends at once when the key is revoked, and does
-not reveal the key. Read access to the table of keys is enough to forge a cookie: protect backups accordingly.
+The cookie holds the key's number and the session's id. It is signed with a secret of the database, so it is
+valid in every process and after a restart, and for the key's hash: after an older backup was restored, the
+number may become another key's. The session ends at once, in every process, when the person signs out, the
+key is revoked or the secret is rotated (`heliscore keys rotate-secret session`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.domain.errors import Forbidden
-from heliscore.store import keys
+from heliscore.store import sessions
 from heliscore.store.connections.pool import Database
-from heliscore.store.keys import SignedInKey
+from heliscore.store.sessions import SignedInKey
 
 COOKIE: Final = "heliscore_session"
 LIFETIME_S: Final = 12 * 3600
 
-_NUMBER: Final = re.compile(r"[1-9]\d{0,9}", re.ASCII)
+_COOKIE: Final = re.compile(r"([1-9]\d{0,9})\.(([\w-]{22})\.[\w-]+\.[\w-]+)", re.ASCII)
+"""The key's number; what is signed: the session's id, the time, the signature."""
+
 _MAX_NUMBER: Final = 2**31 - 1
 _CONTROL_OR_BACKSLASH: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
@@ -38,7 +41,7 @@ class Session(msgspec.Struct, frozen=True):
     holder: SignedInKey
 
     csrf_token: str
-    """Known to our forms and not to another site's."""
+    """Known to our forms and not to another site's. It is the session's id too."""
 
     @property
     def may_write(self) -> bool:
@@ -47,30 +50,29 @@ class Session(msgspec.Struct, frozen=True):
 
 async def find_session(request: Request, database: Database) -> Session | None:
     """Return the session of the request's cookie; None if there is none, or it or its key has expired."""
-    number, _, token = request.cookies.get(COOKIE, "").partition(".")
-    if not _NUMBER.fullmatch(number) or int(number) > _MAX_NUMBER:
+    cookie = _COOKIE.fullmatch(request.cookies.get(COOKIE, ""))
+    if cookie is None or int(cookie[1]) > _MAX_NUMBER:
         return None
     async with database.connection() as connection:
-        holder = await keys.find_signed_in_key(connection, int(number))
+        holder = await sessions.find_signed_in_key(connection, int(cookie[1]), cookie[3])
     if holder is None:
         return None
     try:
-        csrf_token = make_serializer(holder.key_hash).loads(token, max_age=LIFETIME_S)
+        csrf_token = make_signer(holder.secret, holder.key_hash).unsign(cookie[2], max_age=LIFETIME_S)
     except BadData:
         return None
-    return Session(holder, csrf_token)
+    return Session(holder, csrf_token.decode())
 
 
-def start_session(response: Response, request: Request, key_id: int, key_hash: bytes) -> None:
+def start_session(response: Response, request: Request, key_id: int, signer: TimestampSigner) -> None:
     """Set the cookie of a session of that key. It lasts 12 hours.
 
     SameSite=Lax lets people follow links into the dashboard; another site's form is still sent without the
     cookie. Secure is set if the browser says that it uses https: headers of proxies are not trusted.
     """
-    token = make_serializer(key_hash).dumps(secrets.token_urlsafe(16))
     response.set_cookie(
         COOKIE,
-        f"{key_id}.{token}",
+        f"{key_id}.{signer.sign(secrets.token_urlsafe(16)).decode()}",
         max_age=LIFETIME_S,
         path="/",
         secure=_is_https(request),
@@ -79,16 +81,20 @@ def start_session(response: Response, request: Request, key_id: int, key_hash: b
     )
 
 
-def end_session(response: Response, request: Request) -> None:
-    """Remove the cookie."""
+async def end_session(response: Response, request: Request, session: Session, database: Database) -> None:
+    """Remove the cookie, and make copies of it invalid."""
+    async with database.connection() as connection:
+        await sessions.end_session(connection, session.csrf_token, LIFETIME_S)
     response.delete_cookie(COOKIE, path="/", secure=_is_https(request), httponly=True, samesite="lax")
 
 
-def make_serializer(key_hash: bytes) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(
-        key_hash,
-        salt="heliscore session",
-        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+def make_signer(secret: bytes, key_hash: bytes) -> TimestampSigner:
+    """The signer of a key's sessions."""
+    return TimestampSigner(
+        secret,
+        salt=b"heliscore session" + key_hash,
+        key_derivation="hmac",
+        digest_method=hashlib.sha256,
     )
 
 

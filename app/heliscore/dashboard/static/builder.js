@@ -32,7 +32,7 @@ const choice = (label, options, chosen, act) => {
  */
 export class Builder {
   constructor(root, { changed, apply, names }) {
-    Object.assign(this, { root, changed, apply, names, values: {}, number: 0 });
+    Object.assign(this, { root, changed, apply, names, group: newGroup("and"), values: {}, number: 0 });
   }
 
   show(group) {

@@ -82,7 +82,7 @@ function readLeaf(leaf, path) {
   for (const [table, columns] of Object.entries(leaf)) {
     if (!isObject(columns)) return null;
     for (const [name, content] of table === TABLE ? Object.entries(columns) : [[table, columns]]) {
-      const field = table === "values" ? null : FIELDS[name];
+      const field = table !== "values" && Object.hasOwn(FIELDS, name) ? FIELDS[name] : null;
       const at = table === TABLE ? `${path}.${TABLE}.${name}` : `${path}.${table}`;
       if (!field || (table !== TABLE && table !== "properties") || !isObject(content)) return null;
       for (const [key, operators] of field.keyed ? Object.entries(content) : [["", content]]) {
@@ -107,7 +107,7 @@ function readCondition(name, operator, value) {
   if (kind === "thumb") {
     return operator === "equals" && typeof value === "boolean" ? { operator: value ? "up" : "down", value: "" } : null;
   }
-  if (!(operator in operators)) return null;
+  if (!Object.hasOwn(operators, operator)) return null;
   if (typeof value === "string") return { operator, value };
   const isPlain = typeof value === "number" ? isExact(value) : typeof value === "boolean" && kind === "score";
   return isPlain && kind !== "text" ? { operator, value: String(value) } : null;

@@ -18,10 +18,12 @@ const builder = new Builder(document.getElementById("builder"), {
 /** The tree as the form sends it; empty for all requests. */
 const format = (tree) => tree === "all" ? "" : JSON.stringify(tree);
 
-/** The tree of the text field, or undefined if it is not JSON. */
+/** The tree of the text field, or undefined if it is not JSON, or nested too deeply to be written again. */
 function treeOfText() {
   try {
-    return text.value.trim() ? JSON.parse(text.value) : "all";
+    const tree = text.value.trim() ? JSON.parse(text.value) : "all";
+    JSON.stringify(tree);
+    return tree;
   } catch {
     return undefined;
   }

@@ -1,0 +1,44 @@
+"""Sessions of the dashboard in the database: the key of one, and those that were ended before their time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from heliscore.domain.api_key import Permissions, Principal
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
+
+_SQL: Final = load("session")
+
+
+class SignedInKey(msgspec.Struct, frozen=True):
+    """A usable key of a signed-in person, with what signs the session."""
+
+    organization_id: int
+    organization: str
+    key_id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    expires_at: datetime | None
+    key_hash: bytes
+    secret: bytes
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
+
+
+async def find_signed_in_key(connection: Connection, key_id: int, session_id: str) -> SignedInKey | None:
+    """Return the key of that id; None when it is unknown, revoked or expired, or the session was ended. The
+    ids prove nothing: believe them only with a signature made with the secret."""
+    row = await connection.fetchrow(_SQL["find"], key_id, session_id)
+    return None if row is None else SignedInKey(*row)
+
+
+async def end_session(connection: Connection, session_id: str, lifetime_s: int) -> None:
+    """End a session for all services; `lifetime_s` is how long its cookie may still be valid."""
+    await connection.execute(_SQL["end"], session_id, lifetime_s)

@@ -13,8 +13,10 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.domain.api_key import mint_key
+from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
 
 from tests.api.envelope import encoded, ids, log, one, post, read, scores_of
 from tests.conftest import TEMPLATE, Service, StartService, at_database
@@ -203,6 +205,18 @@ async def test_database_that_only_reads_is_unavailable_for_writing(
     await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     await connection.execute(TERMINATE)
     assert [response.status_code for response in await every_call(client)] == [200] * 5
+
+
+async def test_database_that_only_reads_lets_a_service_start(
+    start_service: StartService, connection: Connection
+) -> None:
+    key = mint_key()
+    settings = Settings(api_key=key)
+    await bootstrap.prepare(connection, settings)
+    await connection.execute("SET default_transaction_read_only = on")
+    assert await bootstrap.prepare(connection, settings) is None
+    client = await (await start_service()).client(key=key)
+    assert await read(client, "r") is None
 
 
 async def test_database_without_a_schema_is_unavailable(start_service: StartService, empty_dsn: str) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import uvloop
 
-from heliscore.domain.errors import DataFolderInUse
+from heliscore.domain.errors import DatabaseAway, DataFolderInUse, StartError
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import Settings, read_settings
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
 T = TypeVar("T")
+
+_log = logging.getLogger("heliscore")
+
+_PAUSE_S: Final = 0.5
+"""Between two attempts to reach a database that is away."""
 
 
 def with_schema(work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -34,13 +41,32 @@ def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]
     """Run `work` on a new connection."""
 
     async def connected() -> T:
-        connection = await bootstrap.connect(dsn, pgbouncer=settings.pgbouncer)
-        try:
+        async with bootstrap.connected(dsn, pgbouncer=settings.pgbouncer) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     return uvloop.run(connected())
+
+
+def run_when_back(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` as run() does, again from its beginning whenever the database was away, until the start
+    timeout is over. The log says when the waiting begins, with the reason, and when it ends."""
+    deadline = time.monotonic() + settings.start_timeout_s
+    waiting = False
+    while True:
+        try:
+            done = run(dsn, settings, work)
+        except DatabaseAway as error:
+            if time.monotonic() >= deadline:
+                waited = f" (after waiting {settings.start_timeout_s} s for it)" if waiting else ""
+                raise StartError(f"{error}{waited}") from None
+            if not waiting:
+                _log.warning("%s; waiting up to %d s for it", error, settings.start_timeout_s)
+            waiting = True
+        else:
+            if waiting:
+                _log.warning("the database is available, going on")
+            return done
+        time.sleep(_PAUSE_S)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.errors import MigrationError
+from heliscore.store.connections import outages
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import SQL_FOLDER
 
@@ -58,12 +59,13 @@ def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]
 
 async def migrate(connection: Connection, migrations: list[Migration]) -> list[str]:
     """Apply the missing migrations and return their names. Several processes may do so at the same time, and
-    the database may have migrations of newer code.
+    the database may have migrations of newer code. If none is missing, nothing is written: a standby will do.
 
-    Raises MigrationError when an applied file has changed since, or a statement fails.
+    Raises MigrationError when an applied file has changed since, or a statement fails; errors of a database
+    that is away are raised as they are.
     """
     applied = []
-    for migration in migrations:
+    for migration in await _find_missing(connection, migrations):
         try:
             async with connection.transaction():
                 await connection.execute("SET LOCAL statement_timeout = 0")
@@ -71,7 +73,7 @@ async def migrate(connection: Connection, migrations: list[Migration]) -> list[s
                 # After the advisory lock: it would limit that wait too.
                 await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
                 await connection.execute(_CREATE_LEDGER)
-                if await _is_applied(connection, migration):
+                if not await _find_missing(connection, [migration]):
                     continue
                 for statement in migration.statements:
                     await connection.execute(statement)
@@ -82,29 +84,34 @@ async def migrate(connection: Connection, migrations: list[Migration]) -> list[s
                     migration.checksum,
                 )
         except asyncpg.PostgresError as error:
+            if outages.passes(error):
+                raise
             raise MigrationError(f"migration {migration.name}: {error}") from error
         applied.append(migration.name)
     return applied
 
 
-async def _is_applied(connection: Connection, migration: Migration) -> bool:
-    checksum = await connection.fetchval(
-        "SELECT checksum FROM schema_migration WHERE number = $1", migration.number
-    )
-    if checksum not in (None, migration.checksum):
-        raise MigrationError(
-            f"migration {migration.name} was applied to this database with another text; "
-            "a changed schema needs a new file"
-        )
-    return checksum is not None
-
-
 async def count_missing(connection: Connection, migrations: list[Migration]) -> int:
     """How many of the migrations the database does not have yet."""
+    ledger = await _read_ledger(connection)
+    return sum(migration.number not in ledger for migration in migrations)
+
+
+async def _find_missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:
+    """Return the migrations that the database does not have yet. Raises MigrationError when one was applied
+    with another text."""
+    ledger = await _read_ledger(connection)
+    for migration in migrations:
+        if ledger.get(migration.number, migration.checksum) != migration.checksum:
+            raise MigrationError(
+                f"migration {migration.name} was applied to this database with another text; "
+                "a changed schema needs a new file"
+            )
+    return [migration for migration in migrations if migration.number not in ledger]
+
+
+async def _read_ledger(connection: Connection) -> dict[int, str]:
+    """Return the checksums of the migrations that the database has, by number."""
     if await connection.fetchval("SELECT to_regclass('schema_migration') IS NULL"):
-        return len(migrations)
-    known = await connection.fetchval(
-        "SELECT count(*) FROM schema_migration WHERE number = ANY($1::integer[])",
-        [migration.number for migration in migrations],
-    )
-    return len(migrations) - int(known)
+        return {}
+    return dict(map(tuple, await connection.fetch("SELECT number, checksum FROM schema_migration")))

@@ -1,4 +1,4 @@
-"""Tell a database that is away for the moment from one that this configuration can never use."""
+"""Tell a database that is away for the moment, or cannot write, from one that is configured wrongly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import ssl
 from typing import Final
 
 import asyncpg
+
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
+
+_SQL = load("connection")
 
 _AWAY: Final = (
     OSError,  # no server listens, its name is not known yet, or the network is down; TimeoutError too
@@ -27,6 +32,12 @@ _LASTING: Final = (
     asyncpg.LockNotAvailableError,
 )
 """Errors of the kinds above that do not pass by themselves."""
+
+
+async def find_obstacle(connection: Connection) -> str | None:
+    """Return why transactions of a session cannot write, None where they can. Writes nothing."""
+    obstacle: str | None = await connection.fetchval(_SQL["find_obstacle"])
+    return obstacle
 
 
 def passes(error: BaseException) -> bool:

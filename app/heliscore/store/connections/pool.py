@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,9 +28,13 @@ _MAX_EXPECTED_WAIT_S: Final = 0.5
 _MEAN_OF: Final = 16
 _MAX_COUNTED_S: Final = 3.0
 _CONNECT_TIMEOUT_S: Final = 3
+_AWAY: Final = "the database is not available just now, please try again"
 _RELEASE_TIMEOUT_S: Final = 1
 _ORPHANS_TIMEOUT_S: Final = 1
 _CLOSE_TIMEOUT_S: Final = 0.5
+
+_FULL_S: Final = 15.0
+"""How long a full disk is remembered. Then calls must show whether it still is: there may be room again."""
 
 _PASSING: Final = (
     OSError,  # no server listens, or the network is down; TimeoutError too
@@ -69,6 +74,7 @@ class Database:
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
         self._max_read_bytes = settings.max_held_bytes
+        self._full_at = -math.inf
         self._orphans = OrphanBackends()
         self._waiting = 0
         self._mean_lent_s = 0.0
@@ -90,12 +96,14 @@ class Database:
             finally:
                 if self._orphans:
                     await self._end_orphans()
-        except asyncpg.QueryCanceledError as error:
+        except self.too_slow as error:
             raise Unavailable(
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
                 "narrow the filter or the time range"
             ) from error
         except _PASSING as error:
+            if isinstance(error, asyncpg.DiskFullError):
+                self._full_at = time.monotonic()
             if (answer := error_of(error)) is None:
                 raise
             raise answer from error
@@ -106,6 +114,8 @@ class Database:
         self._waiting += 1
         try:
             proxy = await self._pool.acquire(timeout=timeout_s)
+        except TimeoutError as error:
+            raise Unavailable(_AWAY) from error
         finally:
             self._waiting -= 1
         lent_at = time.monotonic()
@@ -136,6 +146,17 @@ class Database:
                 pass
 
     @property
+    def too_slow(self) -> tuple[type[Exception], ...]:
+        """The errors of a statement that took longer than the limit. Behind PgBouncer no server knows the
+        limit, and asyncpg ends the statement; elsewhere, asyncpg waits in vain only for a server that is lost."""
+        return (asyncpg.QueryCanceledError, *((TimeoutError,) if self._pgbouncer else ()))
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether a statement failed lately because the server's disk is full."""
+        return time.monotonic() - self._full_at < _FULL_S
+
+    @property
     def in_use(self) -> int:
         """Connections that are lent."""
         return self._pool.get_size() - self._pool.get_idle_size()
@@ -157,7 +178,7 @@ def error_of(error: Exception) -> Unavailable | None:
     # asyncpg could not encode an argument: a ValueError too.
     if not isinstance(error, _PASSING) or isinstance(error, ValueError):
         return None
-    return Unavailable("the database is not available just now, please try again")
+    return Unavailable(_AWAY)
 
 
 async def open_database(

@@ -22,6 +22,7 @@ EVERY_VARIABLE = {
     "HELISCORE_STATEMENT_TIMEOUT_MS": "500",
     "HELISCORE_PGBOUNCER": "true",
     "HELISCORE_RETENTION_DAYS": "90",
+    "HELISCORE_START_TIMEOUT_S": "5",
     "HELISCORE_RATE_LIMIT": "600",
     "HELISCORE_ALLOW_WEAK_KEY": "true",
 }
@@ -40,6 +41,7 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "pool_size": 10,
         "statement_timeout_ms": 10_000,
         "pgbouncer": False,
+        "start_timeout_s": 60,
         "retention_days": None,
         "rate_limit": None,
         "allow_weak_key": False,
@@ -59,6 +61,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "pool_size": 20,
         "statement_timeout_ms": 500,
         "pgbouncer": True,
+        "start_timeout_s": 5,
         "retention_days": 90,
         "rate_limit": 600,
         "allow_weak_key": True,

@@ -26,6 +26,7 @@ from heliscore.postgres.watchdog import Watchdog
 from heliscore.server.http_server import HttpServer
 from heliscore.server.timeouts import Timeouts
 from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
+from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
@@ -62,12 +63,19 @@ def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
-        created_key = run_when_back(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
+        settings = msgspec.structs.replace(settings, database_url=dsn)
+        created_key = run_when_back(dsn, settings, lambda connection: _prepare(connection, settings))
         _announce(listener, settings, created_key)
         try:
-            _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
+            _serve(settings, listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
+
+
+async def _prepare(connection: Connection, settings: Settings) -> str | None:
+    """Make the database ready, and return the key that was made for it, if any."""
+    await bootstrap.check_session(settings)
+    return await bootstrap.prepare(connection, settings)
 
 
 @contextmanager

@@ -7,14 +7,14 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import asyncpg
 
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
-from heliscore.store.connections.json_columns import JsonReader
-from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection, watch_client
+from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection
+from heliscore.store.connections.sessions import Plans, ServiceConnection, begin_session, connect_arguments
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -27,7 +27,6 @@ _MAX_EXPECTED_WAIT_S: Final = 0.5
 
 _MEAN_OF: Final = 16
 _MAX_COUNTED_S: Final = 3.0
-_CONNECT_TIMEOUT_S: Final = 3
 _AWAY: Final = "the database is not available just now, please try again"
 _RELEASE_TIMEOUT_S: Final = 1
 _ORPHANS_TIMEOUT_S: Final = 1
@@ -51,12 +50,6 @@ _PASSING: Final = (
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server set read-only
 )
 """Errors that may pass: the caller is told to try again."""
-
-
-class _PooledConnection(WatchfulConnection):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.json = JsonReader()
 
 
 class Database:
@@ -120,7 +113,7 @@ class Database:
             self._waiting -= 1
         lent_at = time.monotonic()
         # When the connection breaks, the pool takes its proxy back, which then answers no questions.
-        connection = cast("_PooledConnection", proxy).itself()
+        connection = cast("ServiceConnection", proxy).itself()
         connection.json.begin(self._max_read_bytes)
         pid = connection.get_server_pid()
         try:
@@ -148,7 +141,7 @@ class Database:
     @property
     def too_slow(self) -> tuple[type[Exception], ...]:
         """The errors of a statement that took longer than the limit. Behind PgBouncer no server knows the
-        limit, and asyncpg ends the statement; elsewhere, asyncpg waits in vain only for a server that is lost."""
+        limit, and asyncpg ends the statement; elsewhere, asyncpg waits longer only for a lost server."""
         return (asyncpg.QueryCanceledError, *((TimeoutError,) if self._pgbouncer else ()))
 
     @property
@@ -186,43 +179,25 @@ async def open_database(
     on_connect: Callable[[Connection], Awaitable[None]] | None = None,
     *,
     size: int | None = None,
-    plans: Literal["custom", "generic"] = "custom",
+    plans: Plans = "custom",
     max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
 ) -> Database:
     """Connect to `settings.database_url`, with the session settings that every statement relies on.
 
     `on_connect` checks each new connection, which is not lent if it raises: it may lead to another database,
     one that was restored from a backup. `size` is the maximum number of connections (None: the setting's).
-    `plans`: filters differ widely in how many rows they match, so each search is planned for its own values
-    ("custom"); a statement whose plan is always the same is planned once ("generic"). If the expected wait
-    for a connection exceeds `max_expected_wait_s`, callers are refused at once.
+    If the expected wait for a connection exceeds `max_expected_wait_s`, callers are refused at once.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        await cast("_PooledConnection", connection).itself().json.attach(connection)
-        if not settings.pgbouncer:
-            await watch_client(connection)
+        await begin_session(connection, settings)
         if on_connect is not None:
             await on_connect(connection)
 
-    session = {
-        "application_name": "heliscore",
-        "timezone": "UTC",
-        "statement_timeout": str(settings.statement_timeout_ms),
-        "plan_cache_mode": f"force_{plans}_plan",
-    }
     pool = await asyncpg.create_pool(
-        settings.database_url,
+        **connect_arguments(settings, plans),
         min_size=0,  # so that a service can start while the database is away
         max_size=settings.pool_size if size is None else size,
-        timeout=_CONNECT_TIMEOUT_S,
-        # The server cancels a statement that takes too long; this is for a server that does not answer.
-        command_timeout=settings.statement_timeout_ms / 1000 + 1,
-        # PgBouncer in transaction mode gives each transaction another connection: no prepared statement
-        # survives, and session settings are refused.
-        statement_cache_size=0 if settings.pgbouncer else 256,
-        server_settings={} if settings.pgbouncer else session,
-        connection_class=_PooledConnection,
         init=init,
         # Our statements change no session state, and to reset it would take a round trip for each call.
         reset=_keep_session,

@@ -13,11 +13,14 @@ from heliscore.settings import PREFIX, Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections import outages
 from heliscore.store.connections.pool import Connection
+from heliscore.store.connections.sessions import try_session
 from heliscore.store.schema import migrations
 
 _OLDEST_SERVER = 14
 _CONNECT_TIMEOUT_S = 10
 _CLOSE_TIMEOUT_S = 1
+
+_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @asynccontextmanager
@@ -27,12 +30,12 @@ async def connected(dsn: str, *, pgbouncer: bool = False) -> AsyncIterator[Conne
     connection = await connect(dsn, pgbouncer=pgbouncer)
     try:
         yield connection
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except _FAILURES as error:
         if not outages.passes(error):
             raise
         raise DatabaseAway(f"the database is not available: {outages.explain(error)}") from None
     finally:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*_FAILURES):
             await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
@@ -46,13 +49,31 @@ async def connect(dsn: str, *, pgbouncer: bool = False) -> Connection:
     except ValueError:
         # asyncpg's message may contain a part of the password.
         raise StartError("cannot connect to the database: its address is malformed") from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        kind = DatabaseAway if outages.passes(error) else StartError
-        raise kind(f"cannot connect to the database: {outages.explain(error)}") from None
+    except _FAILURES as error:
+        raise _connect_error(error) from None
     if connection.get_server_version().major < _OLDEST_SERVER:
         await connection.close()
         raise StartError(f"the database server is too old: PostgreSQL {_OLDEST_SERVER} or later is needed")
     return connection
+
+
+def _connect_error(error: BaseException) -> StartError:
+    kind = DatabaseAway if outages.passes(error) else StartError
+    return kind(f"cannot connect to the database: {outages.explain(error)}")
+
+
+async def check_session(settings: Settings) -> None:
+    """Open a connection as the service will, which asks for more than a command does. Raises DatabaseAway, or
+    StartError with what to change."""
+    try:
+        await try_session(settings)
+    except asyncpg.ProtocolViolationError as error:
+        raise StartError(
+            f"the database's pooler refuses how the service connects ({error}): for PgBouncer set "
+            f"{PREFIX}PGBOUNCER=true"
+        ) from None
+    except _FAILURES as error:
+        raise _connect_error(error) from None
 
 
 async def migrate(connection: Connection) -> list[str]:

@@ -159,8 +159,8 @@ async def test_migrations_run_through_it(pooler: str, empty_dsn: str) -> None:
         with pytest.raises(MigrationError) as raised:
             await migrate(connection, [alone])
         assert str(raised.value) == (
-            "migration 9001_alone needs a session of its own, which no PgBouncer gives: run heliscore migrate "
-            "with the address of PostgreSQL itself, then start again"
+            "migration 9001_alone needs a session of its own, which no PgBouncer gives: run heliscore "
+            "migrate with the address of PostgreSQL itself, then start again"
         )
     finally:
         await connection.close()

@@ -94,7 +94,7 @@ def _register(
 @click.option("--organization", callback=utf8, help="Only the keys of this organization.")
 def list_(organization: str | None) -> None:
     """List the keys; only the last four characters of each are shown."""
-    for key in with_schema(lambda connection: keys.list_keys(connection, organization)):
+    for key in with_schema(lambda connection: keys.list_keys(connection, organization), make=False):
         if key.revoked_at:
             state = f"revoked {key.revoked_at:%Y-%m-%d}"
         elif key.expires_at:
@@ -108,6 +108,6 @@ def list_(organization: str | None) -> None:
 @click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
 def revoke(id_: int) -> None:
     """Revoke the key with that ID (see list); services stop accepting it within 5 seconds."""
-    if not with_schema(lambda connection: keys.revoke(connection, id_)):
+    if not with_schema(lambda connection: keys.revoke(connection, id_), make=False):
         raise StartError(f"there is no key {id_}")
     click.echo(f"revoked key {id_}")

@@ -68,6 +68,14 @@ class EmbeddedPostgres:
         raise EmbeddedServerError(f"the database in {self._folder} is not ready, please try again")
 
     @property
+    def has_data(self) -> bool:
+        """Whether the folder holds a database; True too where we may not look, for a start to say why."""
+        try:
+            return self._cluster.exists()
+        except OSError:
+            return True
+
+    @property
     def running(self) -> bool:
         """Whether the server's main process is alive."""
         return self._server is not None and self._server.poll() is None

@@ -28,7 +28,7 @@ _PAUSE_S: Final = 0.5
 
 
 def with_schema(work: Callable[[Connection], Awaitable[T]], *, make: bool = True) -> T:
-    """Run `work` on a connection to the database of the settings, migrated first; `make` is that of database()."""
+    """Run `work` on a connection to the database of the settings, migrated first; `make`: see database()."""
     settings = read_settings(os.environ)
 
     async def migrated(connection: Connection) -> T:

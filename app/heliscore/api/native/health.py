@@ -23,8 +23,10 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Answer 200 when the database can be reached, its schema is up to date and it can write; 503 with the
-    reason otherwise. A full disk is seen by the calls that fail, and remembered for 15 seconds."""
+    """Answer 200 when the database can be reached, is up to date and can be written; 503 otherwise.
+
+    The error says why. A full disk is seen by the calls that fail, and remembered for 15 seconds.
+    """
     services = state_of(request.scope).services
     async with services.database.connection() as connection:
         missing = await count_missing(connection, read_migrations())

@@ -18,7 +18,7 @@ import pytest
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
-from heliscore.store.connections import database_identity, pool
+from heliscore.store.connections import database_identity, pool, sessions
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.schema import bootstrap
@@ -68,7 +68,7 @@ def patience() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in (
             (pool, "_ACQUIRE_TIMEOUT_S"),
-            (pool, "_CONNECT_TIMEOUT_S"),
+            (sessions, "_CONNECT_TIMEOUT_S"),
             (database_identity, "_TIMEOUT_S"),
         ):
             patch.setattr(module, name, 30)

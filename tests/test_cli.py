@@ -310,7 +310,7 @@ def test_wrong_setting_is_one_line(command: list[str], settings: dict[str, str],
     ],
 )
 def test_unreachable_database_is_one_line_without_the_password(command: list[str], dsn: str) -> None:
-    finished = run_with(*command, DATABASE_URL=dsn)
+    finished = run_with(*command, DATABASE_URL=dsn, START_TIMEOUT_S="0")
     assert_fails(finished, re.compile("cannot connect to the database: .+"))
     assert "sec" not in finished.stderr
 
@@ -415,13 +415,17 @@ class Served:
         self._errors.seek(0)
         return self._errors.read()
 
-    def wait_until_ready(self) -> str:
+    def wait_until_announced(self) -> str:
         """Keep what is printed at the start and return the address in it."""
         assert self.process.stdout is not None
         self.printed = [self.process.stdout.readline().rstrip("\n") for _ in range(4)]
         found = re.search(r"serves on (http://\S+)", self.printed[0])
         assert found, self.errors()
-        address = found[1]
+        return found[1]
+
+    def wait_until_ready(self) -> str:
+        """Wait until it can serve, and return its address."""
+        address = self.wait_until_announced()
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.errors()

@@ -104,9 +104,9 @@ def test_own_database_is_backed_up_and_restored_with_and_without_its_service(
 ) -> None:
     file, own = tmp_path / "scores.backup", {"DATA_DIR": str(data_dir)}
 
-    def command(*arguments: str) -> None:
+    def command(*arguments: str, said: str = "") -> None:
         finished = run_with(*arguments, **own)
-        assert (finished.returncode, finished.stderr) == (0, "")
+        assert (finished.returncode, finished.stderr) == (0, said)
 
     def get(address: str, request_id: str) -> int:
         return httpx.get(f"{address}/v1/request/{request_id}", headers=headers, timeout=30).status_code
@@ -138,8 +138,9 @@ def test_own_database_is_backed_up_and_restored_with_and_without_its_service(
         post(address, "since then")
         stop(served)
 
-        command("restore", "--replace", str(file))
-        command("backup", "--force", str(file))
+        said = f"no service runs on {data_dir} (HELISCORE_DATA_DIR): this command uses the database there\n"
+        command("restore", "--replace", str(file), said=said)
+        command("backup", "--force", str(file), said=said)
         served = serve("--port", "0", **own)
         address = served.wait_until_ready()
         assert [get(address, name) for name in ("before", "after", "since then")] == [200, 404, 404]

@@ -196,11 +196,35 @@ def test_key_made_while_the_service_runs_works_at_once(start: Start, data_dir: P
 
 def test_key_made_before_the_first_start_is_enough(start: Start, data_dir: Path) -> None:
     made = run_with("keys", "create", DATA_DIR=str(data_dir))
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (made.returncode, made.stderr) == (
+        0,
+        f"no service runs on {data_dir} (HELISCORE_DATA_DIR): this command makes a new database there\n",
+    )
     served = start()
     address = served.wait_until_ready()
     assert served.printed[1].startswith("API keys exist already")
     post(address, made.stdout.strip(), 7)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["keys", "list"],
+        ["keys", "revoke", "1"],
+        ["backup", "scores.backup"],
+        ["prune", "--days", "1"],
+        ["demo", "--remove", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_command_for_what_is_there_makes_no_database(data_dir: Path, command: list[str]) -> None:
+    """As where only the service has the setting."""
+    assert_fails(
+        run_with(*command, DATA_DIR=str(data_dir)),
+        f"there is no database in {data_dir}: HELISCORE_DATA_DIR must be the folder of the service, "
+        "or HELISCORE_DATABASE_URL the address of its database",
+    )
+    assert not data_dir.exists()
 
 
 def test_configured_key_is_registered_at_every_start(start: Start) -> None:

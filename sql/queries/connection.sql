@@ -10,3 +10,10 @@ SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000))
 FROM pg_stat_activity
 WHERE pid = ANY ($1::integer[]) AND pid <> pg_backend_pid()
     AND usename = current_user AND datname = current_database() AND application_name = 'heliscore'
+
+-- name: find_obstacle
+-- Why a transaction cannot write; null where it can.
+SELECT CASE
+    WHEN pg_is_in_recovery() THEN 'the database is a read-only standby'
+    WHEN current_setting('transaction_read_only')::boolean THEN 'the database is read-only'
+END

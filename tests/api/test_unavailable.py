@@ -13,8 +13,10 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.domain.api_key import mint_key
+from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
+from heliscore.store.schema import bootstrap
 
 from tests.api.envelope import encoded, ids, log, one, post, read, scores_of
 from tests.conftest import TEMPLATE, Service, StartService, at_database
@@ -28,6 +30,12 @@ ALL = {"filter": "all"}
 TERMINATE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+FULL_DISK = """
+CREATE FUNCTION fill_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON score FOR EACH STATEMENT EXECUTE FUNCTION fill_disk()
 """
 
 COUNT_WAITING = """
@@ -197,13 +205,43 @@ async def test_database_that_only_reads_is_unavailable_for_writing(
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await connection.execute(TERMINATE)
-    write, *reads = await every_call(client)
+    write, *reads, ready = await every_call(client)
     assert_unavailable(write)
-    assert [response.status_code for response in reads] == [200] * 4
+    assert [response.status_code for response in reads] == [200] * 3
+    assert_unavailable(ready, "nothing can be written: the database is read-only")
     await connection.execute("SET default_transaction_read_only = off")
     await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     await connection.execute(TERMINATE)
     assert [response.status_code for response in await every_call(client)] == [200] * 5
+
+
+async def test_full_disk_makes_the_service_unready_until_it_is_forgotten(
+    service: Service, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's error is made by a trigger."""
+    client = await service.client()
+    await connection.execute(FULL_DISK)
+    assert_unavailable(await client.post("/v1/request/r/score", json=SCORES))
+    await connection.execute("DROP TRIGGER full_disk ON score")
+    for _ in range(2):
+        assert_unavailable(
+            await client.get("/readyz"), "nothing can be written: the disk of the database is full"
+        )
+    assert (await client.get("/healthz")).status_code == 200
+    monkeypatch.setattr("heliscore.store.connections.pool._FULL_S", 0)
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_database_that_only_reads_lets_a_service_start(
+    start_service: StartService, connection: Connection
+) -> None:
+    key = mint_key()
+    settings = Settings(api_key=key)
+    await bootstrap.prepare(connection, settings)
+    await connection.execute("SET default_transaction_read_only = on")
+    assert await bootstrap.prepare(connection, settings) is None
+    client = await (await start_service()).client(key=key)
+    assert await read(client, "r") is None
 
 
 async def test_database_without_a_schema_is_unavailable(start_service: StartService, empty_dsn: str) -> None:

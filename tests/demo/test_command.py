@@ -22,7 +22,7 @@ Run = Callable[..., Finished]
 @pytest.fixture
 def demo(dsn: str) -> Run:
     """Run `heliscore demo` on the test's database."""
-    return lambda *arguments: run_with("demo", *arguments, DATABASE_URL=dsn, PORT="9000")
+    return lambda *arguments, port="1": run_with("demo", *arguments, DATABASE_URL=dsn, PORT=port)
 
 
 async def count_requests(service: Service, key: str) -> int:
@@ -31,18 +31,28 @@ async def count_requests(service: Service, key: str) -> int:
 
 
 async def test_demo_prints_a_key_that_sees_it_and_where_to_sign_in(service: Service, demo: Run) -> None:
-    finished = await asyncio.to_thread(demo, "--requests", "80", "--days", "3")
+    port = service.address.rpartition(":")[2]
+    finished = await asyncio.to_thread(demo, "--requests", "80", "--days", "3", port=port)
     assert (finished.returncode, finished.stderr) == (0, "Filling demo\n")
     [first, second] = finished.stdout.splitlines()
     found = re.fullmatch(rf"API key of organization demo, shown only once: ({KEY.pattern})", first)
     assert found
-    assert second == "Sign in with a key: http://127.0.0.1:9000/sign-in"
+    assert second == f"Sign in with a key: {service.address}/sign-in"
     assert await count_requests(service, found[1]) == 80
     again = await asyncio.to_thread(demo, "--requests", "80", "--days", "3")
-    assert again.stdout.splitlines()[0] == (
-        "API keys exist already; create another: keys create --organization demo"
-    )
+    assert again.stdout == "API keys exist already; create another: keys create --organization demo\n"
     assert await count_requests(service, found[1]) == 80
+
+
+async def test_demo_of_another_database_than_the_services_offers_no_sign_in(
+    service: Service, empty_dsn: str
+) -> None:
+    port = service.address.rpartition(":")[2]
+    options = ["--requests", "5", "--days", "1"]
+    finished = await asyncio.to_thread(run_with, "demo", *options, DATABASE_URL=empty_dsn, PORT=port)
+    assert finished.stdout.splitlines()[1] == (
+        f"No service at {service.address} knows this key: start one on this database, and sign in there"
+    )
 
 
 async def test_removal_beside_a_client_that_goes_on_posting(

@@ -122,12 +122,14 @@ async def test_filling_again_moves_what_is_there_and_keeps_scores_by_hand(
     demo = await service.client(key=key)
     await fill(connection, id_)
     request = demo_requests(id_)[60].logged
-    await demo.post(f"/v1/request/{request.request_id}/score", json={"scores": {"by_hand": 3}})
+    written = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]["scores"]
+    given = {"accuracy": written["accuracy"] - 1, "by_hand": 3}
+    await demo.post(f"/v1/request/{request.request_id}/score", json={"scores": given})
     later = datetime(2026, 3, 6, 15, 30, tzinfo=UTC)
     await fill(connection, id_, later)
     assert await organization.count(connection, id_) == RequestCount(requests=COUNT, others=0)
     row = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]
-    assert row["scores"]["by_hand"] == 3
+    assert row["scores"] == written | given
     assert row["request_created_at"] == format_time(demo_requests(id_, later)[60].logged.created_at)
 
 

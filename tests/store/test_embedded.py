@@ -257,6 +257,38 @@ def test_killed_server_is_restarted_at_the_same_address(any_folder: Path) -> Non
         assert run(dsn, "SELECT n FROM kept") == 7
 
 
+def test_archive_is_restored_up_to_a_point_in_time(folder: Path, cluster: Path) -> None:
+    """As docs/operations/backup.md says."""
+    archive, base, restored = (folder.parent / name for name in ("archive", "base", "restored"))
+    archive.mkdir()
+    shutil.copytree(cluster, folder / "pgdata")
+    configure(folder, "archive_mode = on", f"archive_command = 'cp %p {archive}/%f'")
+    with EmbeddedPostgres(folder) as dsn:
+        run(dsn, "CREATE TABLE kept AS SELECT 'before' AS at")
+        tool = binaries.find_binaries() / "pg_basebackup"
+        subprocess.run([tool, "--checkpoint=fast", f"--pgdata={base}", f"--dbname={dsn}"], check=True)
+        run(dsn, "INSERT INTO kept VALUES ('mid')")
+        target = run(dsn, "SELECT clock_timestamp()::text")
+        run(dsn, "INSERT INTO kept VALUES ('late')")
+        last = run(dsn, "SELECT pg_walfile_name(pg_switch_wal())")
+        wait_for((archive / str(last)).exists)
+    restored.mkdir()
+    shutil.copytree(base, restored / "pgdata")
+    configure(restored, f"restore_command = 'cp {archive}/%f %p'", f"recovery_target_time = '{target}'")
+    (restored / "pgdata" / "recovery.signal").touch()
+    for _ in range(2):
+        with EmbeddedPostgres(restored) as dsn:
+            assert run(dsn, "SELECT pg_is_in_recovery()") is False
+            assert run(dsn, "SELECT array_agg(at) FROM kept") == ["before", "mid"]
+            run(dsn, "CREATE TABLE IF NOT EXISTS written ()")
+
+
+def configure(folder: Path, *lines: str) -> None:
+    """Add lines to the configuration of a cluster."""
+    with (folder / "pgdata" / "postgresql.conf").open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere leftovers are waited for")
 def test_hanging_leftovers_of_a_killed_server_are_ended(any_folder: Path) -> None:
     server = EmbeddedPostgres(any_folder)

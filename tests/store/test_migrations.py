@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import pytest
 from heliscore.domain.errors import MigrationError
+from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import Migration, count_missing, migrate, read_migrations
+from heliscore.store.schema.table_locks import Pace
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
 
 NAMES = [migration.name for migration in read_migrations()]
 
@@ -68,6 +75,12 @@ def test_files_are_read_in_order_and_split_into_statements(tmp_path: Path) -> No
             statements=("SELECT ';'",),
         ),
     ]
+
+
+def test_first_line_says_that_a_file_runs_without_a_transaction(tmp_path: Path) -> None:
+    (tmp_path / "0001_dog.sql").write_text("-- no transaction\nCREATE INDEX CONCURRENTLY i ON dog (id);\n")
+    (tmp_path / "0002_cat.sql").write_text("-- Cats.\n-- no transaction\nSELECT 1;\n")
+    assert [one.in_transaction for one in read_migrations(tmp_path)] == [False, True]
 
 
 # Applying them
@@ -146,6 +159,208 @@ async def test_migration_is_free_of_the_statement_timeout(empty: Connection) -> 
     await empty.execute("SET statement_timeout = 500")
     assert await migrate(empty, [migration(1, "SELECT pg_sleep(1)")]) == ["0001_made_up"]
     assert await empty.fetchval("SHOW statement_timeout") == "500ms"
+
+
+# Beside services that post
+
+
+QUICK = Pace(lock_timeout_ms=150, pause_s=0.1, turn_s=0.02)
+
+
+@pytest.fixture
+async def others(dsn: str) -> AsyncIterator[Callable[[], Awaitable[Connection]]]:
+    """Open more connections to the migrated database."""
+    async with AsyncExitStack() as opened:
+
+        async def connect() -> Connection:
+            connection = await asyncpg.connect(dsn)
+            opened.push_async_callback(connection.close, timeout=5)
+            return connection
+
+        yield connect
+
+
+class Posting:
+    """Clients that post scores, and the longest time that one of them took."""
+
+    def __init__(self) -> None:
+        self.posts = 0
+        self.longest_s = 0.0
+        self.over = asyncio.Event()
+
+    async def run(self, connection: Connection, organization_id: int, client: int) -> None:
+        names = ScoreNames()
+        while not self.over.is_set():
+            post = ScoreWrite(organization_id, f"{client}/{self.posts % 20}", SCORES, datetime.now(UTC))
+            begun = time.monotonic()
+            await record(connection, names, [post])
+            self.longest_s = max(self.longest_s, time.monotonic() - begun)
+            self.posts += 1
+
+    async def reach(self, posts: int) -> None:
+        target = self.posts + posts
+        while self.posts < target:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+SCORES = {"accuracy": Score(95, False), "has_citations": Score(1, True)}
+
+
+@asynccontextmanager
+async def posting(
+    connect: Callable[[], Awaitable[Connection]], organization_id: int
+) -> AsyncIterator[Posting]:
+    """Two clients post during the block; every post must succeed."""
+    clients = Posting()
+    tasks = [
+        asyncio.create_task(clients.run(await connect(), organization_id, client)) for client in range(2)
+    ]
+    await clients.reach(10)
+    yield clients
+    await clients.reach(10)
+    clients.over.set()
+    await asyncio.gather(*tasks)
+
+
+ADD_COLUMN = migration(9001, "ALTER TABLE request ADD COLUMN extra integer")
+WRONG_WAY_ROUND = migration(
+    9001,
+    "CREATE INDEX extra_1 ON score (value)",
+    "SELECT pg_sleep(0.2)",
+    "CREATE INDEX extra_2 ON request (status)",
+)
+BUILD = Migration(
+    9001,
+    "9001_built",
+    "checksum",
+    ("CREATE INDEX CONCURRENTLY extra ON score (scored_at)",),
+    in_transaction=False,
+)
+
+
+async def find_indexes(connection: Connection) -> list[tuple[str, bool]]:
+    """The indexes that these migrations make, each with whether it is valid."""
+    rows = await connection.fetch(
+        "SELECT c.relname, i.indisvalid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid "
+        "WHERE c.relname LIKE 'extra%' ORDER BY 1"
+    )
+    return [(name, valid) for name, valid in rows]
+
+
+async def test_posts_go_on_while_a_migration_waits_for_a_reader(
+    others: Callable[[], Awaitable[Connection]],
+    organization_id: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader = await others()
+    reading = reader.transaction()
+    await reading.start()
+    await reader.execute("SET application_name = 'a report'")
+    await reader.execute("SELECT count(*) FROM score, request")
+    async with posting(others, organization_id) as clients:
+        migrating = asyncio.create_task(migrate(await others(), [ADD_COLUMN], QUICK))
+        while len(caplog.records) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await clients.reach(10)
+        assert not migrating.done()
+        await reading.rollback()
+        assert await migrating == [ADD_COLUMN.name]
+    assert re.fullmatch(
+        r"migration 9001_made_up: locking its tables: waiting for a lock held by "
+        rf"process {reader.get_server_pid()} \(a report, idle in transaction, for \d+ s\); "
+        r"next attempt in 0\.1 s",
+        caplog.records[0].message,
+    )
+
+
+async def test_migration_gives_up_in_the_end(
+    others: Callable[[], Awaitable[Connection]], connection: Connection
+) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT FROM request")
+        with pytest.raises(MigrationError) as raised:
+            await migrate(
+                await others(), [ADD_COLUMN], Pace(lock_timeout_ms=10, pause_s=0.01, patience_s=0.1)
+            )
+    assert re.match(
+        r"migration 9001_made_up: locking its tables: waited 0 s for a lock held by "
+        rf"process {connection.get_server_pid()} ",
+        str(raised.value),
+    )
+
+
+async def test_two_indexes_in_the_wrong_order_do_not_deadlock_with_posts(
+    others: Callable[[], Awaitable[Connection]], connection: Connection, organization_id: int
+) -> None:
+    async with posting(others, organization_id):
+        for _ in range(3):
+            assert await migrate(await others(), [WRONG_WAY_ROUND], QUICK) == [WRONG_WAY_ROUND.name]
+            await connection.execute("DROP INDEX extra_1")
+            await connection.execute("DROP INDEX extra_2")
+            await connection.execute("DELETE FROM schema_migration WHERE number = 9001")
+
+
+async def test_index_is_built_beside_posts_by_one_of_several_processes(
+    others: Callable[[], Awaitable[Connection]], connection: Connection, organization_id: int
+) -> None:
+    async with posting(others, organization_id):
+        applied = await asyncio.gather(*[migrate(await others(), [BUILD], QUICK) for _ in range(3)])
+    assert sorted(applied) == [[], [], [BUILD.name]]
+    assert await find_indexes(connection) == [("extra", True)]
+    assert await count_missing(connection, [BUILD]) == 0
+
+
+@pytest.mark.parametrize("broken", ["ended", "killed"])
+async def test_build_that_broke_is_resumed(
+    others: Callable[[], Awaitable[Connection]], connection: Connection, broken: str
+) -> None:
+    """It waits for an older transaction when its session ends or its process is gone."""
+    older = connection.transaction()
+    await older.start()
+    await connection.execute("LOCK TABLE score IN ROW EXCLUSIVE MODE")
+    builder, watcher = await others(), await others()
+    building = asyncio.create_task(migrate(builder, [BUILD], QUICK))
+    while await find_indexes(watcher) != [("extra", False)]:
+        assert not building.done()
+    if broken == "ended":
+        await watcher.execute("SELECT pg_terminate_backend($1, 5000)", builder.get_server_pid())
+    else:
+        builder.terminate()
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
+        await building
+    resumed = asyncio.create_task(migrate(await others(), [BUILD], QUICK))
+    await older.rollback()
+    assert await resumed == [BUILD.name]
+    assert await find_indexes(connection) == [("extra", True)]
+
+
+async def test_statements_without_a_transaction_are_free_of_timeouts_and_take_short_locks(
+    others: Callable[[], Awaitable[Connection]], connection: Connection
+) -> None:
+    migrating = await others()
+    alone = Migration(
+        9001,
+        "9001_alone",
+        "checksum",
+        (
+            "CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS one, "
+            "current_setting('statement_timeout') AS two",
+        ),
+        in_transaction=False,
+    )
+    assert await migrate(migrating, [alone], QUICK) == ["9001_alone"]
+    assert tuple(await connection.fetchrow("SELECT one, two FROM seen") or ()) == ("150ms", "0")
+    assert await migrating.fetchval("SHOW lock_timeout") == "0"
+    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+def test_later_files_build_indexes_beside_posts() -> None:
+    """On tables that hold rows already, CREATE INDEX stops every writer until it is done."""
+    for one in read_migrations()[4:]:
+        made = set(re.findall(r"CREATE (?:UNLOGGED )?TABLE (\w+)", "\n".join(one.statements)))
+        for statement in one.statements:
+            found = re.search(r"CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?\w+\s+ON (\w+)", statement)
+            assert found is None or found[1] or found[2] in made, one.name
 
 
 # Counting them

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Final, TypeVar
 
+import click
 import uvloop
 
-from heliscore.domain.errors import DataFolderInUse
+from heliscore.domain.errors import DatabaseAway, DataFolderInUse, StartError
 from heliscore.postgres.embedded import EmbeddedPostgres
-from heliscore.settings import Settings, read_settings
+from heliscore.settings import PREFIX, Settings, read_settings
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
 T = TypeVar("T")
 
+_log = logging.getLogger("heliscore")
 
-def with_schema(work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a connection to the database of the settings, after migrating it."""
+_PAUSE_S: Final = 0.5
+"""Between two attempts to reach a database that is away."""
+
+
+def with_schema(work: Callable[[Connection], Awaitable[T]], *, make: bool = True) -> T:
+    """Run `work` on a connection to the database of the settings, migrated first; `make`: see database()."""
     settings = read_settings(os.environ)
 
     async def migrated(connection: Connection) -> T:
         await bootstrap.migrate(connection)
         return await work(connection)
 
-    with database(settings) as dsn:
+    with database(settings, make=make) as dsn:
         return run(dsn, settings, migrated)
 
 
@@ -34,29 +43,67 @@ def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]
     """Run `work` on a new connection."""
 
     async def connected() -> T:
-        connection = await bootstrap.connect(dsn, pgbouncer=settings.pgbouncer)
-        try:
+        async with bootstrap.connected(dsn, pgbouncer=settings.pgbouncer) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     return uvloop.run(connected())
 
 
+def run_when_back(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` as run() does, again from its beginning whenever the database was away, until the start
+    timeout is over. The log says when the waiting begins, with the reason, and when it ends."""
+    deadline = time.monotonic() + settings.start_timeout_s
+    waiting = False
+    while True:
+        try:
+            done = run(dsn, settings, work)
+        except DatabaseAway as error:
+            if time.monotonic() >= deadline:
+                waited = f" (after waiting {settings.start_timeout_s} s for it)" if waiting else ""
+                raise StartError(f"{error}{waited}") from None
+            if not waiting:
+                _log.warning("%s; waiting up to %d s for it", error, settings.start_timeout_s)
+            waiting = True
+        else:
+            if waiting:
+                _log.warning("the database is available, going on")
+            return done
+        time.sleep(_PAUSE_S)
+
+
 @contextmanager
-def database(settings: Settings) -> Iterator[str]:
+def database(settings: Settings, *, make: bool = True) -> Iterator[str]:
     """Yield the address of the configured database, or of the embedded one, which runs until the block ends.
-    If a service owns the data folder, yield the address of its database."""
+    If a service owns the data folder, yield the address of its database; if none does, say which folder is
+    used: the services may use another.
+
+    `make` false is for commands that work with what is there already: where there is no database they make
+    none. Raises StartError then.
+    """
     if settings.database_url is not None:
         yield settings.database_url
         return
     embedded = EmbeddedPostgres(settings.data_dir)
+    found = embedded.has_data
+    if not found and not make:
+        raise StartError(
+            f"there is no database in {settings.data_dir}: {PREFIX}DATA_DIR must be the folder of the "
+            f"service, or {PREFIX}DATABASE_URL the address of its database"
+        )
     try:
         dsn = embedded.start()
     except DataFolderInUse:
         yield embedded.owners_dsn()
         return
+    does = "uses the database" if found else "makes a new database"
+    _say(f"no service runs on {settings.data_dir} ({PREFIX}DATA_DIR): this command {does} there")
     try:
         yield dsn
     finally:
         embedded.stop()
+
+
+@cache
+def _say(line: str) -> None:
+    """Print a line on stderr; once, however often a command connects."""
+    click.echo(line, err=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from typing import Final
 
 import click
 
@@ -12,9 +15,11 @@ from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.demo import organization as demo_organization
 from heliscore.demo.traffic import make_requests
-from heliscore.settings import read_settings
+from heliscore.settings import Settings, read_settings
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
+
+_SERVICE_TIMEOUT_S: Final = 5
 
 
 @click.command()
@@ -37,16 +42,44 @@ def demo(organization: str, requests: int, days: int, seed: int, remove: bool, y
     if remove:
         _remove_demo(organization, yes)
         return
-    id_, key = with_schema(lambda connection: demo_organization.ensure(connection, organization))
+
+    async def work(connection: Connection) -> str | None:
+        id_, key = await demo_organization.ensure(connection, organization)
+        _announce(organization, key)
+        demo_requests = make_requests(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
+        with click.progressbar(length=requests, label=f"Filling {organization}", file=sys.stderr) as bar:
+            await demo_organization.fill(connection, demo_requests, bar.update)
+        return key
+
+    if key := with_schema(work):
+        _offer_sign_in(read_settings(os.environ), key)
+
+
+def _announce(organization: str, key: str | None) -> None:
     if key:
         click.echo(f"API key of organization {organization}, shown only once: {key}")
     else:
         click.echo(f"API keys exist already; create another: keys create --organization {organization}")
-    demo_requests = make_requests(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
-    with click.progressbar(length=requests, label=f"Filling {organization}", file=sys.stderr) as bar:
-        with_schema(lambda connection: demo_organization.fill(connection, demo_requests, bar.update))
-    settings = read_settings(os.environ)
-    click.echo(f"Sign in with a key: http://{settings.host}:{settings.port}/sign-in")
+
+
+def _offer_sign_in(settings: Settings, key: str) -> None:
+    """Say where to sign in; only a service on the same database knows the key."""
+    address = f"http://{settings.host}:{settings.port}"
+    if _accepts(settings, key):
+        click.echo(f"Sign in with a key: {address}/sign-in")
+    else:
+        click.echo(f"No service at {address} knows this key: start one on this database, and sign in there")
+
+
+def _accepts(settings: Settings, key: str) -> bool:
+    connection = HTTPConnection(settings.host, settings.port, timeout=_SERVICE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/v1/request/demo", headers={"Authorization": f"Bearer {key}"})
+        return connection.getresponse().status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _remove_demo(name: str, sure: bool) -> None:
@@ -54,12 +87,12 @@ def _remove_demo(name: str, sure: bool) -> None:
         id_ = await demo_organization.find(connection, name)
         return id_, await demo_organization.count(connection, id_)
 
-    id_, found = with_schema(count)
+    id_, found = with_schema(count, make=False)
     what = f"the organization {name}, its keys, scores and {found.requests} requests"
     if found.others:
         what += f", {found.others} of them not from the demo"
     if not sure:
         click.confirm(f"Remove {what}?", abort=True)
     with click.progressbar(length=found.requests, label=f"Removing {name}", file=sys.stderr) as bar:
-        with_schema(lambda connection: demo_organization.remove(connection, id_, bar.update))
+        with_schema(lambda connection: demo_organization.remove(connection, id_, bar.update), make=False)
     click.echo(f"removed {what}")

@@ -94,7 +94,7 @@ def _register(
 @click.option("--organization", callback=utf8, help="Only the keys of this organization.")
 def list_(organization: str | None) -> None:
     """List the keys; only the last four characters of each are shown."""
-    for key in with_schema(lambda connection: keys.list_keys(connection, organization)):
+    for key in with_schema(lambda connection: keys.list_keys(connection, organization), make=False):
         if key.revoked_at:
             state = f"revoked {key.revoked_at:%Y-%m-%d}"
         elif key.expires_at:
@@ -117,7 +117,7 @@ def revoke(id_: int, with_minted: bool) -> None:
             return await keys.revoke_with_minted(connection, id_)
         return [id_] if await keys.revoke(connection, id_) else []
 
-    revoked = with_schema(work)
+    revoked = with_schema(work, make=False)
     if not revoked:
         raise StartError(f"there is no key {id_}")
     for key_id in revoked:
@@ -129,5 +129,5 @@ def revoke(id_: int, with_minted: bool) -> None:
 def rotate_secret(purpose: signing_secrets.Purpose) -> None:
     """Make a new secret for PURPOSE: `session` signs everybody out of the dashboard, `body_url` ends the
     addresses in `signed_body_url`; in running services too, within 5 seconds."""
-    with_schema(lambda connection: signing_secrets.rotate(connection, purpose))
+    with_schema(lambda connection: signing_secrets.rotate(connection, purpose), make=False)
     click.echo(f"made a new secret for {purpose}")

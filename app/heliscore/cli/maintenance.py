@@ -36,7 +36,7 @@ def migrate() -> None:
 def backup(file: Path, force: bool) -> None:
     """Write all data to FILE; services keep running meanwhile."""
     settings = _settings_without_pgbouncer()
-    with database(settings) as dsn:
+    with database(settings, make=False) as dsn:
         schema = run(dsn, settings, backups.find_schema)
         if schema is None:
             raise BackupError("there is nothing to back up in the database")
@@ -98,7 +98,7 @@ def prune(days: int) -> None:
             await opened.close()
 
     settings = read_settings(os.environ)
-    with database(settings) as dsn:
+    with database(settings, make=False) as dsn:
         run(dsn, settings, bootstrap.migrate)
         deleted, finished = uvloop.run(work(msgspec.structs.replace(settings, database_url=dsn)))
     click.echo(f"deleted {deleted}")

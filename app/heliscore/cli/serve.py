@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging.config
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ import click
 import msgspec
 
 from heliscore import __version__
-from heliscore.cli.database import run
+from heliscore.cli.database import run_when_back
 from heliscore.domain.errors import ServiceFailed, StartError
 from heliscore.observability.log_lines import make_log_config
 from heliscore.postgres.embedded import EmbeddedPostgres
@@ -25,6 +26,7 @@ from heliscore.postgres.watchdog import Watchdog
 from heliscore.server.http_server import HttpServer
 from heliscore.server.timeouts import Timeouts
 from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
+from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
 _OPEN_FILES: Final = 65_536
@@ -56,16 +58,24 @@ def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
     """Run the service until it is stopped. Raises StartError if it cannot start, and ServiceFailed if it ends
     by itself."""
     check_exposure(settings)
+    logging.config.dictConfig(make_log_config(settings.log_level))
     _raise_file_limit()
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
-        created_key = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
+        settings = msgspec.structs.replace(settings, database_url=dsn)
+        created_key = run_when_back(dsn, settings, lambda connection: _prepare(connection, settings))
         _announce(listener, settings, created_key)
         try:
-            _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
+            _serve(settings, listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
+
+
+async def _prepare(connection: Connection, settings: Settings) -> str | None:
+    """Make the database ready, and return the key that was made for it, if any."""
+    await bootstrap.check_session(settings)
+    return await bootstrap.prepare(connection, settings)
 
 
 @contextmanager

@@ -4,9 +4,11 @@ the mark is a key of a certain name, made in the same transaction as the organiz
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 from heliscore.demo.traffic import ID_PREFIX, DemoRequest
 from heliscore.domain.api_key import mint_key
@@ -14,6 +16,7 @@ from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, request_log, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
+from heliscore.store.scores import ScoreWrite
 
 _KEY_NAME: Final = "heliscore demo"
 
@@ -57,17 +60,29 @@ async def _check_own(connection: Connection, id_: int, name: str) -> None:
 
 
 async def fill(connection: Connection, requests: Iterator[DemoRequest], advance: Advance) -> None:
-    """Write requests in chunks. Those with the same ids are replaced; their other scores stay."""
+    """Write requests in chunks. Those with the same ids are replaced; the scores that they have stay, because
+    people may have given them."""
     names = scores.ScoreNames()
     while chunk := list(islice(requests, _CHUNK)):
         # In the order in which every writer locks requests.
         chunk.sort(key=lambda demo_request: demo_request.logged.request_id)
+        posts = [demo_request.scores for demo_request in chunk if demo_request.scores is not None]
+        for post in posts:  # before the transaction, as it must be
+            await names.ensure(connection, post.organization_id, post.scores.keys())
         async with connection.transaction():
             for demo_request in chunk:
-                await request_log.log(connection, demo_request.logged)
-        posts = [demo_request.scores for demo_request in chunk if demo_request.scores is not None]
-        await scores.record(connection, names, posts)
+                await request_log.log(connection, demo_request.logged)  # locks it: nobody scores meanwhile
+            await scores.record(connection, names, [post async for post in _unscored(connection, posts)])
         advance(len(chunk))
+
+
+async def _unscored(connection: Connection, posts: Iterable[ScoreWrite]) -> AsyncIterator[ScoreWrite]:
+    """The posts without the scores that their requests have already."""
+    for post in posts:
+        known = await scores.find_scores(connection, post.organization_id, post.request_id)
+        missing = {name: score for name, score in post.scores.items() if name not in known}
+        if missing:
+            yield msgspec.structs.replace(post, scores=missing)
 
 
 async def count(connection: Connection, organization_id: int) -> RequestCount:

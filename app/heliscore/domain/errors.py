@@ -18,6 +18,7 @@ HeliscoreError
 └── StartError               why the service cannot start or a command cannot run: one line, exit status 1
     ├── InvalidSettings
     ├── DataFolderInUse
+    ├── DatabaseAway         the same start may succeed later, and a service waits for that
     ├── EmbeddedServerError
     ├── MigrationError
     └── BackupError
@@ -162,6 +163,10 @@ class InvalidSettings(StartError):
 
 class DataFolderInUse(StartError):
     """Another service owns the data folder."""
+
+
+class DatabaseAway(StartError):
+    """The database cannot be reached or used just now; the same start may succeed later."""
 
 
 class EmbeddedServerError(StartError):

@@ -27,7 +27,7 @@ from heliscore.domain.errors import DataFolderInUse, EmbeddedServerError
 from heliscore.postgres import leftover_processes
 from heliscore.postgres.binaries import MAJOR
 from heliscore.postgres.os_user import OsUser, choose_os_user
-from heliscore.postgres.server_settings import SETTINGS
+from heliscore.postgres.server_settings import RECOVERY_SETTINGS, SETTINGS
 
 SOCKET_PATH_LIMIT_BYTES = 100  # the kernel's is 107 on Linux and 103 on macOS
 READY_TIMEOUT_S = 600.0  # replaying max_wal_size of log on a slow disk takes minutes
@@ -66,6 +66,14 @@ class EmbeddedPostgres:
             if lines[-1].strip() == "ready":
                 return _dsn(Path(lines[4]))
         raise EmbeddedServerError(f"the database in {self._folder} is not ready, please try again")
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the folder holds a database; True too where we may not look, for a start to say why."""
+        try:
+            return self._cluster.exists()
+        except OSError:
+            return True
 
     @property
     def running(self) -> bool:
@@ -193,9 +201,15 @@ class EmbeddedPostgres:
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         os_user.take(self._cluster)
         settings = SETTINGS | {"unix_socket_directories": str(self._sockets)}
+        if self._is_recovering():
+            settings |= RECOVERY_SETTINGS
         flags = [f"--{name}={value}" for name, value in settings.items()]
         with self._log.open("wb") as log:
             return os_user.spawn([bin_dir / "postgres", "-D", self._cluster, *flags], log, lock)
+
+    def _is_recovering(self) -> bool:
+        """Whether the server restores an archive: PostgreSQL deletes this file when that is done."""
+        return (self._cluster / "recovery.signal").exists()
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -204,7 +218,7 @@ class EmbeddedPostgres:
                 words = (self._cluster / "postmaster.pid").read_text(errors="replace").split()
                 if words[:1] == [str(server.pid)] and words[-1] == "ready":
                     return
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not self._is_recovering():
                 raise EmbeddedServerError(
                     f"PostgreSQL is not ready after {READY_TIMEOUT_S:.0f} s: {self._log}"
                 )

@@ -28,3 +28,9 @@ SETTINGS = {
     "log_error_verbosity": "terse",  # the details of an error may hold data too: the row that broke a rule
     "log_checkpoints": "off",
 }
+
+RECOVERY_SETTINGS = {
+    "hot_standby": "off",  # not ready before it has reached its target: until then it could only be read
+    "recovery_target_action": "promote",  # by default it would stop there and wait for somebody to look at it
+}
+"""Those of a server that restores an archive, besides."""

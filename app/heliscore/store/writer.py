@@ -108,6 +108,11 @@ class Writer:
         """How many scores are not written yet."""
         return self._pending_scores
 
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether scores could not be written lately because the server's disk is full."""
+        return self._database.disk_is_full
+
     async def close(self) -> None:
         """Refuse new score maps, write those that wait, then stop."""
         self._closed = True
@@ -213,7 +218,7 @@ class Writer:
             for entry in batch:
                 await self._write(connection, [entry], lock_timeout_ms)
             return
-        except asyncpg.QueryCanceledError:
+        except self._database.too_slow:
             self._fail(batch, Unavailable("the scores could not be written in time, please try again"))
             return
         for entry in batch:

@@ -13,6 +13,7 @@ from heliscore.api.http.json_schema import closed_object
 from heliscore.api.http.request_state import state_of
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import Unavailable
+from heliscore.store.connections.outages import find_obstacle
 from heliscore.store.schema.migrations import count_missing, read_migrations
 
 
@@ -22,12 +23,20 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Answer 200 when the database can be reached and its schema is up to date, 503 otherwise."""
+    """Answer 200 when the database can be reached, is up to date and can be written; 503 otherwise.
+
+    The error says why. A full disk is seen by the calls that fail, and remembered for 15 seconds.
+    """
     services = state_of(request.scope).services
     async with services.database.connection() as connection:
         missing = await count_missing(connection, read_migrations())
+        obstacle = await find_obstacle(connection)
     if missing:
         raise Unavailable(f"{missing} migrations are missing: run heliscore migrate")
+    if services.writer.disk_is_full or services.database.disk_is_full:
+        obstacle = "the disk of the database is full"
+    if obstacle:
+        raise Unavailable(f"nothing can be written: {obstacle}")
     return Json({"status": "ready"})
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import asyncpg
 
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import FairQueue
-from heliscore.store.connections.json_columns import JsonReader
-from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection, watch_client
+from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection
+from heliscore.store.connections.sessions import Plans, ServiceConnection, begin_session, connect_arguments
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -24,10 +26,13 @@ _ACQUIRE_TIMEOUT_S: Final = 2
 _MAX_EXPECTED_WAIT_S: Final = 0.5
 """A caller who would have to wait longer, as connections were lent lately, is refused at once."""
 
-_CONNECT_TIMEOUT_S: Final = 3
+_AWAY: Final = "the database is not available just now, please try again"
 _RELEASE_TIMEOUT_S: Final = 1
 _ORPHANS_TIMEOUT_S: Final = 1
 _CLOSE_TIMEOUT_S: Final = 0.5
+
+_FULL_S: Final = 15.0
+"""How long a full disk is remembered. Then calls must show whether it still is: there may be room again."""
 
 _PASSING: Final = (
     OSError,  # no server listens, or the network is down; TimeoutError too
@@ -46,12 +51,6 @@ _PASSING: Final = (
 """Errors that may pass: the caller is told to try again."""
 
 
-class _PooledConnection(WatchfulConnection):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.json = JsonReader()
-
-
 class Database:
     """A pool of connections; `connection()` is the one way to a statement."""
 
@@ -68,6 +67,7 @@ class Database:
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
         self._max_read_bytes = settings.max_held_bytes
+        self._full_at = -math.inf
         self._orphans = OrphanBackends()
 
     def raise_if_crowded(self) -> None:
@@ -86,12 +86,14 @@ class Database:
             finally:
                 if self._orphans:
                     await self._end_orphans()
-        except asyncpg.QueryCanceledError as error:
+        except self.too_slow as error:
             raise Unavailable(
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
                 "narrow the filter or the time range"
             ) from error
         except _PASSING as error:
+            if isinstance(error, asyncpg.DiskFullError):
+                self._full_at = time.monotonic()
             if (answer := error_of(error)) is None:
                 raise
             raise answer from error
@@ -103,9 +105,12 @@ class Database:
 
     @asynccontextmanager
     async def _acquired(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
-        proxy = await self._pool.acquire(timeout=timeout_s)
+        try:
+            proxy = await self._pool.acquire(timeout=timeout_s)
+        except TimeoutError as error:
+            raise Unavailable(_AWAY) from error
         # When the connection breaks, the pool takes its proxy back, which then answers no questions.
-        connection = cast("_PooledConnection", proxy).itself()
+        connection = cast("ServiceConnection", proxy).itself()
         connection.json.begin(self._max_read_bytes)
         pid = connection.get_server_pid()
         try:
@@ -126,6 +131,17 @@ class Database:
         with suppress(Unavailable, *_PASSING):
             async with asyncio.timeout(_ORPHANS_TIMEOUT_S), self._lent(_ORPHANS_TIMEOUT_S):
                 pass
+
+    @property
+    def too_slow(self) -> tuple[type[Exception], ...]:
+        """The errors of a statement that took longer than the limit. Behind PgBouncer no server knows the
+        limit, and asyncpg ends the statement; elsewhere, asyncpg waits longer only for a lost server."""
+        return (asyncpg.QueryCanceledError, *((TimeoutError,) if self._pgbouncer else ()))
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether a statement failed lately because the server's disk is full."""
+        return time.monotonic() - self._full_at < _FULL_S
 
     @property
     def in_use(self) -> int:
@@ -149,7 +165,7 @@ def error_of(error: Exception) -> Unavailable | None:
     # asyncpg could not encode an argument: a ValueError too.
     if not isinstance(error, _PASSING) or isinstance(error, ValueError):
         return None
-    return Unavailable("the database is not available just now, please try again")
+    return Unavailable(_AWAY)
 
 
 async def open_database(
@@ -157,7 +173,7 @@ async def open_database(
     on_connect: Callable[[Connection], Awaitable[None]] | None = None,
     *,
     size: int | None = None,
-    plans: Literal["custom", "generic"] = "custom",
+    plans: Plans = "custom",
     max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
     is_fair: bool = True,
 ) -> Database:
@@ -165,37 +181,19 @@ async def open_database(
 
     `on_connect` checks each new connection, which is not lent if it raises: it may lead to another database,
     one that was restored from a backup. `size` is the maximum number of connections (None: the setting's).
-    `plans`: filters differ widely in how many rows they match, so each search is planned for its own values
-    ("custom"); a statement whose plan is always the same is planned once ("generic"). If the expected wait
-    for a connection exceeds `max_expected_wait_s`, callers are refused at once. With `is_fair`, no
-    organization may take all connections.
+    If the expected wait for a connection exceeds `max_expected_wait_s`, callers are refused at once. With
+    `is_fair`, no organization may take all connections.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        await cast("_PooledConnection", connection).itself().json.attach(connection)
-        if not settings.pgbouncer:
-            await watch_client(connection)
+        await begin_session(connection, settings)
         if on_connect is not None:
             await on_connect(connection)
 
-    session = {
-        "application_name": "heliscore",
-        "timezone": "UTC",
-        "statement_timeout": str(settings.statement_timeout_ms),
-        "plan_cache_mode": f"force_{plans}_plan",
-    }
     pool = await asyncpg.create_pool(
-        settings.database_url,
+        **connect_arguments(settings, plans),
         min_size=0,  # so that a service can start while the database is away
         max_size=settings.pool_size if size is None else size,
-        timeout=_CONNECT_TIMEOUT_S,
-        # The server cancels a statement that takes too long; this is for a server that does not answer.
-        command_timeout=settings.statement_timeout_ms / 1000 + 1,
-        # PgBouncer in transaction mode gives each transaction another connection: no prepared statement
-        # survives, and session settings are refused.
-        statement_cache_size=0 if settings.pgbouncer else 256,
-        server_settings={} if settings.pgbouncer else session,
-        connection_class=_PooledConnection,
         init=init,
         # Our statements change no session state, and to reset it would take a round trip for each call.
         reset=_keep_session,

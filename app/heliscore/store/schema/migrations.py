@@ -1,8 +1,18 @@
-"""Bring a database's schema up to date: numbered files, forward only, each in its own transaction."""
+"""Bring a database's schema up to date, beside services that go on posting: numbered files, forward only.
+
+A file runs in a transaction of its own: whole or not at all, and again where it did not get a lock. In a file
+whose first line is `-- no transaction` each statement runs by itself, for CREATE INDEX CONCURRENTLY. Where it
+broke, the next start runs it from its beginning: its other statements must bear to be run twice.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +20,35 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.errors import MigrationError
+from heliscore.store.connections import outages
 from heliscore.store.connections.pool import Connection
-from heliscore.store.statements import SQL_FOLDER
+from heliscore.store.schema.table_locks import (
+    DEFAULT_PACE,
+    Pace,
+    Patience,
+    describe_holder,
+    lock_tables,
+    without_comments,
+)
+from heliscore.store.statements import SQL_FOLDER, load
+
+_SQL = load("migration")
+
+_log = logging.getLogger("heliscore")
 
 _ADVISORY_LOCK: Final = 7_276_518_024_551
-"""An arbitrary number, used for nothing else: its holder migrates, the others wait."""
+"""An arbitrary number, used for nothing else: its holder migrates, the others ask for it now and then. Nobody
+waits in a transaction: CREATE INDEX CONCURRENTLY waits for all transactions that are older."""
 
-_LOCK_TIMEOUT: Final = "10s"
-"""A migration that waits longer for a table's lock fails, instead of blocking everyone queued behind it."""
+_NO_TRANSACTION: Final = "-- no transaction\n"
+
+_CONCURRENTLY: Final = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
+
+_BUILD: Final = re.compile(
+    r"\bCREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE
+)
+
+_NO_LOCK: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 _CREATE_LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -36,6 +67,7 @@ class Migration(msgspec.Struct, frozen=True):
     name: str
     checksum: str
     statements: tuple[str, ...]
+    in_transaction: bool = True
 
 
 def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]:
@@ -51,60 +83,157 @@ def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]
                 name=path.stem,
                 checksum=hashlib.sha256(text.encode()).hexdigest(),
                 statements=tuple(part for part in statements if part),
+                in_transaction=not text.startswith(_NO_TRANSACTION),
             )
         )
     return migrations
 
 
-async def migrate(connection: Connection, migrations: list[Migration]) -> list[str]:
+async def migrate(
+    connection: Connection, migrations: list[Migration], pace: Pace = DEFAULT_PACE
+) -> list[str]:
     """Apply the missing migrations and return their names. Several processes may do so at the same time, and
-    the database may have migrations of newer code.
+    the database may have migrations of newer code. If none is missing, nothing is written, as on a standby.
 
-    Raises MigrationError when an applied file has changed since, or a statement fails.
+    Raises MigrationError when an applied file has changed since, a statement fails, or no lock is to be had
+    within the patience. Errors of a database that is away are raised as they are.
     """
     applied = []
-    for migration in migrations:
+    for migration in await _find_missing(connection, migrations):
+        apply = _apply if migration.in_transaction else _apply_alone
         try:
-            async with connection.transaction():
-                await connection.execute("SET LOCAL statement_timeout = 0")
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-                # After the advisory lock: it would limit that wait too.
-                await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                await connection.execute(_CREATE_LEDGER)
-                if await _is_applied(connection, migration):
-                    continue
-                for statement in migration.statements:
-                    await connection.execute(statement)
-                await connection.execute(
-                    "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",
-                    migration.number,
-                    migration.name,
-                    migration.checksum,
-                )
+            if await apply(connection, migration, pace):
+                applied.append(migration.name)
         except asyncpg.PostgresError as error:
+            if outages.passes(error):
+                raise
             raise MigrationError(f"migration {migration.name}: {error}") from error
-        applied.append(migration.name)
     return applied
 
 
-async def _is_applied(connection: Connection, migration: Migration) -> bool:
-    checksum = await connection.fetchval(
-        "SELECT checksum FROM schema_migration WHERE number = $1", migration.number
-    )
-    if checksum not in (None, migration.checksum):
+async def _apply(connection: Connection, migration: Migration, pace: Pace) -> bool:
+    """Apply a migration in one transaction; False where another process was quicker."""
+    patience = Patience(pace)
+    while True:
+        place = f"migration {migration.name}: locking its tables"
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute(f"SET LOCAL lock_timeout = {pace.lock_timeout_ms}")
+                if await connection.fetchval(_SQL["take_turn"], _ADVISORY_LOCK):
+                    await connection.execute(_CREATE_LEDGER)
+                    if not await _find_missing(connection, [migration]):
+                        return False
+                    await lock_tables(connection, migration.statements)
+                    for number, statement in enumerate(migration.statements, 1):
+                        place = _place(migration, number)
+                        await connection.execute(statement)
+                    await _note(connection, migration)
+                    return True
+            await asyncio.sleep(pace.turn_s)
+        except _NO_LOCK:
+            await patience.pause(connection, place)
+
+
+async def _apply_alone(connection: Connection, migration: Migration, pace: Pace) -> bool:
+    """Apply a migration statement by statement; False where another process was quicker."""
+    if not await connection.fetchval(_SQL["reaches_server"], connection.get_server_pid()):
         raise MigrationError(
-            f"migration {migration.name} was applied to this database with another text; "
-            "a changed schema needs a new file"
+            f"migration {migration.name} needs a session of its own, which no PgBouncer gives: run heliscore "
+            "migrate with the address of PostgreSQL itself, then start again"
         )
-    return checksum is not None
+    async with _turn_of_session(connection, pace):
+        await connection.execute(_CREATE_LEDGER)
+        if not await _find_missing(connection, [migration]):
+            return False
+        patience = Patience(pace)
+        for number, statement in enumerate(migration.statements, 1):
+            await _run_alone(connection, statement, pace, patience, _place(migration, number))
+        await _note(connection, migration)
+        return True
+
+
+@asynccontextmanager
+async def _turn_of_session(connection: Connection, pace: Pace) -> AsyncIterator[None]:
+    """Be the one that migrates, outside of a transaction, and without a limit of time for a statement."""
+    while not await connection.fetchval(_SQL["take_turn_for_session"], _ADVISORY_LOCK):  # noqa: ASYNC110
+        await asyncio.sleep(pace.turn_s)
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        yield
+    finally:
+        await connection.execute("RESET statement_timeout")
+        await connection.execute("RESET lock_timeout")
+        await connection.execute(_SQL["give_turn_back"], _ADVISORY_LOCK)
+
+
+async def _run_alone(
+    connection: Connection, statement: str, pace: Pace, patience: Patience, place: str
+) -> None:
+    """Run one statement until it has got its locks. One that works CONCURRENTLY waits for as long as it must:
+    nobody queues behind it, and a timeout would leave an invalid index."""
+    _log.info("%s begins", place)
+    code = without_comments(statement)
+    build = _BUILD.search(code)
+    timeout_ms = pace.lock_timeout_ms
+    if _CONCURRENTLY.search(code):
+        timeout_ms = 0
+        oldest = await describe_holder(connection)
+        _log.info("%s ends only after all older transactions, the oldest of %s", place, oldest)
+    await connection.execute(f"SET lock_timeout = {timeout_ms}")
+    while True:
+        try:
+            if build is None or not await _is_built(connection, build[1]):
+                await connection.execute(statement)
+            return
+        except _NO_LOCK:
+            await patience.pause(connection, place)
+
+
+async def _is_built(connection: Connection, index: str) -> bool:
+    """Whether an index is there and valid. An invalid one, of a build that broke, is dropped."""
+    valid = await connection.fetchval(_SQL["is_valid"], index)
+    if valid is False:
+        _log.warning("the index %s was not finished, and is dropped", index)
+        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+    return bool(valid)
+
+
+def _place(migration: Migration, number: int) -> str:
+    return f"migration {migration.name}: statement {number} of {len(migration.statements)}"
+
+
+async def _note(connection: Connection, migration: Migration) -> None:
+    await connection.execute(
+        "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",
+        migration.number,
+        migration.name,
+        migration.checksum,
+    )
+    _log.info("migration %s is applied", migration.name)
 
 
 async def count_missing(connection: Connection, migrations: list[Migration]) -> int:
     """How many of the migrations the database does not have yet."""
+    ledger = await _read_ledger(connection)
+    return sum(migration.number not in ledger for migration in migrations)
+
+
+async def _find_missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:
+    """Return the migrations that the database does not have yet. Raises MigrationError when one was applied
+    with another text."""
+    ledger = await _read_ledger(connection)
+    for migration in migrations:
+        if ledger.get(migration.number, migration.checksum) != migration.checksum:
+            raise MigrationError(
+                f"migration {migration.name} was applied to this database with another text; "
+                "a changed schema needs a new file"
+            )
+    return [migration for migration in migrations if migration.number not in ledger]
+
+
+async def _read_ledger(connection: Connection) -> dict[int, str]:
+    """Return the checksums of the migrations that the database has, by number."""
     if await connection.fetchval("SELECT to_regclass('schema_migration') IS NULL"):
-        return len(migrations)
-    known = await connection.fetchval(
-        "SELECT count(*) FROM schema_migration WHERE number = ANY($1::integer[])",
-        [migration.number for migration in migrations],
-    )
-    return len(migrations) - int(known)
+        return {}
+    return dict(map(tuple, await connection.fetch("SELECT number, checksum FROM schema_migration")))

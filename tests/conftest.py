@@ -62,7 +62,7 @@ async def _make_template(server: str) -> None:
 
 
 _LONGEST_FIRST = ("faults", "sdk", "browser", "fuzz", "store", "demo", "api", "dashboard")
-"""Folders in the order in which test processes take their files: all wait for a long one that is begun last."""
+"""Folders in the order in which processes take their files: all wait for a long one that is begun last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,3 +10,7 @@ SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000))
 FROM pg_stat_activity
 WHERE pid = ANY ($1::integer[]) AND pid <> pg_backend_pid()
     AND usename = current_user AND datname = current_database() AND application_name = 'heliscore'
+
+-- name: join_by_hash
+-- Until the end of the transaction.
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)

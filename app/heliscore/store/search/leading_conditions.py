@@ -18,6 +18,12 @@ def leading_scores(tree: Filter) -> list[str]:
     return list(split_leading(tree)[0])
 
 
+def is_one_score(tree: Filter) -> bool:
+    """Whether a filter has conditions on the value of one score, and no others."""
+    leading, rest = split_leading(tree)
+    return len(leading) == 1 and not rest
+
+
 def split_leading(tree: Filter) -> tuple[dict[str, list[SubjectCondition]], list[Filter]]:
     """Split a filter's top level into the leading conditions, by score, and the rest."""
     leading: dict[str, list[SubjectCondition]] = {}

@@ -423,7 +423,8 @@ def test_search_begins_at_the_score_that_was_chosen() -> None:
         Slots(
             source=(
                 "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint "
+                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
+                "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint) "
                 "OFFSET 0) AS s1\n"
                 "CROSS JOIN LATERAL (SELECT r.* FROM request AS r "
                 f"WHERE {of_request('r', 's1')} AND "
@@ -453,7 +454,8 @@ def test_rows_of_that_score_are_visited_in_order_of_time_if_asked_for(sort: Sort
     slots = compile_search(CITED, sort, None, NAME_IDS, 4, start="cited").slots
     assert (slots.source or "").partition("\n")[0] == (
         "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint"
+        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
+        "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint)"
         f"{order} OFFSET 0) AS s1"
     )
 

@@ -51,8 +51,9 @@ SEED = """
 INSERT INTO score_name (organization_id, name)
 SELECT {organization}, unnest(ARRAY['rare', 'medium', 'broad', 'accuracy', 'relevance']);
 INSERT INTO request (organization_id, request_id, created_at, updated_at, response_model, properties)
-SELECT {organization}, {organization} || ' request ' || n, timestamptz '2026-01-01Z' + n * interval '1 minute',
-    '2026-03-01Z', 'model-' || n % 5, jsonb_build_object('variant', n % 3)
+SELECT {organization}, {organization} || ' request ' || n,
+    timestamptz '2026-01-01Z' + n * interval '1 minute', '2026-03-01Z',
+    'model-' || n % 5, jsonb_build_object('variant', n % 3)
 FROM generate_series(1, {requests}) AS n;
 INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id)
 SELECT
@@ -95,7 +96,7 @@ async def vacuumed(connection: Connection) -> None:
 
 
 async def deleted(connection: Connection) -> None:
-    """Half of the first organization's requests are gone, and all that was known of them is still believed."""
+    """Half of the first organization's requests are gone, and still in the statistics."""
     await vacuumed(connection)
     await connection.execute("DELETE FROM score WHERE request_no % 2 = 0 AND request_no <= $1", FIRST)
     await connection.execute("DELETE FROM request WHERE request_no % 2 = 0 AND request_no <= $1", FIRST)

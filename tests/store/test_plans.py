@@ -225,11 +225,12 @@ async def seed(dsn: str) -> None:
     await connection.close()
 
 
-@pytest.fixture
-async def searches(seeded: str) -> AsyncIterator[Searches]:
-    """On a connection of the pool, for its settings."""
+@pytest.fixture(params=["1.1", "4"])
+async def searches(seeded: str, request: pytest.FixtureRequest) -> AsyncIterator[Searches]:
+    """On a connection of the pool, for its settings; random_page_cost is our own server's or the default."""
     database = await open_database(Settings(database_url=seeded))
     async with database.connection() as connection:
+        await connection.execute(f"SET random_page_cost = {request.param}")
         yield Searches(connection, await organizations.ensure(connection))
     await database.close()
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
 from heliscore.store.search.arguments import Arguments
-from heliscore.store.search.conditions import HIDDEN, OUTCOME, ConditionCompiler
+from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.leading_conditions import split_leading
 from heliscore.store.search.matching_rows import (
     all_scores,
@@ -83,8 +83,11 @@ def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodie
     slots = Slots(
         bodies=_BODIES[bodies],
         outcome=OUTCOME,
-        organization=f"r.organization_id{HIDDEN} = $1",
-        where=f"r.request_no = ANY({arguments.add(request_nos, 'bigint[]')})",
+        source=(
+            f"unnest({arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
+            "CROSS JOIN LATERAL "
+            "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
+        ),
         order=order_by(sort, created_at, created_at),
         sort_value=created_at,
     )

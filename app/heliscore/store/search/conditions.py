@@ -99,6 +99,9 @@ _VISIBLE: Final = "{0}.organization_id = r.organization_id AND {0}.request_no = 
 
 SubjectCondition = Compare | OneOf | Exists
 
+_LOWEST: Final = f"(SELECT '{-(2**63)}'::bigint)"
+_HIGHEST: Final = f"(SELECT '{2**63 - 1}'::bigint)"
+
 
 class ConditionCompiler(msgspec.Struct, frozen=True):
     """Compiles the conditions of one statement."""
@@ -173,6 +176,28 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
         conditions. With `hidden`, HIDDEN, no index of values is used for them."""
         meets = self._meets(f"{alias}.name_id", alias, name, conditions, hidden)
         return f"{alias}.organization_id = $1 AND {meets}"
+
+    def few_scores(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        """The same where few rows do.
+
+        Values of a subquery are unknown to the planner, and of a range between two of them it expects one in
+        200 rows: always so few that it uses the index of values, and not all that the histogram of all scores
+        may promise.
+        """
+        parts = [f"{alias}.organization_id = $1 AND {self._meets(f'{alias}.name_id', alias, name, [])}"]
+        for condition in conditions:
+            match condition:
+                case Compare(_, "=" | ">=" | ">" | "<" | "<=" as operator, value):
+                    bound = f"(SELECT {self.arguments.add_value(value, Kind.SCORE)})"
+                    lower = bound if operator in ("=", ">=", ">") else _LOWEST
+                    upper = bound if operator in ("=", "<=", "<") else _HIGHEST
+                    parts.append(f"{alias}.value {'>' if operator == '>' else '>='} {lower}")
+                    parts.append(f"{alias}.value {'<' if operator == '<' else '<='} {upper}")
+                case OneOf() | Compare():
+                    parts.append(self._compared(f"{alias}.value", condition))
+                case Exists():
+                    pass
+        return " AND ".join(parts)
 
     def _connected(self, connective: str, parts: tuple[Filter, ...], none: str) -> str:
         return f"({connective.join(map(self.condition, parts))})" if parts else none

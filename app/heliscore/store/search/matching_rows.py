@@ -102,7 +102,7 @@ def begin_at(conditions: ConditionCompiler, tree: Filter, start: str, sort: Sort
     OFFSET 0 keeps it from merging the subqueries.
     """
     leading, rest = split_leading(tree)
-    start_rows = conditions.scores_of_organization("s", start, leading.pop(start))
+    start_rows = conditions.few_scores("s", start, leading.pop(start))
     order = f" ORDER BY s.request_created_at {direction(sort)}" if sort.subject == _CREATED_AT else ""
     columns = "s.organization_id, s.request_no, s.request_created_at, s.value"
     return MatchingRows(
@@ -125,7 +125,8 @@ def stand_in_scores(conditions: ConditionCompiler, tree: Filter, start: str | No
     if not leading or not leading.keys() <= conditions.name_ids.keys() or not _is_of_scores(tree):
         return join_leading(conditions, tree) if start is None else begin_at(conditions, tree, start, _ANY)
     first = start or next(iter(leading))
-    rows = conditions.scores_of_organization("s", first, leading.pop(first))
+    found = conditions.scores_of_organization if start is None else conditions.few_scores
+    rows = found("s", first, leading.pop(first))
     columns = "s.organization_id, s.request_no, s.request_created_at AS created_at"
     others = AllOf(tuple(condition for parts in leading.values() for condition in parts))
     return MatchingRows(

@@ -2,12 +2,17 @@
 -- only where a filter needs it: by hash where there are many scores (connections/hash_joins.py), else one by one.
 
 -- name: names
--- One step into an index for each name: OFFSET 0 keeps the planner from reading all scores instead.
+-- One step into an index for each name: the order keeps the planner from reading all scores instead.
 SELECT n.name
 FROM score_name AS n
-WHERE n.organization_id = $1 AND EXISTS (
-    SELECT FROM score AS s WHERE s.organization_id = n.organization_id AND s.name_id = n.id OFFSET 0
-)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM score AS s
+    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    ORDER BY s.request_created_at
+    LIMIT 1
+) AS first
+WHERE n.organization_id = $1
 ORDER BY n.name
 
 -- name: size

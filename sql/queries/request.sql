@@ -51,6 +51,10 @@ FROM /* source */ request AS r /* end */
 /* joins */ /* end */
 WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
 
+-- name: size
+-- How many requests the organization has, counted up to $2.
+SELECT count(*) FROM (SELECT FROM request AS r WHERE r.organization_id = $1 LIMIT $2) AS first
+
 -- name: probe
 -- Of a score's values in order: the first one, and the one $2 places further on.
 SELECT

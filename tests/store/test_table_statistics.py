@@ -27,7 +27,7 @@ async def test_statistics_come_with_the_rows(
 
 
 async def test_small_writes_are_left_to_autovacuum(
-    connection: asyncpg.Connection[asyncpg.Record], organization_id: int
+    connection: asyncpg.Connection[asyncpg.Record],
 ) -> None:
     assert not await analyze(connection, MIN_SCORES - 1)
     await connection.execute("UPDATE pg_class SET reltuples = 10000000 WHERE oid = 'score'::regclass")

@@ -32,7 +32,7 @@ _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 PROPERTY: Final = "property:"
 """The prefix of a facet's field that is a property."""
 
-_MAX_LOOKUPS: Final = 50_000
+_MAX_LOOKUPS: Final = 10_000
 """Of fewer scores, the requests are looked up one by one; else all requests of the time are read."""
 
 _FACET_REQUESTS: Final = 1000

@@ -95,10 +95,15 @@ def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodie
 
 
 def compile_count(
-    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, start: str | None = None
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    start: str | None = None,
+    *,
+    by_hash: bool = False,
 ) -> Compiled:
     """Compile a filter whose matches are counted."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=by_hash)
     rows = stand_in_scores(conditions, tree, start)
     slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
     return Compiled(slots, conditions.arguments.all())
@@ -111,7 +116,7 @@ def compile_conditions(
     group_by: Column | Property | None = None,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=True)
     rows = join_leading(conditions, tree)
     needs_request = rows.where != "true" or rows.joins != "" or group_by is not None
     slots = Slots(

@@ -114,6 +114,9 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
     created_at: str = "r.created_at"
     """The request's time, or a score's copy of it, by which that score's index can be walked."""
 
+    by_hash: bool = False
+    """Whether the statement is joined by hash (hash_joins.py)."""
+
     def condition(self, tree: Filter) -> str:
         match tree:
             case Everything():
@@ -144,7 +147,16 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
 
     def all_of(self, parts: Iterable[Filter]) -> str:
         """The parts of a filter's top level."""
-        return " AND ".join(map(self.condition, parts)) or "true"
+        return " AND ".join(map(self._joined if self.by_hash else self.condition, parts)) or "true"
+
+    def _joined(self, part: Filter) -> str:
+        """A part of the top level, of which the absence of a score is an anti-join."""
+        match part:
+            case Not(Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) as condition):
+                if name in self.name_ids:
+                    scores = self.joined_scores("s", name, [condition]).replace(" ON ", " WHERE ", 1)
+                    return f"NOT EXISTS (SELECT FROM {scores})"
+        return self.condition(part)
 
     def expression(self, subject: Column | Property | Variable) -> str:
         match subject:

@@ -16,8 +16,14 @@ from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import Outcome
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search import selectivity
 from heliscore.store.search.compiler import Bodies, compile_count, compile_rows, compile_search
-from heliscore.store.search.leading_conditions import is_one_score, leading_scores, split_alternatives
+from heliscore.store.search.leading_conditions import (
+    is_one_score,
+    lacks_score,
+    leading_scores,
+    split_alternatives,
+)
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.score_order import score_order
 from heliscore.store.search.selectivity import ALL, Start, choose_start
@@ -245,14 +251,25 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     start = await choose_start(connection, names, organization_id, tree, ALL)
     if start is None:
         return 0
-    compiled = compile_count(tree, start.name_ids, 2, start.score)
+    by_hash = start.score is None and (
+        not (start.visible and is_one_score(tree))
+        if leading_scores(tree)
+        else lacks_score(tree) and await _is_large(connection, organization_id)
+    )
+    compiled = compile_count(tree, start.name_ids, 2, start.score, by_hash=by_hash)
     statement = compiled.fill(_SQL["count"])
     async with AsyncExitStack() as stack:
-        if start.score is None and leading_scores(tree) and not (start.visible and is_one_score(tree)):
+        if by_hash:
             await stack.enter_async_context(joined_by_hash(connection))
         # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
         [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
     return int(row[0])
+
+
+async def _is_large(connection: Connection, organization_id: int) -> bool:
+    """Whether an organization has so many requests that their scores are not looked up one by one."""
+    limit = selectivity.MAX_THRESHOLD
+    return bool(await connection.fetchval(_SQL["size"], organization_id, limit) == limit)
 
 
 async def find(

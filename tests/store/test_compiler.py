@@ -508,6 +508,13 @@ def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
     assert counted == msgspec.structs.replace(conditions, slots=slots)
 
 
+def test_absence_of_a_score_is_an_anti_join_where_many_requests_are_counted() -> None:
+    scores = joined("s").removeprefix("JOIN ").replace(" ON ", " WHERE ")
+    where = f"NOT EXISTS (SELECT FROM {scores} AND s.name_id = $2::integer AND s.value = $3::bigint)"
+    compiled = compile_count(Not(CITED), NAME_IDS, first_parameter=2, by_hash=True)
+    assert compiled == Compiled(Slots(joins="", where=where), (75, 1))
+
+
 @pytest.mark.parametrize(
     ("group_by", "group", "arguments"),
     [

@@ -17,3 +17,7 @@ SELECT CASE
     WHEN pg_is_in_recovery() THEN 'the database is a read-only standby'
     WHEN current_setting('transaction_read_only')::boolean THEN 'the database is read-only'
 END
+
+-- name: join_by_hash
+-- Until the end of the transaction.
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)

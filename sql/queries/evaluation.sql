@@ -1,13 +1,30 @@
 -- Statistics of scores: $1 is the organization, and the time is from $2 up to and without $3. The request is joined
--- only where a filter needs it.
+-- only where a filter needs it: by hash where there are many scores (connections/hash_joins.py), else one by one.
 
 -- name: names
+-- One step into an index for each name: the order keeps the planner from reading all scores instead.
 SELECT n.name
 FROM score_name AS n
-WHERE n.organization_id = $1 AND EXISTS (
-    SELECT FROM score AS s WHERE s.organization_id = n.organization_id AND s.name_id = n.id
-)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM score AS s
+    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    ORDER BY s.request_created_at
+    LIMIT 1
+) AS first
+WHERE n.organization_id = $1
 ORDER BY n.name
+
+-- name: size
+-- How many scores there are in the time, of the names $4 (null: of all), counted up to $5.
+SELECT count(*)
+FROM (
+    SELECT
+    FROM score AS v
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY (coalesce($4, ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)))
+    LIMIT $5
+) AS first
 
 -- name: over_time
 -- By score and bucket of $4 (minute, hour, …) in a zone $5 minutes behind UTC; sums, so that averages over any buckets
@@ -17,8 +34,11 @@ WITH binned AS (
     SELECT
         v.name_id, date_bin($6::interval, v.request_created_at, $7::timestamptz) AS begins_at,
         count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
-    FROM score AS v
-    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
@@ -48,8 +68,11 @@ FROM (
         v.name_id, width_bucket(v.request_created_at, $4::timestamptz[]) AS number, count(*) AS count,
         sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest,
         bool_and(v.is_boolean IS NOT NULL) AS all_boolean
-    FROM score AS v
-    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
@@ -66,8 +89,11 @@ WITH counted AS (
     SELECT
         /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value::numeric AS value, count(*) AS count,
         bool_and(v.is_boolean IS NOT NULL) AS all_boolean
-    FROM score AS v
-    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
@@ -129,8 +155,11 @@ ORDER BY field, rank
 -- one bin for each.
 WITH counted AS (
     SELECT v.name_id, v.value, count(*) AS count
-    FROM score AS v
-    /* request */ JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no /* end */
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
@@ -162,8 +191,11 @@ WITH counted AS (
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
         bool_and(v.is_boolean IS NOT NULL) AS all_boolean
-    FROM score AS v
+    FROM /* source */ score AS v /* end */
+    /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */

@@ -3,7 +3,8 @@
 -- name: search
 -- The subquery cuts the page, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
 -- feedback), read in one visit to the request's scores. (A subquery's order is kept where nothing above it sorts, joins
--- or gathers.) The compiler fills in the outcome of a request whose client gave only a status.
+-- or gathers. They are found by the request's number alone: HIDDEN in store/search/conditions.py says why.) The
+-- compiler fills in the outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
@@ -23,14 +24,14 @@ SELECT
         )
         FROM score AS s
         JOIN score_name AS n ON n.id = s.name_id
-        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no
+        WHERE s.request_no = r.request_no AND s.organization_id + 0 = r.organization_id
     ) AS scored,
     r.sort_value
 FROM (
     SELECT r.*, /* sort_value */ NULL /* end */ AS sort_value
     FROM /* source */ request AS r /* end */
     /* joins */ /* end */
-    WHERE r.organization_id = $1 AND /* where */ true /* end */
+    WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
     ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
     LIMIT $2 OFFSET $3
 ) AS r
@@ -40,7 +41,7 @@ FROM (
 SELECT r.created_at, r.request_id, r.request_no
 FROM /* source */ request AS r /* end */
 /* joins */ /* end */
-WHERE r.organization_id = $1 AND /* where */ true /* end */
+WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
 ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
 LIMIT $2 OFFSET $3
 
@@ -48,7 +49,11 @@ LIMIT $2 OFFSET $3
 SELECT count(*)
 FROM /* source */ request AS r /* end */
 /* joins */ /* end */
-WHERE r.organization_id = $1 AND /* where */ true /* end */
+WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
+
+-- name: size
+-- How many requests the organization has, counted up to $2.
+SELECT count(*) FROM (SELECT FROM request AS r WHERE r.organization_id = $1 LIMIT $2) AS first
 
 -- name: probe
 -- Of a score's values in order: the first one, and the one $2 places further on.
@@ -66,9 +71,17 @@ SELECT
 -- How many scores meet each leading condition, counted up to a threshold: where none does, nothing matches. A search
 -- that begins at a score costs about 1 us for each of its rows; one that walks in time costs 0.18 us for each row until
 -- $2 matches are found. They break even at sqrt(0.18 * $2 * rows); the threshold is that, but at least $3 and at most $4.
-SELECT ARRAY[/* counts */ $1::integer /* end */], threshold
+-- `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that they are there. It counted them
+-- at the last VACUUM; the changes since are counted by themselves.
+SELECT ARRAY[/* counts */ $1::integer /* end */], threshold, visible
 FROM (
     SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 0))))::integer
     FROM pg_class
     WHERE oid = 'request'::regclass
 ) AS request_table (threshold)
+CROSS JOIN (
+    SELECT relallvisible >= 0.9 * relpages AND reltuples >= 0
+        AND pg_stat_get_ins_since_vacuum(oid) + pg_stat_get_dead_tuples(oid) <= 0.1 * reltuples
+    FROM pg_class
+    WHERE oid = 'score'::regclass
+) AS score_table (visible)

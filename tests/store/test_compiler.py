@@ -63,8 +63,22 @@ HAS_STRING = (
 )
 
 
-def of_request(alias: str) -> str:
-    return f"{alias}.organization_id = r.organization_id AND {alias}.request_no = r.request_no"
+def of_request(alias: str, row: str = "r") -> str:
+    return f"{alias}.request_no = {row}.request_no AND {alias}.organization_id + 0 = {row}.organization_id"
+
+
+def joined(alias: str) -> str:
+    return (
+        f"JOIN score AS {alias} ON {alias}.organization_id = r.organization_id "
+        f"AND {alias}.request_no = r.request_no"
+    )
+
+
+def look_up(number: int, conditions: str) -> str:
+    return (
+        f"\nCROSS JOIN LATERAL (SELECT s.value FROM score AS s WHERE {of_request('s')} AND {conditions} "
+        f"OFFSET 0) AS s{number}"
+    )
 
 
 def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = None) -> Compiled:
@@ -116,11 +130,11 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
             "coalesce((r.prompt_variables ->> $4::text), '') <> $5::text",
             ("topic", "a"),
         ),
-        (Scored(), f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
+        (Scored(), f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} OFFSET 0)", ()),
         (
             Compare(FeedbackTime(), ">", NOON),
-            f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $4::integer "
-            "AND s.scored_at > $5::timestamptz)",
+            f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id + 0 = $4::integer "
+            "AND s.scored_at > $5::timestamptz OFFSET 0)",
             (76, NOON),
         ),
         (Compare(USER, "starts-with", "a_"), "r.user_id ILIKE $4::text", (r"a\_%",)),
@@ -142,11 +156,11 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
         (HasString(BODY, "contains", "a"), "r.response_body::text ILIKE ANY($4::text[])", (["%a%"],)),
         (UNKNOWN, "false", ()),
         (Not(UNKNOWN), "NOT false", ()),
-        (Not(Scored()), f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')})", ()),
+        (Not(Scored()), f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} OFFSET 0)", ()),
         (
             Not(CITED),
-            f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $4::integer "
-            "AND s.value = $5::bigint)",
+            f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id + 0 = $4::integer "
+            "AND s.value = $5::bigint OFFSET 0)",
             (75, 1),
         ),
         (
@@ -201,60 +215,68 @@ def test_column_is_compared_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "joins", "where", "arguments"),
+    ("tree", "walked", "joins", "rest", "arguments"),
     [
-        (
-            ACCURATE,
-            [
-                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
-                "AND s1.value >= $5::bigint"
-            ],
-            "true",
-            (71, 90),
-        ),
+        (ACCURATE, "s1.name_id = $4::integer AND s1.value + 0 >= $5::bigint", "", "", (71, 90)),
         (
             AllOf((ACCURATE, Compare(USER, "=", "ada"), AllOf((Compare(Score("accuracy"), "<", 95), CITED)))),
-            [
-                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
-                "AND s1.value >= $5::bigint AND s1.value < $6::bigint",
-                f"JOIN score AS s2 ON {of_request('s2')} AND s2.name_id = $7::integer "
-                "AND s2.value = $8::bigint",
-            ],
-            "r.user_id = $9::text",
-            (71, 90, 95, 75, 1, "ada"),
+            "s1.name_id = $5::integer AND s1.value + 0 >= $6::bigint AND s1.value + 0 < $7::bigint",
+            look_up(2, "s.name_id + 0 = $8::integer AND s.value = $9::bigint"),
+            " AND r.user_id = $4::text",
+            ("ada", 71, 90, 95, 75, 1),
         ),
         (
             AllOf((Exists(Score("accuracy")), OneOf(Score("accuracy"), (1, True)))),
-            [
-                f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $4::integer "
-                "AND s1.value = ANY($5::bigint[])"
-            ],
-            "true",
+            "s1.name_id = $4::integer AND s1.value + 0 = ANY($5::bigint[])",
+            "",
+            "",
             (71, [1, 1]),
         ),
         (
             AllOf(tuple(Exists(Score(name)) for name in NAME_IDS if name != FEEDBACK)),
-            [
-                f"JOIN score AS s{n} ON {of_request(f's{n}')} AND s{n}.name_id = ${n + 3}::integer"
-                for n in (1, 2, 3, 4)
-            ],
-            f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id = $8::integer)",
-            (71, 72, 73, 74, 75),
+            "s1.name_id = $5::integer",
+            "".join(look_up(n, f"s.name_id + 0 = ${n + 4}::integer") for n in (2, 3, 4)),
+            f" AND EXISTS (SELECT FROM score AS s WHERE {of_request('s')} "
+            "AND s.name_id + 0 = $4::integer OFFSET 0)",
+            (75, 71, 72, 73, 74),
         ),
     ],
 )
-def test_score_that_must_be_there_is_joined(
-    tree: Filter, joins: list[str], where: str, arguments: tuple[object, ...]
+def test_first_score_that_must_be_there_is_walked_and_the_others_looked_up(
+    tree: Filter, walked: str, joins: str, rest: str, arguments: tuple[object, ...]
 ) -> None:
     assert search(tree) == Compiled(
         Slots(
-            joins="\n".join(joins),
-            where=where,
+            source=(
+                "score AS s1\nCROSS JOIN LATERAL "
+                f"(SELECT r.* FROM request AS r WHERE {of_request('r', 's1')}{rest} OFFSET 0) AS r"
+            ),
+            organization=f"s1.organization_id = $1 AND {walked}",
+            joins=joins,
+            where="true",
             order="s1.request_created_at DESC, r.request_id",
             outcome=OUTCOME,
             sort_value="s1.request_created_at",
         ),
         arguments,
+    )
+
+
+def test_scores_that_must_be_there_are_joined_where_time_is_not_the_order() -> None:
+    tree = AllOf((ACCURATE, Compare(USER, "=", "ada"), AllOf((Compare(Score("accuracy"), "<", 95), CITED))))
+    assert search(tree, Sort(LATENCY)) == Compiled(
+        Slots(
+            joins=(
+                f"{joined('s1')} AND s1.name_id = $4::integer "
+                "AND s1.value >= $5::bigint AND s1.value < $6::bigint\n"
+                f"{joined('s2')} AND s2.name_id = $7::integer AND s2.value = $8::bigint"
+            ),
+            where="r.user_id = $9::text",
+            order="r.latency_ms DESC NULLS LAST, s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="r.latency_ms",
+        ),
+        (71, 90, 95, 75, 1, "ada"),
     )
 
 
@@ -407,17 +429,15 @@ def test_search_begins_at_the_score_that_was_chosen() -> None:
         Slots(
             source=(
                 "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint "
+                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
+                "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint) "
                 "OFFSET 0) AS s1\n"
                 "CROSS JOIN LATERAL (SELECT r.* FROM request AS r "
-                "WHERE r.organization_id = s1.organization_id AND r.request_no = s1.request_no AND "
-                f"r.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')}) "
-                "OFFSET 0) AS r"
+                f"WHERE {of_request('r', 's1')} AND "
+                "r.user_id IS NOT NULL AND "
+                f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} OFFSET 0) OFFSET 0) AS r"
             ),
-            joins=(
-                f"\nCROSS JOIN LATERAL (SELECT s.value FROM score AS s WHERE {of_request('s')} "
-                "AND s.name_id = $6::integer AND s.value >= $7::bigint OFFSET 0) AS s2"
-            ),
+            joins=look_up(2, "s.name_id + 0 = $6::integer AND s.value >= $7::bigint"),
             where="true",
             order="s2.value DESC, s1.request_created_at DESC, r.request_id",
             outcome=OUTCOME,
@@ -440,13 +460,14 @@ def test_rows_of_that_score_are_visited_in_order_of_time_if_asked_for(sort: Sort
     slots = compile_search(CITED, sort, None, NAME_IDS, 4, start="cited").slots
     assert (slots.source or "").partition("\n")[0] == (
         "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND s.value = $5::bigint"
+        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
+        "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint)"
         f"{order} OFFSET 0) AS s1"
     )
 
 
 def test_conditions_alone_fill_where_and_joins() -> None:
-    join = f"JOIN score AS s1 ON {of_request('s1')} AND s1.name_id = $2::integer AND s1.value >= $3::bigint"
+    join = f"{joined('s1')} AND s1.name_id = $2::integer AND s1.value >= $3::bigint"
     compiled = compile_conditions(AllOf((ACCURATE, Exists(USER))), NAME_IDS, first_parameter=2)
     assert compiled == Compiled(Slots(where="r.user_id IS NOT NULL", joins=join), (71, 90))
 
@@ -468,11 +489,8 @@ def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None
                 "(SELECT s.organization_id, s.request_no, s.request_created_at AS created_at FROM score AS s "
                 "WHERE s.organization_id = $1 AND s.name_id = $2::integer AND s.value >= $3::bigint) AS r"
             ),
-            joins=(
-                f"JOIN score AS s1 ON {of_request('s1')} "
-                "AND s1.name_id = $4::integer AND s1.value = $5::bigint"
-            ),
-            where="NOT false AND s1.request_created_at < $6::timestamptz",
+            joins=f"{joined('s1')} AND s1.name_id = $4::integer AND s1.value = $5::bigint",
+            where="NOT false AND r.created_at < $6::timestamptz",
         ),
         (71, 90, 75, 1, NOON),
     )
@@ -494,6 +512,13 @@ def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
     conditions = compile_conditions(tree, NAME_IDS, first_parameter=2)
     slots = msgspec.structs.replace(conditions.slots, request=None)
     assert counted == msgspec.structs.replace(conditions, slots=slots)
+
+
+def test_absence_of_a_score_is_an_anti_join_where_many_requests_are_counted() -> None:
+    scores = joined("s").removeprefix("JOIN ").replace(" ON ", " WHERE ")
+    where = f"NOT EXISTS (SELECT FROM {scores} AND s.name_id = $2::integer AND s.value = $3::bigint)"
+    compiled = compile_count(Not(CITED), NAME_IDS, first_parameter=2, by_hash=True)
+    assert compiled == Compiled(Slots(joins="", where=where), (75, 1))
 
 
 @pytest.mark.parametrize(

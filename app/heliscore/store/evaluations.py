@@ -9,10 +9,12 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Column, Filter, Property, score_names
+from heliscore.domain.filter_tree import Column, Filter, Property
+from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import compile_conditions
+from heliscore.store.search.compiler import compile_conditions, compile_lookups
+from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.statements import load
 
 _SQL = load("evaluation")
@@ -29,6 +31,9 @@ _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 PROPERTY: Final = "property:"
 """The prefix of a facet's field that is a property."""
+
+_MAX_LOOKUPS: Final = 10_000
+"""Of fewer scores, the requests are looked up one by one; else all requests of the time are read."""
 
 _FACET_REQUESTS: Final = 1000
 _FACET_VALUES: Final = 50
@@ -168,7 +173,7 @@ async def spread(
     without empty bins. A score has the same bins in all groups. Groups are as in `compare`; without
     `group_by` there is one, None."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
-    rows = await _fetch(connection, names, "spread", range_, name_ids, bins, group_by=group_by)
+    rows = await _fetch(connection, names, "spread", range_, bins, scores=name_ids, group_by=group_by)
     return [
         Spread(count, int(sum_), low, high, boolean, group, name, int(lower), int(width), int(squares))
         for count, sum_, low, high, boolean, group, name, lower, width, squares in rows
@@ -213,7 +218,7 @@ async def compare(
     """Return the named scores by group and name. Requests without the column or property are the last
     group."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
-    rows = await _fetch(connection, names, "compare", range_, name_ids, group_by=group_by)
+    rows = await _fetch(connection, names, "compare", range_, scores=name_ids, group_by=group_by)
     return [
         Group(value, name, count, int(sum_), *rest) for value, name, count, sum_, *rest in map(tuple, rows)
     ]
@@ -225,9 +230,31 @@ async def _fetch(
     statement: str,
     range_: ScoreSelection,
     *arguments: object,
+    scores: list[int] | None = None,
     group_by: Column | Property | None = None,
 ) -> list[asyncpg.Record]:
-    ids = await names.find(connection, range_.organization_id, score_names(range_.tree))
-    fixed = (range_.organization_id, range_.start, range_.end, *arguments)
-    compiled = compile_conditions(range_.tree, ids, len(fixed) + 1, group_by)
-    return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+    """Run a statement about the scores of those name ids; None, of all."""
+    fixed = (
+        range_.organization_id,
+        range_.start,
+        range_.end,
+        *(() if scores is None else (scores,)),
+        *arguments,
+    )
+    start = await choose_start(connection, names, range_.organization_id, range_.tree, ALL)
+    if start is None:
+        return []
+    compiled = compile_conditions(range_.tree, start.name_ids, len(fixed) + 1, group_by)
+    if compiled.slots.request == "":
+        return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+    if start.score is not None or await _is_small(connection, range_, scores):
+        compiled = compile_lookups(range_.tree, start.name_ids, len(fixed) + 1, group_by, start.score)
+        return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+    async with joined_by_hash(connection):
+        return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+
+
+async def _is_small(connection: Connection, range_: ScoreSelection, scores: list[int] | None) -> bool:
+    """Whether the scores are so few that their requests are looked up one by one."""
+    limits = range_.organization_id, range_.start, range_.end, scores, _MAX_LOOKUPS
+    return bool(await connection.fetchval(_SQL["size"], *limits) < _MAX_LOOKUPS)

@@ -24,6 +24,7 @@ from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, Partia
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import BodyTooLarge, TooSlow
 from heliscore.observability.event_loop import Turn
+from heliscore.store import table_statistics
 from heliscore.store.upload_turns import lock_uploads
 
 _ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
@@ -147,6 +148,7 @@ async def _store_all(call: ApiCall, read_lines: Callable[[], _Lines]) -> Respons
                         raise_if_gone()
                         await upload.add(chunk)
                 upload.raise_any()
+                await table_statistics.analyze(connection, upload.score_count)
         return upload.answer()
 
 

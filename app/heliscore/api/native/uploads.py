@@ -38,6 +38,7 @@ class Upload:
         self._call = call
         self._writing: asyncio.Task[None] | None = None
         self._accepted = 0
+        self.score_count = 0
         self._rejected = 0
         self._errors: list[UploadError] = []
         self._written_scores = score_totals.ScoreTotals()
@@ -81,6 +82,7 @@ class Upload:
                 self._reject(item, f"there is no request {item.request_id}")
             else:
                 self._accepted += 1
+                self.score_count += len(item.scores)
                 self._written_scores.add(organization_id, item.scores)
 
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from heliscore.domain.filter_tree import Column, Filter, Property, Score, Sort
+from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.leading_conditions import split_leading
-from heliscore.store.search.matching_rows import begin_at, join_leading, stand_in_scores, subject_expression
+from heliscore.store.search.matching_rows import (
+    all_scores,
+    begin_at,
+    join_leading,
+    look_up_requests,
+    stand_in_scores,
+    subject_expression,
+    walk_in_time,
+)
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
 from heliscore.store.search.slots import Compiled, Slots
 
@@ -40,10 +48,15 @@ def compile_search(
     start: str | None = None,
     bodies: Bodies = "whole",
 ) -> Compiled:
-    """Compile a page's filter and order. `start`: the leading score at which the search shall begin,
-    whatever the planner thinks."""
+    """Compile a page's filter and order. `start`: a leading score that few rows meet, at which the search
+    shall begin, whatever the planner thinks."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    rows = join_leading(conditions, tree) if start is None else begin_at(conditions, tree, start, sort)
+    if start is not None:
+        rows = begin_at(conditions, tree, start, sort)
+    elif sort.subject == NEWEST_FIRST.subject:
+        rows = walk_in_time(conditions, tree)
+    else:
+        rows = join_leading(conditions, tree)
     where, order, sort_value = rows.where, "random()", "NULL"
     if sort.subject is not None:
         sort_value = subject_expression(conditions, rows, sort.subject)
@@ -54,6 +67,7 @@ def compile_search(
         bodies=_BODIES[bodies],
         outcome=OUTCOME,
         source=rows.source,
+        organization=rows.organization,
         joins=rows.joins,
         where=where,
         order=order,
@@ -69,18 +83,29 @@ def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodie
     slots = Slots(
         bodies=_BODIES[bodies],
         outcome=OUTCOME,
-        where=f"r.request_no = ANY({arguments.add(request_nos, 'bigint[]')})",
+        source=(
+            f"unnest({arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
+            "CROSS JOIN LATERAL "
+            "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
+        ),
         order=order_by(sort, created_at, created_at),
         sort_value=created_at,
     )
     return Compiled(slots, arguments.all())
 
 
-def compile_count(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+def compile_count(
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    start: str | None = None,
+    *,
+    by_hash: bool = False,
+) -> Compiled:
     """Compile a filter whose matches are counted."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    rows = stand_in_scores(conditions, tree)
-    slots = Slots(source=rows.source, joins=rows.joins, where=rows.where)
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=by_hash)
+    rows = stand_in_scores(conditions, tree, start)
+    slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
     return Compiled(slots, conditions.arguments.all())
 
 
@@ -90,8 +115,8 @@ def compile_conditions(
     first_parameter: int,
     group_by: Column | Property | None = None,
 ) -> Compiled:
-    """Compile a filter without an order, for a statement that may do without the request's row."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    """Compile a filter for a statement that reads many scores, and may do without the request's row."""
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=True)
     rows = join_leading(conditions, tree)
     needs_request = rows.where != "true" or rows.joins != "" or group_by is not None
     slots = Slots(
@@ -103,13 +128,34 @@ def compile_conditions(
     return Compiled(slots, conditions.arguments.all())
 
 
+def compile_lookups(
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    group_by: Column | Property | None,
+    start: str | None,
+) -> Compiled:
+    """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
+    leading score `start`."""
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    if start is None:
+        rows, source = look_up_requests(conditions, tree)
+    else:
+        rows = begin_at(conditions, tree, start, Sort(None))
+        source = all_scores(rows)
+    group = None if group_by is None else subject_expression(conditions, rows, group_by)
+    return Compiled(Slots(source=source, request="", group=group), conditions.arguments.all())
+
+
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
     """Compile a count for each leading score: how many rows meet its conditions, counted up to the
     statement's threshold."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
     counts = (
-        f"(SELECT count(*) FROM (SELECT FROM {scores} LIMIT threshold) AS first)"
-        for scores in (conditions.scores_of_organization(*one) for one in split_leading(tree)[0].items())
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
+        for of_name in (
+            conditions.scores_of_organization("s", *one) for one in split_leading(tree)[0].items()
+        )
     )
     return Compiled(Slots(counts=", ".join(counts)), conditions.arguments.all())
 
@@ -119,8 +165,6 @@ def compile_probe(
 ) -> Compiled:
     """Compile the conditions on a leading score, to walk its values in order."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    slots = Slots(
-        scores=conditions.scores_of_organization(score.name, split_leading(tree)[0][score.name]),
-        direction=direction(sort),
-    )
+    of_name = conditions.scores_of_organization("s", score.name, split_leading(tree)[0][score.name])
+    slots = Slots(scores=f"score AS s WHERE {of_name}", direction=direction(sort))
     return Compiled(slots, conditions.arguments.all())

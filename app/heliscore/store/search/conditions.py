@@ -86,9 +86,28 @@ _STRINGS: Final = (
 )
 """The strings of a body, without the keys of objects. jsonb_path_query alone takes quadratic time."""
 
-_SAME_REQUEST: Final = "organization_id = r.organization_id AND {0}.request_no = r.request_no"
+HIDDEN: Final = " + 0"
+"""Hides a column from the planner, so that it uses no index on it.
+
+Rows of an organization, or of a score name, that the statistics do not know are estimated at one. Then an
+index that begins with the organization looks as good as the one that begins with the request's number, and
+each lookup of a row reads all rows of the organization. So of a statement's tables only the one that it
+begins at is found by organization, and all others by the request's number alone. (The name is hidden too:
+since version 18, PostgreSQL uses an index without its first column.)
+"""
+
+SAME_REQUEST: Final = (
+    f"{{0}}.request_no = {{1}}.request_no AND {{0}}.organization_id{HIDDEN} = {{1}}.organization_id"
+)
+"""From one row to another of the same request."""
+
+_VISIBLE: Final = "{0}.organization_id = r.organization_id AND {0}.request_no = r.request_no"
+"""The same for statements that are joined by hash (hash_joins.py): each table is read by organization."""
 
 SubjectCondition = Compare | OneOf | Exists
+
+_LOWEST: Final = f"(SELECT '{-(2**63)}'::bigint)"
+_HIGHEST: Final = f"(SELECT '{2**63 - 1}'::bigint)"
 
 
 class ConditionCompiler(msgspec.Struct, frozen=True):
@@ -102,12 +121,15 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
     created_at: str = "r.created_at"
     """The request's time, or a score's copy of it, by which that score's index can be walked."""
 
+    by_hash: bool = False
+    """Whether the statement is joined by hash (hash_joins.py)."""
+
     def condition(self, tree: Filter) -> str:
         match tree:
             case Everything():
                 return "true"
             case Not(Scored() | Compare(Score()) | OneOf(Score()) | Exists(Score()) as part):
-                return f"NOT {self.condition(part)}"  # EXISTS is never null, and so plans as an anti-join
+                return f"NOT {self.condition(part)}"  # EXISTS is never null
             case Not(part):
                 # Not "NOT": where the part is unknown (a null), the request does not match it, so it
                 # matches the complement.
@@ -117,7 +139,7 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
             case AnyOf(parts):
                 return self._connected(" OR ", parts, "false")
             case Scored():
-                return f"EXISTS (SELECT FROM score AS s WHERE s.{_SAME_REQUEST.format('s')})"
+                return _exists(f"score AS s WHERE {SAME_REQUEST.format('s', 'r')}")
             case Tagged():
                 return "cardinality(r.tags) > 0"
             case HasTag(tag):
@@ -131,7 +153,16 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
 
     def all_of(self, parts: Iterable[Filter]) -> str:
         """The parts of a filter's top level."""
-        return " AND ".join(map(self.condition, parts)) or "true"
+        return " AND ".join(map(self._joined if self.by_hash else self.condition, parts)) or "true"
+
+    def _joined(self, part: Filter) -> str:
+        """A part of the top level, of which the absence of a score is an anti-join."""
+        match part:
+            case Not(Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) as condition):
+                if name in self.name_ids:
+                    scores = self.joined_scores("s", name, [condition]).replace(" ON ", " WHERE ", 1)
+                    return f"NOT EXISTS (SELECT FROM {scores})"
+        return self.condition(part)
 
     def expression(self, subject: Column | Property | Variable) -> str:
         match subject:
@@ -146,16 +177,45 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
             case _:
                 assert_never(subject)
 
-    def scores_of_request(
-        self, alias: str, name: str, conditions: Sequence[SubjectCondition], where: str
-    ) -> str:
-        """The rows of one score of the request r, `score AS s ON …`, that meet all the conditions."""
-        same = _SAME_REQUEST.format(alias)
-        return f"score AS {alias}{where}{alias}.{same} AND {self._meets(alias, name, conditions)}"
+    def scores_of_request(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        """The rows of one score of the request r, `score AS s WHERE …`, that meet all the conditions."""
+        meets = self._meets(f"{alias}.name_id{HIDDEN}", alias, name, conditions)
+        return f"score AS {alias} WHERE {SAME_REQUEST.format(alias, 'r')} AND {meets}"
 
-    def scores_of_organization(self, name: str, conditions: Sequence[SubjectCondition]) -> str:
-        """The rows of one score of any request that meet all the conditions; $1 is the organization."""
-        return f"score AS s WHERE s.organization_id = $1 AND {self._meets('s', name, conditions)}"
+    def joined_scores(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        """The same for a statement that is joined by hash, `score AS s1 ON …`."""
+        meets = self._meets(f"{alias}.name_id", alias, name, conditions)
+        return f"score AS {alias} ON {_VISIBLE.format(alias)} AND {meets}"
+
+    def scores_of_organization(
+        self, alias: str, name: str, conditions: Sequence[SubjectCondition], *, hidden: str = ""
+    ) -> str:
+        """The condition that a row of score is one of that name in the organization, $1, and meets all the
+        conditions. With `hidden`, HIDDEN, no index of values is used for them."""
+        meets = self._meets(f"{alias}.name_id", alias, name, conditions, hidden)
+        return f"{alias}.organization_id = $1 AND {meets}"
+
+    def few_scores(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+        """The same where few rows do.
+
+        Values of a subquery are unknown to the planner, and of a range between two of them it expects one in
+        200 rows: always so few that it uses the index of values, and not all that the histogram of all scores
+        may promise.
+        """
+        parts = [f"{alias}.organization_id = $1 AND {self._meets(f'{alias}.name_id', alias, name, [])}"]
+        for condition in conditions:
+            match condition:
+                case Compare(_, "=" | ">=" | ">" | "<" | "<=" as operator, value):
+                    bound = f"(SELECT {self.arguments.add_value(value, Kind.SCORE)})"
+                    lower = bound if operator in ("=", ">=", ">") else _LOWEST
+                    upper = bound if operator in ("=", "<=", "<") else _HIGHEST
+                    parts.append(f"{alias}.value {'>' if operator == '>' else '>='} {lower}")
+                    parts.append(f"{alias}.value {'<' if operator == '<' else '<='} {upper}")
+                case OneOf() | Compare():
+                    parts.append(self._compared(f"{alias}.value", condition))
+                case Exists():
+                    pass
+        return " AND ".join(parts)
 
     def _has_string(self, body: Column, match: StringMatch, string: str) -> str:
         """The JSON as a whole is quick to compare. What it has may be half of an escape, or stand between two
@@ -184,13 +244,15 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
     def _has_score(self, name: str, condition: SubjectCondition) -> str:
         if name not in self.name_ids:
             return "false"
-        return f"EXISTS (SELECT FROM {self.scores_of_request('s', name, [condition], ' WHERE ')})"
+        return _exists(self.scores_of_request("s", name, [condition]))
 
-    def _meets(self, alias: str, name: str, conditions: Sequence[SubjectCondition]) -> str:
+    def _meets(
+        self, name_id: str, alias: str, name: str, conditions: Sequence[SubjectCondition], hidden: str = ""
+    ) -> str:
         parts = [
-            f"{alias}.name_id = {self.arguments.add(self.name_ids[name], 'integer')}",
+            f"{name_id} = {self.arguments.add(self.name_ids[name], 'integer')}",
             *(
-                self._compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}", condition)
+                self._compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}{hidden}", condition)
                 for condition in conditions
                 if not isinstance(condition, Exists)
             ),
@@ -213,3 +275,8 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
                 return f"{expression} {sql_operator} {self.arguments.add_value(value, kind)}"
             case _:
                 assert_never(condition)
+
+
+def _exists(scores: str) -> str:
+    """OFFSET 0: looked up request by request, not joined. The join could be a loop in a loop."""
+    return f"EXISTS (SELECT FROM {scores} OFFSET 0)"

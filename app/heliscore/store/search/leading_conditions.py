@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.domain.filter_tree import AllOf, AnyOf, Compare, Everything, Exists, Filter, OneOf, Score
+from heliscore.domain.filter_tree import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Everything,
+    Exists,
+    Filter,
+    Not,
+    OneOf,
+    Score,
+    score_names,
+)
 from heliscore.store.search.conditions import SubjectCondition
 
 _MAX_LEADING_SCORES: Final = 4
@@ -16,6 +27,17 @@ _MAX_ALTERNATIVES: Final = 4
 def leading_scores(tree: Filter) -> list[str]:
     """The names of the scores that a search can begin at."""
     return list(split_leading(tree)[0])
+
+
+def lacks_score(tree: Filter) -> bool:
+    """Whether every match must be without a score, or without one of certain values."""
+    return any(isinstance(part, Not) and score_names(part) for part in _conjuncts(tree))
+
+
+def is_one_score(tree: Filter) -> bool:
+    """Whether a filter has conditions on the value of one score, and no others."""
+    leading, rest = split_leading(tree)
+    return len(leading) == 1 and not rest
 
 
 def split_leading(tree: Filter) -> tuple[dict[str, list[SubjectCondition]], list[Filter]]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
+from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort
 from heliscore.domain.filter_tree import Score as ScoreSubject
+from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import Outcome
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search import selectivity
 from heliscore.store.search.compiler import Bodies, compile_count, compile_rows, compile_search
-from heliscore.store.search.leading_conditions import split_alternatives
+from heliscore.store.search.leading_conditions import (
+    is_one_score,
+    lacks_score,
+    leading_scores,
+    split_alternatives,
+)
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.score_order import score_order
-from heliscore.store.search.selectivity import Start, choose_start
+from heliscore.store.search.selectivity import ALL, Start, choose_start
 from heliscore.store.search.slots import Compiled
 from heliscore.store.statements import load
 
@@ -150,10 +157,15 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """Read the page by one statement."""
-        start = await self._choose_start(tree, offset + limit)
+        in_time = sort.subject == NEWEST_FIRST.subject
+        start = await self._choose_start(tree, offset + limit if in_time else ALL)
         if start is None:
             return []
-        compiled = compile_search(tree, sort, after, start.name_ids, 4, start.score, self._bodies)
+        begin = _begin(start, sort)
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
+        if begin is None and not in_time and leading_scores(tree):
+            async with joined_by_hash(self._connection):
+                return await self._fetch_rows(compiled, limit, offset)
         return await self._fetch_rows(compiled, limit, offset)
 
     async def by_score(
@@ -202,10 +214,11 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
     ) -> list[tuple[datetime, str, int]]:
         """Times, ids and numbers of the requests that `matching` would find."""
-        start = await self._choose_start(tree, limit)
+        in_time = sort.subject == NEWEST_FIRST.subject
+        start = await self._choose_start(tree, limit if in_time else ALL)
         if start is None:
             return []
-        compiled = compile_search(tree, sort, after, start.name_ids, 4, start.score)
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
         statement = compiled.fill(_SQL["locate"])
         rows = await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
         return [(at, id_, number) for at, id_, number in rows]
@@ -219,6 +232,13 @@ class _Search:
         return _make_rows(await self._connection.fetch(statement, *arguments))
 
 
+def _begin(start: Start, sort: Sort) -> str | None:
+    """A sub-query sorted by a score is of a range of its values: it begins there, however many there are."""
+    if start.score is None and isinstance(sort.subject, ScoreSubject):
+        return sort.subject.name
+    return start.score
+
+
 def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
     read = []
     for row in rows:
@@ -229,12 +249,28 @@ def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
     """How many of the organization's requests match."""
-    ids = await names.find(connection, organization_id, score_names(tree))
-    compiled = compile_count(tree, ids, first_parameter=2)
+    start = await choose_start(connection, names, organization_id, tree, ALL)
+    if start is None:
+        return 0
+    by_hash = start.score is None and (
+        not (start.visible and is_one_score(tree))
+        if leading_scores(tree)
+        else lacks_score(tree) and await _is_large(connection, organization_id)
+    )
+    compiled = compile_count(tree, start.name_ids, 2, start.score, by_hash=by_hash)
     statement = compiled.fill(_SQL["count"])
-    # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
-    [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
+    async with AsyncExitStack() as stack:
+        if by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
+        [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
     return int(row[0])
+
+
+async def _is_large(connection: Connection, organization_id: int) -> bool:
+    """Whether an organization has so many requests that their scores are not looked up one by one."""
+    limit = selectivity.MAX_THRESHOLD
+    return bool(await connection.fetchval(_SQL["size"], organization_id, limit) == limit)
 
 
 async def find(

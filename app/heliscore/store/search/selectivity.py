@@ -26,6 +26,9 @@ MAX_THRESHOLD: Final = 20_000
 """More rows are never counted: 10,000 take 0.35 ms and 30,000 take 1 ms (tests/bench/design), before any
 search."""
 
+ALL: Final = 2_000_000_000
+"""Rows wanted by a statement that reads all matches."""
+
 
 class Start(msgspec.Struct, frozen=True):
     """Where a search begins."""
@@ -34,13 +37,16 @@ class Start(msgspec.Struct, frozen=True):
     """The ids of the filter's score names."""
 
     score: str | None
-    """The leading score to begin at; None: wherever the planner likes."""
+    """The leading score to begin at, which few rows meet; None: there is none."""
+
+    visible: bool = True
+    """Whether an index is enough to count scores: their table was vacuumed, and has changed little since."""
 
 
 async def choose_start(
     connection: Connection, names: ScoreNames, organization_id: int, tree: Filter, rows_wanted: int
 ) -> Start | None:
-    """Choose where to begin a search that ends after so many rows; None where nothing can match."""
+    """Choose where to begin a search that ends after so many matches; None where nothing can match."""
     name_ids = await names.find(connection, organization_id, score_names(tree))
     leading = leading_scores(tree)
     if not leading:
@@ -48,7 +54,7 @@ async def choose_start(
     if not name_ids.keys() >= set(leading):
         return None
     compiled = compile_selectivity(tree, name_ids, first_parameter=5)
-    [(counts, threshold)] = await connection.fetch(
+    [(counts, threshold, visible)] = await connection.fetch(
         compiled.fill(_SQL["selectivity"]),
         organization_id,
         rows_wanted,
@@ -59,4 +65,4 @@ async def choose_start(
     lowest = min(counts)
     if lowest == 0:
         return None
-    return Start(name_ids, leading[counts.index(lowest)] if lowest < threshold else None)
+    return Start(name_ids, leading[counts.index(lowest)] if lowest < threshold else None, visible)

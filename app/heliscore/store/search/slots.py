@@ -17,7 +17,10 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome that a filter compares."""
 
     source: str | None = None
-    """Where the rows called r come from."""
+    """Where the rows come from: those called r, or of a statement about scores v."""
+
+    organization: str | None = None
+    """The condition by which the rows are found by organization."""
 
     joins: str | None = None
     where: str | None = None

@@ -1,0 +1,294 @@
+"""Every statement that reads scores stays linear, whatever PostgreSQL knows of the tables.
+
+Each state is a database of two organizations; the second one came last, and in most states the statistics do
+not know it. A loop in a loop reads all rows again for each of them: 600 or 1200 times, where 150 are allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import asyncpg
+import pytest
+from heliscore.domain.filter_tree import (
+    NEWEST_FIRST,
+    AllOf,
+    AnyOf,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    Filter,
+    Not,
+    Property,
+    Score,
+    Sort,
+)
+from heliscore.settings import Settings
+from heliscore.store import evaluations, organizations, table_statistics
+from heliscore.store.connections.pool import Connection, open_database
+from heliscore.store.evaluations import ScoreSelection
+from heliscore.store.scores import ScoreNames
+from heliscore.store.search import request_search, selectivity
+
+from ..conftest import TEMPLATE, at_database
+
+pytestmark = pytest.mark.slow
+
+FIRST, SECOND = 1200, 600
+"""How many requests the organizations have, each with five scores."""
+
+ROWS, BUFFERS = 150, 60
+"""For each request, how many rows all steps of a plan may pass on or throw away, and how many pages they may
+read."""
+
+SEED = """
+INSERT INTO score_name (organization_id, name)
+SELECT {organization}, unnest(ARRAY['rare', 'medium', 'broad', 'accuracy', 'relevance']);
+INSERT INTO request (organization_id, request_id, created_at, updated_at, response_model, properties)
+SELECT {organization}, {organization} || ' request ' || n,
+    timestamptz '2026-01-01Z' + n * interval '1 minute', '2026-03-01Z',
+    'model-' || n % 5, jsonb_build_object('variant', n % 3)
+FROM generate_series(1, {requests}) AS n;
+INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id)
+SELECT
+    CASE s.name
+        WHEN 'rare' THEN (hash % 1000 = 0)::integer
+        WHEN 'medium' THEN (hash % 10 = 0)::integer
+        WHEN 'broad' THEN (hash % 10 < 6)::integer
+        ELSE hash % 101
+    END,
+    r.request_no, r.created_at, r.created_at, r.organization_id, s.id
+FROM request AS r
+JOIN score_name AS s USING (organization_id)
+CROSS JOIN LATERAL abs(hashint8(r.request_no * 5 + s.id)::bigint) AS hash
+WHERE r.organization_id = {organization}
+ORDER BY r.request_no, s.id;
+"""
+
+
+async def add(connection: Connection, name: str, requests: int) -> None:
+    organization = await organizations.ensure(connection, name)
+    await connection.execute(SEED.format(organization=organization, requests=requests))
+
+
+async def never_analysed(connection: Connection) -> None:
+    await add(connection, "first", FIRST)
+    await add(connection, "second", SECOND)
+
+
+async def analysed(connection: Connection) -> None:
+    await add(connection, "first", FIRST)
+    await connection.execute("ANALYZE request, score, score_name")
+    await add(connection, "second", SECOND)
+
+
+async def vacuumed(connection: Connection) -> None:
+    await add(connection, "first", FIRST)
+    for table in ("request", "score", "score_name"):
+        await connection.execute(f"VACUUM (ANALYZE) {table}")
+    await add(connection, "second", SECOND)
+
+
+async def deleted(connection: Connection) -> None:
+    """Half of the first organization's requests are gone, and still in the statistics."""
+    await vacuumed(connection)
+    await connection.execute("DELETE FROM score WHERE request_no % 2 = 0 AND request_no <= $1", FIRST)
+    await connection.execute("DELETE FROM request WHERE request_no % 2 = 0 AND request_no <= $1", FIRST)
+
+
+async def uploaded(connection: Connection) -> None:
+    """The second organization came with one upload."""
+    await add(connection, "first", FIRST)
+    async with connection.transaction():
+        await add(connection, "second", SECOND)
+        assert await table_statistics.analyze(connection, table_statistics.MIN_SCORES)
+
+
+STATES = (never_analysed, analysed, vacuumed, deleted, uploaded)
+
+
+@pytest.fixture(scope="module", params=STATES, ids=lambda state: state.__name__)
+def state(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
+    """The address of a database in that state, which stands still."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    try:
+        asyncio.run(make(at_database(server, name), request.param))
+        yield at_database(server, name)
+    finally:
+        asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def make(dsn: str, state: Callable[[Connection], Awaitable[None]]) -> None:
+    connection = await asyncpg.connect(dsn)
+    for table in ("request", "score", "score_name"):
+        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    await state(connection)
+    await connection.close()
+
+
+@pytest.fixture
+async def connection(state: str) -> AsyncIterator[Connection]:
+    """A connection of the pool, for its settings."""
+    database = await open_database(Settings(database_url=state))
+    async with database.connection() as connection:
+        yield connection
+    await database.close()
+
+
+class Meter:
+    """A connection that explains what is sent through it, and adds up the rows and buffers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.rows = self.buffers = 0
+
+    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT JSON) {statement}"
+        [plan] = json.loads(await self._connection.fetchval(explain, *arguments))
+        self.rows += sum(map(rows_of, nodes(plan["Plan"])))
+        self.buffers += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        return await self._connection.fetch(statement, *arguments)
+
+    async def fetchval(self, statement: str, *arguments: object) -> Any:
+        return (await self.fetch(statement, *arguments))[0][0]
+
+    def transaction(self, **options: Any) -> Any:
+        return self._connection.transaction(**options)
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from nodes(child)
+
+
+def rows_of(node: dict[str, Any]) -> int:
+    passed_on: float = node["Actual Rows"]
+    removed: float = sum(count for key, count in node.items() if key.startswith("Rows Removed by"))
+    loops: int = node["Actual Loops"]
+    return round(loops * (passed_on + removed))
+
+
+# The statements
+
+Read = Callable[[Connection, ScoreNames, int], Awaitable[object]]
+
+BEGINNING, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+ACCURACY = Score("accuracy")
+MODEL = Column("model")
+LATENCY = Sort(Column("latency_ms"))
+
+
+def is_one(name: str) -> Compare:
+    return Compare(Score(name), "=", 1)
+
+
+TREES: dict[str, Filter] = {
+    "all": Everything(),
+    "0.1 %": is_one("rare"),
+    "60 %": is_one("broad"),
+    "90 % and 90 %": AllOf((Compare(ACCURACY, ">=", 10), Compare(Score("relevance"), ">=", 10))),
+    "1 % and 1 %": AllOf((Compare(ACCURACY, "=", 100), Compare(Score("relevance"), "=", 100))),
+    "0.1 % and 60 %": AllOf((is_one("rare"), is_one("broad"))),
+    "0.1 % or 60 %": AnyOf((is_one("rare"), is_one("broad"))),
+    "60 % of a model": AllOf((is_one("broad"), Compare(MODEL, "=", "model-1"))),
+    "a model": Compare(MODEL, "=", "model-1"),
+    "no model": Not(Exists(MODEL)),
+    "no score": Not(Exists(ACCURACY)),
+    "no score of a model": AllOf((Compare(MODEL, "=", "model-1"), Not(Exists(ACCURACY)))),
+}
+
+
+def page(tree: Filter, sort: Sort = NEWEST_FIRST) -> Read:
+    return lambda connection, names, organization: request_search.search(
+        connection, names, organization, tree, sort=sort, limit=25
+    )
+
+
+def count(tree: Filter) -> Read:
+    return lambda connection, names, organization: request_search.count(connection, names, organization, tree)
+
+
+def averages(tree: Filter) -> Read:
+    return lambda connection, names, organization: evaluations.over_time(
+        connection, names, ScoreSelection(organization, tree, BEGINNING, END), "day", 0
+    )
+
+
+def compared(by: Column | Property, tree: Filter = TREES["all"]) -> Read:
+    return lambda connection, names, organization: evaluations.compare(
+        connection, names, ScoreSelection(organization, tree, BEGINNING, END), ["accuracy", "broad"], by
+    )
+
+
+ALL = TREES["all"]
+READS: dict[str, Read] = {
+    **{f"page of {name}": page(tree) for name, tree in TREES.items()},
+    **{f"count of {name}": count(tree) for name, tree in TREES.items()},
+    **{f"averages of {name}": averages(tree) for name, tree in TREES.items()},
+    "page by score": page(ALL, Sort(ACCURACY)),
+    "page of 60 % by score": page(is_one("broad"), Sort(ACCURACY)),
+    "page of 90 % and 90 % by latency": page(TREES["90 % and 90 %"], LATENCY),
+    "page of one request": page(Compare(Column("request_id"), "=", "2 request 7")),
+    "compared by model": compared(MODEL),
+    "compared by property": compared(Property("variant")),
+    "compared by model, of 60 %": compared(MODEL, is_one("broad")),
+    "distributions of a model": lambda connection, names, organization: evaluations.distributions(
+        connection, names, ScoreSelection(organization, TREES["a model"], BEGINNING, END), 10
+    ),
+    "trends of a model": lambda connection, names, organization: evaluations.trends(
+        connection, names, ScoreSelection(organization, TREES["a model"], BEGINNING, END), [BEGINNING]
+    ),
+    "spread by model": lambda connection, names, organization: evaluations.spread(
+        connection, names, ScoreSelection(organization, ALL, BEGINNING, END), ["accuracy"], 10, MODEL
+    ),
+    "names": lambda connection, _, organization: evaluations.list_names(connection, organization),
+    "facets": lambda connection, _, organization: evaluations.find_facets(
+        connection, organization, BEGINNING, END
+    ),
+}
+
+
+@pytest.mark.parametrize(("random_page_cost", "many"), [("4", False), ("1.1", True)], ids=["few", "many"])
+async def test_no_statement_reads_the_square_of_its_rows(
+    connection: Connection, random_page_cost: str, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`many`: thresholds so low that most statements go the way for many rows. Both answer the same."""
+    await connection.execute(f"SET random_page_cost = {random_page_cost}")
+    expected = await answers(connection) if many else None
+    if many:
+        monkeypatch.setattr(selectivity, "MIN_THRESHOLD", 50)
+        monkeypatch.setattr(selectivity, "MAX_THRESHOLD", 50)
+        monkeypatch.setattr(evaluations, "_MAX_LOOKUPS", 50)
+    read = {}
+    for organization, requests in (("first", FIRST), ("second", SECOND)):
+        organization_id = await organizations.ensure(connection, organization)
+        for name, statement in READS.items():
+            meter = Meter(connection)
+            await statement(cast("Connection", meter), ScoreNames(), organization_id)
+            read[organization, name] = meter.rows / requests, meter.buffers / requests
+    assert {key: cost for key, cost in read.items() if cost[0] > ROWS or cost[1] > BUFFERS} == {}
+    assert expected is None or await answers(connection) == expected
+
+
+async def answers(connection: Connection) -> dict[tuple[str, str], object]:
+    return {
+        (organization, name): await statement(
+            connection, ScoreNames(), await organizations.ensure(connection, organization)
+        )
+        for organization in ("first", "second")
+        for name, statement in READS.items()
+    }

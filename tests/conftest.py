@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -61,14 +62,15 @@ async def _make_template(server: str) -> None:
     await connection.close()
 
 
-_LONGEST_FIRST = ("faults", "sdk", "browser", "fuzz", "store", "demo", "api", "dashboard")
-"""Folders in the order in which processes take their files: all wait for a long one that is begun last."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With xdist's `--no-loadscope-reorder`: by itself it begins with the files of the most tests."""
-    places = {name: place for place, name in enumerate(_LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+    """Take the first file of each folder, then the second of each, and so on, as processes do with xdist's
+    `--no-loadscope-reorder`: all wait for a long file that is begun last, and two that provoke faults at once
+    disturb each other."""
+    files: dict[Path, dict[Path, int]] = {}
+    for item in items:
+        folder = files.setdefault(item.path.parent, {})
+        folder.setdefault(item.path, len(folder))
+    items.sort(key=lambda item: files[item.path.parent][item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

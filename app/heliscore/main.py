@@ -24,8 +24,9 @@ from heliscore.api.helicone import (
 )
 from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
-from heliscore.api.http.body_budget import BodyBudget
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
+from heliscore.api.http.large_work import LargeWork
+from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.middleware import Middleware
 from heliscore.api.http.path_parameters import shown_path
 from heliscore.api.http.rate_limit import RateLimiter
@@ -40,15 +41,17 @@ from heliscore.api.native import (
 from heliscore.api.promptlayer import answers, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
-from heliscore.jobs.background import StopService
+from heliscore.jobs.background import StopService, running
 from heliscore.jobs.pruning import kept_pruned
 from heliscore.jobs.renewal import RenewedServices
+from heliscore.observability.event_loop import watch_stalls
 from heliscore.observability.log_lines import open_request_log
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
@@ -57,6 +60,11 @@ _QUICK_CONNECTIONS: Final = 2
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
+
+_UPLOAD_CONNECTIONS: Final = 3
+
+_MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
+"""Of large answers that clients have not taken."""
 
 _CLOSE_TIMEOUT_S: Final = 0.5
 """For scores that still wait to be written; the time for requests to finish is already over."""
@@ -98,7 +106,7 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         try:
-            async with services.opened():
+            async with services.opened(), running("watch of stalls", watch_stalls(), stop_service):
                 yield
         finally:
             if log is not None:
@@ -131,22 +139,36 @@ async def _opened(
         size=_QUICK_CONNECTIONS,
         plans="generic",
         max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
+        is_fair=False,
     )
     writing = await open_database(
-        settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic"
+        settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
+    uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
     writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
-        budget = BodyBudget(settings.max_held_bytes)
         async with kept_pruned(database, settings.retention_days, stop_service):
             prices = PriceTable() if settings.computed_costs else None
-            yield Services(settings, database, Keyring(quick), names, writer, budget, limiter, prices)
+            yield Services(
+                settings=settings,
+                database=database,
+                keyring=Keyring(quick),
+                names=names,
+                writer=writer,
+                uploads=uploads,
+                upload_turns=UploadTurns(),
+                body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
+                answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
+                large_work=LargeWork(),
+                limiter=limiter,
+                prices=prices,
+            )
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(writing.close(), quick.close(), database.close())
+        await asyncio.gather(writing.close(), uploads.close(), quick.close(), database.close())
 
 
 class _NoEndpoint:

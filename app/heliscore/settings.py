@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     unknown_requests: Literal["accept", "reject"] = "accept"
     max_body_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 16 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Meta(ge=1024)] = 4 * 1024**3
     pool_size: Annotated[int, Meta(ge=1, le=1000)] = 10
     statement_timeout_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 10_000
     pgbouncer: bool = False

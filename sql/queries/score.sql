@@ -62,8 +62,8 @@ recorded AS (
 )
 SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
 
--- name: lock_uploads
-SELECT pg_advisory_xact_lock(727651802, $1)
+-- name: try_lock_uploads
+SELECT pg_try_advisory_xact_lock(727651802, $1)
 
 -- name: find_scores
 SELECT n.name, s.value, s.is_boolean IS NOT NULL AS is_boolean

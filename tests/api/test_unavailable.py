@@ -20,6 +20,7 @@ from tests.api.envelope import encoded, ids, log, one, post, read, scores_of
 from tests.conftest import TEMPLATE, Service, StartService, at_database
 from tests.servers import CROWDED_S
 
+CROWDED = "too many calls wait for the database, please try again"
 AWAY = "the database is not available just now, please try again"
 SCORES = {"scores": {"accuracy": 95}}
 ALL = {"filter": "all"}
@@ -268,7 +269,7 @@ async def test_heavy_query_is_cut_off(hasty: Service, connection: Connection, or
 async def test_call_that_gets_no_connection_is_refused(
     start_service: StartService, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heliscore.store.connections.pool._ACQUIRE_TIMEOUT_S", 2)
+    monkeypatch.setattr("heliscore.store.connections.pool._ACQUIRE_TIMEOUT_S", 1)
     service = await start_service(pool_size=1)
     client = await service.client()
     await post(client, "r", {"accuracy": 1})
@@ -276,7 +277,7 @@ async def test_call_that_gets_no_connection_is_refused(
         first = asyncio.create_task(client.post("/v1/request/query", json=ALL))
         while not await connection.fetchval(COUNT_WAITING):
             pass
-        assert_unavailable(await client.post("/v1/request/query", json=ALL))
+        assert_unavailable(await client.post("/v1/request/query", json=ALL), CROWDED)
     assert (await first).status_code == 200
 
 

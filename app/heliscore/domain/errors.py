@@ -8,8 +8,10 @@ HeliscoreError
 │   ├── Forbidden            403  the API key lacks the permission
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
+│   ├── TooSlow              408
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to try again
+│   │   └── TooManyFailures       of calls with keys that are not valid
 │   ├── Defect               500  a bug of the service; the log says where
 │   └── Unavailable          503  the service cannot answer now; the same request may succeed later
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
@@ -24,6 +26,7 @@ HeliscoreError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import msgspec
 
@@ -63,6 +66,11 @@ class InvalidInput(ApiError):
         more = (found or len(errors)) - 1
         super().__init__(f"{errors[0]} (and {more} more)" if more else str(errors[0]))
         self.errors = tuple(errors)
+        self._found = found
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """An error may come from another process."""
+        return type(self), (self.errors, self._found)
 
 
 class Unauthenticated(ApiError):
@@ -98,11 +106,17 @@ class AnswerTooLarge(ApiError):
         )
 
 
+class TooSlow(ApiError):
+    """The client sent nothing of use for too long."""
+
+    status = 408
+
+
 class BodyTooLarge(ApiError):
     status = 413
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"the body is larger than the limit of {limit_bytes} bytes")
+    def __init__(self, limit_bytes: int, way_out: str = "") -> None:
+        super().__init__(f"the body is larger than the limit of {limit_bytes} bytes{way_out}")
 
 
 class TooManyRequests(ApiError):
@@ -112,6 +126,16 @@ class TooManyRequests(ApiError):
         self.retry_after_s = retry_after_s
         super().__init__(
             f"more than {limit} calls with this key in a minute, please try again in {retry_after_s} s"
+        )
+
+
+class TooManyFailures(TooManyRequests):
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        ApiError.__init__(
+            self,
+            f"more than {limit} calls from this address in a minute had a key that is not valid, "
+            f"please try again in {retry_after_s} s",
         )
 
 

@@ -72,6 +72,13 @@ _LOG_LINES_DROPPED: Final = Counter(
     "Lines of the request log that were dropped because nothing read them in time.",
     registry=_registry,
 )
+_STALLS: Final = Histogram(
+    "heliscore_event_loop_stall_seconds",
+    "Times for which the event loop answered nobody, of 25 ms and more.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    registry=_registry,
+)
+_MIN_STALL_S: Final = 0.025
 
 
 def observe_request(route: str | None, method: str, status: int, seconds: float) -> None:
@@ -101,6 +108,12 @@ def observe_batch(scores: int, seconds: float) -> None:
     """Count a statement of the writer."""
     _BATCH_SCORES.observe(scores)
     _COMMIT_DURATION.observe(seconds)
+
+
+def observe_stall(seconds: float) -> None:
+    """Count a time for which the event loop was late, unless it is as short as every turn's."""
+    if seconds >= _MIN_STALL_S:
+        _STALLS.observe(seconds)
 
 
 def count_upload(mode: str) -> None:

@@ -36,11 +36,13 @@ class BatchingTransport:
         return self._written_bytes - self._transport.get_write_buffer_size()
 
     def write(self, data: bytes) -> None:
+        if len(data) > _MAX_BATCH_BYTES:
+            self._flush()
+            self._write(data)
+            return
         if not self._batch:
             self._loop.call_soon(self._flush)
         self._batch.append(data)
-        if len(data) > _MAX_BATCH_BYTES:
-            self._flush()
 
     def write_eof(self) -> None:
         self._flush()
@@ -54,9 +56,12 @@ class BatchingTransport:
         if self._batch:
             data = b"".join(self._batch)
             self._batch.clear()
-            if not self._transport.is_closing():
-                self._written_bytes += len(data)
-                self._transport.write(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._written_bytes += len(data)
+            self._transport.write(data)
 
 
 class ResponseTransport:

@@ -154,9 +154,3 @@ async def find_scores(connection: Connection, organization_id: int, request_id: 
 async def list_kinds(connection: Connection, organization_id: int, limit: int) -> dict[str, bool]:
     """Return the organization's first score names, sorted, and whether each was last sent as a boolean."""
     return dict(map(tuple, await connection.fetch(_SQL["list_kinds"], organization_id, limit)))
-
-
-async def lock_uploads(connection: Connection, organization_id: int) -> None:
-    """Let only one atomic upload at a time write in an organization: two of them could deadlock, each holding
-    rows that the other wants."""
-    await connection.execute(_SQL["lock_uploads"], organization_id)

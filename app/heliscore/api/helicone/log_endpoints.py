@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from starlette.responses import PlainTextResponse, Response
@@ -31,9 +30,9 @@ def make_log_handler(provider: str | None) -> Handler:
         is stored as the whole response that it carried. Where neither `cost` nor the response says what the
         call cost, that is computed from the token counts and the model's prices.
         """
-        body = await call.body()
+        body = await call.large_body()
         arguments = (body, call.request.headers, provider, call.principal.organization_id)
-        log = await asyncio.to_thread(read_log, *arguments) if len(body) > _LARGE else read_log(*arguments)
+        log = await call.services.large_work.run(read_log, *arguments, size_bytes=len(body))
         request = await with_cost(log.request, call.services.prices)
         async with call.services.database.connection() as connection:
             warnings = [*log.warnings, *await store.log(connection, request)]
@@ -45,9 +44,6 @@ def make_log_handler(provider: str | None) -> Handler:
 
     return log_request
 
-
-_LARGE: Final = 1 << 16
-"""Bytes from which a body is read in a thread: putting a stream together would hold up other calls."""
 
 _PROVIDERS: Final = {
     "/custom/v1/log": "CUSTOM",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final
@@ -12,12 +14,15 @@ from typing import Final
 from starlette.requests import Request
 
 from heliscore.domain.api_key import PREFIX, Principal, hash_key
-from heliscore.domain.errors import Unauthenticated
+from heliscore.domain.errors import TooManyFailures, Unauthenticated
 from heliscore.store import keys
 from heliscore.store.connections.pool import Database
 
 _REMEMBERED_S: Final = 2.0
 """How long a revoked key may still work in a process that has just looked it up; the promise is 5 s."""
+
+MAX_FAILURES: Final = 1000
+_FAILURES_S: Final = 60
 
 _CAPACITY: Final = 10_000
 
@@ -25,6 +30,26 @@ _KEY_HEADERS: Final = ("helicone-auth", "authorization", "x-api-key")
 
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+|$)", re.IGNORECASE)
 """Begins a key; Helicone's clients may send the provider's and ours in one header, with a comma between."""
+
+
+class _Failures:
+    """The calls with keys that are not valid, of each address in the current minute."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._over_at = 0.0
+
+    def raise_if_too_many(self, address: str) -> None:
+        """Raises TooManyFailures."""
+        left_s = self._over_at - time.monotonic()
+        if left_s > 0 and self._counts[address] >= MAX_FAILURES:
+            raise TooManyFailures(MAX_FAILURES, math.ceil(left_s))
+
+    def count(self, address: str) -> None:
+        if time.monotonic() > self._over_at or len(self._counts) >= _CAPACITY:
+            self._counts.clear()
+            self._over_at = time.monotonic() + _FAILURES_S
+        self._counts[address] += 1
 
 
 class Keyring:
@@ -35,13 +60,22 @@ class Keyring:
         self._remembered: dict[bytes, tuple[float, Principal]] = {}
         self._beginning: dict[bytes, asyncio.Task[Principal]] = {}
         """Look-ups that wait for a connection."""
+        self._failures = _Failures()
 
-    async def principal(self, key: str) -> Principal:
-        """Find the principal of a key. Raises Unauthenticated, with one message for all invalid keys."""
+    async def principal(self, key: str, address: str) -> Principal:
+        """Find the principal of a key that was sent from an address. Raises Unauthenticated, with one message
+        for all invalid keys, and TooManyFailures."""
         key_hash = hash_key(key)
         until, principal = self._remembered.get(key_hash, (0.0, None))
         if principal is None or time.monotonic() > until:
-            principal = await asyncio.shield(self._ask(key_hash))
+            # Others call from the same address, perhaps through a proxy: a key that was valid is looked up.
+            if principal is None:
+                self._failures.raise_if_too_many(address)
+            try:
+                principal = await asyncio.shield(self._ask(key_hash))
+            except Unauthenticated:
+                self._failures.count(address)
+                raise
         if principal.expires_at is not None and principal.expires_at <= datetime.now(UTC):
             raise Unauthenticated("the API key is not valid")
         return principal
@@ -75,6 +109,11 @@ def _retrieve_exception(asking: asyncio.Task[Principal]) -> None:
     """Retrieve the exception of a look-up, which asyncio would log if every caller was cancelled."""
     if not asking.cancelled():
         asking.exception()
+
+
+def address_of(request: Request) -> str:
+    """The address of the client, or of the proxy before it."""
+    return "" if request.client is None else request.client.host
 
 
 def bearer_key(request: Request) -> str:

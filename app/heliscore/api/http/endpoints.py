@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from heliscore.api.http.auth import bearer_key
+from heliscore.api.http.auth import address_of, bearer_key
 from heliscore.api.http.body_fields import Body
 from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.large_work import LARGE_BYTES, check_value_count
 from heliscore.api.http.request_body import read_body
 from heliscore.api.http.request_state import Services, state_of
 from heliscore.api.http.resources import make_routes
@@ -40,6 +41,14 @@ class ApiCall(msgspec.Struct, frozen=True):
     """The body, where it had to be read for the key."""
 
     async def body(self) -> bytes:
+        """Read a body that can be decoded at once. Raises InvalidInput where it holds too many values."""
+        body = await self.large_body()
+        if len(body) > LARGE_BYTES:
+            await self.services.large_work.run(check_value_count, body, size_bytes=len(body))
+        return body
+
+    async def large_body(self) -> bytes:
+        """Read a body of which decoding may take long."""
         if self.read is not None:
             return self.read
         return await read_body(self.request, self.services.settings.max_body_bytes)
@@ -51,7 +60,7 @@ Identify = Callable[[Request, Services], Awaitable[ApiCall]]
 
 async def identify_bearer(request: Request, services: Services) -> ApiCall:
     """Take the key from the headers in which Helicone's clients send it."""
-    principal = await services.keyring.principal(bearer_key(request))
+    principal = await services.keyring.principal(bearer_key(request), address_of(request))
     return ApiCall(request, services, principal)
 
 
@@ -107,7 +116,7 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         return await endpoint.handler(request)
     state = state_of(request.scope)
     call = await endpoint.identify(request, state.services)
-    state.organization_id = call.principal.organization_id
+    state.enter(call.principal.organization_id)
     if state.services.limiter is not None:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()

@@ -8,12 +8,20 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliscore.api.http.body_budget import FREE_BYTES
+from heliscore.api.http.memory_budget import FREE_BYTES
 from heliscore.api.http.request_state import state_of
 from heliscore.domain.errors import BodyTooLarge, FieldError, InvalidInput
 from heliscore.domain.messages import described
+from heliscore.observability.event_loop import Turn
 
 _PIECE_BYTES: Final = 1 << 16
+
+MAX_UNZIPPED_RATIO: Final = 200
+"""A body that unzips to more is no data: lines of scores shrink to between a 5th and a 30th, equal lines that
+differ in a counter to a 100th."""
+
+_FREE_OF_RATIO: Final = 16 << 20
+"""Bytes that any body may unzip to."""
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
@@ -31,12 +39,18 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         if len(body) > FREE_BYTES:
-            state_of(request.scope).services.body_budget.hold(len(body))
+            hold_body(request, len(body))
     return bytes(body)
 
 
+def hold_body(request: Request, size_bytes: int) -> None:
+    """Count memory that a body takes. Raises Unavailable."""
+    state = state_of(request.scope)
+    state.services.body_budget.hold(size_bytes, state.organization_id)
+
+
 def stream_body(request: Request) -> AsyncIterator[bytes]:
-    """Read the body piece by piece, decompressed where it is gzip. Raises InvalidInput."""
+    """Read the body piece by piece, decompressed where it is gzip. Raises InvalidInput and BodyTooLarge."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     match encoding:
         case "identity" | "":
@@ -47,18 +61,31 @@ def stream_body(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _decompress(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Decompress gzip; several members may follow each other."""
-    gzip = None
+    """Decompress gzip; several members may follow each other. A chunk may become a thousand pieces, or hold
+    thousands of members: other calls run in between."""
+    gzip, turn, zipped, unzipped = None, Turn(), 0, 0
     async for chunk in chunks:
+        zipped += len(chunk)
         while chunk:
             gzip = gzip or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             for piece in _pieces(gzip, chunk):
+                unzipped += len(piece)
+                if unzipped > _FREE_OF_RATIO + MAX_UNZIPPED_RATIO * zipped:
+                    raise _unzips_to_too_much()
                 yield piece
+                await turn.give_way()
             chunk = gzip.unused_data
             if gzip.eof:
                 gzip = None
     if gzip is not None:
         raise InvalidInput([FieldError("", "the body is not valid gzip: it ends too early")])
+
+
+def _unzips_to_too_much() -> BodyTooLarge:
+    way_out = (
+        f" for one that unzips to {MAX_UNZIPPED_RATIO} times its size: send it in parts, or without gzip"
+    )
+    return BodyTooLarge(_FREE_OF_RATIO, way_out)
 
 
 def _pieces(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:

@@ -11,12 +11,15 @@ import msgspec
 from starlette.types import Scope
 
 from heliscore.api.http.auth import Keyring
-from heliscore.api.http.body_budget import BodyBudget
+from heliscore.api.http.large_work import LargeWork
+from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
+from heliscore.store.connections.fair_queue import organization
 from heliscore.store.connections.pool import Database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import Writer
 
 _KEY: Final = "request"
@@ -32,7 +35,13 @@ class Services(msgspec.Struct, frozen=True):
     keyring: Keyring
     names: ScoreNames
     writer: Writer
-    body_budget: BodyBudget
+    body_budget: MemoryBudget
+    answer_budget: MemoryBudget
+    large_work: LargeWork
+    uploads: Database
+    """Connections for bulk uploads: a long one must not keep others from reading."""
+
+    upload_turns: UploadTurns
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""
@@ -47,6 +56,11 @@ class RequestState(msgspec.Struct):
 
     allowance: Allowance | None = None
     """What the rate limit leaves to the key: for the headers of the answer."""
+
+    def enter(self, organization_id: int) -> None:
+        """Note whose key the request has: from here on, what it takes is the organization's."""
+        self.organization_id = organization_id
+        organization.set(organization_id)
 
 
 def begin_request(scope: Scope, services: Services) -> RequestState:

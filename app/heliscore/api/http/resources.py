@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from heliscore.api.http.large_answers import hold_answer
 from heliscore.api.http.rate_limit import announcing
 from heliscore.api.http.request_state import state_of
 from heliscore.domain.errors import ApiError, MethodNotAllowed
@@ -75,14 +76,15 @@ class Resource(Generic[M]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        method = self._methods.get(scope["method"])
+        method, state = self._methods.get(scope["method"]), state_of(scope)
         try:
             if method is None:
                 raise MethodNotAllowed(list(self._methods))
             response = await self._answer(method, request)
+            send = hold_answer(response, state, send)
         except ApiError as error:
             response = self._render_error(error, method or self._any, request)
         except ClientDisconnect:
             return
-        allowance = state_of(scope).allowance
+        allowance = state.allowance
         await response(scope, receive, send if allowance is None else announcing(send, allowance))

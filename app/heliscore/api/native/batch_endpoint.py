@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterable
-from typing import IO, Any, Final
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
+import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from heliscore.api.http.body_fields import ValueType, make_body, optional, required
@@ -14,20 +15,16 @@ from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_schema import COUNT, Schema, closed_object, struct_schema
-from heliscore.api.http.request_body import stream_body
+from heliscore.api.http.request_body import hold_body, stream_body
+from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
-from heliscore.api.native.upload_items import (
-    ITEM,
-    MAX_LINE_BYTES,
-    Item,
-    in_chunks,
-    read_item,
-    read_line,
-    split_lines,
-)
+from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
+from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
 from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
 from heliscore.api.shared import envelope
-from heliscore.store.scores import lock_uploads
+from heliscore.domain.errors import BodyTooLarge, TooSlow
+from heliscore.observability.event_loop import Turn
+from heliscore.store.upload_turns import lock_uploads
 
 _ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
 _MODE: Final = optional("mode", choice(("atomic", "partial")), default="atomic")
@@ -42,9 +39,16 @@ _BODY: Final = make_body(
 _QUERY: Final = make_body(_MODE, is_open=True, example={"mode": "partial"})
 
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-_IN_MEMORY_BYTES: Final = 1 << 20
-_MOST_HELD_BYTES: Final = MAX_LINE_BYTES + _IN_MEMORY_BYTES
+_MOST_HELD_BYTES: Final = MAX_LINE_BYTES + IN_MEMORY_BYTES
 """The memory that a stream of lines takes: one line, and as much as is not spooled to a file."""
+
+_PIECE_BYTES: Final = 1 << 19
+_MAX_PAUSE_S: Final = 60
+"""Without an item, whatever else comes: blank lines keep a connection busy and hold an upload open."""
+
+_WAY_OUT: Final = ": send it in parts"
+
+_Lines = AsyncIterator[list[bytes]]
 
 
 async def post_batch(call: ApiCall) -> Response:
@@ -59,80 +63,106 @@ async def post_batch(call: ApiCall) -> Response:
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _LINES:
-        return await _post_json(call)
+        body, asked = await call.large_body(), call.request.query_params.get("mode")
+        mode, encoded = await call.services.large_work.run(_read_json, body, asked, size_bytes=len(body))
+        return await _store(call, mode, lambda: split_lines(_cut(encoded)))
     mode = _QUERY.read(dict(call.request.query_params))[_MODE]
-    lines = split_lines(_counted(call))
+    lines = split_lines(_stream(call))
     if mode == "partial":
-        count = 0
-        async with PartialUpload(call) as upload:
-            async for some in lines:
-                await upload.add(read_line(count + i, line) for i, line in enumerate(some))
-                count += len(some)
-        return upload.answer()
-    # Nothing may be written before the last line is read, and no row be locked while a client is slow.
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
-        async for some in lines:
-            spool.writelines(line + b"\n" for line in some)
-        return await _store_all(call, _Spooled(spool))
+        return await _store(call, mode, lambda: _without_pauses(lines))
+    async with Spool() as spool:
+        async for some in _without_pauses(lines):
+            await spool.add(some)
+        return await _store(call, mode, lambda: split_lines(spool.pieces()))
 
 
-async def _counted(call: ApiCall) -> AsyncIterator[bytes]:
-    """The pieces of a body, counted for as much of it as is held. Raises Unavailable."""
-    size = 0
+class _Items(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+def _read_json(body: bytes, mode: str | None) -> tuple[str, bytes]:
+    """The mode and the items, a line each. Raises InvalidInput."""
+    raw = decode(body)
+    if isinstance(raw, dict) and raw.get(_MODE.key) is None:
+        raw = raw | {_MODE.key: mode}
+    read = _BODY.read(raw)
+    # Line feeds stand between the values of JSON, never in them.
+    items = msgspec.json.decode(body, type=_Items).items
+    return read[_MODE], b"\n".join(bytes(item).replace(b"\n", b" ") for item in items)
+
+
+async def _cut(encoded: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(encoded), _PIECE_BYTES):
+        yield encoded[begin : begin + _PIECE_BYTES]
+
+
+async def _stream(call: ApiCall) -> AsyncIterator[bytes]:
+    """The pieces of a body, counted for as much of it as is held. Raises Unavailable and BodyTooLarge."""
+    size, limit = 0, call.services.settings.max_upload_bytes
     async for piece in stream_body(call.request):
-        if size < _MOST_HELD_BYTES:
-            size = min(size + len(piece), _MOST_HELD_BYTES)
-            call.services.body_budget.hold(size)
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLarge(limit, _WAY_OUT)
+        hold_body(call.request, min(size, _MOST_HELD_BYTES))
         yield piece
 
 
-async def _post_json(call: ApiCall) -> Response:
-    raw = decode(await call.body())
-    if isinstance(raw, dict) and raw.get(_MODE.key) is None:
-        raw = raw | {_MODE.key: call.request.query_params.get("mode")}
-    body = _BODY.read(raw)
-    mode = body[_MODE]
-    items = [read_item(index, item) for index, item in enumerate(body[_ITEMS])]
+async def _without_pauses(lines: _Lines) -> _Lines:
+    """Raises TooSlow when no line comes for too long. The time for working on lines is not counted."""
+    begun = time.monotonic()
+    async for some in lines:
+        if some:
+            yield some
+            begun = time.monotonic()
+        elif time.monotonic() - begun > _MAX_PAUSE_S:
+            raise TooSlow(f"no item came for {_MAX_PAUSE_S} s, only blank lines")
+
+
+async def _store(call: ApiCall, mode: str, read_lines: Callable[[], _Lines]) -> Response:
+    """Store the good items, or all or none. Raises InvalidInput with the errors of an atomic upload."""
     if mode == "atomic":
-        return await _store_all(call, items)
+        return await _store_all(call, read_lines)
     async with PartialUpload(call) as upload:
-        await upload.add(items)
+        async for chunk in read_items(read_lines()):
+            await upload.add(chunk)
     return upload.answer()
 
 
-class _Spooled:
-    """The items of a file of lines, read again for each iteration."""
+async def _store_all(call: ApiCall, read_lines: Callable[[], _Lines]) -> Response:
+    names = await _check_items(read_items(read_lines()))
+    organization_id, services = call.principal.organization_id, call.services
 
-    def __init__(self, spool: IO[bytes]) -> None:
-        self._spool = spool
+    def raise_if_gone() -> None:
+        if client_went_away(call.request.scope):
+            raise ClientDisconnect
 
-    def __iter__(self) -> Any:
-        self._spool.seek(0)
-        return (read_line(index, line.rstrip(b"\n")) for index, line in enumerate(self._spool))
+    async with services.upload_turns.turn(organization_id, raise_if_gone):
+        async with services.uploads.connection() as connection:
+            # Outside the transaction: the ids are remembered, also when it is rolled back.
+            await services.names.ensure(connection, organization_id, names)
+            async with connection.transaction():
+                await lock_uploads(connection, organization_id)
+                async with AtomicUpload(call, connection) as upload:
+                    async for chunk in read_items(read_lines()):
+                        raise_if_gone()
+                        await upload.add(chunk)
+                upload.raise_any()
+        return upload.answer()
 
 
-async def _store_all(call: ApiCall, items: Iterable[Item]) -> Response:
-    """Store all items in one transaction, or none. Raises InvalidInput with their errors."""
+async def _check_items(chunks: AsyncIterator[list[Item]]) -> set[str]:
+    """Return the names of all scores. Raises InvalidInput with the items' errors."""
     names: set[str] = set()
-    errors = FieldErrors()
-    for chunk in in_chunks(items):
+    errors, turn = FieldErrors(), Turn()
+    async for chunk in chunks:
         for item in chunk:
             names.update(item.scores)
             place = f"items[{item.index}]"
             for field_error in item.errors:
                 errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
-        await asyncio.sleep(0)  # let other calls run
+            await turn.give_way()
     errors.raise_any()
-    organization_id, services = call.principal.organization_id, call.services
-    async with services.database.connection() as connection:
-        # Outside the transaction: the ids are remembered, also when it is rolled back.
-        await services.names.ensure(connection, organization_id, names)
-        async with connection.transaction():
-            await lock_uploads(connection, organization_id)
-            async with AtomicUpload(call, connection) as upload:
-                await upload.add(items)
-            upload.raise_any()
-    return upload.answer()
+    return names
 
 
 _ERRORS: Final[Schema] = {
@@ -150,17 +180,10 @@ ENDPOINTS: Final = (
         "Scores",
         body=_BODY,
         data=closed_object(
-            {
-                "accepted": COUNT,
-                "rejected": COUNT,
-                "errors": {
-                    "type": "array",
-                    "maxItems": MAX_LISTED_ERRORS,
-                    "items": struct_schema(UploadError),
-                },
-            },
+            {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS},
             ("accepted", "rejected", "errors"),
         ),
         data_example={"accepted": 1, "rejected": 0, "errors": []},
+        errors=(TooSlow,),
     ),
 )

@@ -31,7 +31,8 @@ async def read_metrics(request: Request) -> Response:
     services, organization_id = state.services, None
     if "helicone-auth" in request.headers or "authorization" in request.headers:
         principal = (await identify_bearer(request, services)).principal
-        state.organization_id = organization_id = principal.organization_id
+        organization_id = principal.organization_id
+        state.enter(organization_id)
         check_permission(principal, "r")
     metrics.set_waiting_scores(services.writer.waiting_scores)
     metrics.set_pool(services.database.in_use, services.database.waiting)

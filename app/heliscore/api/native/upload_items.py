@@ -1,9 +1,9 @@
 """Reads the items of a bulk upload, `{"requestId", "scores"}`, one by one: an upload of any size needs little
-memory."""
+memory, and other calls run in between."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from heliscore.api.http.value_types import NAME
 from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
+from heliscore.observability.event_loop import Turn
 
 MAX_LINE_BYTES: Final = 1 << 20
 
@@ -40,8 +41,17 @@ class Item(msgspec.Struct, frozen=True):
         return "; ".join(map(str, self.errors))
 
 
-def read_item(index: int, raw: object) -> Item:
-    """Read a decoded item."""
+def read_line(index: int, line: bytes) -> Item:
+    """Read one line of NDJSON."""
+    if len(line) > MAX_LINE_BYTES:
+        return Item(index, None, {}, (FieldError("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
+    try:
+        return _read_item(index, decode(line, "line"))
+    except InvalidInput as error:
+        return Item(index, None, {}, error.errors)
+
+
+def _read_item(index: int, raw: object) -> Item:
     errors = FieldErrors()
     values = ITEM.read(raw, "", errors)
     if errors.count:
@@ -55,27 +65,19 @@ def _find_request_id(raw: object) -> str | None:
     return sent if isinstance(sent, str) else None
 
 
-def read_line(index: int, line: bytes) -> Item:
-    """Read one line of NDJSON."""
-    if len(line) > MAX_LINE_BYTES:
-        return Item(index, None, {}, (FieldError("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
-    try:
-        return read_item(index, decode(line, "line"))
-    except InvalidInput as error:
-        return Item(index, None, {}, error.errors)
-
-
-async def split_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+async def split_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """The lines of a stream, as many at a time as have come; empty ones are left out. Of a line that is too
     long only as much is kept as shows that it is."""
-    rest = bytearray()
-    async for chunk in chunks:
-        *lines, last = chunk.split(b"\n")
+    rest, turn = bytearray(), Turn()
+    async for piece in pieces:
+        lines = piece.split(b"\n")
+        last = lines.pop()
         if lines:
             lines[0] = bytes(rest + lines[0])
             rest.clear()
-            yield [line for line in lines if _holds_something(line)]
+            yield [line for line in filter(None, lines) if _holds_something(line)]
         rest += last[: MAX_LINE_BYTES + 1 - len(rest)]
+        await turn.give_way()
     if _holds_something(rest):
         yield [bytes(rest)]
 
@@ -85,15 +87,21 @@ def _holds_something(line: bytes | bytearray) -> bool:
     return len(line) > MAX_LINE_BYTES or bool(line.strip())
 
 
-def in_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Cut items into lists of about as many scores as one statement should write."""
-    chunk: list[Item] = []
-    weight = 0
-    for item in items:
-        chunk.append(item)
-        weight += 1 + len(item.scores)
-        if weight >= _CHUNK_WEIGHT:
+async def read_items(lines: AsyncIterator[list[bytes]]) -> AsyncIterator[list[Item]]:
+    """Read lines, in lists of at most about as many scores as one statement should write; a list holds no
+    lines that came later than others, which may be the last that come."""
+    index, turn = 0, Turn()
+    async for some in lines:
+        chunk: list[Item] = []
+        weight = 0
+        for line in some:
+            item = read_line(index, line)
+            index += 1
+            chunk.append(item)
+            weight += 1 + len(item.scores)
+            if weight >= _CHUNK_WEIGHT:
+                yield chunk
+                chunk, weight = [], 0
+            await turn.give_way()
+        if chunk:
             yield chunk
-            chunk, weight = [], 0
-    if chunk:
-        yield chunk

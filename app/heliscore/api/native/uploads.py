@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Self
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.native.upload_items import Item, in_chunks
+from heliscore.api.native.upload_items import Item
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.messages import MAX_NAME_LENGTH
@@ -50,10 +49,10 @@ class Upload:
         """Wait for the last chunk, also when reading failed: nothing is written after the answer."""
         await self._written()
 
-    async def add(self, items: Iterable[Item]) -> None:
-        for chunk in in_chunks(items):
-            await self._written()
-            self._writing = asyncio.create_task(self._write(chunk))
+    async def add(self, chunk: list[Item]) -> None:
+        """Begin to write a chunk, when the one before is written."""
+        await self._written()
+        self._writing = asyncio.create_task(self._write(chunk))
 
     def answer(self) -> Response:
         """Answer an upload that is durable."""
@@ -110,7 +109,7 @@ class PartialUpload(Upload):
         metrics.count_upload_scores(self._written_scores.count())
 
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
-        async with self._call.services.database.connection() as connection:
+        async with self._call.services.uploads.connection() as connection:
             return await self._record_with(connection, posts)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.api.http.auth import bearer_key, has_header_key
+from heliscore.api.http.auth import address_of, bearer_key, has_header_key
 from heliscore.api.http.body_fields import Body
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.json_codec import Json, decode
@@ -17,7 +17,7 @@ from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.request_body import read_body
 from heliscore.api.http.request_state import Services
 from heliscore.domain.api_key import Permissions
-from heliscore.domain.errors import ApiError, InvalidInput, Unauthenticated
+from heliscore.domain.errors import ApiError, BodyTooLarge, InvalidInput, Unauthenticated
 
 
 def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:
@@ -37,6 +37,8 @@ class _Keyed(msgspec.Struct):
     api_key: str | None = None
 
 
+_MAX_KEYED_BYTES: Final = 64 * 1024
+
 _keyed: Final = msgspec.json.Decoder(_Keyed)
 
 
@@ -46,11 +48,22 @@ async def identify(request: Request, services: Services) -> ApiCall:
     if not key and has_header_key(request):
         key = bearer_key(request)
     if not key:
-        body = await read_body(request, services.settings.max_body_bytes)
+        body = await _read_keyed_body(request)
         key = _key_in(body)
     if not key:
         raise Unauthenticated("an API key is needed: the header X-API-KEY, or api_key in the body")
-    return ApiCall(request, services, await services.keyring.principal(key), body)
+    return ApiCall(request, services, await services.keyring.principal(key, address_of(request)), body)
+
+
+async def _read_keyed_body(request: Request) -> bytes:
+    """Nobody may have us read and unpack much who has not shown a key."""
+    try:
+        return await read_body(request, _MAX_KEYED_BYTES)
+    except BodyTooLarge:
+        raise Unauthenticated(
+            f"an API key is needed: the header X-API-KEY; api_key in the body counts in one of at most "
+            f"{_MAX_KEYED_BYTES} bytes"
+        ) from None
 
 
 def _key_in(body: bytes) -> str:

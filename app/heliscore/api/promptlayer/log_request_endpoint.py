@@ -43,7 +43,7 @@ from heliscore.api.promptlayer.logged_fields import (
 )
 from heliscore.api.shared.computed_costs import with_cost
 from heliscore.api.shared.logged_bodies import storable_json
-from heliscore.domain.score import MAX_VALUE
+from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.providers.usage import Usage, amount, completed
 from heliscore.store import prompt_tracking as store
 from heliscore.store.request_log import LoggedRequest
@@ -103,13 +103,14 @@ async def log_request(call: ApiCall) -> Response:
     The same body within a minute gets the same id and is stored once. A `score` of 0 without a `score_name`
     is ignored: clients send it by default.
     """
-    body, sent = decode_log_call(_BODY, await call.body())
-    scores = _SCORE.read(body) if body[_SCORE.score] or body[_SCORE.names[0]] else {}
-    request = _make_logged(body, sent, call.principal.organization_id)
-    services, body_hash = call.services, hash_of(b"log-request", sent)
-    request = await with_cost(request, services.prices)
+    body, services = await call.large_body(), call.services
+    organization_id = call.principal.organization_id
+    logged = await services.large_work.run(_read_call, body, organization_id, size_bytes=len(body))
+    request = await with_cost(logged.request, services.prices)
     async with services.database.connection() as connection:
-        request_id = await store.log_once(connection, services.names, request, scores, body_hash)
+        request_id = await store.log_once(
+            connection, services.names, request, logged.scores, logged.body_hash
+        )
     return answers.answer(
         "the request is logged",
         201,
@@ -118,10 +119,26 @@ async def log_request(call: ApiCall) -> Response:
             "request_id": request_id,
             "prompt_version": None,
             "status": request.outcome,
-            "error_type": body[ERROR_TYPE],
-            "error_message": body[ERROR_MESSAGE],
+            "error_type": logged.error_type,
+            "error_message": logged.error_message,
         },
     )
+
+
+class _Logged(msgspec.Struct, frozen=True):
+    request: LoggedRequest
+    scores: dict[str, Score]
+    error_type: str | None
+    error_message: str | None
+    body_hash: bytes
+
+
+def _read_call(encoded: bytes, organization_id: int) -> _Logged:
+    body, sent = decode_log_call(_BODY, encoded)
+    scores = _SCORE.read(body) if body[_SCORE.score] or body[_SCORE.names[0]] else {}
+    request = _make_logged(body, sent, organization_id)
+    body_hash = hash_of(b"log-request", sent)
+    return _Logged(request, scores, body[ERROR_TYPE], body[ERROR_MESSAGE], body_hash)
 
 
 def _make_logged(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:

@@ -85,17 +85,29 @@ async def track_request(call: ApiCall) -> Response:
 
     The same body within a minute gets the same id and is stored once. `prompt_blueprint` is always null.
     """
-    body, sent = decode_log_call(_BODY, await call.body())
-    request = _make_tracked(body, sent, call.principal.organization_id)
-    services, body_hash = call.services, hash_of(b"track-request", sent)
-    request = await with_cost(request, services.prices)
+    body, services = await call.large_body(), call.services
+    organization_id = call.principal.organization_id
+    tracked = await services.large_work.run(_read_call, body, organization_id, size_bytes=len(body))
+    request = await with_cost(tracked.request, services.prices)
     async with services.database.connection() as connection:
-        if (group_id := body[_GROUP_ID]) is not None:
-            await check_group(connection, request.organization_id, group_id)
-        request_id = await store.log_once(connection, services.names, request, {}, body_hash)
+        if tracked.group_id is not None:
+            await check_group(connection, organization_id, tracked.group_id)
+        request_id = await store.log_once(connection, services.names, request, {}, tracked.body_hash)
     return answers.answer(
         "the request is tracked", beside={"request_id": request_id, "prompt_blueprint": None}
     )
+
+
+class _Tracked(msgspec.Struct, frozen=True):
+    request: LoggedRequest
+    group_id: int | None
+    body_hash: bytes
+
+
+def _read_call(encoded: bytes, organization_id: int) -> _Tracked:
+    body, sent = decode_log_call(_BODY, encoded)
+    request = _make_tracked(body, sent, organization_id)
+    return _Tracked(request, body[_GROUP_ID], hash_of(b"track-request", sent))
 
 
 def _make_tracked(body: Values, sent: dict[str, Raw], organization_id: int) -> LoggedRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from heliscore.api.http.auth import address_of
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.session import end_session, local_path, start_session
 from heliscore.domain.api_key import hash_key
@@ -22,7 +23,7 @@ async def sign_in(page: PageRequest) -> Response:
     if not key:
         return _form(page, target, "Enter an API key.", 400)
     try:
-        principal = await page.services.keyring.principal(key)
+        principal = await page.services.keyring.principal(key, address_of(page.request))
     except Unauthenticated:
         return _form(page, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
     if not principal.may("r"):

@@ -36,7 +36,7 @@ from heliscore.domain.errors import (
     Unauthenticated,
 )
 
-_MAX_BODY_BYTES: Final = 1 << 20
+_MAX_BODY_BYTES: Final = 1 << 18
 _MAX_FIELDS: Final = 1000
 _FORM: Final = "application/x-www-form-urlencoded"
 _SAFE: Final = frozenset(("GET", "HEAD"))
@@ -130,7 +130,7 @@ async def _recognise(page: Page, request: Request, menu: tuple[tuple[str, str], 
     state = state_of(request.scope)
     session = await find_session(request, state.services.database)
     if session is not None:
-        state.organization_id = session.holder.organization_id
+        state.enter(session.holder.organization_id)
     return PageRequest(request, state.services, session, menu if session else ())
 
 

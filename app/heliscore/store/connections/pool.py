@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
@@ -12,6 +11,7 @@ import asyncpg
 
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
+from heliscore.store.connections.fair_queue import FairQueue
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection, watch_client
 
@@ -24,8 +24,6 @@ _ACQUIRE_TIMEOUT_S: Final = 2
 _MAX_EXPECTED_WAIT_S: Final = 0.5
 """A caller who would have to wait longer, as connections were lent lately, is refused at once."""
 
-_MEAN_OF: Final = 16
-_MAX_COUNTED_S: Final = 3.0
 _CONNECT_TIMEOUT_S: Final = 3
 _RELEASE_TIMEOUT_S: Final = 1
 _ORPHANS_TIMEOUT_S: Final = 1
@@ -63,21 +61,19 @@ class Database:
         settings: Settings,
         *,
         max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
+        is_fair: bool = True,
     ) -> None:
         self._pool = pool
-        self._max_expected_wait_s = max_expected_wait_s
+        self._places = FairQueue(pool.get_max_size(), max_expected_wait_s, is_fair=is_fair)
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
         self._max_read_bytes = settings.max_held_bytes
         self._orphans = OrphanBackends()
-        self._waiting = 0
-        self._mean_lent_s = 0.0
 
     def raise_if_crowded(self) -> None:
         """Raise Unavailable where a caller would have to wait too long for a connection. Call it before any
         work is done for a call: under load, a cheap error is what leaves time for the other calls."""
-        if self._waiting * self._mean_lent_s > self._max_expected_wait_s * self._pool.get_max_size():
-            raise Unavailable("too many calls wait for the database, please try again")
+        self._places.raise_if_crowded()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -102,13 +98,12 @@ class Database:
 
     @asynccontextmanager
     async def _lent(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
-        self.raise_if_crowded()
-        self._waiting += 1
-        try:
-            proxy = await self._pool.acquire(timeout=timeout_s)
-        finally:
-            self._waiting -= 1
-        lent_at = time.monotonic()
+        async with self._places.place(timeout_s), self._acquired(timeout_s) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _acquired(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
+        proxy = await self._pool.acquire(timeout=timeout_s)
         # When the connection breaks, the pool takes its proxy back, which then answers no questions.
         connection = cast("_PooledConnection", proxy).itself()
         connection.json.begin(self._max_read_bytes)
@@ -118,9 +113,6 @@ class Database:
                 await self._orphans.end(connection)
             yield connection
         finally:
-            # Capped: an upload may keep its connection for long, which says nothing about other calls.
-            lent_s = min(time.monotonic() - lent_at, _MAX_COUNTED_S)
-            self._mean_lent_s += (lent_s - self._mean_lent_s) / _MEAN_OF
             try:
                 # An abandoned statement is cancelled first; if that fails, the connection is closed.
                 await self._pool.release(proxy, timeout=_RELEASE_TIMEOUT_S)
@@ -143,7 +135,7 @@ class Database:
     @property
     def waiting(self) -> int:
         """Calls that wait for a connection."""
-        return self._waiting
+        return self._places.waiting
 
     async def close(self) -> None:
         """Close the connections, within half a second even if the database does not answer."""
@@ -167,6 +159,7 @@ async def open_database(
     size: int | None = None,
     plans: Literal["custom", "generic"] = "custom",
     max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
+    is_fair: bool = True,
 ) -> Database:
     """Connect to `settings.database_url`, with the session settings that every statement relies on.
 
@@ -174,7 +167,8 @@ async def open_database(
     one that was restored from a backup. `size` is the maximum number of connections (None: the setting's).
     `plans`: filters differ widely in how many rows they match, so each search is planned for its own values
     ("custom"); a statement whose plan is always the same is planned once ("generic"). If the expected wait
-    for a connection exceeds `max_expected_wait_s`, callers are refused at once.
+    for a connection exceeds `max_expected_wait_s`, callers are refused at once. With `is_fair`, no
+    organization may take all connections.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -206,7 +200,7 @@ async def open_database(
         # Our statements change no session state, and to reset it would take a round trip for each call.
         reset=_keep_session,
     )
-    return Database(pool, settings, max_expected_wait_s=max_expected_wait_s)
+    return Database(pool, settings, max_expected_wait_s=max_expected_wait_s, is_fair=is_fair)
 
 
 async def _keep_session(_: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Multiplies numbers as they were sent: in decimals, as 0.285 is a little less than that in binary."""
+"""Multiplies numbers as they were sent, in decimals: in binary, 0.575 times 100 is less than 57.5."""
 
 from __future__ import annotations
 

@@ -41,10 +41,11 @@ async def test_numbers_are_multiplied_and_booleans_are_not(
 @pytest.mark.parametrize(
     ("scores", "errors"),
     [
-        ('{"a": 9e13, "b": 1e14}', [("b", f"{RANGE} 1E+14")]),
+        ('{"a": 9e13, "b": 1e14}', [("b", f"{RANGE} 100000000000000.0")]),
         ('{"a": -90071992547410}', [("a", f"{RANGE} -90071992547410")]),
         (f'{{"a": {"9" * 30}}}', [("a", f"{RANGE} an integer of more than 64 bits")]),
-        (f'{{"a": {"9" * 100}.5}}', [("a", f"{RANGE} {'9' * 80}…")]),
+        (f'{{"a": {"9" * 100}.5}}', [("a", f"{RANGE} 1e100")]),
+        ('{"a": 90071992547409.926}', [("a", f"{RANGE} 90071992547409.92")]),
         ('{"a": "0.5"}', [("a", 'expected an integer or a boolean, got "0.5"')]),
         ('{"a": null}', [("a", "expected an integer or a boolean, got null")]),
         (f'{{"{FEEDBACK}": 0.5}}', [(FEEDBACK, f"{ANY_RATING} 0.5")]),

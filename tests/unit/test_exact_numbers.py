@@ -28,7 +28,7 @@ def test_scaled_number_is_the_exact_product_rounded_half_to_even(text: str, scal
 
 @given(st.integers(-(2**70), 2**70), st.integers(1, 1_000_000))
 def test_integer_is_scaled_exactly(number: int, scale: int) -> None:
-    assert scaled(number, scale) == (number * scale if abs(number * scale) <= LIMIT else None)
+    assert scaled(Decimal(number), scale) == (number * scale if abs(number * scale) <= LIMIT else None)
 
 
 @pytest.mark.parametrize(

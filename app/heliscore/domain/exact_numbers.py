@@ -18,9 +18,9 @@ def read_decimal(text: str) -> Decimal:
     return _EXACT.create_decimal(text)
 
 
-def scaled(number: int | Decimal, scale: int) -> int | None:
+def scaled(number: Decimal, scale: int) -> int | None:
     """Multiply and round half to even; None beyond ±2^53."""
-    product = _EXACT.multiply(Decimal(number), scale)
+    product = _EXACT.multiply(number, scale)
     if not product.is_finite() or product.adjusted() > _MAX_EXPONENT:
         return None
     whole = int(_EXACT.to_integral_value(product))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -37,8 +36,6 @@ def described(raw: object) -> str:
             return f'"{shortened(raw)}"'
         case int() if not isinstance(raw, bool) and raw not in _INT64:
             return "an integer of more than 64 bits"
-        case Decimal():
-            return shortened(str(raw))
         case _:
             return msgspec.json.encode(raw).decode()
 

@@ -12,14 +12,12 @@ from starlette.responses import Response
 from heliscore.api.http.json_surrogates import find_half
 from heliscore.api.http.not_json import find_not_json
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.exact_numbers import read_decimal
 from heliscore.domain.messages import shortened
 
 _BLANK_COLON: Final = re.compile(rb"[ \t\r\n]:")
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder()
-_exact_decoder = msgspec.json.Decoder(float_hook=read_decimal)
 
 
 class Json(Response):
@@ -31,11 +29,10 @@ class Json(Response):
         return _encoder.encode(content)
 
 
-def decode(body: bytes, noun: str = "body", *, is_exact: bool = False) -> Any:
-    """Decode JSON of any type; `is_exact`: numbers with a point or an exponent are Decimals. Raises
-    InvalidInput, whose message calls the JSON by `noun`."""
+def decode(body: bytes, noun: str = "body") -> Any:
+    """Decode JSON of any type. Raises InvalidInput, whose message calls the JSON by `noun`."""
     try:
-        return (_exact_decoder if is_exact else _decoder).decode(body)
+        return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if "out of range" in str(error):
             raise InvalidInput([FieldError("", f"the {noun} holds a number that is out of range")]) from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any, Final
+
+import msgspec
 
 from heliscore.api.http.body_fields import ValueType, optional
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.value_types import integer
 from heliscore.api.shared.score_maps import read_name
-from heliscore.domain.exact_numbers import scaled
+from heliscore.domain.exact_numbers import read_decimal, scaled
+from heliscore.domain.score import MAX_SCORES_PER_CALL
 
 _DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
 _WHOLE: Final = integer(1, 1_000_000)
@@ -31,15 +33,23 @@ SCALE: Final = optional(
 """A parameter of the query. Without it, scores must be whole numbers."""
 
 
-def scale_scores(scores: dict[str, Any], scale: int, path: str, errors: FieldErrors) -> None:
-    """Replace the numbers of a decoded score map, of which those with fractions are Decimals."""
+class _Line(msgspec.Struct):
+    scores: dict[str, msgspec.Raw]
+
+
+_line: Final = msgspec.json.Decoder(_Line)
+
+
+def scale_scores(scores: dict[str, Any], line: bytes, scale: int, path: str, errors: FieldErrors) -> None:
+    """Replace the numbers of a decoded score map by what the line has for them, multiplied. A map with too many
+    is left alone: it is an error as it is."""
+    if len(scores) > MAX_SCORES_PER_CALL:
+        return
+    texts = _line.decode(line).scores
     for name, value in scores.items():
-        is_boolean = read_name(name)[1]
-        if type(value) is Decimal and is_boolean:
-            errors.add_unexpected(step(path, name), "true, false, 1 or 0", value)
-            scores[name] = False
-        elif type(value) in (int, Decimal) and not is_boolean:
-            whole = scaled(value, scale)
-            if whole is None:
-                errors.add_unexpected(step(path, name), f"at most ±2^53 after multiplying by {scale}", value)
-            scores[name] = whole or 0
+        if type(value) not in (int, float) or read_name(name)[1]:
+            continue
+        whole = scaled(read_decimal(bytes(texts[name]).decode()), scale)
+        if whole is None:
+            errors.add_unexpected(step(path, name), f"at most ±2^53 after multiplying by {scale}", value)
+        scores[name] = whole or 0

@@ -47,15 +47,15 @@ def read_line(index: int, line: bytes, scale: int | None = None) -> Item:
     if len(line) > MAX_LINE_BYTES:
         return Item(index, None, {}, (FieldError("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
     try:
-        return _read_item(index, decode(line, "line", is_exact=scale is not None), scale)
+        return _read_item(index, line, scale)
     except InvalidInput as error:
         return Item(index, None, {}, error.errors)
 
 
-def _read_item(index: int, raw: object, scale: int | None) -> Item:
-    errors = FieldErrors()
+def _read_item(index: int, line: bytes, scale: int | None) -> Item:
+    raw, errors = decode(line, "line"), FieldErrors()
     if scale is not None and isinstance(raw, dict) and isinstance(scores := raw.get(_SCORES.key), dict):
-        scale_scores(scores, scale, _SCORES.key, errors)
+        scale_scores(scores, line, scale, _SCORES.key, errors)
     values = ITEM.read(raw, "", errors)
     if errors.count:
         return Item(index, _find_request_id(raw), {}, errors.found)

@@ -41,8 +41,8 @@ _line: Final = msgspec.json.Decoder(_Line)
 
 
 def scale_scores(scores: dict[str, Any], line: bytes, scale: int, path: str, errors: FieldErrors) -> None:
-    """Replace the numbers of a decoded score map by what the line has for them, multiplied. A map with too many
-    is left alone: it is an error as it is."""
+    """Replace the numbers of a decoded score map by what the line has for them, multiplied. A map with too
+    many is left alone: it is an error as it is."""
     if len(scores) > MAX_SCORES_PER_CALL:
         return
     texts = _line.decode(line).scores

@@ -38,7 +38,7 @@ from heliscore.api.native import (
     health,
     metrics_endpoint,
 )
-from heliscore.api.promptlayer import answers, search_endpoint
+from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
 from heliscore.jobs.background import StopService, running
@@ -86,7 +86,11 @@ _API: Final = (
 
 _DOCUMENT: Final = openapi.make_document(
     _API,
-    filter_schema.COMPONENTS | row.COMPONENTS | log_body.COMPONENTS | search_endpoint.COMPONENTS,
+    filter_schema.COMPONENTS
+    | row.COMPONENTS
+    | log_body.COMPONENTS
+    | search_endpoint.COMPONENTS
+    | request_endpoint.COMPONENTS,
     envelope.ERROR_SCHEMA,
 )
 

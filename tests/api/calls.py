@@ -98,6 +98,7 @@ BODIES: dict[tuple[str, str], object] = {
     },
     ("POST", "/rest/track-request"): _TRACKED_REQUEST,
     ("POST", "/track-request"): _TRACKED_REQUEST,
+    ("GET", "/api/public/v2/requests/{request_id}"): None,
     ("POST", "/api/public/v2/requests/search"): {
         "filter_group": {
             "logic": "AND",
@@ -115,7 +116,9 @@ def name_of(endpoint: Endpoint) -> str:
 async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -> httpx.Response:
     """Make the example call. A KeyError says that BODIES lacks the endpoint."""
     body = BODIES[endpoint.method, endpoint.path]
-    path = endpoint.path.format(requestId=REQUEST, name=SCORE, key=PROPERTY, propertyKey=PROPERTY, id=key_id)
+    path = endpoint.path.format(
+        requestId=REQUEST, request_id=REQUEST, name=SCORE, key=PROPERTY, propertyKey=PROPERTY, id=key_id
+    )
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
 
 

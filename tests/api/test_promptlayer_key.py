@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+from typing import Final
 
 import asyncpg
 import httpx
@@ -23,7 +24,35 @@ SCORE = {"request_id": 7, "score": 5}
 NEEDED = error_response("an API key is needed: the header X-API-KEY, or api_key in the body")
 NOT_VALID = error_response("the API key is not valid")
 
-every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name_of)
+POSTED = [endpoint for endpoint in ENDPOINTS if endpoint.method == "POST"]
+
+every_endpoint = pytest.mark.parametrize("endpoint", POSTED, ids=name_of)
+ONE: Final = "/api/public/v2/requests/7"
+
+
+def test_one_call_is_a_get() -> None:
+    """Those of the others that concern it are below."""
+    assert [name_of(endpoint) for endpoint in ENDPOINTS if endpoint not in POSTED] == [
+        "GET /api/public/v2/requests/{request_id}"
+    ]
+
+
+async def test_reading_one_request_needs_a_key_that_may(
+    shared: Service, anonymous: httpx.AsyncClient, organization: str
+) -> None:
+    writing = await shared.make_key(organization, "w")
+    lacking = error_response("the API key has permissions 'w', this needs 'r'")
+    for key, status, answer in ((None, 401, NEEDED), (mint_key(), 401, NOT_VALID), (writing, 403, lacking)):
+        response = await anonymous.get(ONE, headers={} if key is None else {"X-API-KEY": key})
+        assert (response.status_code, response.json()) == (status, answer)
+
+
+async def test_reading_one_request_with_another_method_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.post(ONE)
+    assert (response.status_code, response.json()) == (
+        405,
+        error_response("method not allowed here, use GET, HEAD"),
+    )
 
 
 @pytest.fixture
@@ -171,7 +200,9 @@ async def test_key_in_the_body_is_kept_nowhere_and_told_to_nobody(
 
 @every_endpoint
 async def test_wrong_method_is_refused_in_the_dialect(client: httpx.AsyncClient, endpoint: Endpoint) -> None:
-    response = await client.get(endpoint.path)
+    # A GET of the search's path asks for a request of that name.
+    method = "PUT" if endpoint.path.endswith("/search") else "GET"
+    response = await client.request(method, endpoint.path)
     assert (response.status_code, response.json()) == (
         405,
         error_response("method not allowed here, use POST"),
@@ -180,7 +211,7 @@ async def test_wrong_method_is_refused_in_the_dialect(client: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize(
-    "path", ["/rest/track-scores", "/library-track-", "/prompt-templates/a", "/api/public/v2/requests/1"]
+    "path", ["/rest/track-scores", "/library-track-", "/prompt-templates/a", "/api/public/v2/request/1"]
 )
 async def test_wrong_path_is_refused_in_the_dialect(client: httpx.AsyncClient, path: str) -> None:
     response = await client.post(path)

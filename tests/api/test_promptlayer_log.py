@@ -455,6 +455,8 @@ async def test_tracked_request_is_shown_by_helicones_calls(
         "prompt_tokens": 3,
         "completion_tokens": 5,
         "total_tokens": 8,
+        "cost": 5.75e-05,
+        "costUSD": 5.75e-05,
         "prompt_id": "17",
         "prompt_version": "2",
         "properties": {"env": "prod"},

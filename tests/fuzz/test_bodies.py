@@ -303,7 +303,10 @@ def test_upload_is_refused_or_taken(target: Target, data: st.DataObject) -> None
         body = data.draw(st.just(body) | st.integers(0, len(body)).map(lambda end: body[:end]), label="cut")
         headers["Content-Encoding"] = "gzip"
     mode = data.draw(
-        st.sampled_from(["", "?mode=atomic", "?mode=partial", "?mode=x", "?mode=%00"]), label="mode"
+        st.sampled_from(
+            ["", "?mode=atomic", "?mode=partial", "?mode=x", "?mode=%00", "?scale=100", "?scale=%00"]
+        ),
+        label="mode",
     )
     response = target.call("POST", f"/v1/scores/batch{mode}", body, headers)
     check(ENDPOINT["POST", "/v1/scores/batch"], response)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from heliscore.api.http.auth import address_of, bearer_key
-from heliscore.api.http.body_fields import Body
+from heliscore.api.http.body_fields import Body, Field
 from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.large_work import LARGE_BYTES, check_value_count
 from heliscore.api.http.request_body import read_body
@@ -93,6 +93,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The body of that status."""
 
     answer_type: str = "application/json"
+    query: tuple[Field[Any], ...] = ()
+    """The parameters of the query."""
+
     body: Body | None = None
     answer_example: object = None
     errors: tuple[type[ApiError], ...] = ()

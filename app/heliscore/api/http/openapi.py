@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from heliscore import __version__
+from heliscore.api.http.body_fields import Field
 from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.api.http.json_schema import Schema
 
@@ -102,6 +103,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
+    parameters += map(_query_parameter, endpoint.query)
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -122,6 +124,12 @@ def _content(schema: Schema, example: object) -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": 255}
     return {"name": name, "in": "path", "required": True, "schema": text}
+
+
+def _query_parameter(field: Field[Any]) -> dict[str, Any]:
+    schema = field.value_type.schema | ({} if field.default is None else {"default": field.default})
+    described = {key: field.schema[key] for key in ("description",) if key in field.schema}
+    return {"name": field.key, "in": "query", "schema": schema, **described}
 
 
 def _error_response(status: int, name: str) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
@@ -18,6 +19,7 @@ from heliscore.api.http.json_schema import COUNT, Schema, closed_object, struct_
 from heliscore.api.http.request_body import hold_body, stream_body
 from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
+from heliscore.api.native.score_scale import SCALE
 from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
 from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
@@ -37,7 +39,8 @@ _BODY: Final = make_body(
         "mode": "partial",
     },
 )
-_QUERY: Final = make_body(_MODE, is_open=True, example={"mode": "partial"})
+_PARAMETERS: Final = (_MODE, SCALE)
+_QUERY: Final = make_body(*_PARAMETERS, is_open=True, example={"mode": "partial"})
 
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _MOST_HELD_BYTES: Final = MAX_LINE_BYTES + IN_MEMORY_BYTES
@@ -50,6 +53,8 @@ _MAX_PAUSE_S: Final = 60
 _WAY_OUT: Final = ": send it in parts"
 
 _Lines = AsyncIterator[list[bytes]]
+_ReadItems = Callable[[], AsyncIterator[list[Item]]]
+"""Reads an upload from its beginning."""
 
 
 async def post_batch(call: ApiCall) -> Response:
@@ -59,30 +64,37 @@ async def post_batch(call: ApiCall) -> Response:
     `application/x-ndjson` and the mode in the query (`?mode=partial`); gzip is supported. `atomic`, the
     default: if any item has an error, nothing is stored and the answer is 400. `partial`: valid items are
     stored and the first 1000 invalid ones are listed; if reading fails midway (broken gzip), the items before
-    stay stored. Of two items for one score the later counts. The requests of an atomic upload are locked
-    while it is written: posts to them wait for it.
+    stay stored. Of two items for one score the later counts. With `?scale=100` scores may be fractions. The
+    requests of an atomic upload are locked while it is written: posts to them wait for it.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    query = _read_query(call.request.query_params)
+    mode, scale = query[_MODE], query[SCALE]
     if content_type not in _LINES:
-        body, asked = await call.large_body(), call.request.query_params.get("mode")
-        mode, encoded = await call.services.large_work.run(_read_json, body, asked, size_bytes=len(body))
-        return await _store(call, mode, lambda: split_lines(_cut(encoded)))
-    mode = _QUERY.read(dict(call.request.query_params))[_MODE]
+        body = await call.large_body()
+        mode, encoded = await call.services.large_work.run(_read_json, body, mode, size_bytes=len(body))
+        return await _store(call, mode, lambda: read_items(split_lines(_cut(encoded)), scale))
     lines = split_lines(_stream(call))
     if mode == "partial":
-        return await _store(call, mode, lambda: _without_pauses(lines))
+        return await _store(call, mode, lambda: read_items(_without_pauses(lines), scale))
     async with Spool() as spool:
         async for some in _without_pauses(lines):
             await spool.add(some)
-        return await _store(call, mode, lambda: split_lines(spool.pieces()))
+        return await _store(call, mode, lambda: read_items(split_lines(spool.pieces()), scale))
+
+
+def _read_query(sent: QueryParams) -> Values:
+    """Raises InvalidInput, also for a parameter that is given twice."""
+    lists = {field.key: sent.getlist(field.key) for field in _PARAMETERS}
+    return _QUERY.read({key: some if len(some) > 1 else some[0] for key, some in lists.items() if some})
 
 
 class _Items(msgspec.Struct):
     items: list[msgspec.Raw]
 
 
-def _read_json(body: bytes, mode: str | None) -> tuple[str, bytes]:
-    """The mode and the items, a line each. Raises InvalidInput."""
+def _read_json(body: bytes, mode: str) -> tuple[str, bytes]:
+    """The mode, of the query where the body has none, and the items, a line each. Raises InvalidInput."""
     raw = decode(body)
     if isinstance(raw, dict) and raw.get(_MODE.key) is None:
         raw = raw | {_MODE.key: mode}
@@ -119,18 +131,18 @@ async def _without_pauses(lines: _Lines) -> _Lines:
             raise TooSlow(f"no item came for {_MAX_PAUSE_S} s, only blank lines")
 
 
-async def _store(call: ApiCall, mode: str, read_lines: Callable[[], _Lines]) -> Response:
+async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
     """Store the good items, or all or none. Raises InvalidInput with the errors of an atomic upload."""
     if mode == "atomic":
-        return await _store_all(call, read_lines)
+        return await _store_all(call, read)
     async with PartialUpload(call) as upload:
-        async for chunk in read_items(read_lines()):
+        async for chunk in read():
             await upload.add(chunk)
     return upload.answer()
 
 
-async def _store_all(call: ApiCall, read_lines: Callable[[], _Lines]) -> Response:
-    names = await _check_items(read_items(read_lines()))
+async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
+    names = await _check_items(read())
     organization_id, services = call.principal.organization_id, call.services
 
     def raise_if_gone() -> None:
@@ -144,7 +156,7 @@ async def _store_all(call: ApiCall, read_lines: Callable[[], _Lines]) -> Respons
             async with connection.transaction():
                 await lock_uploads(connection, organization_id)
                 async with AtomicUpload(call, connection) as upload:
-                    async for chunk in read_items(read_lines()):
+                    async for chunk in read():
                         raise_if_gone()
                         await upload.add(chunk)
                 upload.raise_any()
@@ -180,6 +192,7 @@ ENDPOINTS: Final = (
         post_batch,
         "w",
         "Scores",
+        query=_PARAMETERS,
         body=_BODY,
         data=closed_object(
             {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS},

@@ -12,6 +12,7 @@ from heliscore.api.http.body_fields import object_of, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.value_types import NAME
+from heliscore.api.native.score_scale import scale_scores
 from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
@@ -41,18 +42,20 @@ class Item(msgspec.Struct, frozen=True):
         return "; ".join(map(str, self.errors))
 
 
-def read_line(index: int, line: bytes) -> Item:
-    """Read one line of NDJSON."""
+def read_line(index: int, line: bytes, scale: int | None = None) -> Item:
+    """Read one line of NDJSON, with scores to be multiplied by a scale."""
     if len(line) > MAX_LINE_BYTES:
         return Item(index, None, {}, (FieldError("", f"the line is longer than {MAX_LINE_BYTES} bytes"),))
     try:
-        return _read_item(index, decode(line, "line"))
+        return _read_item(index, line, scale)
     except InvalidInput as error:
         return Item(index, None, {}, error.errors)
 
 
-def _read_item(index: int, raw: object) -> Item:
-    errors = FieldErrors()
+def _read_item(index: int, line: bytes, scale: int | None) -> Item:
+    raw, errors = decode(line, "line"), FieldErrors()
+    if scale is not None and isinstance(raw, dict) and isinstance(scores := raw.get(_SCORES.key), dict):
+        scale_scores(scores, line, scale, _SCORES.key, errors)
     values = ITEM.read(raw, "", errors)
     if errors.count:
         return Item(index, _find_request_id(raw), {}, errors.found)
@@ -87,7 +90,9 @@ def _holds_something(line: bytes | bytearray) -> bool:
     return len(line) > MAX_LINE_BYTES or bool(line.strip())
 
 
-async def read_items(lines: AsyncIterator[list[bytes]]) -> AsyncIterator[list[Item]]:
+async def read_items(
+    lines: AsyncIterator[list[bytes]], scale: int | None = None
+) -> AsyncIterator[list[Item]]:
     """Read lines, in lists of at most about as many scores as one statement should write; a list holds no
     lines that came later than others, which may be the last that come."""
     index, turn = 0, Turn()
@@ -95,7 +100,7 @@ async def read_items(lines: AsyncIterator[list[bytes]]) -> AsyncIterator[list[It
         chunk: list[Item] = []
         weight = 0
         for line in some:
-            item = read_line(index, line)
+            item = read_line(index, line, scale)
             index += 1
             chunk.append(item)
             weight += 1 + len(item.scores)

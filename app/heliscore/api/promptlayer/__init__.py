@@ -7,6 +7,7 @@ from typing import Final
 
 from heliscore.api.promptlayer import (
     log_request_endpoint,
+    request_endpoint,
     search_endpoint,
     track_request_endpoint,
     tracking_endpoints,
@@ -17,6 +18,8 @@ ENDPOINTS: Final = (
     *log_request_endpoint.ENDPOINTS,
     *track_request_endpoint.ENDPOINTS,
     *search_endpoint.ENDPOINTS,
+    # Behind the search, whose path would be a request's too.
+    *request_endpoint.ENDPOINTS,
 )
 
 _PREFIXES: Final = (

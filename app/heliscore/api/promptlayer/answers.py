@@ -86,7 +86,8 @@ def endpoint(
     path: str,
     handler: Handler,
     *,
-    body: Body,
+    method: str = "POST",
+    body: Body | None,
     answer: Schema,
     answer_example: object = None,
     permission: Permissions = "w",
@@ -94,9 +95,9 @@ def endpoint(
     success: int = 200,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
-    """An endpoint in PromptLayer's manner: always POST, the key in a header or in the body."""
+    """An endpoint in PromptLayer's manner: the key in a header or in the body."""
     return Endpoint(
-        method="POST",
+        method=method,
         path=path,
         handler=handler,
         render_error=render_error,

@@ -118,7 +118,7 @@ async def log_request(call: ApiCall) -> Response:
             "id": request_id,
             "request_id": request_id,
             "prompt_version": None,
-            "status": logged.request.outcome,
+            "status": request.outcome,
             "error_type": logged.error_type,
             "error_message": logged.error_message,
         },

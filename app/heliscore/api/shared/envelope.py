@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Body
+from heliscore.api.http.body_fields import Body, Field
 from heliscore.api.http.endpoints import Endpoint, Handler
 from heliscore.api.http.json_codec import Json
 from heliscore.api.http.json_schema import NULL, Schema
@@ -53,6 +53,7 @@ def endpoint(
     data_example: object = None,
     beside: dict[str, Schema] | None = None,
     answer: Schema | None = None,
+    query: tuple[Field[Any], ...] = (),
     body: Body | None = None,
     errors: tuple[type[ApiError], ...] = (),
 ) -> Endpoint:
@@ -67,6 +68,7 @@ def endpoint(
         tag=tag,
         permission=permission,
         errors=errors,
+        query=query,
         body=body,
         answer=answer or schema(data, **(beside or {})),
         answer_example={"data": data_example, "error": None} if has_example else None,

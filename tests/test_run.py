@@ -38,7 +38,7 @@ Start = Callable[..., Served]
 @pytest.fixture
 def data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A data folder to be, below one that all may enter, or with the parameter 0o700 only we. As root,
-    PostgreSQL runs as nobody in the first and in a user namespace in the second."""
+    PostgreSQL runs as another user in the first and in a user namespace in the second."""
     parent = Path(tempfile.mkdtemp(prefix="heliscore-run-"))
     parent.chmod(getattr(request, "param", 0o755))
     yield parent / "data"

@@ -50,7 +50,7 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    embedded = EmbeddedPostgres(settings.data_dir)
+    embedded = EmbeddedPostgres(settings.data_dir, settings.postgres_bin)
     try:
         dsn = embedded.start()
     except DataFolderInUse:

@@ -75,7 +75,7 @@ def _own_database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    watchdog = Watchdog(EmbeddedPostgres(settings.data_dir))
+    watchdog = Watchdog(EmbeddedPostgres(settings.data_dir, settings.postgres_bin))
     try:
         yield watchdog.start()
     finally:

@@ -24,6 +24,8 @@ from heliscore import __version__
 from heliscore.observability.log_lines import RequestLine
 from heliscore.store.schema.migrations import read_migrations
 
+from tests.conftest import at_database
+
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")
 ONE_PROCESS = "a service is one process: run several services on one database behind a proxy"
@@ -261,8 +263,7 @@ def test_unreachable_database_is_one_line_without_the_password(command: list[str
 
 
 def test_database_that_does_not_exist_is_one_line(server: str) -> None:
-    dsn = server.replace("/postgres?", "/nowhere?")
-    assert dsn != server
+    dsn = at_database(server, "nowhere")
     message = 'cannot connect to the database: database "nowhere" does not exist'
     assert_fails(run_with("migrate", DATABASE_URL=dsn), message)
 

@@ -20,7 +20,6 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from heliscore import __version__
 from heliscore.observability.log_lines import RequestLine
 from heliscore.store.schema.migrations import read_migrations
 
@@ -83,11 +82,6 @@ def listed(run: Run, *arguments: str) -> list[list[str]]:
 
 
 # What works
-
-
-def test_version_prints_the_version() -> None:
-    finished = run_with("version")
-    assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"{__version__}\n", "")
 
 
 @pytest.mark.parametrize(

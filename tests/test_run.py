@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from heliscore import __version__
+from heliscore.postgres.binaries import find_binaries, read_version
 
 from tests.servers import CROWDED_S
 from tests.test_cli import (
@@ -91,7 +92,8 @@ def test_first_start_prints_address_key_and_a_command_that_works(start: Start) -
         """ -H 'Content-Type: application/json' -d '{"scores": {"accuracy": 95, "has_citations": true}}'"""
     )
     assert served.printed == [
-        f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)",
+        f"Heliscore {__version__} on PostgreSQL {read_version(find_binaries())} serves on {address}"
+        f" (API reference: {address}/docs)",
         f"API key, shown only once: {key}",
         "Try it:",
         f"  {curl}",

@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 from heliscore.domain.api_key import Principal
 from heliscore.store.connections.pool import Connection
+from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.keys import ApiKey, SignedInKey
 from heliscore.store.request_log import LoggedRequest
@@ -24,6 +25,7 @@ RECEIVED = {
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
     ("key", "find_signed_in"): fields(SignedInKey),
+    ("server", "find"): fields(Server),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging.config
 import os
 import resource
 import signal
@@ -25,7 +26,11 @@ from heliscore.postgres.watchdog import Watchdog
 from heliscore.server.http_server import HttpServer
 from heliscore.server.timeouts import Timeouts
 from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
+from heliscore.store.connections import server_checks
+from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
+
+_log = logging.getLogger("heliscore")
 
 _OPEN_FILES: Final = 65_536
 """A process serves fewer clients than that."""
@@ -56,16 +61,26 @@ def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
     """Run the service until it is stopped. Raises StartError if it cannot start, and ServiceFailed if it ends
     by itself."""
     check_exposure(settings)
+    logging.config.dictConfig(make_log_config(settings.log_level))
     _raise_file_limit()
     # SIGTERM unwinds like Ctrl-C does, so that the embedded database is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
         created_key = run(dsn, settings, lambda connection: bootstrap.prepare(connection, settings))
-        _announce(listener, settings, created_key)
+        version = run(dsn, settings, lambda connection: _look_at_server(connection, settings))
+        _announce(listener, settings, version, created_key)
         try:
             _serve(msgspec.structs.replace(settings, database_url=dsn), listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
+
+
+async def _look_at_server(connection: Connection, settings: Settings) -> str:
+    """Return the version of the database's server; log each setting that should be changed there."""
+    for finding in await server_checks.check_server(connection, settings):
+        if finding.advice:
+            _log.warning("PostgreSQL's %s is %s: %s", finding.setting, finding.value, finding.advice)
+    return (await server_checks.find_server(connection)).version
 
 
 @contextmanager
@@ -111,10 +126,13 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _announce(listener: socket.socket, settings: Settings, created_key: str | None) -> None:
+def _announce(listener: socket.socket, settings: Settings, postgres: str, created_key: str | None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    click.echo(f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)")
+    click.echo(
+        f"Heliscore {__version__} on PostgreSQL {postgres} serves on {address}"
+        f" (API reference: {address}/docs)"
+    )
     if created_key:
         click.echo(f"API key, shown only once: {created_key}")
     elif settings.api_key:

@@ -11,7 +11,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-header --no-annotate --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-python fuzz screenshots check audit bench bench-quick bench-peers \
+.PHONY: help run test test-fast test-postgres test-python fuzz screenshots check audit bench bench-quick bench-peers \
 	bench-design schema lock clean
 
 help: ## list the targets
@@ -25,6 +25,9 @@ test: $(VENV)/test ## run every test, or some: make test ARGS="tests/unit/test_s
 
 test-fast: $(VENV)/test ## run the unit tests and the quick ones of the store (under a minute)
 	$(PYTEST) -m "not slow" tests/unit tests/store $(ARGS)
+
+test-postgres: $(VENV)/test ## run the tests on other PostgreSQLs, 14 to 18: make test-postgres VERSION="14 18"
+	$(BIN)/python -m tests.postgres $(VERSION) -- --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 test-python: ## run every test on another Python: make test-python PYTHON=python3.13
 	@$(MAKE) --no-print-directory test VENV=.venv/$(notdir $(PYTHON))

@@ -37,7 +37,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
-TEMPLATE = "heliscore_template"
+TEMPLATE = f"test_{uuid.uuid4().hex[:16]}"
+"""The name of the template, and the beginning of the names of other databases that a test process keeps until
+its end: several processes may use one server."""
+
 MAX_JSON_BYTES = 64 * 1024 * 1024
 
 
@@ -55,7 +58,6 @@ async def _execute(dsn: str, statement: str) -> None:
 
 
 async def _make_template(server: str) -> None:
-    await _execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     await _execute(server, f"CREATE DATABASE {TEMPLATE}")
     connection = await bootstrap.connect(at_database(server, TEMPLATE))
     await bootstrap.migrate(connection)
@@ -71,6 +73,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = files.setdefault(item.path.parent, {})
         folder.setdefault(item.path, len(folder))
     items.sort(key=lambda item: files[item.path.parent][item.path])
+
+
+async def _drop_kept(server: str) -> None:
+    connection = await asyncpg.connect(server)
+    names = await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", TEMPLATE)
+    for (name,) in names:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,6 +104,7 @@ def server() -> Iterator[str]:
     if configured:
         asyncio.run(_make_template(configured))
         yield configured
+        asyncio.run(_drop_kept(configured))
         return
     with temporary_server() as dsn:
         asyncio.run(_make_template(dsn))

@@ -24,7 +24,7 @@ CROWDED_S: Final = 10
 def temporary_server() -> Iterator[str]:
     """Run an embedded server on a folder that goes away with it; yields its address."""
     with tempfile.TemporaryDirectory(prefix="heliscore-test-") as folder:
-        Path(folder).chmod(0o755)  # where tests run as root, the server runs as nobody
+        Path(folder).chmod(0o755)  # where tests run as root, the server runs as another user
         with EmbeddedPostgres(Path(folder)) as dsn:
             yield dsn
 

@@ -43,7 +43,7 @@ WHERE datname = current_database() AND application_name = 'heliscore pg_dump' AN
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A data folder to be, which all may enter: as root, PostgreSQL runs as nobody."""
+    """A data folder to be, which all may enter: as root, PostgreSQL runs as another user."""
     parent = Path(tempfile.mkdtemp(prefix="heliscore-keeping-"))
     parent.chmod(0o755)
     yield parent / "data"

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from heliscore import __version__
+from heliscore.postgres.binaries import find_binaries, read_version
 
 from tests.servers import CROWDED_S
 from tests.test_cli import (
@@ -38,7 +39,7 @@ Start = Callable[..., Served]
 @pytest.fixture
 def data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A data folder to be, below one that all may enter, or with the parameter 0o700 only we. As root,
-    PostgreSQL runs as nobody in the first and in a user namespace in the second."""
+    PostgreSQL runs as another user in the first and in a user namespace in the second."""
     parent = Path(tempfile.mkdtemp(prefix="heliscore-run-"))
     parent.chmod(getattr(request, "param", 0o755))
     yield parent / "data"
@@ -91,7 +92,8 @@ def test_first_start_prints_address_key_and_a_command_that_works(start: Start) -
         """ -H 'Content-Type: application/json' -d '{"scores": {"accuracy": 95, "has_citations": true}}'"""
     )
     assert served.printed == [
-        f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)",
+        f"Heliscore {__version__} on PostgreSQL {read_version(find_binaries())} serves on {address}"
+        f" (API reference: {address}/docs)",
         f"API key, shown only once: {key}",
         "Try it:",
         f"  {curl}",

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8585
     database_url: str | None = None
     data_dir: Path = msgspec.field(default_factory=lambda: default_data_dir())
+    postgres_bin: Path | None = None
     api_key: str | None = None
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     unknown_requests: Literal["accept", "reject"] = "accept"

@@ -18,7 +18,7 @@ from heliscore.store.connections.pool import Connection
 from tests.conftest import TEMPLATE, Service, at_database
 from tests.servers import listening_socket, make_server
 
-SHARED = "test_shared"
+SHARED = f"{TEMPLATE}_shared"
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,6 @@ def shared_address(server: str) -> Iterator[str]:
 
     async def make_database() -> None:
         connection = await asyncpg.connect(server)
-        await connection.execute(f"DROP DATABASE IF EXISTS {SHARED} WITH (FORCE)")
         await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
         await connection.close()
 

@@ -24,6 +24,7 @@ from tests.browser import axe
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
 from tests.browser.ground import Ground, drop_database, make_database
 from tests.browser.watch import Watch
+from tests.conftest import TEMPLATE
 
 REQUESTS = 400
 # Not a figure of the product: how long a browser may stand still that shares two processors with three other
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def ground(server: str) -> Iterator[Ground]:
     """The service with a demo organization, for all tests that leave it as it is."""
-    name = "test_browser"
+    name = f"{TEMPLATE}_browser"
     ground = Ground(asyncio.run(make_database(server, name, REQUESTS)))
     ground.start()
     with pytest.MonkeyPatch.context() as patch:

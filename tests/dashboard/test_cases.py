@@ -18,7 +18,7 @@ from tests.conftest import TEMPLATE, Service, at_database
 from tests.unit.providers.cases import CASES
 
 KEYS: Final = {"conversation", "title", "page_shows", "page_lacks"}
-_DATABASE: Final = "test_cases"
+_DATABASE: Final = f"{TEMPLATE}_cases"
 _VOID: Final = frozenset(("meta", "link", "input", "img", "br", "hr", "path", "wbr"))
 
 SHOWN: Final = [pytest.param(case, id=case["name"]) for case in CASES if case["expect"].keys() & KEYS]
@@ -76,7 +76,6 @@ def served(server: str) -> Iterator[Service]:
 
     async def make_database() -> None:
         connection = await asyncpg.connect(server)
-        await connection.execute(f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
         await connection.execute(f"CREATE DATABASE {_DATABASE} TEMPLATE {TEMPLATE}")
         await connection.close()
 

@@ -54,7 +54,7 @@ def print_table() -> Iterator[None]:
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """A folder that the user nobody can enter: where tests run as root, the server runs as that user."""
+    """A folder that all can enter: where tests run as root, the server runs as another user."""
     with tempfile.TemporaryDirectory(prefix="heliscore-faults-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder, "data")

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from tests.conftest import TEMPLATE, at_database
 from tests.test_cli import serving
 
-DATABASE = "test_fuzz"
+DATABASE = f"{TEMPLATE}_fuzz"
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
 
@@ -77,7 +77,6 @@ def target(server: str) -> Iterator[Target]:
 
     async def make_database() -> None:
         connection = await asyncpg.connect(server)
-        await connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
         await connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}")
         await connection.close()
         connection = await asyncpg.connect(at_database(server, DATABASE))

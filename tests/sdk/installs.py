@@ -45,8 +45,8 @@ def install_python(name: str) -> Path:
     return python
 
 
-def install_node(name: str, source: Path) -> Path:
-    """The folder `node_modules` with what the folder's package-lock.json lists."""
+def install_node(name: str, source: Path, *flags: str) -> Path:
+    """The folder `node_modules` with what the folder's package-lock.json lists; `flags` are npm's."""
     if not shutil.which("npm"):
         _give_up("npm is not installed: the JavaScript packages cannot be tested")
     folder = KEPT / name
@@ -60,7 +60,7 @@ def install_node(name: str, source: Path) -> Path:
         for stand_in in stand_ins:
             if f"file:{stand_in.name}" in files[1].read_text():
                 shutil.copytree(stand_in, folder / stand_in.name)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *flags]
         _run(["npm", "ci", *options], cwd=folder)
 
     _keep(folder, [file.read_bytes() for file in files], install)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -62,7 +63,7 @@ def cluster() -> Iterator[Path]:
 
 @pytest.fixture(params=[0o700, 0o755], ids=["private", "public"])
 def any_folder(request: pytest.FixtureRequest, folder: Path, cluster: Path) -> Path:
-    """A data folder with a cluster, first private, then one that all can reach: for root, the user nobody."""
+    """A data folder with a cluster, first private, then one that all can reach: for root, another user."""
     folder.parent.chmod(request.param)
     shutil.copytree(cluster, folder / "pgdata")
     return folder
@@ -165,12 +166,110 @@ def test_socket_is_closed_to_other_users(any_folder: Path) -> None:
     assert modes == [0o700, 0o700]
 
 
+def account(*names: str) -> pwd.struct_passwd:
+    """The first of these users that there is."""
+    return next(entry for name in names for entry in pwd.getpwall() if entry.pw_name == name)
+
+
+def owners_of(folder: Path) -> set[int]:
+    return {path.stat().st_uid for path in (folder / "pgdata").rglob("*")}
+
+
 def test_root_runs_it_as_another_user(any_folder: Path) -> None:
-    """In a folder that nobody can reach the files stay root's."""
+    """In a folder that others cannot reach the files stay root's."""
     with EmbeddedPostgres(any_folder):
-        owners = {path.stat().st_uid for path in (any_folder / "pgdata").rglob("*")}
-    nobody = ROOT and any_folder.parent.stat().st_mode & 0o005
-    assert owners == {pwd.getpwnam("nobody").pw_uid if nobody else os.geteuid()}
+        owners = owners_of(any_folder)
+    reached = ROOT and any_folder.parent.stat().st_mode & 0o005
+    assert owners == {account(os_user.ACCOUNT, "nobody").pw_uid if reached else os.geteuid()}
+
+
+@pytest.mark.skipif(not ROOT, reason="only root runs it as another user")
+def test_cluster_that_nobody_owns_stays_so(folder: Path, cluster: Path) -> None:
+    """As earlier versions made it."""
+    folder.parent.chmod(0o755)
+    shutil.copytree(cluster, folder / "pgdata")
+    nobody = account("nobody")
+    os_user.OsUser(nobody.pw_uid, nobody.pw_gid).take(folder / "pgdata")
+    with EmbeddedPostgres(folder) as dsn:
+        assert run(dsn, "SELECT 7") == 7
+    assert owners_of(folder) == {nobody.pw_uid}
+
+
+@pytest.mark.skipif(not ROOT, reason="only root runs it as another user")
+def test_new_folder_gets_a_user_where_one_can_be_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here under another name, which goes away again."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setattr(os_user, "ACCOUNT", name)
+    folder.parent.chmod(0o755)
+    try:
+        with EmbeddedPostgres(folder) as dsn:
+            assert run(dsn, "SELECT 7") == 7
+        made = account(name, "nobody")
+        assert owners_of(folder) == {made.pw_uid}
+        if made.pw_name == name:
+            assert made[5:] == ("/nonexistent", "/usr/sbin/nologin")
+    finally:
+        subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("fails", ["missing", "refused"])
+def test_where_no_user_can_be_made_nobody_runs_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    programs = folder.parent / "programs"
+    programs.mkdir()
+    if fails == "refused":
+        (programs / "useradd").symlink_to("/bin/false")
+    monkeypatch.setattr(os_user, "ACCOUNT", "test-never-made")
+    monkeypatch.setattr(os_user, "_PROGRAMS", str(programs))
+    folder.parent.chmod(0o755)
+    with EmbeddedPostgres(folder) as dsn:
+        assert run(dsn, "SELECT 7") == 7
+    assert owners_of(folder) == {account("nobody").pw_uid if ROOT else os.geteuid()}
+
+
+@pytest.fixture
+def own_binaries() -> Iterator[Path]:
+    """The package's binaries, as if the operator had installed them elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="heliscore-test-") as parent:
+        Path(parent).chmod(0o755)
+        package = binaries.find_binaries().parents[1]
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            Path(parent, part.name).symlink_to(part)
+        yield Path(parent, package.name, "pginstall18", "bin")
+
+
+def test_server_runs_from_the_operators_binaries(any_folder: Path, own_binaries: Path) -> None:
+    with EmbeddedPostgres(any_folder, own_binaries) as dsn:
+        assert run(dsn, "SELECT 7") == 7
+        command = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(postmaster(any_folder))], capture_output=True, text=True
+        ).stdout
+    assert command.startswith(f"{own_binaries / 'postgres'} -D ")
+
+
+@pytest.mark.parametrize(
+    ("programs", "error"),
+    [
+        ({}, "there is no program postgres in {}"),
+        ({"postgres": "echo 'postgres (PostgreSQL) 18.9'"}, "there is no program initdb in {}"),
+        (
+            {"postgres": "echo 'postgres (PostgreSQL) 17.5 (Debian 17.5-1)'", "initdb": ""},
+            "{} holds PostgreSQL 17.5, expected 18",
+        ),
+    ],
+    ids=["empty", "incomplete", "another major version"],
+)
+def test_binaries_that_do_not_fit_are_refused(folder: Path, programs: dict[str, str], error: str) -> None:
+    own = folder.parent / "bin"
+    own.mkdir()
+    for name, script in programs.items():
+        (own / name).write_text(f"#!/bin/sh\n{script}\n")
+        (own / name).chmod(0o755)
+    with pytest.raises(EmbeddedServerError) as raised:
+        EmbeddedPostgres(folder, own).start()
+    assert str(raised.value) == "HELISCORE_POSTGRES_BIN: " + error.format(own)
+    assert not folder.exists()
 
 
 def test_root_may_open_and_close_the_folder(folder: Path) -> None:
@@ -210,7 +309,8 @@ def test_root_without_namespaces_is_told_which_folder_is_closed(
     monkeypatch.setattr(os_user._LIBC, "unshare", lambda _: -1)
     server = EmbeddedPostgres(folder)
     if ROOT:
-        with pytest.raises(EmbeddedServerError, match=f"nobody .* can use {folder.parent}:"):
+        name = account(os_user.ACCOUNT, "nobody").pw_name
+        with pytest.raises(EmbeddedServerError, match=f"{name} .* can use {folder.parent}:"):
             server.start()
     else:
         with server:

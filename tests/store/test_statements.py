@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 from heliscore.domain.api_key import Principal
 from heliscore.store.connections.pool import Connection
+from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.keys import ApiKey
 from heliscore.store.request_log import LoggedRequest
@@ -25,6 +26,7 @@ RECEIVED = {
     ("key", "list"): fields(ApiKey),
     ("key", "find"): fields(Principal),
     ("session", "find"): fields(SignedInKey),
+    ("server", "find"): fields(Server),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, backups, demo, keys. Errors are one line on stderr and exit status 1."""
+"""The command line: serve, migrate, backups, demo, keys, doctor. An error is one line on stderr, status 1."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import click
 
-from heliscore import __version__
 from heliscore.cli.demo_command import demo
+from heliscore.cli.doctor import doctor, version
 from heliscore.cli.key_commands import keys_group
 from heliscore.cli.maintenance import backup, migrate, prune, restore
 from heliscore.cli.serve import serve
@@ -45,11 +45,5 @@ def _commands() -> None:
     """
 
 
-@_commands.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(__version__)
-
-
-for _command in (serve, migrate, backup, restore, prune, demo, keys_group):
+for _command in (serve, migrate, backup, restore, prune, demo, keys_group, doctor, version):
     _commands.add_command(_command)

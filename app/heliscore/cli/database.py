@@ -83,7 +83,7 @@ def database(settings: Settings, *, make: bool = True) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    embedded = EmbeddedPostgres(settings.data_dir)
+    embedded = EmbeddedPostgres(settings.data_dir, settings.postgres_bin)
     found = embedded.has_data
     if not found and not make:
         raise StartError(

@@ -40,7 +40,9 @@ def backup(file: Path, force: bool) -> None:
         schema = run(dsn, settings, backups.find_schema)
         if schema is None:
             raise BackupError("there is nothing to back up in the database")
-        size = backups.write_backup(dsn, schema, file, _show_progress, overwrite=force)
+        size = backups.write_backup(
+            dsn, schema, file, _show_progress, overwrite=force, chosen=settings.postgres_bin
+        )
     click.echo(f"wrote {size:,} bytes to {file}")
 
 
@@ -60,12 +62,19 @@ def restore(file: Path, replace: bool) -> None:
         return applied
 
     settings = _settings_without_pgbouncer()
-    backups.check_backup(file)
+    backups.check_backup(file, settings.postgres_bin)
     with database(settings) as dsn:
         existing, data = run(dsn, settings, look)
         if data and not replace:
             raise BackupError(f"the database holds data ({', '.join(data)}); --replace replaces all of it")
-        backups.restore_backup(dsn, file, _show_progress, existing=existing, replace=replace)
+        backups.restore_backup(
+            dsn,
+            file,
+            _show_progress,
+            existing=existing,
+            replace=replace,
+            chosen=settings.postgres_bin,
+        )
         for name in run(dsn, settings, finish):
             click.echo(f"applied {name}")
     click.echo(f"restored {file}")

@@ -26,8 +26,11 @@ from heliscore.postgres.watchdog import Watchdog
 from heliscore.server.http_server import HttpServer
 from heliscore.server.timeouts import Timeouts
 from heliscore.settings import ONE_PROCESS, PREFIX, Settings, check_exposure, read_settings
+from heliscore.store.connections import server_checks
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
+
+_log = logging.getLogger("heliscore")
 
 _OPEN_FILES: Final = 65_536
 """A process serves fewer clients than that."""
@@ -64,18 +67,23 @@ def run_service(settings: Settings, timeouts: Timeouts | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(settings) as listener, _own_database(settings) as dsn:
         settings = msgspec.structs.replace(settings, database_url=dsn)
-        created_key = run_when_back(dsn, settings, lambda connection: _prepare(connection, settings))
-        _announce(listener, settings, created_key)
+        created_key, version = run_when_back(dsn, settings, lambda connection: _prepare(connection, settings))
+        _announce(listener, settings, version, created_key)
         try:
             _serve(settings, listener, timeouts)
         except KeyboardInterrupt:
             sys.exit(0)
 
 
-async def _prepare(connection: Connection, settings: Settings) -> str | None:
-    """Make the database ready, and return the key that was made for it, if any."""
+async def _prepare(connection: Connection, settings: Settings) -> tuple[str | None, str]:
+    """Make the database ready, and return the key that was made for it, if any, and the server's version. Log
+    each setting of the server that should be changed."""
     await bootstrap.check_session(settings)
-    return await bootstrap.prepare(connection, settings)
+    created_key = await bootstrap.prepare(connection, settings)
+    for finding in await server_checks.check_server(connection, settings):
+        if finding.advice:
+            _log.warning("PostgreSQL's %s is %s: %s", finding.setting, finding.value, finding.advice)
+    return created_key, (await server_checks.find_server(connection)).version
 
 
 @contextmanager
@@ -85,7 +93,7 @@ def _own_database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    watchdog = Watchdog(EmbeddedPostgres(settings.data_dir))
+    watchdog = Watchdog(EmbeddedPostgres(settings.data_dir, settings.postgres_bin))
     try:
         yield watchdog.start()
     finally:
@@ -121,10 +129,13 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _announce(listener: socket.socket, settings: Settings, created_key: str | None) -> None:
+def _announce(listener: socket.socket, settings: Settings, postgres: str, created_key: str | None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    click.echo(f"Heliscore {__version__} serves on {address} (API reference: {address}/docs)")
+    click.echo(
+        f"Heliscore {__version__} on PostgreSQL {postgres} serves on {address}"
+        f" (API reference: {address}/docs)"
+    )
     if created_key:
         click.echo(f"API key, shown only once: {created_key}")
     elif settings.api_key:

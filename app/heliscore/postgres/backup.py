@@ -74,16 +74,18 @@ async def analyze(connection: Connection) -> None:
     await connection.execute(f"ANALYZE {', '.join(find_tables())}")
 
 
-def write_backup(dsn: str, schema: str, file: Path, progress: Progress, *, overwrite: bool) -> int:
+def write_backup(
+    dsn: str, schema: str, file: Path, progress: Progress, *, overwrite: bool, chosen: Path | None = None
+) -> int:
     """Write our tables, which are in that schema, to the file and return its size in bytes. An incomplete
-    file is never seen under its name. Raises BackupError."""
+    file is never seen under its name. `chosen`: see run_tool(). Raises BackupError."""
     if file.exists() and not overwrite:
         raise BackupError(f"{file} exists already; --force overwrites it")
     flags = [f'--table="{schema}"."{table}"' for table in find_tables()]
     flags += ["--format=custom", "--no-unlogged-table-data", "--lock-wait-timeout=60s"]
     try:
         with _renamed_when_whole(file) as unfinished:
-            with run_tool("pg_dump", *flags, f"--file={unfinished}", dsn=dsn) as pg_dump:
+            with run_tool("pg_dump", *flags, f"--file={unfinished}", dsn=dsn, chosen=chosen) as pg_dump:
                 while not pg_dump.ends_within(_PROGRESS_S):
                     progress(unfinished.stat().st_size)
                 pg_dump.check("no backup was made")
@@ -92,14 +94,14 @@ def write_backup(dsn: str, schema: str, file: Path, progress: Progress, *, overw
         raise BackupError(f"cannot write {file}: {error.strerror}") from None
 
 
-def check_backup(file: Path) -> None:
+def check_backup(file: Path, chosen: Path | None = None) -> None:
     """Raise BackupError for a file that is no backup of ours, cannot be read, or is of a newer version."""
     try:
         file.open("rb").close()
     except OSError as error:
         raise BackupError(f"cannot read {file}: {error.strerror}") from None
     flags = ["--data-only", "--table=schema_migration", "--file=-"]
-    with run_tool("pg_restore", *flags, file) as pg_restore:
+    with run_tool("pg_restore", *flags, file, chosen=chosen) as pg_restore:
         script = pg_restore.output.read().decode(errors="replace")
         pg_restore.check(f"{file} cannot be restored")
     data = re.search(r"^COPY .*\(number, name, checksum, .*;\n((?:.*\n)*?)\\\.$", script, re.MULTILINE)
@@ -109,7 +111,15 @@ def check_backup(file: Path) -> None:
     _check_migrations(str(file), {int(number): (name, checksum) for number, name, checksum, *_ in rows})
 
 
-def restore_backup(dsn: str, file: Path, progress: Progress, *, existing: bool, replace: bool) -> None:
+def restore_backup(
+    dsn: str,
+    file: Path,
+    progress: Progress,
+    *,
+    existing: bool,
+    replace: bool,
+    chosen: Path | None = None,
+) -> None:
     """Restore a file that has passed check_backup, in one transaction. Tables of ours that are `existing` are
     dropped; if they hold data and `replace` is false, the restore fails. Migrations that the file's version
     did not have are missing afterwards.
@@ -120,8 +130,8 @@ def restore_backup(dsn: str, file: Path, progress: Progress, *, existing: bool, 
     psql_flags = ["--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1"]
     flags = ["--no-owner", "--no-privileges", "--exit-on-error", "--file=-"]
     with (
-        run_tool("psql", *psql_flags, dsn=dsn, fed=True) as psql,
-        run_tool("pg_restore", *flags, file) as pg_restore,
+        run_tool("psql", *psql_flags, dsn=dsn, fed=True, chosen=chosen) as psql,
+        run_tool("pg_restore", *flags, file, chosen=chosen) as pg_restore,
     ):
         with suppress(BrokenPipeError):  # psql ended early, and says why
             psql.input.write(_prologue(existing=existing, replace=replace).encode())

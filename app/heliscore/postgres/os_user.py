@@ -1,7 +1,9 @@
 """The operating system's user that runs our PostgreSQL, which refuses to run as root.
 
-Started by root, it runs as the user nobody or, where that user cannot reach the data folder, as root with
-nobody's number in a user namespace. Which of the two may differ at each start.
+Started by root, it runs as the system user `heliscore`, who is made for a new data folder. It runs as
+`nobody` where that user cannot be made, and over a cluster that `nobody` owns already. Where neither can
+reach the data folder, it runs as root with the number of `nobody` in a user namespace; so each start may
+choose another user.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,6 +28,10 @@ _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
+
+ACCOUNT = "heliscore"
+_MAKE_ACCOUNT_TIMEOUT_S = 10
+_PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True)
@@ -97,23 +104,64 @@ class OsUser:
                     os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def choose_os_user(folder: Path) -> tuple[OsUser, Path]:
-    """Find, by trying, a user who can run PostgreSQL over the folder, and the folder of binaries to run."""
+def choose_os_user(folder: Path, cluster: Path, chosen: Path | None = None) -> tuple[OsUser, Path]:
+    """Find, by trying, a user who can run PostgreSQL over the cluster in the data folder, and the folder of
+    binaries to run: the chosen one, or the package's. Raises EmbeddedServerError."""
     ourselves = OsUser(os.geteuid(), os.getegid())
+    bin_dir = binaries.find_binaries() if chosen is None else chosen
     if ourselves.uid != 0:
-        return ourselves, binaries.find_binaries()
-    nobody = OsUser(*pwd.getpwnam("nobody")[2:4])
-    if nobody.can("test", "-x", folder):
-        for bin_dir in (binaries.find_binaries, lambda: binaries.copy_binaries(folder, nobody.take)):
-            if nobody.can(bin_dir() / "postgres", "--version"):
-                return nobody, bin_dir()
+        return ourselves, bin_dir
+    account = _choose_account(folder, cluster)
+    user = OsUser(account.pw_uid, account.pw_gid)
+    if user.can("test", "-x", folder):
+        if user.can(bin_dir / "postgres", "--version"):
+            return user, bin_dir
+        if chosen is None:
+            copy = binaries.copy_binaries(folder, user.take)
+            if user.can(copy / "postgres", "--version"):
+                return user, copy
     mapped = OsUser(0, ourselves.gid, mapped=True)
-    if mapped.can("test", "-x", folder) and mapped.can(binaries.find_binaries() / "postgres", "--version"):
-        return mapped, binaries.find_binaries()
-    steps = (*reversed(folder.parents), folder)
-    closed = next((step for step in steps if not nobody.can("test", "-x", step)), folder)
+    if mapped.can("test", "-x", folder) and mapped.can(bin_dir / "postgres", "--version"):
+        return mapped, bin_dir
+    needed = (*reversed(folder.parents), folder, *reversed(bin_dir.parents), bin_dir)
+    closed = next((step for step in needed if not user.can("test", "-x", step)), folder)
     raise EmbeddedServerError(
-        f"PostgreSQL does not run as root, and neither the user nobody nor a namespace can use {closed}: "
-        "set HELISCORE_DATA_DIR to a folder such as /var/lib/heliscore, run as an ordinary user, "
+        f"PostgreSQL does not run as root, and neither the user {account.pw_name} nor a namespace can use "
+        f"{closed}: set HELISCORE_DATA_DIR to a folder such as /var/lib/heliscore, run as an ordinary user, "
         "or set HELISCORE_DATABASE_URL"
     )
+
+
+def _choose_account(folder: Path, cluster: Path) -> pwd.struct_passwd:
+    """Find the user to become. The files of a cluster stay nobody's, whatever users were made since."""
+    nobody = pwd.getpwnam("nobody")
+    if not cluster.exists():
+        if OsUser(nobody.pw_uid, nobody.pw_gid).can("test", "-x", folder):
+            _make_account()
+    elif cluster.stat().st_uid == nobody.pw_uid:
+        return nobody
+    return _find_account() or nobody
+
+
+def _find_account() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return None
+
+
+def _make_account() -> None:
+    """Make the user, who has no home and cannot log in, if there is none yet. Where that fails (a read-only
+    system, no useradd, or another process that makes it at this moment), there is nobody."""
+    if _find_account() is None:
+        options = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
+        options += ["--shell=/usr/sbin/nologin", "--comment=PostgreSQL of Heliscore"]
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                ["useradd", *options, ACCOUNT],
+                env={"PATH": _PROGRAMS, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_MAKE_ACCOUNT_TIMEOUT_S,
+                check=False,
+            )

@@ -7,6 +7,7 @@ another language: the version of the server makes no difference to them.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,9 @@ LEFT_OUT = ("tests/browser", "tests/faults", "tests/sdk", "tests/store/test_embe
 
 
 def main() -> int:
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # the server and the tests end too
     versions, arguments = _read_arguments()
     failed = []
     for version in versions:

@@ -116,7 +116,10 @@ def test_doctor_changes_nothing_and_makes_no_database(empty_dsn: str) -> None:
         assert f"schema: {missing} migrations are missing, up to {NEWEST}" in finished.stdout
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent, "data")
-        message = f"there is no database in {folder}; the first start makes one"
+        message = (
+            f"there is no database in {folder}: HELISCORE_DATA_DIR must be the folder of the service, or "
+            "HELISCORE_DATABASE_URL the address of its database"
+        )
         assert_fails(run_with("doctor", DATA_DIR=str(folder)), message)
         assert not folder.exists()
 

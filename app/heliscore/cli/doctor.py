@@ -44,9 +44,7 @@ def doctor() -> None:
         return server, missing, await server_checks.check_server(connection, settings)
 
     settings = read_settings(os.environ)
-    if settings.database_url is None and not os.path.lexists(settings.data_dir / "pgdata"):
-        raise StartError(f"there is no database in {settings.data_dir}; the first start makes one")
-    with database(settings) as dsn:
+    with database(settings, make=False) as dsn:
         server, missing, findings = run(dsn, settings, look)
     click.echo(f"Heliscore {__version__}")
     click.echo(f"PostgreSQL {server.version}, {_describe_place(server, settings)}")

@@ -250,7 +250,9 @@ def _score_and_query(address: str) -> None:
 
 def test_image_knows_its_version(image: Path) -> None:
     run = _run([str(image / "heliscore/bin/heliscore"), "version"], isolated(environment()))
-    assert (run.returncode, run.stdout) == (0, f"{__version__}\n")
+    version, server = run.stdout.splitlines()
+    assert (run.returncode, version) == (0, __version__)
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+ \(embedded\)", server)
 
 
 def test_image_runs_as_a_user_of_its_own_over_a_volume_that_is_its() -> None:

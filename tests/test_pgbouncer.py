@@ -53,10 +53,10 @@ def pooler(server: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="heliscore-test-") as folder:
-        Path(folder).chmod(0o777)  # as root, both programs run as the user nobody
+        Path(folder).chmod(0o777)
         file = Path(folder, "pgbouncer.ini")
         file.write_text(CONFIGURATION.format(target=find_target(server), port=port, folder=folder))
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        user = ["-u", find_user(server)] if os.geteuid() == 0 else []
         process = subprocess.Popen([program, "-q", *user, file], stderr=subprocess.DEVNULL)
         try:
             wait_until_listening(port, process)
@@ -73,6 +73,12 @@ def find_target(dsn: str) -> str:
     host, port = query.get("host") or parts.hostname, query.get("port") or parts.port or 5432
     password = f" password={parts.password}" if parts.password else ""
     return f"host={host} port={port} user={parts.username}{password}"
+
+
+def find_user(dsn: str) -> str:
+    """The user that PgBouncer, which refuses root, runs as: one who may enter the folder of the socket."""
+    host = parse_qs(urlsplit(dsn).query).get("host", [""])[0]
+    return Path(host).owner() if host.startswith("/") else "nobody"
 
 
 def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:

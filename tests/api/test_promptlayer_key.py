@@ -137,7 +137,7 @@ async def test_body_without_an_object_holds_no_key(anonymous: httpx.AsyncClient,
         ("{", False),
         ('{"a": 1,}', False),
         ("[" * 100_000, True),
-        ("[" * 100_000, False),
+        ("[" * 60_000, False),
         (b'{"a": "\xff"}', True),
     ],
 )

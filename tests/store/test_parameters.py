@@ -132,6 +132,17 @@ def _assigned(nodes: list[Any]) -> Iterator[tuple[str, ast.expr]]:
 OURS = {
     # A migration's statements are run as they stand in its file.
     ("heliscore/store/schema/migrations.py", "connection.execute(statement)"),
+    # Names that the statements of migrations have, and our own numbers.
+    (
+        "heliscore/store/schema/migrations.py",
+        "connection.execute(f'DROP INDEX CONCURRENTLY IF EXISTS {index}')",
+    ),
+    (
+        "heliscore/store/schema/migrations.py",
+        "connection.execute(f'SET LOCAL lock_timeout = {pace.lock_timeout_ms}')",
+    ),
+    ("heliscore/store/schema/migrations.py", "connection.execute(f'SET lock_timeout = {timeout_ms}')"),
+    ("heliscore/store/schema/table_locks.py", "connection.execute(f'LOCK TABLE {table} IN {mode} MODE')"),
     # The names of tables, which sql/schema.sql has.
     ("heliscore/postgres/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
     ("heliscore/postgres/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),

@@ -48,18 +48,20 @@ async def identify(request: Request, services: Services) -> ApiCall:
     if not key and has_header_key(request):
         key = bearer_key(request)
     if not key:
-        body = await _read_keyed_body(request)
+        body = await _read_keyed_body(request, services.settings.max_body_bytes)
         key = _key_in(body)
     if not key:
         raise Unauthenticated("an API key is needed: the header X-API-KEY, or api_key in the body")
     return ApiCall(request, services, await services.keyring.principal(key, address_of(request)), body)
 
 
-async def _read_keyed_body(request: Request) -> bytes:
+async def _read_keyed_body(request: Request, limit_bytes: int) -> bytes:
     """Nobody may have us read and unpack much who has not shown a key."""
     try:
-        return await read_body(request, _MAX_KEYED_BYTES)
+        return await read_body(request, min(limit_bytes, _MAX_KEYED_BYTES))
     except BodyTooLarge:
+        if limit_bytes <= _MAX_KEYED_BYTES:
+            raise
         raise Unauthenticated(
             f"an API key is needed: the header X-API-KEY; api_key in the body counts in one of at most "
             f"{_MAX_KEYED_BYTES} bytes"

@@ -28,7 +28,7 @@ _SMALL_BYTES: Final = 1 << 16
 _MAX_PROCESSES: Final = 2
 _MAX_VALUES: Final = 500_000
 _MAX_CONTAINERS: Final = 200_000
-"""Lists and objects in the JSON of a call that is no log and no upload: decoding so many takes 20 to 40 ms."""
+"""Lists and objects in the JSON of a call that is no log and no upload: decoding them takes 20 to 40 ms."""
 
 
 class LargeWork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
 from uvicorn.config import LOGGING_CONFIG
+
+NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: reading the certificates of the system takes 40 ms for each client."""
 
 CROWDED_S: Final = 10
 """What the machine may add to a time that was promised: it serves other tests too, if not others."""

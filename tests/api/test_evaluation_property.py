@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Service
+from tests.servers import NO_CERTIFICATES
 
 EXAMPLES = 150
 
@@ -165,7 +166,9 @@ def asker(shared_address: str, shared: Service, organization: str) -> Iterator[A
         key = mint_key()
         runner.run(keys.register(connection, organization_id, key, name="test"))
         headers = {"Authorization": f"Bearer {key}"}
-        client = httpx.AsyncClient(base_url=shared_address, headers=headers, timeout=30)
+        client = httpx.AsyncClient(
+            base_url=shared_address, headers=headers, timeout=30, verify=NO_CERTIFICATES
+        )
         yield Asker(runner, connection, client, organization_id)
         runner.run(client.aclose())
         runner.run(connection.close())

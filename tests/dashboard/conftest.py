@@ -12,6 +12,7 @@ from heliscore.dashboard.parts.session import COOKIE
 from heliscore.domain.api_key import Permissions
 
 from tests.conftest import Service
+from tests.servers import NO_CERTIFICATES
 
 SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
 
@@ -19,7 +20,7 @@ SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
 @pytest.fixture
 async def visitor(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who is not signed in."""
-    async with httpx.AsyncClient(base_url=service.address, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=service.address, timeout=30, verify=NO_CERTIFICATES) as client:
         yield client
 
 
@@ -31,7 +32,9 @@ async def sign_in(service: Service) -> AsyncIterator[SignIn]:
         async def sign_in(
             organization: str = "default", permissions: Permissions = "rw", *, key: str | None = None
         ) -> httpx.AsyncClient:
-            client = await stack.enter_async_context(httpx.AsyncClient(base_url=service.address, timeout=30))
+            client = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=service.address, timeout=30, verify=NO_CERTIFICATES)
+            )
             key = key or await service.make_key(organization, permissions)
             response = await client.post("/sign-in", data={"key": key})
             assert (response.status_code, response.headers["location"]) == (303, "/")

@@ -11,6 +11,7 @@ from heliscore.store.connections.pool import Connection
 
 from tests.conftest import Service
 from tests.dashboard.reading import read_text
+from tests.servers import NO_CERTIFICATES
 
 Json = dict[str, Any]
 
@@ -60,7 +61,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 async def read_page(service: Service, request_id: str) -> Page:
-    async with httpx.AsyncClient(base_url=service.address, timeout=30) as visitor:
+    async with httpx.AsyncClient(base_url=service.address, timeout=30, verify=NO_CERTIFICATES) as visitor:
         signed_in = await visitor.post("/sign-in", data={"key": await service.make_key()})
         assert signed_in.status_code == 303
         response = await visitor.get(f"/requests/{request_id}")

@@ -101,6 +101,8 @@ async def test_start_goes_on_when_it_is_interrupted_while_it_migrates(
                 await blocking.rollback()
             else:
                 external.end_server()
+                other.terminate()  # closing would write to the server that has ended
+                connection.terminate()
     await starting
     assert_waited(caplog, "the database is not available: .+")
 

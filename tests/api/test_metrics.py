@@ -315,6 +315,14 @@ def test_nobody_sees_values_of_others(ground: Ground, key: str, organization: st
     assert "heliscore_score_value" not in ground.call("GET", "/metrics").text
 
 
+@pytest.mark.parametrize("header", ["Helicone-Auth", "X-API-KEY"])
+def test_key_is_taken_from_every_header(ground: Ground, key: str, header: str) -> None:
+    ground.post(key, "r", {"a": 5})
+    value = key if header == "X-API-KEY" else f"Bearer {key}"
+    assert score_values(parse(ground.call("GET", "/metrics", **{header: value}).text)) == {"a": (1, 5)}
+    assert ground.call("GET", "/metrics", **{header: value[:-1] + "!"}).status_code == 401
+
+
 def test_key_that_may_not_read_sees_nothing(ground: Ground, organization: str) -> None:
     writer = ground.make_key(organization, "w")
     answers = [

@@ -26,7 +26,8 @@ _FAILURES_S: Final = 60
 
 _CAPACITY: Final = 10_000
 
-_KEY_HEADERS: Final = ("helicone-auth", "authorization", "x-api-key")
+KEY_HEADERS: Final = ("helicone-auth", "authorization", "x-api-key")
+"""In each of these a key may be sent, on every path."""
 
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+|$)", re.IGNORECASE)
 """Begins a key; Helicone's clients may send the provider's and ours in one header, with a comma between."""
@@ -132,4 +133,4 @@ def bearer_key(request: Request) -> str:
 
 def has_header_key(request: Request) -> bool:
     """Whether a header carries a key."""
-    return any(request.headers.get(name, "").strip() for name in _KEY_HEADERS)
+    return any(request.headers.get(name, "").strip() for name in KEY_HEADERS)

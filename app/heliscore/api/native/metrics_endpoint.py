@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heliscore.api.http.auth import KEY_HEADERS
 from heliscore.api.http.endpoints import Endpoint, check_permission, identify_bearer
 from heliscore.api.http.json_schema import STRING
 from heliscore.api.http.request_state import state_of
@@ -29,7 +30,7 @@ async def read_metrics(request: Request) -> Response:
     """
     state = state_of(request.scope)
     services, organization_id = state.services, None
-    if "helicone-auth" in request.headers or "authorization" in request.headers:
+    if any(name in request.headers for name in KEY_HEADERS):
         principal = (await identify_bearer(request, services)).principal
         organization_id = principal.organization_id
         state.enter(organization_id)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -125,6 +126,19 @@ async def dsn(server: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
     async for dsn in _own_database(server, TEMPLATE):
         yield dsn
+
+
+@contextmanager
+def filled_database(server: str, fill: Callable[[str], Coroutine[Any, Any, None]]) -> Iterator[str]:
+    """The address of a migrated database that is filled once, for many tests that only read it."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    try:
+        dsn = at_database(server, name)
+        asyncio.run(fill(dsn))
+        yield dsn
+    finally:
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _own_database(server: str, template: str) -> AsyncIterator[str]:

@@ -6,9 +6,7 @@ not know it. A loop in a loop reads all rows again for each of them: 600 or 1200
 
 from __future__ import annotations
 
-import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -36,7 +34,7 @@ from heliscore.store.evaluations import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search, selectivity
 
-from ..conftest import TEMPLATE, at_database
+from ..conftest import filled_database
 
 pytestmark = pytest.mark.slow
 
@@ -116,19 +114,8 @@ STATES = (never_analysed, analysed, vacuumed, deleted, uploaded)
 @pytest.fixture(scope="module", params=STATES, ids=lambda state: state.__name__)
 def state(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
     """The address of a database in that state, which stands still."""
-    name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
-    try:
-        asyncio.run(make(at_database(server, name), request.param))
-        yield at_database(server, name)
-    finally:
-        asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(statement)
-    await connection.close()
+    with filled_database(server, lambda dsn: make(dsn, request.param)) as dsn:
+        yield dsn
 
 
 async def make(dsn: str, state: Callable[[Connection], Awaitable[None]]) -> None:

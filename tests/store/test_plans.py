@@ -6,9 +6,7 @@ The statements are recorded on their way to PostgreSQL and explained with the sa
 
 from __future__ import annotations
 
-import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -37,7 +35,7 @@ from heliscore.store.search.request_search import Page, count, search
 from heliscore.store.search.selectivity import MIN_THRESHOLD
 from heliscore.store.statements import load
 
-from ..conftest import TEMPLATE, at_database
+from ..conftest import filled_database
 
 pytestmark = pytest.mark.slow
 
@@ -201,19 +199,8 @@ class Searches:
 @pytest.fixture(scope="module")
 def seeded(server: str) -> Iterator[str]:
     """The seeded database's address."""
-    name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
-    try:
-        asyncio.run(seed(at_database(server, name)))
-        yield at_database(server, name)
-    finally:
-        asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(statement)
-    await connection.close()
+    with filled_database(server, seed) as dsn:
+        yield dsn
 
 
 async def seed(dsn: str) -> None:

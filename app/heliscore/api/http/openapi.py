@@ -25,7 +25,7 @@ _REASONS: Final = {
     401: "The API key is missing, unknown, revoked or expired",
     403: "The API key lacks the permission",
     404: "Not found",
-    408: "Nothing of use came for too long.",
+    408: "Nothing of use came for too long",
     413: "The body is too large",
     429: "Too many calls with this key in a minute; try again after Retry-After seconds",
     503: "Temporarily unavailable; try again after Retry-After seconds",

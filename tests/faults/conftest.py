@@ -92,11 +92,12 @@ class Machine:
         return httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60)
 
     @asynccontextmanager
-    async def suffering(self, fault: str) -> AsyncIterator[Load]:
-        """Be under load; in the end nothing that was acknowledged is missing, and memory is bounded."""
+    async def suffering(self, fault: str, after: int = 100) -> AsyncIterator[Load]:
+        """Be under load, which goes well for that many posts; in the end nothing that was acknowledged is
+        missing, and memory is bounded."""
         assert self.served is not None
         try:
-            async with under_load(self.address, KEY) as load:
+            async with under_load(self.address, KEY, after) as load:
                 yield load
             lost = await load.lost()
         except BaseException:

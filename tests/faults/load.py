@@ -126,12 +126,12 @@ class Load:
 
 
 @asynccontextmanager
-async def under_load(address: str, key: str) -> AsyncIterator[Load]:
-    """Post until the block ends; it begins when all is going well."""
+async def under_load(address: str, key: str, after: int = 100) -> AsyncIterator[Load]:
+    """Post until the block ends; it begins when that many posts went well."""
     load = Load(address, key)
     running = asyncio.create_task(load.run())
     try:
-        await load.reach(100)
+        await load.reach(after)
         yield load
     finally:
         load.stop()

@@ -54,12 +54,13 @@ async def test_nothing_is_lost_when_the_database_only_reads(external: External, 
 
 async def test_nothing_is_lost_when_the_disk_is_full(external: External, machine: Machine) -> None:
     """The score table's free-space map, without which no page can be added, lies on /dev/full: the kernel
-    says ENOSPC, as a full disk does, and PostgreSQL does with it what it does. This needs no rights."""
+    says ENOSPC, as a full disk does, and PostgreSQL does with it what it does. This needs no rights. The map
+    is asked for as soon as a page is full (about 50 posts), so the block begins well before."""
     async with external.connected() as connection:
         path = await connection.fetchval("SELECT pg_relation_filepath('score')")
         map_ = external.file(f"{path}_fsm")
         map_.symlink_to("/dev/full")
-        async with machine.suffering("full disk") as load:
+        async with machine.suffering("full disk", after=20) as load:
             for _ in range(11):
                 await load.error_response()
             map_.unlink()

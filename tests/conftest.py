@@ -25,7 +25,7 @@ from heliscore.store.connections import database_identity, pool, sessions
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.schema import bootstrap
-from heliscore.store.scores import ScoreNames
+from heliscore.store.scores import ScoreIds
 from hypothesis import HealthCheck
 
 from tests.servers import NO_CERTIFICATES, listening_socket, make_server, temporary_server
@@ -178,8 +178,8 @@ async def organization_id(connection: asyncpg.Connection[asyncpg.Record]) -> int
 
 
 @pytest.fixture
-def names() -> ScoreNames:
-    return ScoreNames()
+def ids() -> ScoreIds:
+    return ScoreIds()
 
 
 class Service:

@@ -26,6 +26,7 @@ from heliscore.store import keys
 from heliscore.store.schema.migrations import read_migrations
 
 from tests.conftest import at_database
+from tests.origins import JUDGE
 
 HELISCORE = Path(sys.executable).with_name("heliscore")
 KEY = re.compile(r"sk-helicone(-[a-z0-9]{7}){4}")
@@ -194,7 +195,7 @@ async def mint_chain(dsn: str, maker_id: int) -> list[int]:
     made: list[int] = []
     for name in ("first", "second"):
         organization_id = await connection.fetchval("SELECT organization_id FROM api_key")
-        maker = Principal(organization_id, made[-1] if made else maker_id, "rw", None)
+        maker = Principal(organization_id, made[-1] if made else maker_id, "rw", None, JUDGE)
         id_ = await keys.mint(connection, maker, mint_key(), name=name, permissions="rw")
         assert id_ is not None
         made.append(id_)

@@ -36,6 +36,7 @@ from heliscore.api.native import (
     comparison_endpoint,
     document_endpoints,
     health,
+    history_endpoints,
     metrics_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
@@ -50,7 +51,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
-from heliscore.store.scores import ScoreNames
+from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
@@ -77,6 +78,7 @@ _API: Final = (
     *property_endpoints.ENDPOINTS,
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
+    *history_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
@@ -135,7 +137,7 @@ async def _opened(
     settings: Settings, identity: DatabaseIdentity, stop_service: StopService
 ) -> AsyncIterator[Services]:
     """Open the services over one database, and close them."""
-    names = ScoreNames()
+    ids = ScoreIds()
     database = await open_database(settings, on_connect=identity.check)
     # Separate pools: a flood of searches must not keep keys from being found or scores from being written.
     quick = await open_database(
@@ -150,7 +152,7 @@ async def _opened(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
-    writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
+    writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with kept_pruned(database, settings.retention_days, stop_service):
@@ -158,7 +160,7 @@ async def _opened(
                 settings=settings,
                 database=database,
                 keyring=Keyring(quick),
-                names=names,
+                ids=ids,
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),

@@ -1,8 +1,8 @@
 -- API keys.
 
 -- name: register
-INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING id
 
 -- name: mint
@@ -14,14 +14,14 @@ WITH maker AS (
     WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
     FOR SHARE
 )
-INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, made_by)
-SELECT organization_id, $3, $4, $5, $6, expires_at, id
+INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by)
+SELECT organization_id, $3, $4, $5, $6, expires_at, $7, id
 FROM maker
 RETURNING id
 
 -- name: find
 -- Not bound to an organization: this is where the organization comes from.
-SELECT organization_id, id AS key_id, permissions, expires_at
+SELECT organization_id, id AS key_id, permissions, expires_at, name, author
 FROM api_key
 WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
@@ -31,7 +31,8 @@ FROM api_key
 WHERE organization_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
 -- name: list
-SELECT k.id, o.name AS organization, k.name, k.hint, k.permissions, k.created_at, k.expires_at, k.revoked_at, k.made_by
+SELECT k.id, o.name AS organization, k.name, k.hint, k.permissions, k.created_at, k.expires_at, k.revoked_at, k.made_by,
+    k.author
 FROM api_key AS k
 JOIN organization AS o ON o.id = k.organization_id
 WHERE $1::text IS NULL OR o.name = $1
@@ -51,15 +52,21 @@ WHERE made_by = ANY($1::integer[])
 RETURNING id
 
 -- name: list_own
-SELECT id, name, hint, permissions, created_at, expires_at, made_by
+SELECT id, name, hint, permissions, created_at, expires_at, made_by, author
 FROM api_key
 WHERE organization_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY id
 
--- name: rename
+-- name: change
 UPDATE api_key
-SET name = $3
+SET name = coalesce($3, name), author = coalesce($4, author)
 WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+RETURNING id
+
+-- name: set_author
+UPDATE api_key
+SET author = $2
+WHERE id = $1 AND revoked_at IS NULL
 RETURNING id
 
 -- name: revoke_own

@@ -20,7 +20,9 @@ SELECT
         SELECT row(
             jsonb_object_agg(n.name, s.value),
             max(s.value) FILTER (WHERE n.name = 'helicone-score-feedback'),
-            max(s.scored_at) FILTER (WHERE n.name = 'helicone-score-feedback')
+            date_trunc(
+                'milliseconds', max(s.scored_at) FILTER (WHERE n.name = 'helicone-score-feedback')
+            )
         )
         FROM score AS s
         JOIN score_name AS n ON n.id = s.name_id

@@ -17,11 +17,12 @@ from heliscore.domain.api_key import mint_key
 from heliscore.domain.score import Score
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Service
+from tests.origins import ORIGIN
 from tests.servers import NO_CERTIFICATES
 
 EXAMPLES = 150
@@ -123,7 +124,7 @@ class Asker:
         self._connection = connection
         self._client = client
         self._organization_id = organization_id
-        self._names = ScoreNames()
+        self._ids = ScoreIds()
 
     def fill(self, rows: list[Row]) -> None:
         self._runner.run(self._fill(rows))
@@ -145,11 +146,12 @@ class Asker:
                 str(number),
                 {name: Score(int(value), isinstance(value, bool)) for name, value in row.scores.items()},
                 row.at,
+                ORIGIN,
             )
             for number, row in enumerate(rows)
             if row.scores
         ]
-        await record(self._connection, self._names, posts)
+        await record(self._connection, self._ids, posts)
 
     def ask(self, path: str, body: Json) -> Any:
         response = self._runner.run(self._client.post(path, json=body))

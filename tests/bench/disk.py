@@ -9,7 +9,9 @@ from typing import Final
 import msgspec
 from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
+
+from tests.origins import ORIGIN
 
 from .databases import ORGANIZATION_ID
 from .plan import progress
@@ -41,10 +43,10 @@ async def measure(connection: Connection, size: int, upserts: int) -> Disk:
     fresh = await _bytes(connection)
     rows = await connection.fetch("SELECT request_id FROM request WHERE request_no % 100 <> 0")
     ids = [row["request_id"] for row in rows]
-    source, names, done = random.Random(1), ScoreNames(), 0
+    source, written, done = random.Random(1), ScoreIds(), 0
     while done < upserts:
-        posts = merged(_random_post(source, ids) for _ in range(min(_BATCH, upserts - done)))
-        await record(connection, names, posts)
+        posts = [_random_post(source, ids) for _ in range(min(_BATCH, upserts - done))]
+        await record(connection, written, posts)
         done += _BATCH
         if done % _PROGRESS_EVERY == 0:
             progress(f"disk: {done:,} of {upserts:,} random upserts")
@@ -56,7 +58,7 @@ def _random_post(source: random.Random, ids: list[str]) -> ScoreWrite:
     name = source.choice(list(SHARES))
     is_boolean = name in BOOLEANS
     score = Score(source.randint(0, 1 if is_boolean else 100), is_boolean)
-    return ScoreWrite(ORGANIZATION_ID, source.choice(ids), {name: score}, datetime.now(UTC))
+    return ScoreWrite(ORGANIZATION_ID, source.choice(ids), {name: score}, datetime.now(UTC), ORIGIN)
 
 
 async def _bytes(connection: Connection) -> dict[str, float]:

@@ -12,7 +12,9 @@ import msgspec
 from heliscore.domain.score import Score
 from heliscore.store import organizations, request_log, scores
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import ScoreNames, ScoreWrite
+from heliscore.store.scores import ScoreIds, ScoreWrite
+
+from tests.origins import ORIGIN
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default
                 name: Score(int(value), value is True or value is False)
                 for name, value in entry.scores.items()
             }
-            posts.append(ScoreWrite(id_, request.request_id, given, datetime.now(UTC)))
-        await scores.record(connection, ScoreNames(), [post for post in posts if post.scores])
+            posts.append(ScoreWrite(id_, request.request_id, given, datetime.now(UTC), ORIGIN))
+        await scores.record(connection, ScoreIds(), [post for post in posts if post.scores])
     finally:
         await connection.close()

@@ -14,9 +14,10 @@ from heliscore.domain.times import format_time
 from heliscore.store import keys, organizations, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
-from heliscore.store.scores import ScoreNames, ScoreWrite
+from heliscore.store.scores import ScoreIds, ScoreWrite
 
 from tests.conftest import Service
+from tests.origins import ORIGIN
 
 NOW = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
 COUNT = 120
@@ -60,8 +61,8 @@ async def stranger(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncItera
     """Another organization with data of its own, which is the same in the end."""
     id_ = await organizations.ensure(connection, "stranger")
     await keys.register(connection, id_, mint_key(), name="heliscore demo")
-    post = ScoreWrite(id_, "demo_1", {"accuracy": Score(1, False)}, NOW)
-    await scores.record(connection, ScoreNames(), [post])
+    post = ScoreWrite(id_, "demo_1", {"accuracy": Score(1, False)}, NOW, ORIGIN)
+    await scores.record(connection, ScoreIds(), [post])
     before = await contents(connection, id_)
     yield id_
     assert await contents(connection, id_) == before
@@ -151,7 +152,7 @@ async def test_requests_of_others_are_counted(connection: Connection) -> None:
     id_, _ = await organization.ensure(connection, "demo")
     await fill(connection, id_)
     await scores.record(
-        connection, ScoreNames(), [ScoreWrite(id_, "mine", {"accuracy": Score(1, False)}, NOW)]
+        connection, ScoreIds(), [ScoreWrite(id_, "mine", {"accuracy": Score(1, False)}, NOW, ORIGIN)]
     )
     assert await organization.count(connection, id_) == RequestCount(requests=COUNT + 1, others=1)
 

@@ -134,7 +134,7 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
         (
             Compare(FeedbackTime(), ">", NOON),
             f"EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id + 0 = $4::integer "
-            "AND s.scored_at > $5::timestamptz OFFSET 0)",
+            "AND date_trunc('milliseconds', s.scored_at) > $5::timestamptz OFFSET 0)",
             (76, NOON),
         ),
         (Compare(USER, "starts-with", "a_"), "r.user_id ILIKE $4::text", (r"a\_%",)),

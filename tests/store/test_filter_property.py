@@ -47,10 +47,12 @@ from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, selectivity
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.origins import ORIGIN
 
 REQUESTS = 120
 EXAMPLES = 200
@@ -277,11 +279,12 @@ async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
             row.columns["request_id"],
             {name: ScoreValue(value, False) for name, value in row.scores.items()},
             row.scored_at,
+            ORIGIN,
         )
         for row in rows
         if row.scores
     ]
-    await record(connection, ScoreNames(), posts)
+    await record(connection, ScoreIds(), posts)
     return [msgspec.structs.replace(row, columns=row.columns | made(row)) for row in rows]
 
 

@@ -15,7 +15,9 @@ from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import Migration, count_missing, migrate, read_migrations
 from heliscore.store.schema.table_locks import Pace
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
+
+from tests.origins import ORIGIN
 
 NAMES = [migration.name for migration in read_migrations()]
 
@@ -189,11 +191,13 @@ class Posting:
         self.over = asyncio.Event()
 
     async def run(self, connection: Connection, organization_id: int, client: int) -> None:
-        names = ScoreNames()
+        ids = ScoreIds()
         while not self.over.is_set():
-            post = ScoreWrite(organization_id, f"{client}/{self.posts % 20}", SCORES, datetime.now(UTC))
+            post = ScoreWrite(
+                organization_id, f"{client}/{self.posts % 20}", SCORES, datetime.now(UTC), ORIGIN
+            )
             begun = time.monotonic()
-            await record(connection, names, [post])
+            await record(connection, ids, [post])
             self.longest_s = max(self.longest_s, time.monotonic() - begun)
             self.posts += 1
 

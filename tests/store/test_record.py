@@ -13,7 +13,9 @@ import pytest
 from heliscore.domain.score import Score
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
+
+from tests.origins import ORIGIN
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -60,7 +62,7 @@ def post(
     organization_id: int, scores: dict[str, int | bool], at: datetime = NOON, request_id: str = "r"
 ) -> ScoreWrite:
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
-    return ScoreWrite(organization_id, request_id, read, at)
+    return ScoreWrite(organization_id, request_id, read, at, ORIGIN)
 
 
 @pytest.fixture
@@ -78,10 +80,8 @@ async def connections(dsn: str) -> AsyncIterator[list[Connection]]:
 # One post
 
 
-async def test_post_makes_the_request(
-    connection: Connection, organization_id: int, names: ScoreNames
-) -> None:
-    written = await record(connection, names, [post(organization_id, {"accuracy": 95, "cited": True})])
+async def test_post_makes_the_request(connection: Connection, organization_id: int, ids: ScoreIds) -> None:
+    written = await record(connection, ids, [post(organization_id, {"accuracy": 95, "cited": True})])
     assert written == {(organization_id, "r")}
     assert await times(connection) == (NOON, NOON)
     assert await stored(connection, organization_id) == {
@@ -91,18 +91,18 @@ async def test_post_makes_the_request(
 
 
 async def test_second_post_keeps_other_names(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": 1, "b": 2})])
-    await record(connection, names, [post(organization_id, {"b": 3, "c": 4})])
+    await record(connection, ids, [post(organization_id, {"a": 1, "b": 2})])
+    await record(connection, ids, [post(organization_id, {"b": 3, "c": 4})])
     assert await values(connection, organization_id) == {"a": 1, "b": 3, "c": 4}
 
 
 async def test_new_value_replaces_the_old_one(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": 1})])
-    await record(connection, names, [post(organization_id, {"a": -(2**63)}, LATER)])
+    await record(connection, ids, [post(organization_id, {"a": 1})])
+    await record(connection, ids, [post(organization_id, {"a": -(2**63)}, LATER)])
     assert await stored(connection, organization_id) == {"a": Stored(-(2**63), None, LATER, NOON)}
     assert await times(connection) == (NOON, LATER)
 
@@ -113,32 +113,32 @@ async def test_new_value_replaces_the_old_one(
 async def test_newest_type_stands(
     connection: Connection,
     organization_id: int,
-    names: ScoreNames,
+    ids: ScoreIds,
     first: int | bool,
     second: int | bool,
     is_boolean: bool | None,
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": first})])
-    await record(connection, names, [post(organization_id, {"a": second}, LATER)])
+    await record(connection, ids, [post(organization_id, {"a": first})])
+    await record(connection, ids, [post(organization_id, {"a": second}, LATER)])
     assert await stored(connection, organization_id) == {"a": Stored(int(second), is_boolean, LATER, NOON)}
 
 
 @pytest.mark.parametrize("value", [95, 0, True, False])
 async def test_equal_score_posted_again_changes_nothing(
-    connection: Connection, organization_id: int, names: ScoreNames, value: int | bool
+    connection: Connection, organization_id: int, ids: ScoreIds, value: int | bool
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": value})])
+    await record(connection, ids, [post(organization_id, {"a": value})])
     before = await stored(connection, organization_id)
-    assert await record(connection, names, [post(organization_id, {"a": value}, LATER)]) == {
+    assert await record(connection, ids, [post(organization_id, {"a": value}, LATER)]) == {
         (organization_id, "r")
     }
     assert await stored(connection, organization_id) == before
 
 
 async def test_batch_scores_requests_it_makes_beside_those_that_were_there(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": 1, "b": 1}, request_id="old")])
+    await record(connection, ids, [post(organization_id, {"a": 1, "b": 1}, request_id="old")])
     await connection.execute(
         """
         INSERT INTO request (organization_id, request_id, created_at, updated_at) VALUES ($1, 'bare', $2, $2)
@@ -150,7 +150,7 @@ async def test_batch_scores_requests_it_makes_beside_those_that_were_there(
         post(organization_id, {"a": 2, "c": True}, LATER, request_id)
         for request_id in ("new", "old", "bare", "newer")
     ]
-    await record(connection, names, batch)
+    await record(connection, ids, batch)
     fresh = {"a": 2, "c": 1}
     assert {
         id_: await values(connection, organization_id, id_) for id_ in ("new", "old", "bare", "newer")
@@ -163,7 +163,7 @@ async def test_batch_scores_requests_it_makes_beside_those_that_were_there(
 
 
 async def test_score_copies_the_time_of_an_older_request(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
     logged_at = NOON - timedelta(days=30, milliseconds=1)
     await connection.execute(
@@ -171,24 +171,24 @@ async def test_score_copies_the_time_of_an_older_request(
         organization_id,
         logged_at,
     )
-    await record(connection, names, [post(organization_id, {"a": 1})])
+    await record(connection, ids, [post(organization_id, {"a": 1})])
     assert await stored(connection, organization_id) == {"a": Stored(1, None, NOON, logged_at)}
     assert await times(connection) == (logged_at, NOON)
 
 
 async def test_late_post_does_not_turn_the_requests_time_back(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": 1}, LATER)])
-    await record(connection, names, [post(organization_id, {"b": 2}, NOON)])
+    await record(connection, ids, [post(organization_id, {"a": 1}, LATER)])
+    await record(connection, ids, [post(organization_id, {"b": 2}, NOON)])
     assert await times(connection) == (LATER, LATER)
 
 
 @pytest.mark.parametrize("name", ["größe 🙂", "it's \"%_\\", " ", "a" * 255])
 async def test_name_is_stored_verbatim(
-    connection: Connection, organization_id: int, names: ScoreNames, name: str
+    connection: Connection, organization_id: int, ids: ScoreIds, name: str
 ) -> None:
-    await record(connection, names, [post(organization_id, {name: 1}, request_id=name)])
+    await record(connection, ids, [post(organization_id, {name: 1}, request_id=name)])
     assert await values(connection, organization_id, name) == {name: 1}
 
 
@@ -196,21 +196,21 @@ async def test_name_is_stored_verbatim(
 
 
 async def test_unknown_request_is_left_out_where_it_is_refused(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(connection, names, [post(organization_id, {"a": 1}, request_id="known")])
+    await record(connection, ids, [post(organization_id, {"a": 1}, request_id="known")])
     batch = [post(organization_id, {"a": 2}, request_id=id_) for id_ in ("known", "unknown")]
-    assert await record(connection, names, batch, accept_unknown=False) == {(organization_id, "known")}
+    assert await record(connection, ids, batch, accept_unknown=False) == {(organization_id, "known")}
     assert await values(connection, organization_id, "known") == {"a": 2}
     assert await connection.fetchval("SELECT count(*) FROM request") == 1
 
 
 async def test_request_of_another_organization_is_unknown(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
     other = await organizations.ensure(connection, "other")
-    await record(connection, names, [post(other, {"a": 1})])
-    assert await record(connection, names, [post(organization_id, {"a": 2})], accept_unknown=False) == set()
+    await record(connection, ids, [post(other, {"a": 1})])
+    assert await record(connection, ids, [post(organization_id, {"a": 2})], accept_unknown=False) == set()
     assert (await values(connection, organization_id), await values(connection, other)) == ({}, {"a": 1})
 
 
@@ -218,7 +218,7 @@ async def test_request_of_another_organization_is_unknown(
 
 
 async def test_batch_writes_every_organizations_own_request(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
     other = await organizations.ensure(connection, "other")
     batch = [
@@ -226,7 +226,7 @@ async def test_batch_writes_every_organizations_own_request(
         post(organization_id, {"a": 3}),
         post(organization_id, {"b": True}, LATER, "s"),
     ]
-    assert await record(connection, names, batch) == {
+    assert await record(connection, ids, batch) == {
         (other, "r"),
         (organization_id, "r"),
         (organization_id, "s"),
@@ -237,11 +237,11 @@ async def test_batch_writes_every_organizations_own_request(
 
 
 async def test_failing_batch_writes_nothing(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
-    bad = ScoreWrite(organization_id, "bad\0", {"a": Score(1, False)}, NOON)
+    bad = ScoreWrite(organization_id, "bad\0", {"a": Score(1, False)}, NOON, ORIGIN)
     with pytest.raises(asyncpg.PostgresError):
-        await record(connection, names, [post(organization_id, {"a": 1}), bad])
+        await record(connection, ids, [post(organization_id, {"a": 1}), bad])
     assert await values(connection, organization_id) == {}
 
 
@@ -252,36 +252,34 @@ async def test_name_is_numbered_once_for_all_processes(
     connections: list[Connection], organization_id: int
 ) -> None:
     first, second, *_ = connections
-    await record(first, ScoreNames(), [post(organization_id, {"a": 1})])
-    await record(second, ScoreNames(), [post(organization_id, {"a": 2}, request_id="s")])
+    await record(first, ScoreIds(), [post(organization_id, {"a": 1})])
+    await record(second, ScoreIds(), [post(organization_id, {"a": 2}, request_id="s")])
     assert await first.fetchval("SELECT count(*) FROM score_name") == 1
 
 
 async def test_names_of_two_organizations_are_apart(
-    connection: Connection, organization_id: int, names: ScoreNames
+    connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
     other = await organizations.ensure(connection, "other")
-    ours = await names.ensure(connection, organization_id, ["a"])
-    theirs = await names.ensure(connection, other, ["a"])
+    ours = await ids.names.ensure(connection, organization_id, ["a"])
+    theirs = await ids.names.ensure(connection, other, ["a"])
     assert ours.keys() == theirs.keys()
     assert ours != theirs
 
 
-async def test_finding_names_makes_none(
-    connection: Connection, organization_id: int, names: ScoreNames
-) -> None:
-    known = await names.ensure(connection, organization_id, ["a"])
-    assert await names.find(connection, organization_id, ["a", "b"]) == known
+async def test_finding_names_makes_none(connection: Connection, organization_id: int, ids: ScoreIds) -> None:
+    known = await ids.names.ensure(connection, organization_id, ["a"])
+    assert await ids.names.find(connection, organization_id, ["a", "b"]) == known
     assert await connection.fetchval("SELECT count(*) FROM score_name") == 1
 
 
 async def test_name_made_by_another_process_is_found(
     connections: list[Connection], organization_id: int
 ) -> None:
-    ours, theirs = ScoreNames(), ScoreNames()
-    assert await ours.find(connections[0], organization_id, ["a"]) == {}
-    made = await theirs.ensure(connections[1], organization_id, ["a"])
-    assert await ours.find(connections[0], organization_id, ["a"]) == made
+    ours, theirs = ScoreIds(), ScoreIds()
+    assert await ours.names.find(connections[0], organization_id, ["a"]) == {}
+    made = await theirs.names.ensure(connections[1], organization_id, ["a"])
+    assert await ours.names.find(connections[0], organization_id, ["a"]) == made
 
 
 # Many writers at once
@@ -293,10 +291,10 @@ async def test_many_writers_of_one_request_lose_no_name(
     """Twenty writers, each with names of its own and one that all write."""
 
     async def write(writer: int, connection: Connection) -> None:
-        names = ScoreNames()
+        ids = ScoreIds()
         for number in range(20):
             scores: dict[str, int | bool] = {f"{writer}-{number}": number, "shared": writer}
-            await record(connection, names, [post(organization_id, scores)])
+            await record(connection, ids, [post(organization_id, scores)])
 
     await asyncio.gather(*(write(writer, connection) for writer, connection in enumerate(connections)))
     found = await values(connections[0], organization_id)
@@ -309,7 +307,7 @@ async def test_first_posts_of_one_request_at_once_make_one_request(
 ) -> None:
     posts = [post(organization_id, {str(n): n}, NOON + timedelta(seconds=n)) for n in range(20)]
     await asyncio.gather(
-        *(record(one, ScoreNames(), [sent]) for one, sent in zip(connections, posts, strict=True))
+        *(record(one, ScoreIds(), [sent]) for one, sent in zip(connections, posts, strict=True))
     )
     created_at, updated_at = await times(connections[0])
     scores = await stored(connections[0], organization_id)
@@ -335,7 +333,7 @@ async def test_overlapping_batches_in_opposite_order_do_not_deadlock(
                 )
                 for n in range(20)[::step]
             ]
-            written = await record(connection, ScoreNames(), batch)
+            written = await record(connection, ScoreIds(), batch)
             assert len(written) == 20
 
     await asyncio.gather(*(write(writer, connection) for writer, connection in enumerate(connections)))
@@ -349,9 +347,7 @@ async def test_batches_over_the_same_requests_are_written_one_after_the_other(
 
     async def write(writer: int, connection: Connection) -> None:
         scores: dict[str, int | bool] = dict.fromkeys("abcde", writer)
-        await record(
-            connection, ScoreNames(), [post(organization_id, scores, request_id=id_) for id_ in "rst"]
-        )
+        await record(connection, ScoreIds(), [post(organization_id, scores, request_id=id_) for id_ in "rst"])
 
     await asyncio.gather(*(write(writer, connection) for writer, connection in enumerate(connections)))
     found = [await values(connections[0], organization_id, id_) for id_ in "rst"]

@@ -27,9 +27,11 @@ from heliscore.domain.filter_tree import Scored as ScoredCondition
 from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.request_search import Scored, count, find, search
+
+from tests.origins import ORIGIN
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -45,8 +47,8 @@ async def post(
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
     await record(
         connection,
-        ScoreNames(),
-        [ScoreWrite(organization_id, request_id, read, NOON + timedelta(seconds=seconds))],
+        ScoreIds(),
+        [ScoreWrite(organization_id, request_id, read, NOON + timedelta(seconds=seconds), ORIGIN)],
     )
 
 

@@ -14,7 +14,9 @@ from heliscore.store import request_log, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.evaluations import ScoreSelection, Spread, TimeBucket, spread, trends
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import ScoreNames, ScoreWrite
+from heliscore.store.scores import ScoreIds, ScoreWrite
+
+from tests.origins import ORIGIN
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTES = 600
@@ -46,7 +48,7 @@ def all_boolean(values: list[int | bool]) -> bool:
 
 
 @pytest.fixture
-async def given(connection: Connection, organization_id: int, names: ScoreNames) -> Entries:
+async def given(connection: Connection, organization_id: int, ids: ScoreIds) -> Entries:
     """Requests with scores of every kind."""
     rng = random.Random(7)
     entries: Entries = []
@@ -66,8 +68,8 @@ async def given(connection: Connection, organization_id: int, names: ScoreNames)
         )
         await request_log.log(connection, request)
         sent = {name: Score(int(value), isinstance(value, bool)) for name, value in values.items()}
-        posts.append(ScoreWrite(organization_id, request.request_id, sent, at))
-    await scores.record(connection, names, [post for post in posts if post.scores])
+        posts.append(ScoreWrite(organization_id, request.request_id, sent, at, ORIGIN))
+    await scores.record(connection, ids, [post for post in posts if post.scores])
     return entries
 
 
@@ -75,7 +77,7 @@ async def given(connection: Connection, organization_id: int, names: ScoreNames)
 async def test_spread_is_what_python_finds(
     connection: Connection,
     organization_id: int,
-    names: ScoreNames,
+    ids: ScoreIds,
     given: Entries,
     group_by: Property | None,
 ) -> None:
@@ -96,7 +98,7 @@ async def test_spread_is_what_python_finds(
         for (name, group, lower), values in found.items()
     }  # fmt: skip
     whole = ScoreSelection(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
-    answer = await spread(connection, names, whole, [*VALUES, "unheard-of"], BINS, group_by)
+    answer = await spread(connection, ids.names, whole, [*VALUES, "unheard-of"], BINS, group_by)
     assert Counter(answer) == Counter(expected)
     order = [(part.name, part.group is None, part.group, part.lower) for part in answer]
     assert order == sorted(order)
@@ -105,7 +107,7 @@ async def test_spread_is_what_python_finds(
 async def test_trends_are_what_python_finds(
     connection: Connection,
     organization_id: int,
-    names: ScoreNames,
+    ids: ScoreIds,
     given: Entries,
 ) -> None:
     found: dict[tuple[str, int], list[int | bool]] = defaultdict(list)
@@ -119,4 +121,4 @@ async def test_trends_are_what_python_finds(
         for (name, number), values in sorted(found.items())
     ]
     whole = ScoreSelection(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
-    assert await trends(connection, names, whole, INSTANTS) == expected
+    assert await trends(connection, ids.names, whole, INSTANTS) == expected

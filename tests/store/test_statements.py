@@ -4,11 +4,10 @@ import re
 
 import asyncpg
 import msgspec
-from heliscore.domain.api_key import Principal
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
-from heliscore.store.keys import ApiKey
+from heliscore.store.keys import ApiKey, UsableKey
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.search.request_search import Request
 from heliscore.store.sessions import SignedInKey
@@ -24,7 +23,7 @@ def fields(struct: type[msgspec.Struct]) -> list[str]:
 RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
-    ("key", "find"): fields(Principal),
+    ("key", "find"): fields(UsableKey),
     ("session", "find"): fields(SignedInKey),
     ("server", "find"): fields(Server),
     ("evaluation", "over_time"): fields(Bucket),

@@ -21,8 +21,10 @@ from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store import writer as writer_module
 from heliscore.store.connections.pool import Connection, Database, open_database
-from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
 from heliscore.store.writer import Writer
+
+from tests.origins import ORIGIN
 
 from .test_record import values
 
@@ -35,14 +37,14 @@ Caller = asyncio.Task[bool]
 
 def post(organization_id: int, request_id: str, **scores: int | bool) -> ScoreWrite:
     read = {name: Score(int(value), isinstance(value, bool)) for name, value in scores.items()}
-    return ScoreWrite(organization_id, request_id, read, NOON)
+    return ScoreWrite(organization_id, request_id, read, NOON, ORIGIN)
 
 
 @asynccontextmanager
 async def running(
     database: Database, *, accept_unknown: bool = True, lock_timeout_ms: int = PATIENCE
 ) -> AsyncIterator[Writer]:
-    writer = Writer(database, ScoreNames(), accept_unknown=accept_unknown, lock_timeout_ms=lock_timeout_ms)
+    writer = Writer(database, ScoreIds(), accept_unknown=accept_unknown, lock_timeout_ms=lock_timeout_ms)
     try:
         yield writer
     finally:
@@ -81,7 +83,7 @@ async def under_way(
     does. (The posts come first, so that a statement of one post is enough to keep them company.)"""
     locker = await asyncpg.connect(dsn)
     try:
-        await record(locker, ScoreNames(), [post(organization_id, "held", before=1)])
+        await record(locker, ScoreIds(), [post(organization_id, "held", before=1)])
         async with locker.transaction():
             await locker.execute("SELECT FROM request WHERE request_id = 'held' FOR UPDATE")
             callers = await sent(writer, [*posts, post(organization_id, "held", held=1)])
@@ -135,14 +137,14 @@ async def test_lone_posts_are_written_one_by_one(
 async def test_lone_post_waits_for_nothing_but_its_statement(
     writer: Writer, connection: Connection, organization_id: int
 ) -> None:
-    names = ScoreNames()
+    ids = ScoreIds()
     by_writer, by_statement = [], []
     for number in range(30):
         began_s = time.perf_counter()
         await writer.record(post(organization_id, f"writer {number}", a=1))
         by_writer.append(time.perf_counter() - began_s)
         began_s = time.perf_counter()
-        await record(connection, names, [post(organization_id, f"statement {number}", a=1)])
+        await record(connection, ids, [post(organization_id, f"statement {number}", a=1)])
         by_statement.append(time.perf_counter() - began_s)
     assert min(by_writer) < min(by_statement) + 0.005
 
@@ -234,31 +236,6 @@ async def test_gathered_posts_of_two_organizations_are_apart(
     assert await values(connection, other) == {"a": 2}
 
 
-MERGED: dict[str, tuple[list[ScoreWrite], list[ScoreWrite]]] = {
-    "nothing": ([], []),
-    "one": ([post(1, "r", a=1)], [post(1, "r", a=1)]),
-    "other names are kept": ([post(1, "r", a=1), post(1, "r", b=2)], [post(1, "r", a=1, b=2)]),
-    "the newest value wins": (
-        [post(1, "r", a=1, b=1), post(1, "r", a=2), post(1, "r", a=3)],
-        [post(1, "r", a=3, b=1)],
-    ),
-    "and its type": ([post(1, "r", a=1, b=True), post(1, "r", a=True, b=1)], [post(1, "r", a=True, b=1)]),
-    "requests stay in order of arrival": (
-        [post(1, "s", a=1), post(1, "r", a=2), post(1, "s", a=3)],
-        [post(1, "s", a=3), post(1, "r", a=2)],
-    ),
-    "organizations are apart": (
-        [post(1, "r", a=1), post(2, "r", a=2), post(1, "r", b=3)],
-        [post(1, "r", a=1, b=3), post(2, "r", a=2)],
-    ),
-}
-
-
-@pytest.mark.parametrize(("posts", "expected"), MERGED.values(), ids=MERGED)
-def test_merged_posts_are_one_a_request(posts: list[ScoreWrite], expected: list[ScoreWrite]) -> None:
-    assert merged(posts) == expected
-
-
 # Faults
 
 
@@ -279,7 +256,7 @@ async def test_refused_post_fails_alone(
     writer: Writer, dsn: str, connection: Connection, organization_id: int, error: dict[str, object]
 ) -> None:
     good = {"organization_id": organization_id, "request_id": "bad", "scores": {"a": Score(1, False)}}
-    bad = ScoreWrite(**(good | error | {"posted_at": NOON}))  # type: ignore[arg-type]
+    bad = ScoreWrite(**(good | error | {"posted_at": NOON, "origin": ORIGIN}))  # type: ignore[arg-type]
     async with under_way(writer, dsn, organization_id) as first:
         posts = [post(organization_id, "r", a=1), bad, post(organization_id, "s", a=2)]
         gathered = await sent(writer, [*posts, post(organization_id, "r", a=3)])
@@ -291,10 +268,10 @@ async def test_refused_post_fails_alone(
 
 
 async def test_unknown_requests_are_refused_one_by_one(
-    database: Database, dsn: str, connection: Connection, organization_id: int, names: ScoreNames
+    database: Database, dsn: str, connection: Connection, organization_id: int, ids: ScoreIds
 ) -> None:
     other = await organizations.ensure(connection, "other")
-    await record(connection, names, [post(organization_id, "known", a=1), post(other, "theirs", a=1)])
+    await record(connection, ids, [post(organization_id, "known", a=1), post(other, "theirs", a=1)])
     async with running(database, accept_unknown=False) as writer:
         async with under_way(writer, dsn, organization_id) as first:
             posts = [
@@ -356,9 +333,10 @@ async def test_nobody_waits_for_a_lock_on_anothers_request(
 async def test_request_that_another_transaction_is_making_is_waited_for_alone(
     hasty: Writer, dsn: str, connection: Connection, organization_id: int
 ) -> None:
-    locker = await asyncpg.connect(dsn)
+    locker, ids = await asyncpg.connect(dsn), ScoreIds()
+    await ids.origins.ensure(locker, organization_id, {ORIGIN})
     async with locker.transaction():
-        await record(locker, ScoreNames(), [post(organization_id, "held", before=1)])
+        await record(locker, ids, [post(organization_id, "held", before=1)])
         callers = await sent(hasty, [post(organization_id, id_, a=1) for id_ in ("r", "held", "s")])
         assert await answers([callers[0], callers[2]]) == [True, True]
         assert not callers[1].done()

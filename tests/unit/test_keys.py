@@ -13,6 +13,8 @@ from heliscore.domain.api_key import (
     mint_key,
 )
 
+from tests.origins import JUDGE
+
 
 def test_minted_key_has_helicones_format() -> None:
     assert re.fullmatch(r"sk-helicone(-[a-z0-9]{7}){4}", mint_key())
@@ -121,4 +123,4 @@ def test_minted_key_is_no_placeholder() -> None:
     ],
 )
 def test_principal_may_what_the_key_allows(permissions: Permissions, needed: Permissions, may: bool) -> None:
-    assert Principal(1, 2, permissions, None).may(needed) is may
+    assert Principal(1, 2, permissions, None, JUDGE).may(needed) is may

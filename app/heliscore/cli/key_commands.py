@@ -9,6 +9,7 @@ import click
 from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import utf8
 from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.domain.author import Author, read_author
 from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, signing_secrets
 from heliscore.store.connections.pool import Connection
@@ -49,7 +50,24 @@ def _future(_: click.Context, __: click.Parameter, text: str | None) -> datetime
     return time
 
 
+def _read_author(_: click.Context, __: click.Parameter, text: str | None) -> Author | None:
+    if text is None:
+        return None
+    author = read_author(text)
+    if isinstance(author, str):
+        raise click.BadParameter(author)
+    return author
+
+
+_author = click.option(
+    "--author",
+    callback=_read_author,
+    metavar="KIND:NAME[@VERSION]",
+    help="Of the scores that it sends: human, judge, code or api. Default: api and the key's name.",
+)
 _expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO 8601; UTC without a zone.")
+
+_id = click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
 
 
 @keys_group.command()
@@ -57,10 +75,17 @@ _expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO
 @_name
 @_permissions
 @_expires
-def create(organization: str, name: str, permissions: Permissions, expires: datetime | None) -> None:
+@_author
+def create(
+    organization: str,
+    name: str,
+    permissions: Permissions,
+    expires: datetime | None,
+    author: Author | None,
+) -> None:
     """Create a key and print it; it is shown only once."""
     key = mint_key()
-    _register(key, organization, name, permissions, expires)
+    _register(key, organization, name, permissions, expires, author)
     click.echo(key)
 
 
@@ -70,21 +95,33 @@ def create(organization: str, name: str, permissions: Permissions, expires: date
 @_name
 @_permissions
 @_expires
+@_author
 def register(
-    key: str | None, organization: str, name: str, permissions: Permissions, expires: datetime | None
+    key: str | None,
+    organization: str,
+    name: str,
+    permissions: Permissions,
+    expires: datetime | None,
+    author: Author | None,
 ) -> None:
     """Register an existing KEY; without KEY, prompt for it without showing it."""
-    id_ = _register(key or click.prompt("Key", hide_input=True), organization, name, permissions, expires)
+    key = key or click.prompt("Key", hide_input=True)
+    id_ = _register(key, organization, name, permissions, expires, author)
     click.echo(f"registered as key {id_} of organization {organization}")
 
 
 def _register(
-    key: str, organization: str, name: str, permissions: Permissions, expires: datetime | None
+    key: str,
+    organization: str,
+    name: str,
+    permissions: Permissions,
+    expires: datetime | None,
+    author: Author | None,
 ) -> int:
     async def work(connection: Connection) -> int:
         id_ = await organizations.ensure(connection, organization)
         return await keys.register(
-            connection, id_, key, name=name, permissions=permissions, expires_at=expires
+            connection, id_, key, name=name, permissions=permissions, expires_at=expires, author=author
         )
 
     return with_schema(work)
@@ -102,12 +139,13 @@ def list_(organization: str | None) -> None:
         else:
             state = "valid"
         maker = "" if key.made_by is None else f"made by {key.made_by}"
-        columns = (str(key.id), key.organization, key.hint, key.permissions, state, maker, key.name)
+        author = key.author or ""
+        columns = (str(key.id), key.organization, key.hint, key.permissions, state, maker, author, key.name)
         click.echo("\t".join(columns))
 
 
 @keys_group.command()
-@click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
+@_id
 @click.option("--with-minted", is_flag=True, help="With the keys that it made, that those made, and so on.")
 def revoke(id_: int, with_minted: bool) -> None:
     """Revoke the key with that ID (see list); services stop accepting it within 5 seconds."""
@@ -122,6 +160,17 @@ def revoke(id_: int, with_minted: bool) -> None:
         raise StartError(f"there is no key {id_}")
     for key_id in revoked:
         click.echo(f"revoked key {key_id}")
+
+
+@keys_group.command(name="set-author")
+@_id
+@click.argument("author", required=False, callback=_read_author, metavar="[KIND:NAME[@VERSION]]")
+def set_author(id_: int, author: Author | None) -> None:
+    """Set the AUTHOR of the scores that the key with that ID sends from now on (in running services within 5
+    seconds); without AUTHOR it is api and the key's name."""
+    if not with_schema(lambda connection: keys.set_author(connection, id_, author), make=False):
+        raise StartError(f"there is no key {id_}")
+    click.echo(f"set the author of key {id_}")
 
 
 @keys_group.command(name="rotate-secret")

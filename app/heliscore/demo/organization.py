@@ -62,17 +62,18 @@ async def _check_own(connection: Connection, id_: int, name: str) -> None:
 async def fill(connection: Connection, requests: Iterator[DemoRequest], advance: Advance) -> None:
     """Write requests in chunks. Those with the same ids are replaced; the scores that they have stay, because
     people may have given them."""
-    names = scores.ScoreNames()
+    ids = scores.ScoreIds()
     while chunk := list(islice(requests, _CHUNK)):
         # In the order in which every writer locks requests.
         chunk.sort(key=lambda demo_request: demo_request.logged.request_id)
         posts = [demo_request.scores for demo_request in chunk if demo_request.scores is not None]
         for post in posts:  # before the transaction, as it must be
-            await names.ensure(connection, post.organization_id, post.scores.keys())
+            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
+            await ids.origins.ensure(connection, post.organization_id, {post.origin})
         async with connection.transaction():
             for demo_request in chunk:
                 await request_log.log(connection, demo_request.logged)  # locks it: nobody scores meanwhile
-            await scores.record(connection, names, [post async for post in _unscored(connection, posts)])
+            await scores.record(connection, ids, [post async for post in _unscored(connection, posts)])
         advance(len(chunk))
 
 

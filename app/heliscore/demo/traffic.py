@@ -35,6 +35,7 @@ from heliscore.demo.features import (
 )
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
+from heliscore.domain.author import Author, Origin
 from heliscore.domain.times import truncated
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreWrite
@@ -68,6 +69,8 @@ _ERRORS: Final = (
     (500, "server_error", "The server had an error while processing your request."),
     (503, "overloaded_error", "Overloaded"),
 )
+
+_ORIGIN: Final = Origin(Author("judge", "demo-judge", "1"), "demo")
 
 
 class DemoRequest(msgspec.Struct, frozen=True):
@@ -214,7 +217,7 @@ def _draw_scores(
         return None
     judged_at = min(request.created_at + timedelta(seconds=rng.randint(20, 400)), now)
     scores = draw_scores(rng, feature, judgement)
-    return ScoreWrite(request.organization_id, request.request_id, scores, judged_at)
+    return ScoreWrite(request.organization_id, request.request_id, scores, judged_at, _ORIGIN)
 
 
 def _encode(value: object) -> str:

@@ -17,6 +17,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from heliscore.domain.author import Author
+
 Permissions = Literal["rw", "r", "w"]
 
 PREFIX: Final = "sk-helicone-"
@@ -48,6 +50,8 @@ class Principal(msgspec.Struct, frozen=True):
     key_id: int
     permissions: Permissions
     expires_at: datetime | None
+    author: Author
+    """Of the scores that it sends, where the call does not say."""
 
     def may(self, needed: Permissions) -> bool:
         return set(needed) <= set(self.permissions)

@@ -12,6 +12,7 @@ FEEDBACK: Final = "helicone-score-feedback"
 """The score that holds thumbs up (1) and thumbs down (0); it takes no other values."""
 
 MAX_SCORES_PER_CALL: Final = 256
+MAX_COMMENT_LENGTH: Final = 10_000
 MIN_VALUE: Final = -(2**63)
 MAX_VALUE: Final = 2**63 - 1
 

@@ -1,4 +1,4 @@
-"""Times as they are read, stored and written: UTC, to the millisecond."""
+"""Times as they are read, stored and written: UTC, to the millisecond, but for changes of scores."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ _encoder = msgspec.json.Encoder()
 def now() -> datetime:
     """The current time, to the millisecond, as times are stored."""
     return truncated(datetime.now(UTC))
+
+
+def exactly_now() -> datetime:
+    """The current time, to the microsecond, as changes of scores are stored."""
+    return datetime.now(UTC)
 
 
 def truncated(time: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""API keys in the database: register, mint, find, list, rename, revoke."""
+"""API keys in the database: register, mint, find, list, change, revoke."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.api_key import Permissions, Principal, find_key_error, hash_key, hint_of
+from heliscore.domain.author import Author, make_author
 from heliscore.domain.errors import StartError
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
@@ -29,6 +30,25 @@ class ApiKey(msgspec.Struct, frozen=True):
     made_by: int | None
     """The key that made it through the API."""
 
+    author: str | None
+    """Of the scores that it sends; None: `api:` and the key's name."""
+
+
+class UsableKey(msgspec.Struct, frozen=True):
+    """What is known of a key that a call was made with."""
+
+    organization_id: int
+    key_id: int
+    permissions: Permissions
+    expires_at: datetime | None
+    name: str
+    author: str | None
+
+    @property
+    def principal(self) -> Principal:
+        author = make_author(self.key_id, self.name, self.author)
+        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at, author)
+
 
 class KeyRejected(StartError):
     """The key cannot be registered: its form is wrong or it is registered already."""
@@ -42,6 +62,7 @@ async def register(
     name: str,
     permissions: Permissions = "rw",
     expires_at: datetime | None = None,
+    author: Author | None = None,
 ) -> int:
     """Register a key and return its id. Raises KeyRejected."""
     if field_error := find_key_error(key):
@@ -49,7 +70,14 @@ async def register(
     try:
         return int(
             await connection.fetchval(
-                _SQL["register"], organization_id, hash_key(key), hint_of(key), name, permissions, expires_at
+                _SQL["register"],
+                organization_id,
+                hash_key(key),
+                hint_of(key),
+                name,
+                permissions,
+                expires_at,
+                None if author is None else str(author),
             )
         )
     except asyncpg.UniqueViolationError as error:
@@ -59,12 +87,25 @@ async def register(
 
 
 async def mint(
-    connection: Connection, maker: Principal, key: str, *, name: str, permissions: Permissions
+    connection: Connection,
+    maker: Principal,
+    key: str,
+    *,
+    name: str,
+    permissions: Permissions,
+    author: Author | None = None,
 ) -> int | None:
     """Register a key that another key makes, and return its id; None when the maker is revoked or expired.
     It expires with its maker. `permissions` must be the maker's or less."""
     id_: int | None = await connection.fetchval(
-        _SQL["mint"], maker.organization_id, maker.key_id, hash_key(key), hint_of(key), name, permissions
+        _SQL["mint"],
+        maker.organization_id,
+        maker.key_id,
+        hash_key(key),
+        hint_of(key),
+        name,
+        permissions,
+        None if author is None else str(author),
     )
     return id_
 
@@ -72,7 +113,7 @@ async def mint(
 async def find(connection: Connection, key_hash: bytes) -> Principal | None:
     """Return the caller that a key belongs to, or None when the key is unknown, revoked or expired."""
     row = await connection.fetchrow(_SQL["find"], key_hash)
-    return None if row is None else Principal(*row)
+    return None if row is None else UsableKey(*row).principal
 
 
 async def count_usable(connection: Connection, organization_id: int) -> int:
@@ -113,14 +154,32 @@ class OwnKey(msgspec.Struct, frozen=True):
     made_by: int | None
     """The key that made it through the API."""
 
+    author: str | None
+    """Of the scores that it sends; None: `api:` and the key's name."""
+
 
 async def list_own(connection: Connection, organization_id: int) -> list[OwnKey]:
     return [OwnKey(*row) for row in await connection.fetch(_SQL["list_own"], organization_id)]
 
 
-async def rename(connection: Connection, organization_id: int, key_id: int, name: str) -> bool:
-    """Name one of the organization's keys; False when it has none of that id."""
-    return await connection.fetchval(_SQL["rename"], organization_id, key_id, name) is not None
+async def change(
+    connection: Connection,
+    organization_id: int,
+    key_id: int,
+    *,
+    name: str | None = None,
+    author: Author | None = None,
+) -> bool:
+    """Change what is given of one of the organization's keys; False when it has none of that id. Services
+    follow within 5 seconds."""
+    arguments = (organization_id, key_id, name, None if author is None else str(author))
+    return await connection.fetchval(_SQL["change"], *arguments) is not None
+
+
+async def set_author(connection: Connection, key_id: int, author: Author | None) -> bool:
+    """Set the author of a key's scores; None: the key itself. False when there is none of that id."""
+    value = None if author is None else str(author)
+    return await connection.fetchval(_SQL["set_author"], key_id, value) is not None
 
 
 async def revoke_own(connection: Connection, organization_id: int, key_id: int) -> bool:

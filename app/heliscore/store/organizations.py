@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import remove_scores
+from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
 
 _SQL = load("organization")
@@ -60,7 +60,7 @@ async def remove_requests(connection: Connection, organization_id: int) -> int:
     """Remove up to a thousand requests with all their scores, and return how many were removed."""
     async with connection.transaction():
         rows = await connection.fetch(_SQL["remove_requests"], organization_id)
-        await remove_scores(connection, organization_id, [number for (number,) in rows])
+        await erase_scores(connection, organization_id, [number for (number,) in rows])
     return len(rows)
 
 

@@ -7,12 +7,13 @@ from datetime import datetime
 
 import msgspec
 
+from heliscore.domain.author import Origin
 from heliscore.domain.score import Score
 from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store import request_log
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import LoggedRequest
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
 from heliscore.store.statements import load
 
 _SQL = load("promptlayer")
@@ -32,9 +33,10 @@ class Prompt(msgspec.Struct, frozen=True):
 
 async def log_once(
     connection: Connection,
-    names: ScoreNames,
+    ids: ScoreIds,
     request: LoggedRequest,
     scores: Mapping[str, Score],
+    origin: Origin,
     body_hash: bytes,
 ) -> int:
     """Store a request with its scores under a new id, and return that; `request.request_id` is ignored. The
@@ -42,7 +44,8 @@ async def log_once(
     organization_id = request.organization_id
     call = organization_id, body_hash
     # Outside the transaction: the ids stay in the cache when it is rolled back.
-    await names.ensure(connection, organization_id, scores)
+    await ids.names.ensure(connection, organization_id, scores)
+    await ids.origins.ensure(connection, organization_id, {origin} if scores else ())
     async with connection.transaction():
         claimed: int | None = await connection.fetchval(_SQL["claim"], *call)
         if claimed is None:
@@ -56,8 +59,8 @@ async def log_once(
         request = msgspec.structs.replace(request, request_id=str(claimed))
         await request_log.log(connection, request)
         if scores:
-            post = ScoreWrite(organization_id, request.request_id, scores, request.updated_at)
-            await record(connection, names, [post])
+            post = ScoreWrite(organization_id, request.request_id, scores, request.updated_at, origin)
+            await record(connection, ids, [post])
     written = ScoreTotals()
     written.add(organization_id, scores)
     written.count()

@@ -10,7 +10,7 @@ import msgspec
 
 from heliscore.domain.errors import FieldError
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import remove_scores
+from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
 
 _SQL = load("log")
@@ -100,5 +100,5 @@ async def remove_request(connection: Connection, organization_id: int, request_i
         request_no = await connection.fetchval(_SQL["remove_request"], organization_id, request_id)
         if request_no is None:
             return False
-        await remove_scores(connection, organization_id, [request_no])
+        await erase_scores(connection, organization_id, [request_no])
     return True

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from heliscore.store.connections.pool import Connection, Database
-from heliscore.store.scores import remove_scores
+from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
 
 _SQL = load("retention")
@@ -77,5 +77,5 @@ async def prune_batch(connection: Connection, organization_id: int, before: date
             return None
         removed = await connection.fetch(_SQL["remove_requests"], organization_id, before, _BATCH)
         numbers = [number for (number,) in removed]
-        scores = await remove_scores(connection, organization_id, numbers)
+        scores = await erase_scores(connection, organization_id, numbers)
     return Deleted(len(numbers), scores)

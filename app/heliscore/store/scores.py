@@ -1,18 +1,25 @@
-"""Scores: record score maps, all or nothing; find and remove them; the ids of their names."""
+"""Scores: record score maps, all or nothing; find and remove them; the ids of their names and origins."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from heliscore.domain.author import Origin
 from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
+from heliscore.store.remembered_ids import RememberedIds
+from heliscore.store.score_origins import ScoreOrigins
 from heliscore.store.statements import load
 
 _SQL = load("score")
+
+
+NO_COMMENTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ScoreWrite(msgspec.Struct, frozen=True):
@@ -22,95 +29,73 @@ class ScoreWrite(msgspec.Struct, frozen=True):
     request_id: str
     scores: Mapping[str, Score]
     posted_at: datetime
+    """To the microsecond."""
+
+    origin: Origin
+    comments: Mapping[str, str] = NO_COMMENTS
+    """Of some of the scores."""
 
 
-class ScoreNames:
-    """Caches the ids of score names, which never change within one database (database_identity.py)."""
+class ScoreNames(RememberedIds[str]):
+    """Caches the ids of score names."""
 
-    _CAPACITY: Final = 100_000
+    async def _fetch(
+        self, connection: Connection, organization_id: int, keys: list[str]
+    ) -> list[tuple[str, int]]:
+        return list(map(tuple, await connection.fetch(_SQL["find_names"], organization_id, keys)))
+
+    async def _add(self, connection: Connection, organization_id: int, keys: list[str]) -> None:
+        await connection.execute(_SQL["add_names"], organization_id, keys)
+
+
+class ScoreIds:
+    """The ids that scores are written with."""
 
     def __init__(self) -> None:
-        self._ids: dict[int, dict[str, int]] = {}
-        self._count = 0
-
-    def known(self, organization_id: int) -> Mapping[str, int]:
-        """Return the cached ids. Use them before the next `await`: then the cache may be emptied."""
-        return self._ids.get(organization_id, {})
-
-    async def find(
-        self, connection: Connection, organization_id: int, names: Collection[str]
-    ) -> dict[str, int]:
-        """Return the ids of those names that the organization has used."""
-        # Into a new dict: while we wait, another call may empty the cache.
-        remembered = self.known(organization_id)
-        found = {name: remembered[name] for name in names if name in remembered}
-        missing = [name for name in names if name not in found]
-        if missing:
-            for name, id_ in await connection.fetch(_SQL["find_names"], organization_id, missing):
-                found[name] = id_
-                self._remember(organization_id, name, id_)
-        return found
-
-    def _remember(self, organization_id: int, name: str, id_: int) -> None:
-        if self._count >= self._CAPACITY:
-            self._ids, self._count = {}, 0
-        self._ids.setdefault(organization_id, {})[name] = id_
-        self._count += 1
-
-    async def ensure(
-        self, connection: Connection, organization_id: int, names: Collection[str]
-    ) -> dict[str, int]:
-        """Return the ids of all those names, adding those that are new. A name without a score is invisible.
-        Do not call this in a transaction: if that is rolled back, the cache holds names that do not exist."""
-        known = await self.find(connection, organization_id, names)
-        if len(known) < len(names):
-            missing = [name for name in names if name not in known]
-            await connection.execute(_SQL["add_names"], organization_id, missing)
-            known = await self.find(connection, organization_id, names)
-        return known
-
-
-def merged(posts: Iterable[ScoreWrite]) -> list[ScoreWrite]:
-    """Merge the posts to each request, the newest value of each name: a statement can write no row twice."""
-    by_request: dict[tuple[int, str], ScoreWrite] = {}
-    for post in posts:
-        key = post.organization_id, post.request_id
-        earlier = by_request.get(key)
-        if earlier is not None:
-            scores = {**earlier.scores, **post.scores}
-            post = msgspec.structs.replace(earlier, scores=scores)
-        by_request[key] = post
-    return list(by_request.values())
+        self.names = ScoreNames()
+        self.origins = ScoreOrigins()
 
 
 async def record(
     connection: Connection,
-    names: ScoreNames,
+    ids: ScoreIds,
     posts: Sequence[ScoreWrite],
     *,
     accept_unknown: bool = True,
     lock_timeout_ms: int = 0,
 ) -> set[tuple[int, str]]:
-    """Write a batch of posts in one statement and return the (organization, request id) that were written.
+    """Write a batch of posts, those to one request in their order, in one statement, and return the
+    (organization, request id) that were written.
 
-    A request may occur only once in a batch. With `accept_unknown` false, posts to requests that do not exist
-    are neither written nor returned. Waits for locked rows up to the timeout (0: without one).
+    With `accept_unknown` false, posts to requests that do not exist are neither written nor returned. Waits
+    for locked rows up to the timeout (0: without one).
     """
+    requests = {(post.organization_id, post.request_id) for post in posts}
+    for post in posts:
+        if not post.scores.keys() <= ids.names.known(post.organization_id).keys():
+            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
+        if post.origin not in ids.origins.known(post.organization_id):
+            await ids.origins.ensure(connection, post.organization_id, {post.origin})
+    is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
+    statement, values = _plain_values(ids, posts) if is_plain else _values_in_order(ids, posts)
+    rows = await connection.fetch(statement, *values[:7], accept_unknown, str(lock_timeout_ms), *values[7:])
+    return requests if accept_unknown else set(map(tuple, rows))
+
+
+def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequence[object]]:
+    """The statement and values of posts without comments, none to the same request."""
     numbers: list[int] = []
     name_ids: list[int] = []
     values: list[int] = []
     booleans: list[bool] = []
     for number, post in enumerate(posts, 1):
-        ids = names.known(post.organization_id)
-        if not post.scores.keys() <= ids.keys():
-            ids = await names.ensure(connection, post.organization_id, post.scores.keys())
+        names = ids.names.known(post.organization_id)
         for name, score in post.scores.items():
             numbers.append(number)
-            name_ids.append(ids[name])
+            name_ids.append(names[name])
             values.append(score.value)
             booleans.append(score.is_boolean)
-    rows = await connection.fetch(
-        _SQL["record"],
+    return _SQL["record"], (
         [post.organization_id for post in posts],
         [post.request_id for post in posts],
         [post.posted_at for post in posts],
@@ -118,12 +103,57 @@ async def record(
         array_literal(name_ids),
         array_literal(values),
         array_literal(booleans),
-        accept_unknown,
-        str(lock_timeout_ms),
+        [ids.origins.known(post.organization_id)[post.origin] for post in posts],
     )
-    if accept_unknown:
-        return {(post.organization_id, post.request_id) for post in posts}
-    return set(map(tuple, rows))
+
+
+def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequence[object]]:
+    """The statement and values of any posts."""
+    requests: dict[tuple[int, str], ScoreWrite] = {}
+    places: dict[tuple[int, str], int] = {}
+    changes: dict[tuple[int, int], list[_Change]] = {}
+    for post in posts:
+        key = post.organization_id, post.request_id
+        requests.setdefault(key, post)
+        place = places.setdefault(key, len(places) + 1)
+        names = ids.names.known(post.organization_id)
+        origin_id = ids.origins.known(post.organization_id)[post.origin]
+        for name, score in post.scores.items():
+            change = _Change(score, origin_id, post.comments.get(name), post.posted_at)
+            earlier = changes.setdefault((place, names[name]), [])
+            if not earlier or not change.repeats(earlier[-1]):
+                earlier.append(change)
+    given = [
+        (place, name_id, change, change is some[-1])
+        for (place, name_id), some in changes.items()
+        for change in some
+    ]
+    return _SQL["record_in_order"], (
+        [post.organization_id for post in requests.values()],
+        [post.request_id for post in requests.values()],
+        [post.posted_at for post in requests.values()],
+        array_literal([place for place, _, _, _ in given]),
+        array_literal([name_id for _, name_id, _, _ in given]),
+        array_literal([change.score.value for _, _, change, _ in given]),
+        array_literal([change.score.is_boolean for _, _, change, _ in given]),
+        [change.origin_id for _, _, change, _ in given],
+        [change.at for _, _, change, _ in given],
+        [is_last for _, _, _, is_last in given],
+        [change.comment for _, _, change, _ in given],
+    )
+
+
+class _Change(msgspec.Struct, frozen=True):
+    score: Score
+    origin_id: int
+    comment: str | None
+    at: datetime
+
+    def repeats(self, earlier: _Change) -> bool:
+        """Whether it says nothing that the change before did not say."""
+        return (self.score, self.origin_id) == (earlier.score, earlier.origin_id) and (
+            self.comment is None or self.comment == earlier.comment
+        )
 
 
 def array_literal(values: list[int] | list[bool]) -> str:
@@ -132,16 +162,29 @@ def array_literal(values: list[int] | list[bool]) -> str:
 
 
 async def remove_score(
-    connection: Connection, organization_id: int, request_id: str, name_id: int, at: datetime
+    connection: Connection,
+    ids: ScoreIds,
+    organization_id: int,
+    request_id: str,
+    name: str,
+    at: datetime,
+    origin: Origin,
 ) -> bool:
-    """Remove one score; False when there was none."""
-    arguments = (organization_id, request_id, name_id, at)
+    """Remove one score, which stays in the history; False when there was none."""
+    name_ids = await ids.names.find(connection, organization_id, [name])
+    if name not in name_ids:
+        return False
+    origin_ids = await ids.origins.ensure(connection, organization_id, {origin})
+    arguments = (organization_id, request_id, name_ids[name], at, origin_ids[origin])
     return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
 
 
-async def remove_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> int:
-    """Remove all scores of requests that this transaction has removed, and return how many there were."""
+async def erase_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> int:
+    """Remove all scores of requests that this transaction has removed, with their history and comments, and
+    return how many scores there were."""
     status = await connection.execute(_SQL["remove_scores"], organization_id, request_nos)
+    await connection.execute(_SQL["remove_history"], organization_id, request_nos)
+    await connection.execute(_SQL["remove_comments"], organization_id, request_nos)
     return int(status.rpartition(" ")[2])
 
 

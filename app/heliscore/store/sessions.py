@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.api_key import Permissions, Principal
+from heliscore.domain.author import make_author
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -24,12 +25,14 @@ class SignedInKey(msgspec.Struct, frozen=True):
     hint: str
     permissions: Permissions
     expires_at: datetime | None
+    author: str | None
     key_hash: bytes
     secret: bytes
 
     @property
     def principal(self) -> Principal:
-        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at)
+        author = make_author(self.key_id, self.name, self.author)
+        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at, author)
 
 
 async def find_signed_in_key(connection: Connection, key_id: int, session_id: str) -> SignedInKey | None:

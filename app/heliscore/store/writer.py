@@ -23,7 +23,7 @@ from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection, Database, error_of
-from heliscore.store.scores import ScoreNames, ScoreWrite, merged, record
+from heliscore.store.scores import ScoreIds, ScoreWrite, record
 
 CONNECTIONS: Final = 3
 """The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
@@ -65,13 +65,13 @@ class Writer:
     def __init__(
         self,
         database: Database,
-        names: ScoreNames,
+        ids: ScoreIds,
         *,
         accept_unknown: bool,
         lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
     ) -> None:
         self._database = database
-        self._names = names
+        self._ids = ids
         self._accept_unknown = accept_unknown
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: deque[_Entry] = deque()
@@ -206,8 +206,8 @@ class Writer:
         try:
             written = await record(
                 connection,
-                self._names,
-                merged(entry.post for entry in batch),
+                self._ids,
+                [entry.post for entry in batch],
                 accept_unknown=self._accept_unknown,
                 lock_timeout_ms=lock_timeout_ms,
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 HERE = Path(__file__).parent
+_STATEMENT = re.compile(r"(?:\$\$.*?\$\$|[^;])+", re.DOTALL)
 KEYS = {"a_text_key": "text", "b_computed_key": "computed", "c_request_no": "number"}
 
 
@@ -38,5 +39,5 @@ def load(label: str) -> Candidate:
         found = sections((HERE / "patches" / f"{patch}.sql").read_text())
         schema.append(found.get("schema", ""))
         upsert = found.get("upsert", upsert)
-    statements = [part.strip() for part in "\n".join(schema).split(";") if part.strip()]
+    statements = [part.strip() for part in _STATEMENT.findall("\n".join(schema)) if part.strip()]
     return Candidate(label, KEYS[base], statements, upsert)

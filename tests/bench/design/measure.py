@@ -77,20 +77,26 @@ async def wal(connection: asyncpg.Connection[Any]) -> tuple[int, int]:
 
 async def sizes(connection: asyncpg.Connection[Any]) -> dict[str, float]:
     """Return bytes per row of each table and index: of `score` per score, of `request` per request."""
-    counts = {
-        table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in ("score", "request")
-    }
+    tables = [
+        name
+        for (name,) in await connection.fetch(
+            "SELECT relname FROM pg_class "
+            "WHERE relname IN ('score', 'score_history', 'request') AND relkind = 'r'"
+        )
+    ]
+    counts = {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
     rows = await connection.fetch(
         """
         SELECT t.relname AS owner, t.relname AS name, pg_table_size(t.oid) AS bytes
-        FROM pg_class t WHERE t.relname IN ('score', 'request') AND t.relkind = 'r'
+        FROM pg_class t WHERE t.relname = ANY ($1) AND t.relkind = 'r'
         UNION ALL
         SELECT t.relname, c.relname, pg_relation_size(c.oid)
         FROM pg_class t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid
-        WHERE t.relname IN ('score', 'request')
-        """
+        WHERE t.relname = ANY ($1)
+        """,
+        tables,
     )
-    found = {row["name"]: round(row["bytes"] / counts[row["owner"]], 1) for row in rows}
+    found = {row["name"]: round(row["bytes"] / max(counts[row["owner"]], 1), 1) for row in rows}
     for table in counts:
         parts = [size for name, size in found.items() if name == table or name.startswith(f"{table}_")]
         found[f"{table} in all"] = round(sum(parts), 1)

@@ -92,7 +92,9 @@ async def query_evaluations(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
-        buckets = await store.over_time(connection, call.services.names, selection, "hour", body[_MINUTES])
+        buckets = await store.over_time(
+            connection, call.services.ids.names, selection, "hour", body[_MINUTES]
+        )
     evaluations = [
         _summary(name, list(group)) for name, group in groupby(buckets, lambda bucket: bucket.name)
     ]
@@ -121,7 +123,7 @@ async def query_distributions(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
-        bins = await store.distributions(connection, call.services.names, selection, _MAX_BINS)
+        bins = await store.distributions(connection, call.services.ids.names, selection, _MAX_BINS)
     distributions = [
         {
             "name": name,
@@ -138,7 +140,7 @@ async def query_dashboard(call: ApiCall) -> Response:
     selection = make_selection(call.principal.organization_id, body[_USER_FILTER], body[TIME_FIELD])
     unit = _UNITS[body[_INCREMENT]]
     async with call.services.database.connection() as connection:
-        buckets = await store.over_time(connection, call.services.names, selection, unit, body[_MINUTES])
+        buckets = await store.over_time(connection, call.services.ids.names, selection, unit, body[_MINUTES])
     return envelope.answer(
         [
             {"score_key": b.name, "score_sum": b.sum / b.count, "created_at_trunc": format_time(b.begins_at)}
@@ -153,7 +155,7 @@ async def post_evaluation(call: ApiCall) -> Response:
     body = _SCORE_BODY.decode(await call.body())
     scores: dict[str, Score] = {}
     read_entry(body[_NAME], body[_SCORE], scores)
-    await record_scores(call, request_id, scores)
+    await record_scores(call, request_id, scores, "evaluation")
     return envelope.DONE
 
 

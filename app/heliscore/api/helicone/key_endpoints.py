@@ -1,4 +1,4 @@
-"""Lists, makes, renames and revokes API keys of the caller's organization."""
+"""Lists, makes, changes and revokes API keys of the caller's organization."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import make_body, optional, required
+from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_codec import Json
 from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import AUTHOR
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.domain.errors import NotFound, Unauthenticated
 from heliscore.domain.times import format_time
@@ -22,11 +23,27 @@ _MAX_ID: Final = 2**31 - 1
 _PERMISSIONS: Final[tuple[Permissions, ...]] = ("rw", "r", "w")
 
 _NAME: Final = required("api_key_name", NAME)
+_AUTHOR: Final = optional("author", AUTHOR, description="Of the scores that the key sends.")
 _KEY_PERMISSIONS: Final = optional("key_permissions", choice(_PERMISSIONS), default="rw")
 _KEY_BODY: Final = make_body(
-    _NAME, _KEY_PERMISSIONS, example={"api_key_name": "my evaluator", "key_permissions": "w"}
+    _NAME,
+    _KEY_PERMISSIONS,
+    _AUTHOR,
+    example={
+        "api_key_name": "my evaluator",
+        "key_permissions": "w",
+        "author": "judge:relevance-judge@2026-11",
+    },
 )
-_NAME_BODY: Final = make_body(_NAME, example={"api_key_name": "my judge"})
+
+
+def _check_change(values: Values) -> None:
+    if values.find(_NEW_NAME) is None and values.find(_AUTHOR) is None:
+        values.reject(_NEW_NAME, "missing, and so is author")
+
+
+_NEW_NAME: Final = optional("api_key_name", NAME)
+_CHANGE_BODY: Final = make_body(_NEW_NAME, _AUTHOR, check=_check_change, example={"api_key_name": "my judge"})
 
 
 async def list_keys(call: ApiCall) -> Response:
@@ -43,6 +60,7 @@ async def list_keys(call: ApiCall) -> Response:
                 "created_at": format_time(key.created_at),
                 "expires_at": None if key.expires_at is None else format_time(key.expires_at),
                 "made_by": key.made_by,
+                "author": key.author,
             }
             for key in keys
         ]
@@ -58,19 +76,25 @@ async def create_key(call: ApiCall) -> Response:
     body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
         id_ = await store.mint(
-            connection, call.principal, key, name=body[_NAME], permissions=body[_KEY_PERMISSIONS]
+            connection,
+            call.principal,
+            key,
+            name=body[_NAME],
+            permissions=body[_KEY_PERMISSIONS],
+            author=body[_AUTHOR],
         )
     if id_ is None:
         raise Unauthenticated("the API key is not valid")
     return Json({"id": id_, "apiKey": key, "hashedKey": hash_key(key).hex()})
 
 
-async def rename_key(call: ApiCall) -> Response:
-    """Rename a key."""
-    name = _NAME_BODY.decode(await call.body())[_NAME]
-    key_id = _key_id(call)
+async def change_key(call: ApiCall) -> Response:
+    """Rename a key, or change the author of the scores that it sends from now on (within 5 seconds)."""
+    body, key_id = _CHANGE_BODY.decode(await call.body()), _key_id(call)
     async with call.services.database.connection() as connection:
-        found = await store.rename(connection, call.principal.organization_id, key_id, name)
+        found = await store.change(
+            connection, call.principal.organization_id, key_id, name=body[_NEW_NAME], author=body[_AUTHOR]
+        )
     return _answer(found, key_id)
 
 
@@ -107,6 +131,10 @@ _KEY: Final[dict[str, Schema]] = {
         "type": ["integer", "null"],
         "description": "The id of the key that made it; null: made by an operator.",
     },
+    "author": {
+        "type": ["string", "null"],
+        "description": "Of the scores that the key sends; null: `api:` and the key's name.",
+    },
 }
 _MADE: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
@@ -135,10 +163,10 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "PATCH",
         "/v1/api-keys/{id}",
-        rename_key,
+        change_key,
         "rw",
         _TAG,
-        body=_NAME_BODY,
+        body=_CHANGE_BODY,
         errors=(NotFound,),
     ),
     envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, errors=(NotFound,)),

@@ -41,7 +41,7 @@ async def query_requests(call: ApiCall) -> Response:
     async with services.database.connection() as connection:
         page = await store.search(
             connection,
-            services.names,
+            services.ids.names,
             call.principal.organization_id,
             query.filter,
             sort=query.sort,
@@ -60,7 +60,9 @@ async def count_requests(call: ApiCall) -> Response:
     query = decode_query(await call.body())
     services = call.services
     async with services.database.connection() as connection:
-        count = await store.count(connection, services.names, call.principal.organization_id, query.filter)
+        count = await store.count(
+            connection, services.ids.names, call.principal.organization_id, query.filter
+        )
     return envelope.answer(count)
 
 
@@ -69,7 +71,7 @@ async def get_request(call: ApiCall) -> Response:
     request_id = read_path_parameter(call.request, "requestId")
     services, sign = call.services, await _find_signer(call)
     async with services.database.connection() as connection:
-        request = await store.find(connection, services.names, call.principal.organization_id, request_id)
+        request = await store.find(connection, services.ids.names, call.principal.organization_id, request_id)
     if request is None:
         raise NotFound(f"there is no request {request_id}")
     return envelope.answer(make_row(request, sign))
@@ -82,7 +84,7 @@ async def query_ids(call: ApiCall) -> Response:
     async with services.database.connection() as connection:
         page = await store.search(
             connection,
-            services.names,
+            services.ids.names,
             call.principal.organization_id,
             OneOf(Column("request_id"), tuple(ids)),
             limit=MAX_LIMIT,
@@ -107,7 +109,7 @@ async def read_signed_body(request: Request) -> Response:
     organization_id = check_token(secret, request.path_params["token"], request_id)
     state.organization_id = organization_id
     async with services.database.connection() as connection:
-        found = await store.find(connection, services.names, organization_id, request_id)
+        found = await store.find(connection, services.ids.names, organization_id, request_id)
     if found is None:
         raise no_bodies()
     return Json({"request": pass_json(found.request_body), "response": pass_json(found.response_body)})

@@ -12,11 +12,12 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORES, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.domain.times import now
+from heliscore.domain.times import exactly_now
 from heliscore.store.scores import remove_score
 
 _SCORES: Final = required("scores", SCORES)
@@ -55,7 +56,7 @@ async def post_scores(call: ApiCall) -> Response:
     nothing was stored. A request that was never logged exists from its first score on.
     """
     request_id = read_path_parameter(call.request, "requestId")
-    await record_scores(call, request_id, decode_scores(await call.body()))
+    await record_scores(call, request_id, decode_scores(await call.body()), "score")
     return envelope.DONE
 
 
@@ -66,7 +67,7 @@ async def post_feedback(call: ApiCall) -> Response:
     """
     request_id = read_path_parameter(call.request, "requestId")
     rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
-    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)})
+    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)}, "feedback")
     return envelope.DONE
 
 
@@ -77,7 +78,7 @@ async def post_named_feedback(call: ApiCall) -> Response:
     """
     values = _NAMED_FEEDBACK_BODY.decode(await call.body())
     score = Score(int(values[_RATING_OR_WORD]), True)
-    await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score})
+    await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score}, "feedback")
     return envelope.DONE
 
 
@@ -94,10 +95,10 @@ async def delete_feedback(call: ApiCall) -> Response:
 async def _remove(call: ApiCall, name: str) -> Response:
     request_id = read_path_parameter(call.request, "requestId")
     organization_id = call.principal.organization_id
+    origin = origin_of(call, "remove")
     async with call.services.database.connection() as connection:
-        ids = await call.services.names.find(connection, organization_id, [name])
-        removed = name in ids and await remove_score(
-            connection, organization_id, request_id, ids[name], now()
+        removed = await remove_score(
+            connection, call.services.ids, organization_id, request_id, name, exactly_now(), origin
         )
     if not removed:
         raise NotFound(f"request {request_id} has no score {name}")

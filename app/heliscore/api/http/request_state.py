@@ -18,7 +18,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
 from heliscore.store.connections.pool import Database
-from heliscore.store.scores import ScoreNames
+from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import Writer
@@ -34,7 +34,7 @@ class Services(msgspec.Struct, frozen=True):
     settings: Settings
     database: Database
     keyring: Keyring
-    names: ScoreNames
+    ids: ScoreIds
     writer: Writer
     body_budget: MemoryBudget
     answer_budget: MemoryBudget

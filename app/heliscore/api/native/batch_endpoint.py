@@ -22,8 +22,10 @@ from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.score_scale import SCALE
 from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
-from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
+from heliscore.api.native.uploads import CALL, MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
 from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import origin_of
+from heliscore.domain.author import Origin
 from heliscore.domain.errors import BodyTooLarge, TooSlow
 from heliscore.observability.event_loop import Turn
 from heliscore.store import table_statistics
@@ -60,7 +62,7 @@ _ReadItems = Callable[[], AsyncIterator[list[Item]]]
 async def post_batch(call: ApiCall) -> Response:
     """Add score maps to many requests in one call.
 
-    The body is JSON, or any number of lines of `{"requestId", "scores"}` with Content-Type
+    The body is JSON, or any number of lines of `{"requestId", "scores", "author"}` with Content-Type
     `application/x-ndjson` and the mode in the query (`?mode=partial`); gzip is supported. `atomic`, the
     default: if any item has an error, nothing is stored and the answer is 400. `partial`: valid items are
     stored and the first 1000 invalid ones are listed; if reading fails midway (broken gzip), the items before
@@ -142,7 +144,7 @@ async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
 
 
 async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
-    names = await _check_items(read())
+    checked = await _check_items(call, read())
     organization_id, services = call.principal.organization_id, call.services
 
     def raise_if_gone() -> None:
@@ -152,7 +154,8 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
     async with services.upload_turns.turn(organization_id, raise_if_gone):
         async with services.uploads.connection() as connection:
             # Outside the transaction: the ids are remembered, also when it is rolled back.
-            await services.names.ensure(connection, organization_id, names)
+            await services.ids.names.ensure(connection, organization_id, checked.names)
+            await services.ids.origins.ensure(connection, organization_id, checked.origins)
             async with connection.transaction():
                 await lock_uploads(connection, organization_id)
                 async with AtomicUpload(call, connection) as upload:
@@ -164,19 +167,27 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
         return upload.answer()
 
 
-async def _check_items(chunks: AsyncIterator[list[Item]]) -> set[str]:
-    """Return the names of all scores. Raises InvalidInput with the items' errors."""
-    names: set[str] = set()
+class _Checked(msgspec.Struct, frozen=True):
+    """What the good items of an upload have in them."""
+
+    names: set[str]
+    origins: set[Origin]
+
+
+async def _check_items(call: ApiCall, chunks: AsyncIterator[list[Item]]) -> _Checked:
+    """Raises InvalidInput with the items' errors."""
+    checked = _Checked(set(), set())
     errors, turn = FieldErrors(), Turn()
     async for chunk in chunks:
         for item in chunk:
-            names.update(item.scores)
+            checked.names.update(item.scores)
+            checked.origins.add(origin_of(call, CALL, item.author))
             place = f"items[{item.index}]"
             for field_error in item.errors:
                 errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
             await turn.give_way()
     errors.raise_any()
-    return names
+    return checked
 
 
 _ERRORS: Final[Schema] = {

@@ -78,7 +78,7 @@ async def compare(call: ApiCall) -> Response:
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[_TIMES])
     async with call.services.database.connection() as connection:
         groups = await store.compare(
-            connection, call.services.names, selection, body[_SCORES], body[_GROUP_BY]
+            connection, call.services.ids.names, selection, body[_SCORES], body[_GROUP_BY]
         )
     found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
     found.sort(key=lambda members: -sum(group.count for group in members))

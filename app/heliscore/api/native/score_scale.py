@@ -10,6 +10,7 @@ import msgspec
 from heliscore.api.http.body_fields import ValueType, optional
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.value_types import integer
+from heliscore.api.native.commented_scores import VALUE
 from heliscore.api.shared.score_maps import read_name
 from heliscore.domain.exact_numbers import read_decimal, scaled
 from heliscore.domain.score import MAX_SCORES_PER_CALL
@@ -37,7 +38,12 @@ class _Line(msgspec.Struct):
     scores: dict[str, msgspec.Raw]
 
 
+class _Commented(msgspec.Struct):
+    value: msgspec.Raw
+
+
 _line: Final = msgspec.json.Decoder(_Line)
+_commented: Final = msgspec.json.Decoder(_Commented)
 
 
 def scale_scores(scores: dict[str, Any], line: bytes, scale: int, path: str, errors: FieldErrors) -> None:
@@ -47,9 +53,13 @@ def scale_scores(scores: dict[str, Any], line: bytes, scale: int, path: str, err
         return
     texts = _line.decode(line).scores
     for name, value in scores.items():
-        if type(value) not in (int, float) or read_name(name)[1]:
+        place, number, text = scores, value, texts[name]
+        key = name
+        if isinstance(value, dict) and VALUE in value:
+            place, key, number, text = value, VALUE, value[VALUE], _commented.decode(text).value
+        if type(number) not in (int, float) or read_name(name)[1]:
             continue
-        whole = scaled(read_decimal(bytes(texts[name]).decode()), scale)
+        whole = scaled(read_decimal(bytes(text).decode()), scale)
         if whole is None:
-            errors.add_unexpected(step(path, name), f"at most ±2^53 after multiplying by {scale}", value)
-        scores[name] = whole or 0
+            errors.add_unexpected(step(path, name), f"at most ±2^53 after multiplying by {scale}", number)
+        place[key] = whole or 0

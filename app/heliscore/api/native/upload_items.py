@@ -1,32 +1,39 @@
-"""Reads the items of a bulk upload, `{"requestId", "scores"}`, one by one: an upload of any size needs little
-memory, and other calls run in between."""
+"""Reads the items of a bulk upload, `{"requestId", "scores", "author"}`, one by one: an upload of any size
+needs little memory, and other calls run in between."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import msgspec
 
-from heliscore.api.http.body_fields import object_of, required
+from heliscore.api.http.body_fields import object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.value_types import NAME
+from heliscore.api.native.commented_scores import COMMENTED_SCORES
 from heliscore.api.native.score_scale import scale_scores
-from heliscore.api.shared.score_maps import SCORES
+from heliscore.api.shared.authors import AUTHOR
+from heliscore.domain.author import Author
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
 from heliscore.observability.event_loop import Turn
+from heliscore.store.scores import NO_COMMENTS
 
 MAX_LINE_BYTES: Final = 1 << 20
 
 _CHUNK_WEIGHT: Final = 6_000
 """Requests and scores in one statement: larger ones are no faster, and need more memory."""
 
-_REQUEST_ID: Final = required("requestId", NAME)
-_SCORES: Final = required("scores", SCORES)
+REQUEST_ID: Final = required("requestId", NAME)
+SCORES: Final = required("scores", COMMENTED_SCORES)
+ITEM_AUTHOR: Final = optional(
+    "author", AUTHOR, description="Who gives the scores: else the header's author, else the key's."
+)
+ITEM_FIELDS: Final = (REQUEST_ID, SCORES, ITEM_AUTHOR)
 
-ITEM: Final = object_of(_REQUEST_ID, _SCORES)
+ITEM: Final = object_of(*ITEM_FIELDS)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -36,6 +43,8 @@ class Item(msgspec.Struct, frozen=True):
     request_id: str | None
     scores: dict[str, Score]
     errors: tuple[FieldError, ...] = ()
+    comments: Mapping[str, str] = NO_COMMENTS
+    author: Author | None = None
 
     @property
     def message(self) -> str:
@@ -54,17 +63,18 @@ def read_line(index: int, line: bytes, scale: int | None = None) -> Item:
 
 def _read_item(index: int, line: bytes, scale: int | None) -> Item:
     raw, errors = decode(line, "line"), FieldErrors()
-    if scale is not None and isinstance(raw, dict) and isinstance(scores := raw.get(_SCORES.key), dict):
-        scale_scores(scores, line, scale, _SCORES.key, errors)
+    if scale is not None and isinstance(raw, dict) and isinstance(scores := raw.get(SCORES.key), dict):
+        scale_scores(scores, line, scale, SCORES.key, errors)
     values = ITEM.read(raw, "", errors)
     if errors.count:
         return Item(index, _find_request_id(raw), {}, errors.found)
-    return Item(index, values[_REQUEST_ID], values[_SCORES])
+    given = values[SCORES]
+    return Item(index, values[REQUEST_ID], given.scores, (), given.comments, values[ITEM_AUTHOR])
 
 
 def _find_request_id(raw: object) -> str | None:
     """The id in an item with errors, by which a client can find it."""
-    sent = raw.get(_REQUEST_ID.key) if isinstance(raw, dict) else None
+    sent = raw.get(REQUEST_ID.key) if isinstance(raw, dict) else None
     return sent if isinstance(sent, str) else None
 
 

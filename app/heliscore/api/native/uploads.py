@@ -11,14 +11,18 @@ from starlette.responses import Response
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.native.upload_items import Item
 from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import origin_of
+from heliscore.domain.author import Origin
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.messages import MAX_NAME_LENGTH
-from heliscore.domain.times import now
+from heliscore.domain.times import exactly_now
 from heliscore.observability import metrics, score_totals
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreWrite, merged, record
+from heliscore.store.scores import ScoreWrite, record
 
 MAX_LISTED_ERRORS: Final = 1000
+
+CALL: Final = "batch"
 
 
 class UploadError(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
@@ -36,6 +40,7 @@ class Upload:
 
     def __init__(self, call: ApiCall) -> None:
         self._call = call
+        self._origin = origin_of(call, CALL)
         self._writing: asyncio.Task[None] | None = None
         self._accepted = 0
         self.score_count = 0
@@ -68,12 +73,14 @@ class Upload:
             await self._writing
 
     async def _write(self, chunk: list[Item]) -> None:
-        organization_id, at = self._call.principal.organization_id, now()
-        posts = merged(
-            ScoreWrite(organization_id, item.request_id, item.scores, at)
+        organization_id, at = self._call.principal.organization_id, exactly_now()
+        posts = [
+            ScoreWrite(
+                organization_id, item.request_id, item.scores, at, self._origin_of(item), item.comments
+            )
             for item in chunk
             if not item.errors and item.request_id is not None and item.scores
-        )
+        ]
         written = await self._record(posts)
         for item in chunk:
             if item.errors:
@@ -92,7 +99,10 @@ class Upload:
     async def _record_with(self, connection: Connection, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         services = self._call.services
         accept_unknown = services.settings.accepts_unknown_requests
-        return await record(connection, services.names, posts, accept_unknown=accept_unknown)
+        return await record(connection, services.ids, posts, accept_unknown=accept_unknown)
+
+    def _origin_of(self, item: Item) -> Origin:
+        return self._origin if item.author is None else origin_of(self._call, CALL, item.author)
 
     def _reject(self, item: Item, message: str) -> None:
         self._rejected += 1

@@ -41,6 +41,7 @@ from heliscore.api.promptlayer.logged_fields import (
     prompt_columns,
     time_columns,
 )
+from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.computed_costs import with_cost
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.domain.score import MAX_VALUE, Score
@@ -106,10 +107,11 @@ async def log_request(call: ApiCall) -> Response:
     body, services = await call.large_body(), call.services
     organization_id = call.principal.organization_id
     logged = await services.large_work.run(_read_call, body, organization_id, size_bytes=len(body))
+    origin = origin_of(call, "log")
     request = await with_cost(logged.request, services.prices)
     async with services.database.connection() as connection:
         request_id = await store.log_once(
-            connection, services.names, request, logged.scores, logged.body_hash
+            connection, services.ids, request, logged.scores, origin, logged.body_hash
         )
     return answers.answer(
         "the request is logged",

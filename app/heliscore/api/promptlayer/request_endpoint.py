@@ -46,7 +46,7 @@ async def get_request(call: ApiCall) -> Response:
     request_id = read_path_parameter(call.request, "request_id")
     services = call.services
     async with services.database.connection() as connection:
-        request = await store.find(connection, services.names, call.principal.organization_id, request_id)
+        request = await store.find(connection, services.ids.names, call.principal.organization_id, request_id)
     if request is None:
         raise NotFound(f"there is no request {request_id}")
     item = make_item(request)

@@ -49,10 +49,10 @@ async def search_requests(call: ApiCall) -> Response:
     search = decode_search(await call.body())
     services, organization_id = call.services, call.principal.organization_id
     async with services.database.connection() as connection:
-        total = await store.count(connection, services.names, organization_id, search.filter)
+        total = await store.count(connection, services.ids.names, organization_id, search.filter)
         page = await store.search(
             connection,
-            services.names,
+            services.ids.names,
             organization_id,
             search.filter,
             sort=search.sort,

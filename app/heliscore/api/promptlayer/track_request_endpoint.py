@@ -35,6 +35,7 @@ from heliscore.api.promptlayer.logged_fields import (
     time_columns,
 )
 from heliscore.api.promptlayer.tracking_endpoints import check_group
+from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.computed_costs import with_cost
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.api.shared.logged_exchange import exchange_columns, read_response
@@ -94,7 +95,9 @@ async def track_request(call: ApiCall) -> Response:
     async with services.database.connection() as connection:
         if tracked.group_id is not None:
             await check_group(connection, organization_id, tracked.group_id)
-        request_id = await store.log_once(connection, services.names, request, {}, tracked.body_hash)
+        request_id = await store.log_once(
+            connection, services.ids, request, {}, origin_of(call, "log"), tracked.body_hash
+        )
     return answers.answer(
         "the request is tracked", beside={"request_id": request_id, "prompt_blueprint": None}
     )

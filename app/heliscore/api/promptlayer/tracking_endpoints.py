@@ -89,7 +89,7 @@ async def track_score(call: ApiCall) -> Response:
     exists from its first score on.
     """
     body = _SCORE_BODY.decode(await call.body())
-    await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body))
+    await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body), "track")
     return answers.answer("the score is stored")
 
 

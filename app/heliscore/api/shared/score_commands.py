@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.shared.authors import origin_of
+from heliscore.domain.author import Author
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
-from heliscore.domain.times import now
+from heliscore.domain.times import exactly_now, now
 from heliscore.store import properties as property_store
-from heliscore.store.scores import ScoreWrite
+from heliscore.store.scores import NO_COMMENTS, ScoreWrite
 
 
-async def record_scores(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> None:
-    """Store a score map; when this returns it is durable, and when it raises nothing of it was stored.
+async def record_scores(
+    call: ApiCall,
+    request_id: str,
+    scores: Mapping[str, Score],
+    name: str,
+    *,
+    comments: Mapping[str, str] = NO_COMMENTS,
+    author: Author | None = None,
+) -> None:
+    """Store a score map; when this returns it is durable, and when it raises nothing of it was stored. `name`
+    is the call's in the history, `author` what its body says.
 
     Raises NotFound where scores for unknown requests are rejected, Unavailable when the database is away or
     the writer has too much to write.
     """
     if scores:
-        post = ScoreWrite(call.principal.organization_id, request_id, scores, now())
+        origin = origin_of(call, name, author)
+        post = ScoreWrite(call.principal.organization_id, request_id, scores, exactly_now(), origin, comments)
         if not await call.services.writer.record(post):
             raise NotFound(f"there is no request {request_id}")
 

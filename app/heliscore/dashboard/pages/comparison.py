@@ -107,7 +107,7 @@ async def show_comparison(page: PageRequest) -> Response:
             selection = _select(time_range, by, facets, known)
             spreads = await evaluations.spread(
                 connection,
-                page.services.names,
+                page.services.ids.names,
                 time_range.selection(organization_id, _members(by, selection.groups)),
                 selection.scores,
                 _BINS,

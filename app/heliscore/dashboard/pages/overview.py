@@ -107,7 +107,7 @@ def _render(
 
 async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview | None:
     """Return None if the organization has no score at all."""
-    names, organization_id = page.services.names, page.organization_id
+    names, organization_id = page.services.ids.names, page.organization_id
     begins = bucket_starts(time_range.start, time_range.end, STEPS[step])
     periods = time_range.selection_with_previous(organization_id)
     async with page.services.database.connection() as connection:

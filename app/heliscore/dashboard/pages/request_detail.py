@@ -154,7 +154,7 @@ async def show_next(page: PageRequest) -> Response:
             after = find_position(request, query.sort, {name: score.value for name, score in given.items()})
         found = await request_search.search(
             connection,
-            page.services.names,
+            page.services.ids.names,
             page.organization_id,
             query.filter,
             sort=query.sort,
@@ -172,7 +172,7 @@ async def show_next(page: PageRequest) -> Response:
 
 async def find_request(page: PageRequest, connection: Connection, request_id: str) -> request_search.Request:
     """Return a request of the organization. Raises NotFound."""
-    request = await request_search.find(connection, page.services.names, page.organization_id, request_id)
+    request = await request_search.find(connection, page.services.ids.names, page.organization_id, request_id)
     if request is None:
         raise NotFound(f"there is no request {request_id}")
     return request

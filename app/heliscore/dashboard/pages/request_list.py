@@ -91,7 +91,7 @@ async def _find(page: PageRequest, query: Query) -> store.Page:
     async with page.services.database.connection() as connection:
         return await store.search(
             connection,
-            page.services.names,
+            page.services.ids.names,
             page.organization_id,
             query.filter,
             sort=query.sort,
@@ -202,7 +202,7 @@ async def count_requests(page: PageRequest) -> Response:
     count = None
     try:
         async with asyncio.timeout(_COUNT_TIMEOUT_S), page.services.database.connection() as connection:
-            count = await store.count(connection, page.services.names, page.organization_id, query.filter)
+            count = await store.count(connection, page.services.ids.names, page.organization_id, query.filter)
     except TimeoutError:
         pass
     return answer_data({"count": count})

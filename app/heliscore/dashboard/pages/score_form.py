@@ -16,6 +16,7 @@ from heliscore.api.http.body_fields import make_body, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import STRING, mapping_of
+from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
@@ -29,11 +30,13 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
-from heliscore.domain.times import now
+from heliscore.domain.times import exactly_now
 from heliscore.store import scores as store
 
 _SCORES: Final = required("scores", mapping_of(STRING))
 _BODY: Final = make_body(_SCORES, example={"scores": {"accuracy": "95"}})
+
+CALL: Final = "page"
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _WORDS: Final = {"yes": True, "true": True, "no": False, "false": False}
@@ -87,7 +90,7 @@ async def _save(page: PageRequest, request_id: str, entered: dict[str, str]) -> 
     errors.raise_any()
     async with page.services.database.connection() as connection:
         await find_request(page, connection, request_id)
-    await record_scores(page.call, request_id, scores)
+    await record_scores(page.call, request_id, scores, CALL)
 
 
 def _read_value(text: str) -> object:
@@ -102,10 +105,17 @@ async def _remove(page: PageRequest, request_id: str, name: str) -> Score | None
     organization_id = page.organization_id
     async with page.services.database.connection() as connection:
         given = await store.find_scores(connection, organization_id, request_id)
-        ids = await page.services.names.find(connection, organization_id, [name])
-        if name not in given or name not in ids:
+        if name not in given:
             return None
-        await store.remove_score(connection, organization_id, request_id, ids[name], now())
+        await store.remove_score(
+            connection,
+            page.services.ids,
+            organization_id,
+            request_id,
+            name,
+            exactly_now(),
+            origin_of(page.call, CALL),
+        )
     return given[name]
 
 

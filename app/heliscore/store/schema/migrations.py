@@ -42,6 +42,8 @@ waits in a transaction: CREATE INDEX CONCURRENTLY waits for all transactions tha
 
 _NO_TRANSACTION: Final = "-- no transaction\n"
 
+_STATEMENT: Final = re.compile(r"(?:\$\$.*?\$\$|(?!;\n).)+", re.DOTALL)
+
 _CONCURRENTLY: Final = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 
 _BUILD: Final = re.compile(
@@ -71,12 +73,12 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]:
-    """Read the files, in order. A statement ends with a semicolon at the end of a line; statements run one at
-    a time, as a cluster requires."""
+    """Read the files, in order. A statement ends with a semicolon at the end of a line, but not within the
+    `$$` of a function; statements run one at a time, as a cluster requires."""
     migrations = []
     for path in sorted(folder.glob("*.sql")):
         text = path.read_text(encoding="utf-8")
-        statements = (part.strip() for part in text.split(";\n"))
+        statements = (part.strip() for part in _STATEMENT.findall(text))
         migrations.append(
             Migration(
                 number=int(path.name.partition("_")[0]),

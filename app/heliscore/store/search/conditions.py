@@ -78,7 +78,11 @@ _PATTERNS: Final[dict[Operator, str]] = {
 
 _NEGATIVE: Final = ("<>", "not-contains")
 
-_SCORE_COLUMNS: Final[dict[type, str]] = {Score: "value", FeedbackTime: "scored_at"}
+_SCORE_COLUMNS: Final[dict[type, str]] = {
+    Score: "{}.value",
+    # Kept to the microsecond, but shown to the millisecond.
+    FeedbackTime: "date_trunc('milliseconds', {}.scored_at)",
+}
 
 _STRINGS: Final = (
     "jsonb_array_elements_text("
@@ -252,7 +256,7 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
         parts = [
             f"{name_id} = {self.arguments.add(self.name_ids[name], 'integer')}",
             *(
-                self._compared(f"{alias}.{_SCORE_COLUMNS[type(condition.subject)]}{hidden}", condition)
+                self._compared(_SCORE_COLUMNS[type(condition.subject)].format(alias) + hidden, condition)
                 for condition in conditions
                 if not isinstance(condition, Exists)
             ),

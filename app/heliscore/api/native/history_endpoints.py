@@ -1,0 +1,239 @@
+"""`/v1/scores` and `/v1/request/{requestId}/scores`: scores with authors, comments and history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.json_schema import Schema, closed_object, nullable
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.value_types import TIME, integer
+from heliscore.api.native.upload_items import ITEM_AUTHOR, ITEM_FIELDS, REQUEST_ID, SCORES
+from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import origin_of
+from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.domain.author import Origin
+from heliscore.domain.errors import NotFound
+from heliscore.domain.score_changes import Change, find_opinions, newest_shown
+from heliscore.domain.times import EPOCH, exactly_now
+from heliscore.store import score_history as store
+from heliscore.store.score_history import PutBack
+
+_BODY: Final = make_body(
+    *ITEM_FIELDS,
+    example={
+        "requestId": "req_abc123def456",
+        "scores": {"accuracy": 95, "tone": {"value": 2, "comment": "polite, but curt"}},
+        "author": "judge:relevance-judge@2026-11",
+    },
+)
+
+_AS_OF: Final = optional("asOf", TIME, description="The scores as they were at that time.")
+_QUERY: Final = make_body(_AS_OF, is_open=True, example={"asOf": "2026-11-01T00:00:00Z"})
+
+_CHANGE: Final = required(
+    "change", integer(0, 2**53), description="The number of one of the score's changes."
+)
+_RESTORE_BODY: Final = make_body(_CHANGE, example={"change": 1793541600123456})
+
+
+async def post_authored_scores(call: ApiCall) -> Response:
+    """Add scores to a request, with their author and comments.
+
+    A value may have a comment of up to 10,000 characters that says why. The author is what the body says,
+    else the header `Heliscore-Author`, else the key's. What is replaced stays in the history.
+    """
+    body = _BODY.decode(await call.body())
+    given = body[SCORES]
+    await record_scores(
+        call, body[REQUEST_ID], given.scores, "scores", comments=given.comments, author=body[ITEM_AUTHOR]
+    )
+    return envelope.DONE
+
+
+async def get_scores(call: ApiCall) -> Response:
+    """Show a request's scores: who gave each, when and why, every author's opinion, and all changes.
+
+    An opinion is the newest value of an author that was not taken back. Changes come newest first; the number
+    of a change is its time in microseconds. A removed score has the value null.
+    """
+    request_id = read_path_parameter(call.request, "requestId")
+    at = _QUERY.read(dict(call.request.query_params))[_AS_OF]
+    async with call.services.database.connection() as connection:
+        changes = await store.find_changes(connection, call.principal.organization_id, request_id)
+    if changes is None:
+        raise _no_request(request_id)
+    shown = {name: _show_score(some, at) for name, some in changes.items()}
+    return envelope.answer(
+        {"requestId": request_id, "scores": {name: score for name, score in shown.items() if score}}
+    )
+
+
+async def restore_score(call: ApiCall) -> Response:
+    """Set a score back to the value of an earlier change, as a new change.
+
+    The value's author and comment stay as they were; the new change says who restored it. To restore a
+    removal removes the score.
+    """
+    request_id = read_path_parameter(call.request, "requestId")
+    name = plain_name(read_path_parameter(call.request, "name"))
+    at = EPOCH + timedelta(microseconds=_RESTORE_BODY.decode(await call.body())[_CHANGE])
+    services, organization_id, caller = (
+        call.services,
+        call.principal.organization_id,
+        origin_of(call, "restore"),
+    )
+    async with services.database.connection() as connection:
+        # Outside the transaction: the ids stay in the cache when it is rolled back.
+        found = await store.find_changes(connection, organization_id, request_id, name) or {}
+        change = next((change for change in found.get(name, ()) if change.at == at), None)
+        if change is None:
+            raise NotFound(f"the score {name} of request {request_id} has no such change")
+        author = caller.author if change.author is None or change.score is None else change.author
+        restored_by = "" if author == caller.author else str(caller.author)
+        origin = Origin(author, caller.call, restored_by)
+        await services.ids.names.ensure(connection, organization_id, [name])
+        await services.ids.origins.ensure(connection, organization_id, [origin])
+        async with connection.transaction():
+            now = exactly_now()
+            number = await store.lock_request(connection, organization_id, request_id, now)
+            if number is None:
+                raise _no_request(request_id)
+            present = await store.find_changes(connection, organization_id, request_id, name) or {}
+            newest = newest_shown(present.get(name, []))
+            if newest is None or newest.at != at:
+                put = PutBack(number, name, change.score, origin, change.comment)
+                await store.put_back(connection, services.ids, organization_id, [put], now)
+    return envelope.DONE
+
+
+def _no_request(request_id: str) -> NotFound:
+    return NotFound(f"there is no request {request_id}")
+
+
+def _show_score(changes: Sequence[Change], at: datetime | None) -> dict[str, Any] | None:
+    """A score with its opinions and history; None where it was not there yet."""
+    known = [change for change in changes if at is None or change.at <= at]
+    present = newest_shown(known)
+    if not known:
+        return None
+    return {
+        **_show_value(present),
+        "opinions": [_show_value(opinion) for opinion in find_opinions(known, at)],
+        "history": [
+            _show_change(change, known[index - 1] if index else None, at)
+            for index, change in reversed(list(enumerate(known)))
+        ],
+    }
+
+
+def _show_value(change: Change | None) -> dict[str, Any]:
+    if change is None:
+        return dict.fromkeys(_VALUE) | {"isBoolean": False}
+    return {
+        "change": number_of(change),
+        "value": None if change.score is None else change.score.value,
+        "isBoolean": change.score is not None and change.score.is_boolean,
+        "author": None if change.author is None else str(change.author),
+        "at": _format_exactly(change.at),
+        "comment": change.comment,
+    }
+
+
+def _show_change(change: Change, earlier: Change | None, at: datetime | None) -> dict[str, Any]:
+    origin, taken_back_at = change.origin, change.taken_back_at
+    is_taken_back = taken_back_at is not None and (at is None or taken_back_at <= at)
+    return {
+        **_show_value(change),
+        "action": _name_action(change, earlier),
+        "call": None if origin is None else origin.call,
+        "restoredBy": None if origin is None else origin.restored_by or None,
+        "takenBackAt": _format_exactly(taken_back_at) if is_taken_back and taken_back_at else None,
+        "isAside": change.is_aside,
+    }
+
+
+def _name_action(change: Change, earlier: Change | None) -> str:
+    if change.origin is not None and change.origin.call in _ACTIONS:
+        return _ACTIONS[change.origin.call]
+    if change.score is None:
+        return "removed"
+    return "set" if earlier is None or earlier.score is None else "replaced"
+
+
+_ACTIONS: Final = {"restore": "restored", "revert": "taken back"}
+
+
+def number_of(change: Change) -> int:
+    """The number of a change of a score: its time in microseconds since 1970."""
+    return (change.at - EPOCH) // timedelta(microseconds=1)
+
+
+def _format_exactly(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_VALUE: Final[dict[str, Schema]] = {
+    "change": {"type": ["integer", "null"]},
+    "value": {"type": ["integer", "null"], "description": "null: removed"},
+    "isBoolean": {"type": "boolean"},
+    "author": {"type": ["string", "null"], "description": "null: from before authors were kept"},
+    "at": {"type": ["string", "null"], "format": "date-time"},
+    "comment": {"type": ["string", "null"]},
+}
+_SHOWN_CHANGE: Final[dict[str, Schema]] = {
+    **_VALUE,
+    "action": {"enum": ["set", "replaced", "removed", "restored", "taken back"]},
+    "call": {"type": ["string", "null"], "description": "By which call."},
+    "restoredBy": {"type": ["string", "null"], "description": "Who brought the author's value back."},
+    "takenBackAt": nullable({"type": "string", "format": "date-time"}),
+    "isAside": {
+        "type": "boolean",
+        "description": "An opinion that never was the score, because a human's value stood.",
+    },
+}
+_SHOWN_SCORE: Final = closed_object(
+    {
+        **_VALUE,
+        "opinions": {"type": "array", "items": closed_object(_VALUE, tuple(_VALUE))},
+        "history": {"type": "array", "items": closed_object(_SHOWN_CHANGE, tuple(_SHOWN_CHANGE))},
+    },
+    (*_VALUE, "opinions", "history"),
+)
+
+ENDPOINTS: Final = (
+    envelope.endpoint(
+        "POST", "/v1/scores", post_authored_scores, "w", "Scores", body=_BODY, errors=(NotFound,)
+    ),
+    envelope.endpoint(
+        "GET",
+        "/v1/request/{requestId}/scores",
+        get_scores,
+        "r",
+        "Scores",
+        query=(_AS_OF,),
+        data=closed_object(
+            {
+                "requestId": {"type": "string"},
+                "scores": {"type": "object", "additionalProperties": _SHOWN_SCORE},
+            },
+            ("requestId", "scores"),
+        ),
+        errors=(NotFound,),
+    ),
+    envelope.endpoint(
+        "POST",
+        "/v1/request/{requestId}/score/{name}/restore",
+        restore_score,
+        "w",
+        "Scores",
+        body=_RESTORE_BODY,
+        errors=(NotFound,),
+    ),
+)

@@ -1,0 +1,46 @@
+"""Who gives the scores of a call: what its header says, or else its key's author."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from heliscore.api.http.body_fields import ValueType
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.domain.author import EXPECTED, Author, Origin, read_author
+from heliscore.domain.errors import FieldError, InvalidInput
+
+HEADER: Final = "Heliscore-Author"
+_HEADER: Final = HEADER.lower().encode()
+
+
+def origin_of(call: ApiCall, name: str, author: Author | None = None) -> Origin:
+    """Where the scores of that call come from; `author` is what its body says. Raises InvalidInput."""
+    return Origin(author or _sent_author(call) or call.principal.author, name)
+
+
+def _sent_author(call: ApiCall) -> Author | None:
+    for name, value in call.request.scope["headers"]:
+        if name == _HEADER:
+            author = read_author(value.decode("utf-8", "replace"))
+            if isinstance(author, str):
+                raise InvalidInput([FieldError(HEADER, author)])
+            return author
+    return None
+
+
+def _read_author(raw: Any, path: str, errors: FieldErrors) -> Author | None:
+    if not isinstance(raw, str):
+        errors.add_unexpected(path, f"a string, {EXPECTED}", raw)
+        return None
+    author = read_author(raw)
+    if isinstance(author, str):
+        errors.add(path, author)
+        return None
+    return author
+
+
+AUTHOR: Final = ValueType[Author | None](
+    {"type": "string", "pattern": "^(human|judge|code|api):.+$", "maxLength": 520}, _read_author
+)
+"""An author as clients send it."""

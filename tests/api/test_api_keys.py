@@ -56,6 +56,7 @@ def row(made: Json, **columns: object) -> Json:
         "hint": f"…{made['apiKey'][-4:]}",
         "expires_at": None,
         "made_by": ANY,
+        "author": None,
         **columns,
     }
 
@@ -99,6 +100,17 @@ async def test_made_key_allows_what_was_asked_for(
     assert (written.status_code == 200, read.status_code == 200) == ("w" in permissions, "r" in permissions)
 
 
+WRONG_AUTHOR = 'expected KIND:NAME or KIND:NAME@VERSION, where KIND is human, judge, code or api, got "ada"'
+
+
+async def test_made_key_has_the_author_that_was_asked_for(client: httpx.AsyncClient) -> None:
+    made = await create(client, author="judge:relevance@1")
+    assert await listed(client) == [row(made, author="judge:relevance@1")]
+    response = await client.patch(f"{PATH}/{made['id']}", json={"author": "human:ada@example.com"})
+    assert (response.status_code, response.json()) == (200, DONE)
+    assert await listed(client) == [row(made, author="human:ada@example.com")]
+
+
 async def test_made_key_belongs_to_the_caller_s_organization(
     client: httpx.AsyncClient, shared: Service
 ) -> None:
@@ -138,7 +150,7 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
         ),
         (
             {"api_key_name": "judge", "expires_at": "2030-01-01"},
-            [("expires_at", "unknown key; known are api_key_name, key_permissions")],
+            [("expires_at", "unknown key; known are api_key_name, author, key_permissions")],
         ),
         ([], [("", "expected a JSON object, got an array")]),
     ],
@@ -171,12 +183,13 @@ async def test_key_is_renamed(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("body", "field_error"),
     [
-        ({}, ("api_key_name", "missing")),
+        ({}, ("api_key_name", "missing, and so is author")),
+        ({"author": "ada"}, ("author", WRONG_AUTHOR)),
         ({"api_key_name": ""}, ("api_key_name", "must not be empty")),
         ({"api_key_name": 5}, ("api_key_name", "expected a string, got 5")),
         (
             {"api_key_name": "judge", "key_permissions": "r"},
-            ("key_permissions", "unknown key; known are api_key_name"),
+            ("key_permissions", "unknown key; known are api_key_name, author"),
         ),
     ],
 )

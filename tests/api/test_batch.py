@@ -284,11 +284,11 @@ BAD_ITEMS: Final[list[tuple[object, str | None, list[tuple[str, str]]]]] = [
         "r",
         [("scores.a-hcone-bool", "the same score as a, which is in this call too")],
     ),
-    ({**item("r", a=1), "id": 1}, "r", [("id", "unknown key; known are requestId, scores")]),
+    ({**item("r", a=1), "id": 1}, "r", [("id", "unknown key; known are author, requestId, scores")]),
     (
         {"request_id": "r", "scores": {"a": 1}},
         None,
-        [("request_id", "unknown key; known are requestId, scores"), ("requestId", "missing")],
+        [("request_id", "unknown key; known are author, requestId, scores"), ("requestId", "missing")],
     ),
     (
         item("", a=0.5, b=1, c="x"),
@@ -366,7 +366,7 @@ async def test_answer_stays_small_whatever_the_ids(client: httpx.AsyncClient) ->
 async def test_unknown_keys_are_named_in_their_order(client: httpx.AsyncClient, form: str) -> None:
     keys = [f"key{i}" for i in range(8)]
     response = await upload(client, form, [{**item("r", a=1), **dict.fromkeys(keys, 1)}])
-    errors = [(key, "unknown key; known are requestId, scores") for key in keys]
+    errors = [(key, "unknown key; known are author, requestId, scores") for key in keys]
     assert got(response) == (400, errors_at(0, errors))
 
 

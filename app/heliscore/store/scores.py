@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +18,8 @@ from heliscore.store.statements import load
 
 _SQL = load("score")
 
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 NO_COMMENTS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -119,8 +121,10 @@ def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, S
         names = ids.names.known(post.organization_id)
         origin_id = ids.origins.known(post.organization_id)[post.origin]
         for name, score in post.scores.items():
-            change = _Change(score, origin_id, post.comments.get(name), post.posted_at)
             earlier = changes.setdefault((place, names[name]), [])
+            # Those of one upload have one time, but score and time identify a change.
+            at = max(post.posted_at, earlier[-1].at + _MICROSECOND) if earlier else post.posted_at
+            change = _Change(score, origin_id, post.comments.get(name), at)
             if not earlier or not change.repeats(earlier[-1]):
                 earlier.append(change)
     given = [

@@ -38,7 +38,8 @@ _KEY_BODY: Final = make_body(
 
 
 def _check_change(values: Values) -> None:
-    if values.find(_NEW_NAME) is None and values.find(_AUTHOR) is None:
+    is_read = values.has(_NEW_NAME) and values.has(_AUTHOR)
+    if is_read and values[_NEW_NAME] is None and values[_AUTHOR] is None:
         values.reject(_NEW_NAME, "missing, and so is author")
 
 

@@ -42,6 +42,9 @@ SELECT FROM organization WHERE id = $1 FOR UPDATE
 -- name: remove_names
 DELETE FROM score_name WHERE organization_id = $1
 
+-- name: remove_origins
+DELETE FROM score_origin WHERE organization_id = $1
+
 -- name: remove_keys
 DELETE FROM api_key WHERE organization_id = $1
 

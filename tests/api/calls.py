@@ -13,6 +13,7 @@ PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not No
 
 REQUEST = "1000000000001"
 SCORE = "accuracy"
+CHANGE = 1767225600000000  # of the score, at midnight of 2026-01-01
 PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
 
@@ -47,6 +48,9 @@ MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2
 
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/request/{requestId}/score"): {"scores": {SCORE: 11, "new": True}},
+    ("POST", "/v1/scores"): {"requestId": REQUEST, "scores": {SCORE: {"value": 11, "comment": "new"}}},
+    ("GET", "/v1/request/{requestId}/scores"): None,
+    ("POST", "/v1/request/{requestId}/score/{name}/restore"): {"change": CHANGE},
     ("POST", "/v1/request/{requestId}/feedback"): {"rating": False},
     ("POST", "/v1/feedback"): {"helicone-id": REQUEST, "rating": "negative"},
     ("DELETE", "/v1/request/{requestId}/score/{name}"): None,

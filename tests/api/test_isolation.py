@@ -20,6 +20,8 @@ from tests.conftest import Service
 
 MARK = "only for the owner"
 
+RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization_id = $1"
+
 OWNED_TABLES = """
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'organization_id' ORDER BY table_name
@@ -50,6 +52,8 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
         request_body=json.dumps(MARK),
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await post(client, REQUEST, {SCORE: 94})
+    await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True, MARK: 7})
     return client
 

@@ -24,7 +24,7 @@ from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections import database_identity, pool, sessions
 from heliscore.store.connections.json_columns import JsonReader
-from heliscore.store.connections.pool import Database, open_database
+from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreNames
 from hypothesis import HealthCheck
@@ -200,6 +200,14 @@ def names() -> ScoreNames:
     return ScoreNames()
 
 
+async def register_key(connection: Connection, organization: str, permissions: Permissions) -> str:
+    """Make a key of the organization, which is made where there is none."""
+    key = mint_key()
+    id_ = await organizations.ensure(connection, organization)
+    await keys.register(connection, id_, key, name="test", permissions=permissions)
+    return key
+
+
 class Service:
     """A running service and clients with keys."""
 
@@ -211,10 +219,7 @@ class Service:
     async def make_key(self, organization: str = "default", permissions: Permissions = "rw") -> str:
         connection = await asyncpg.connect(self.dsn)
         try:
-            key = mint_key()
-            id_ = await organizations.ensure(connection, organization)
-            await keys.register(connection, id_, key, name="test", permissions=permissions)
-            return key
+            return await register_key(connection, organization, permissions)
         finally:
             await connection.close()
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tests.conftest import Service
 from tests.servers import NO_CERTIFICATES
 
-EXAMPLES = 150
+EXAMPLES = 75  # of each test: all four choose requests in the same way
 
 Json = dict[str, Any]
 

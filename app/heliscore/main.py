@@ -34,6 +34,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     batch_endpoint,
     comparison_endpoint,
+    definition_endpoints,
     document_endpoints,
     health,
     metrics_endpoint,
@@ -50,6 +51,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.scores import ScoreNames
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -79,6 +81,7 @@ _API: Final = (
     *key_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
+    *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -159,6 +162,7 @@ async def _opened(
                 database=database,
                 keyring=Keyring(quick),
                 names=names,
+                definitions=DefinitionCache(quick),
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),

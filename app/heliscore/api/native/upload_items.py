@@ -13,10 +13,13 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.value_types import NAME
 from heliscore.api.native.score_scale import scale_scores
+from heliscore.api.shared.definition_checks import count_breaches, refused
 from heliscore.api.shared.score_maps import SCORES
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
+from heliscore.domain.score_definition import Breach, find_breaches
 from heliscore.observability.event_loop import Turn
+from heliscore.store.definition_cache import Definitions
 
 MAX_LINE_BYTES: Final = 1 << 20
 
@@ -36,6 +39,7 @@ class Item(msgspec.Struct, frozen=True):
     request_id: str | None
     scores: dict[str, Score]
     errors: tuple[FieldError, ...] = ()
+    warnings: tuple[Breach, ...] = ()
 
     @property
     def message(self) -> str:
@@ -60,6 +64,19 @@ def _read_item(index: int, line: bytes, scale: int | None) -> Item:
     if errors.count:
         return Item(index, _find_request_id(raw), {}, errors.found)
     return Item(index, values[_REQUEST_ID], values[_SCORES])
+
+
+def check_items(items: list[Item], definitions: Definitions) -> list[Item]:
+    """The items with what definitions say of their scores, as errors and warnings."""
+    return [_check_item(item, definitions) for item in items] if definitions.enforced else items
+
+
+def _check_item(item: Item, definitions: Definitions) -> Item:
+    breaches = find_breaches(definitions.enforced, item.scores)
+    if errors := refused(breaches):
+        count_breaches(breaches)
+        return Item(item.index, item.request_id, {}, tuple(errors))
+    return msgspec.structs.replace(item, warnings=breaches) if breaches else item
 
 
 def _find_request_id(raw: object) -> str | None:

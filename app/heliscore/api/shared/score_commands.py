@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.shared.definition_checks import check_scores
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import Score
 from heliscore.domain.times import now
@@ -12,16 +13,19 @@ from heliscore.store import properties as property_store
 from heliscore.store.scores import ScoreWrite
 
 
-async def record_scores(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> None:
-    """Store a score map; when this returns it is durable, and when it raises nothing of it was stored.
+async def record_scores(call: ApiCall, request_id: str, scores: Mapping[str, Score]) -> list[str]:
+    """Store a score map and return what its definitions warn of; when this returns it is durable, and when it
+    raises nothing of it was stored.
 
-    Raises NotFound where scores for unknown requests are rejected, Unavailable when the database is away or
-    the writer has too much to write.
+    Raises InvalidInput where a definition refuses a score, NotFound where scores for unknown requests are
+    rejected, Unavailable when the database is away or the writer has too much to write.
     """
+    warnings = await check_scores(call, scores)
     if scores:
         post = ScoreWrite(call.principal.organization_id, request_id, scores, now())
         if not await call.services.writer.record(post):
             raise NotFound(f"there is no request {request_id}")
+    return warnings
 
 
 async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str, str]) -> None:

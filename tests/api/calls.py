@@ -43,6 +43,10 @@ _TRACKED_REQUEST = {
 }
 _CHAT = {"type": "chat", "messages": []}
 
+MAKE_DEFINITION = """
+INSERT INTO score_definition (organization_id, name, type, labels, enforce, precedence)
+VALUES ($1, $2, 'integer', '{}', $3, 'newest')
+"""
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
 BODIES: dict[tuple[str, str], object] = {

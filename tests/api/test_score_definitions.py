@@ -15,6 +15,7 @@ from heliscore.store import organizations, score_definitions
 from heliscore.store.connections.pool import Connection
 
 from tests.api import promptlayer
+from tests.api.calls import MAKE_DEFINITION
 from tests.api.envelope import DONE, encoded, faulty, post, scores_of
 from tests.api.test_batch import LINES, got, item, taken
 from tests.conftest import Service, StartService
@@ -315,14 +316,7 @@ async def test_feedback_is_checked_too(
     client: httpx.AsyncClient, connection: Connection, organization_id: int
 ) -> None:
     # A definition that no call would take: every rating is a boolean, and keeps the definition of one.
-    await connection.execute(
-        """
-        INSERT INTO score_definition (organization_id, name, type, labels, enforce, precedence)
-        VALUES ($1, $2, 'integer', '{}', 'on', 'newest')
-        """,
-        organization_id,
-        FEEDBACK,
-    )
+    await connection.execute(MAKE_DEFINITION, organization_id, FEEDBACK, "on")
     ratings = [
         ("/v1/request/7/feedback", {"rating": True}),
         ("/v1/feedback", {"helicone-id": "7", "rating": "positive"}),

@@ -71,8 +71,6 @@ def find_breaches(
     definitions: Mapping[str, ScoreDefinition], scores: Mapping[str, Score]
 ) -> tuple[Breach, ...]:
     """Return those of the scores that break their definitions; a name without a definition takes all."""
-    if not definitions:
-        return ()
     breaches = []
     for name, score in scores.items():
         definition = definitions.get(name)

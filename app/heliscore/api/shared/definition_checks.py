@@ -18,8 +18,7 @@ async def check_scores(call: ApiCall, scores: Mapping[str, Score]) -> list[str]:
     if not scores:
         return []
     definitions = await call.services.definitions.find(call.principal.organization_id)
-    breaches = find_breaches(definitions.enforced, scores)
-    if not breaches:
+    if not definitions.enforced or not (breaches := find_breaches(definitions.enforced, scores)):
         return []
     count_breaches(breaches)
     if errors := refused(breaches):

@@ -10,10 +10,16 @@ from heliscore.api.http.body_fields import make_body, object_of, optional
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.api.shared import definition_fields, envelope
+from heliscore.api.shared import envelope
+from heliscore.api.shared.definition_commands import (
+    check_stored,
+    find_definition,
+    remove_definition,
+    set_definition,
+)
+from heliscore.api.shared.definition_fields import BODY, EXAMPLE, FIELDS, SCHEMA, make_definition
 from heliscore.api.shared.score_maps import SCORE_SCHEMA, plain_name
-from heliscore.domain.errors import FieldError, InvalidInput, NotFound
-from heliscore.domain.score import Score
+from heliscore.domain.errors import NotFound
 from heliscore.domain.score_definition import (
     BREACH_KINDS,
     BreachKind,
@@ -21,15 +27,11 @@ from heliscore.domain.score_definition import (
     find_value_error,
 )
 from heliscore.store import score_definitions as store
-from heliscore.store.connections.pool import Connection
-
-_MAX_WORST: Final = 10
-
-_BODY: Final = make_body(*definition_fields.FIELDS, is_unique=True, example=definition_fields.EXAMPLE)
+from heliscore.store.score_definitions import BrokenScore
 
 _DEFINITION: Final = optional(
     "definition",
-    object_of(*definition_fields.FIELDS),
+    object_of(*FIELDS),
     description="One to try; by default the one that is stored.",
 )
 _CHECK_BODY: Final = make_body(
@@ -53,9 +55,7 @@ async def list_definitions(call: ApiCall) -> Response:
 
 async def get_definition(call: ApiCall) -> Response:
     """Show the definition of a score."""
-    name = _name(call)
-    async with call.services.database.connection() as connection:
-        return envelope.answer(await _find(call, connection, name))
+    return envelope.answer(await find_definition(call, _name(call)))
 
 
 async def put_definition(call: ApiCall) -> Response:
@@ -67,28 +67,14 @@ async def put_definition(call: ApiCall) -> Response:
     within a second in others on the same database. The key must be allowed to read and write: one that only
     writes scores does not decide which of them are taken.
     """
-    definition = definition_fields.make_definition(_name(call), _BODY.decode(await call.body()))
-    organization_id = call.principal.organization_id
-    try:
-        async with call.services.database.connection() as connection:
-            is_set = await store.set_definition(connection, organization_id, definition)
-    finally:  # also when we do not learn whether it was committed
-        call.services.definitions.forget(organization_id)
-    if not is_set:
-        raise InvalidInput([FieldError("", f"there may be at most {store.MAX_DEFINITIONS} definitions")])
+    definition = make_definition(_name(call), BODY.decode(await call.body()))
+    await set_definition(call, definition)
     return envelope.answer(definition)
 
 
 async def delete_definition(call: ApiCall) -> Response:
     """Remove the definition of a score; the scores stay, and any value is taken."""
-    name, organization_id = _name(call), call.principal.organization_id
-    try:
-        async with call.services.database.connection() as connection:
-            is_removed = await store.remove_definition(connection, organization_id, name)
-    finally:
-        call.services.definitions.forget(organization_id)
-    if not is_removed:
-        raise _missing(name)
+    await remove_definition(call, _name(call))
     return envelope.DONE
 
 
@@ -97,62 +83,39 @@ async def check_definition(call: ApiCall) -> Response:
 
     `worst` shows up to 10 of them: those farthest outside of the bounds, then the newest others.
     """
-    name, values = _name(call), _CHECK_BODY.decode(await call.body())[_DEFINITION]
-    organization_id = call.principal.organization_id
-    tried = None if values is None else definition_fields.make_definition(name, values, "definition.")
-    async with call.services.database.connection() as connection:
-        definition = tried or await _find(call, connection, name)
-        ids = await call.services.names.find(connection, organization_id, [name])
-        if name not in ids:
-            return envelope.answer(_report({}, [], definition))
-        arguments = (connection, organization_id, ids[name], definition)
-        counts = await store.count_breaches(*arguments)
-        worst = await store.find_worst(*arguments, _MAX_WORST) if counts.keys() - {None} else []
-    return envelope.answer(_report(counts, worst, definition))
+    name, tried = _name(call), _CHECK_BODY.decode(await call.body())[_DEFINITION]
+    if tried is None:
+        definition = await find_definition(call, name)
+    else:
+        definition = make_definition(name, tried, "definition.")
+    found = await check_stored(call, definition)
+    return envelope.answer(
+        {
+            "checked": found.checked,
+            "broken": found.broken,
+            "kinds": {_KIND_KEYS[kind]: found.counts.get(kind, 0) for kind in BREACH_KINDS},
+            "worst": [_shown(definition, broken) for broken in found.worst],
+        }
+    )
 
 
-def _report(
-    counts: dict[BreachKind | None, int], worst: list[store.BrokenScore], definition: ScoreDefinition
-) -> dict[str, object]:
+def _shown(definition: ScoreDefinition, broken: BrokenScore) -> dict[str, object]:
+    value, is_boolean = broken.score.value, broken.score.is_boolean
     return {
-        "checked": sum(counts.values()),
-        "broken": sum(count for kind, count in counts.items() if kind is not None),
-        "kinds": {_KIND_KEYS[kind]: counts.get(kind, 0) for kind in BREACH_KINDS},
-        "worst": [
-            {
-                "requestId": broken.request_id,
-                "value": _shown(broken.score),
-                "kind": _KIND_KEYS[broken.kind],
-                "message": find_value_error(definition, broken.score),
-            }
-            for broken in worst
-        ],
+        "requestId": broken.request_id,
+        "value": bool(value) if is_boolean else value,
+        "kind": _KIND_KEYS[broken.kind],
+        "message": find_value_error(definition, broken.score),
     }
-
-
-def _shown(score: Score) -> int | bool:
-    return bool(score.value) if score.is_boolean else score.value
 
 
 def _name(call: ApiCall) -> str:
     return plain_name(read_path_parameter(call.request, "name"))
 
 
-async def _find(call: ApiCall, connection: Connection, name: str) -> ScoreDefinition:
-    """Raises NotFound."""
-    definition = await store.find_definition(connection, call.principal.organization_id, name)
-    if definition is None:
-        raise _missing(name)
-    return definition
-
-
-def _missing(name: str) -> NotFound:
-    return NotFound(f"score {name} has no definition")
-
-
 _TAG: Final = "Score definitions"
 _PATH: Final = "/v1/score-definitions"
-_SHOWN: Final = {"name": "accuracy", **definition_fields.EXAMPLE}
+_SHOWN: Final = {"name": "accuracy", **EXAMPLE}
 _REPORT: Final = {
     "checked": COUNT,
     "broken": COUNT,
@@ -174,7 +137,7 @@ ENDPOINTS: Final = (
         list_definitions,
         "r",
         _TAG,
-        data={"type": "array", "maxItems": store.MAX_DEFINITIONS, "items": definition_fields.SCHEMA},
+        data={"type": "array", "maxItems": store.MAX_DEFINITIONS, "items": SCHEMA},
         data_example=[_SHOWN],
     ),
     envelope.endpoint(
@@ -183,7 +146,7 @@ ENDPOINTS: Final = (
         get_definition,
         "r",
         _TAG,
-        data=definition_fields.SCHEMA,
+        data=SCHEMA,
         data_example=_SHOWN,
         errors=(NotFound,),
     ),
@@ -193,8 +156,8 @@ ENDPOINTS: Final = (
         put_definition,
         "rw",
         _TAG,
-        body=_BODY,
-        data=definition_fields.SCHEMA,
+        body=BODY,
+        data=SCHEMA,
         data_example=_SHOWN,
     ),
     envelope.endpoint("DELETE", f"{_PATH}/{{name}}", delete_definition, "rw", _TAG, errors=(NotFound,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from heliscore.api.http.body_fields import Field, Values, ValueType, optional, required
+from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import Schema, closed_object
 from heliscore.api.http.value_types import NAME, OBJECT, STORABLE_STRING, choice, integer
@@ -100,6 +100,8 @@ EXAMPLE: Final = {
     "enforce": "on",
     "precedence": "newest",
 }
+
+BODY: Final = make_body(*FIELDS, is_unique=True, example=EXAMPLE)
 
 SCHEMA: Final[Schema] = closed_object(
     {"name": NAME.schema, **{field.key: field.schema for field in FIELDS}},

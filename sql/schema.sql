@@ -184,6 +184,35 @@ CREATE TABLE public.score_comment (
     comment text NOT NULL
 );
 
+CREATE TABLE public.score_definition (
+    organization_id integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    type text NOT NULL,
+    min_value bigint,
+    max_value bigint,
+    direction text,
+    unit text,
+    description text,
+    labels jsonb NOT NULL,
+    enforce text NOT NULL,
+    precedence text NOT NULL,
+    CONSTRAINT score_definition_bounds_check CHECK ((min_value <= max_value)),
+    CONSTRAINT score_definition_direction_check CHECK ((direction = ANY (ARRAY['higher'::text, 'lower'::text]))),
+    CONSTRAINT score_definition_enforce_check CHECK ((enforce = ANY (ARRAY['off'::text, 'warn'::text, 'on'::text]))),
+    CONSTRAINT score_definition_precedence_check CHECK ((precedence = ANY (ARRAY['newest'::text, 'human'::text]))),
+    CONSTRAINT score_definition_type_check CHECK ((type = ANY (ARRAY['integer'::text, 'boolean'::text, 'category'::text])))
+);
+
+ALTER TABLE public.score_definition ALTER COLUMN version ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.score_definition_version_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.score_history (
     value bigint,
     request_no bigint NOT NULL,
@@ -278,6 +307,9 @@ ALTER TABLE ONLY public.schema_migration
 ALTER TABLE ONLY public.score_comment
     ADD CONSTRAINT score_comment_pkey PRIMARY KEY (request_no, organization_id, name_id, scored_at);
 
+ALTER TABLE ONLY public.score_definition
+    ADD CONSTRAINT score_definition_pkey PRIMARY KEY (organization_id, name);
+
 ALTER TABLE ONLY public.score_history
     ADD CONSTRAINT score_history_pkey PRIMARY KEY (request_no, organization_id, name_id, scored_at);
 
@@ -314,6 +346,9 @@ ALTER TABLE ONLY public.api_key
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.score_definition
+    ADD CONSTRAINT score_definition_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.score_name
     ADD CONSTRAINT score_name_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -34,6 +34,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     batch_endpoint,
     comparison_endpoint,
+    definition_endpoints,
     document_endpoints,
     health,
     history_endpoints,
@@ -51,6 +52,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -81,6 +83,7 @@ _API: Final = (
     *history_endpoints.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
+    *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -161,6 +164,7 @@ async def _opened(
                 database=database,
                 keyring=Keyring(quick),
                 ids=ids,
+                definitions=DefinitionCache(quick),
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),

@@ -48,6 +48,9 @@ DELETE FROM score_origin WHERE organization_id = $1
 -- name: remove_keys
 DELETE FROM api_key WHERE organization_id = $1
 
+-- name: remove_definitions
+DELETE FROM score_definition WHERE organization_id = $1
+
 -- name: remove_promptlayer_logs
 DELETE FROM promptlayer_log WHERE organization_id = $1
 

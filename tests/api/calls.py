@@ -44,6 +44,10 @@ _TRACKED_REQUEST = {
 }
 _CHAT = {"type": "chat", "messages": []}
 
+MAKE_DEFINITION = """
+INSERT INTO score_definition (organization_id, name, type, labels, enforce, precedence)
+VALUES ($1, $2, 'integer', '{}', $3, 'newest')
+"""
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
 BODIES: dict[tuple[str, str], object] = {
@@ -79,6 +83,11 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},
+    ("GET", "/v1/score-definitions"): None,
+    ("GET", "/v1/score-definitions/{name}"): None,
+    ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},
+    ("DELETE", "/v1/score-definitions/{name}"): None,
+    ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
     ("PATCH", "/v1/api-keys/{id}"): {"api_key_name": "new"},

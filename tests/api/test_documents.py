@@ -22,7 +22,18 @@ from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations
 
-from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of, send
+from tests.api.calls import (
+    GROUP,
+    MAKE_DEFINITION,
+    MAKE_GROUP,
+    PROPERTY,
+    PROTECTED,
+    REQUEST,
+    SCORE,
+    call,
+    name_of,
+    send,
+)
 from tests.api.envelope import log, post
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
@@ -168,6 +179,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
         properties=json.dumps({PROPERTY: "prod"}),
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
     return await keys.register(connection, organization_id, mint_key(), name="test")
 
@@ -185,6 +197,20 @@ async def test_answer_is_as_documented(
     client: httpx.AsyncClient, document: Any, key_id: int, endpoint: Endpoint
 ) -> None:
     assert_documented(document, endpoint, await call(client, endpoint, key_id), endpoint.success)
+
+
+SCORING = {"/v1/request/{requestId}/score", "/v1/evals/{requestId}", "/v1/scores/batch", "/rest/track-score"}
+
+
+@pytest.mark.parametrize("endpoint", [e for e in PROTECTED if e.path in SCORING], ids=name_of)
+async def test_answer_with_warnings_is_as_documented(
+    client: httpx.AsyncClient, document: Any, endpoint: Endpoint
+) -> None:
+    definition = {"type": "integer", "max": 0, "enforce": "warn"}
+    (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).raise_for_status()
+    response = await call(client, endpoint)
+    assert_documented(document, endpoint, response, 200)
+    assert "must be at most 0, got 11" in response.text
 
 
 @pytest.mark.parametrize(

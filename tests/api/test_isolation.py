@@ -55,6 +55,8 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True, MARK: 7})
+    definition = {"type": "integer", "max": 99, "description": MARK}
+    assert (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).is_success
     return client
 
 

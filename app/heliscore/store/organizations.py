@@ -21,6 +21,7 @@ DEFAULT_ORGANIZATION: Final = "default"
 _BELONGINGS: Final = (
     "remove_names",
     "remove_origins",
+    "remove_definitions",
     "remove_keys",
     "remove_promptlayer_logs",
     "remove_promptlayer_groups",

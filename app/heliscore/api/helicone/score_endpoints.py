@@ -56,8 +56,8 @@ async def post_scores(call: ApiCall) -> Response:
     nothing was stored. A request that was never logged exists from its first score on.
     """
     request_id = read_path_parameter(call.request, "requestId")
-    await record_scores(call, request_id, decode_scores(await call.body()), "score")
-    return envelope.DONE
+    scores = decode_scores(await call.body())
+    return envelope.done(await record_scores(call, request_id, scores, "score"))
 
 
 async def post_feedback(call: ApiCall) -> Response:
@@ -67,8 +67,8 @@ async def post_feedback(call: ApiCall) -> Response:
     """
     request_id = read_path_parameter(call.request, "requestId")
     rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
-    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)}, "feedback")
-    return envelope.DONE
+    score = Score(int(rating), True)
+    return envelope.done(await record_scores(call, request_id, {FEEDBACK: score}, "feedback"))
 
 
 async def post_named_feedback(call: ApiCall) -> Response:
@@ -78,8 +78,7 @@ async def post_named_feedback(call: ApiCall) -> Response:
     """
     values = _NAMED_FEEDBACK_BODY.decode(await call.body())
     score = Score(int(values[_RATING_OR_WORD]), True)
-    await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score}, "feedback")
-    return envelope.DONE
+    return envelope.done(await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score}, "feedback"))
 
 
 async def delete_score(call: ApiCall) -> Response:
@@ -118,6 +117,7 @@ def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None
         "w",
         "Scores",
         body=body,
+        beside={"warnings": envelope.WARNINGS} if method == "POST" else None,
         errors=(NotFound,),
     )
 
@@ -132,6 +132,7 @@ ENDPOINTS: Final = (
         "w",
         "Scores",
         body=_NAMED_FEEDBACK_BODY,
+        beside={"warnings": envelope.WARNINGS},
         errors=(NotFound,),
     ),
     _endpoint("DELETE", "score/{name}", delete_score),

@@ -20,7 +20,7 @@ from heliscore.api.http.request_body import hold_body, stream_body
 from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.score_scale import SCALE
-from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
+from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, check_items, read_items, split_lines
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
 from heliscore.api.native.uploads import CALL, MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
 from heliscore.api.shared import envelope
@@ -29,6 +29,7 @@ from heliscore.domain.author import Origin
 from heliscore.domain.errors import BodyTooLarge, TooSlow
 from heliscore.observability.event_loop import Turn
 from heliscore.store import table_statistics
+from heliscore.store.definition_cache import Definitions
 from heliscore.store.upload_turns import lock_uploads
 
 _ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
@@ -139,13 +140,16 @@ async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
         return await _store_all(call, read)
     async with PartialUpload(call) as upload:
         async for chunk in read():
-            await upload.add(chunk)
+            definitions = await call.services.definitions.find(call.principal.organization_id)
+            await upload.add(check_items(chunk, definitions))
     return upload.answer()
 
 
 async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
-    checked = await _check_items(call, read())
     organization_id, services = call.principal.organization_id, call.services
+    # Once: what the check below takes must not be rejected by a definition that changes before it is written.
+    definitions = await services.definitions.find(organization_id)
+    checked = await _check(call, read(), definitions)
 
     def raise_if_gone() -> None:
         if client_went_away(call.request.scope):
@@ -161,7 +165,7 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
                 async with AtomicUpload(call, connection) as upload:
                     async for chunk in read():
                         raise_if_gone()
-                        await upload.add(chunk)
+                        await upload.add(check_items(chunk, definitions))
                 upload.raise_any()
                 await table_statistics.analyze(connection, upload.score_count)
         return upload.answer()
@@ -174,12 +178,12 @@ class _Checked(msgspec.Struct, frozen=True):
     origins: set[Origin]
 
 
-async def _check_items(call: ApiCall, chunks: AsyncIterator[list[Item]]) -> _Checked:
+async def _check(call: ApiCall, chunks: AsyncIterator[list[Item]], definitions: Definitions) -> _Checked:
     """Raises InvalidInput with the items' errors."""
     checked = _Checked(set(), set())
     errors, turn = FieldErrors(), Turn()
     async for chunk in chunks:
-        for item in chunk:
+        for item in check_items(chunk, definitions):
             checked.names.update(item.scores)
             checked.origins.add(origin_of(call, CALL, item.author))
             place = f"items[{item.index}]"
@@ -206,7 +210,7 @@ ENDPOINTS: Final = (
         query=_PARAMETERS,
         body=_BODY,
         data=closed_object(
-            {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS},
+            {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS, "warnings": _ERRORS},
             ("accepted", "rejected", "errors"),
         ),
         data_example={"accepted": 1, "rejected": 0, "errors": []},

@@ -12,6 +12,7 @@ from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.native.upload_items import Item
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
+from heliscore.api.shared.definition_checks import count_breaches, described
 from heliscore.domain.author import Origin
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.messages import MAX_NAME_LENGTH
@@ -26,7 +27,7 @@ CALL: Final = "batch"
 
 
 class UploadError(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
-    """An item that was rejected."""
+    """An item that was rejected, or stored with a warning."""
 
     index: Annotated[int, msgspec.Meta(ge=0)]
     request_id: str | None
@@ -46,6 +47,7 @@ class Upload:
         self.score_count = 0
         self._rejected = 0
         self._errors: list[UploadError] = []
+        self._warnings: list[UploadError] = []
         self._written_scores = score_totals.ScoreTotals()
 
     async def __aenter__(self) -> Self:
@@ -64,9 +66,12 @@ class Upload:
         """Answer an upload that is durable."""
         metrics.count_upload(self.mode)
         metrics.count_upload_scores(self._written_scores.count())
-        return envelope.answer(
-            {"accepted": self._accepted, "rejected": self._rejected, "errors": self._errors}
-        )
+        answer: dict[str, object] = {
+            "accepted": self._accepted,
+            "rejected": self._rejected,
+            "errors": self._errors,
+        }
+        return envelope.answer(answer | {"warnings": self._warnings} if self._warnings else answer)
 
     async def _written(self) -> None:
         if self._writing is not None:
@@ -91,6 +96,8 @@ class Upload:
                 self._accepted += 1
                 self.score_count += len(item.scores)
                 self._written_scores.add(organization_id, item.scores)
+                if item.warnings:
+                    self._warn(item)
 
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         """Store scores, and return the organization and id of each request that has them."""
@@ -103,6 +110,12 @@ class Upload:
 
     def _origin_of(self, item: Item) -> Origin:
         return self._origin if item.author is None else origin_of(self._call, CALL, item.author)
+
+    def _warn(self, item: Item) -> None:
+        count_breaches(item.warnings)
+        if len(self._warnings) < MAX_LISTED_ERRORS:
+            message = "; ".join(described(item.warnings))
+            self._warnings.append(UploadError(item.index, item.request_id, message))
 
     def _reject(self, item: Item, message: str) -> None:
         self._rejected += 1

@@ -3,7 +3,7 @@
 -- name: search
 -- The subquery cuts the page, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
 -- feedback), read in one visit to the request's scores. (A subquery's order is kept where nothing above it sorts, joins
--- or gathers. They are found by the request's number alone: HIDDEN in store/search/conditions.py says why.) The
+-- or gathers. They are found by the request's number alone: HIDDEN in store/search/score_conditions.py says why.) The
 -- compiler fills in the outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
@@ -52,8 +52,9 @@ FROM /* source */ request AS r /* end */
 WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
 
 -- name: size
--- How many requests the organization has, counted up to $2.
-SELECT count(*) FROM (SELECT FROM request AS r WHERE r.organization_id = $1 LIMIT $2) AS first
+-- How many requests meet the conditions that an index answers, counted up to $2.
+SELECT count(*)
+FROM (SELECT FROM request AS r WHERE r.organization_id = $1 AND /* where */ true /* end */ LIMIT $2) AS first
 
 -- name: probe
 -- Of a score's values in order: the first one, and the one $2 places further on.

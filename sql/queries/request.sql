@@ -72,11 +72,12 @@ SELECT
 -- How many scores meet each leading condition, counted up to a threshold: where none does, nothing matches. A search
 -- that begins at a score costs about 1 us for each of its rows; one that walks in time costs 0.18 us for each row until
 -- $2 matches are found. They break even at sqrt(0.18 * $2 * rows); the threshold is that, but at least $3 and at most $4.
+-- (1000 rows stand for a number that is not known, -1: all matches are then as many as in any table.)
 -- `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that they are there. It counted them
 -- at the last VACUUM; the changes since are counted by themselves.
 SELECT ARRAY[/* counts */ $1::integer /* end */], threshold, visible
 FROM (
-    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 0))))::integer
+    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 1000))))::integer
     FROM pg_class
     WHERE oid = 'request'::regclass
 ) AS request_table (threshold)

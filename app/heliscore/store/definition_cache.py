@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from heliscore.domain.author import Author
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.score_definitions import Version, find_version, list_versioned
@@ -29,6 +30,9 @@ _CAPACITY: Final = 200_000
 _DESCRIPTION_WEIGHT: Final = 1 / 20
 
 
+_NONE: Final[frozenset[str]] = frozenset()
+
+
 class Definitions(msgspec.Struct, frozen=True):
     """The definitions of one organization, as they stood at one moment."""
 
@@ -39,6 +43,12 @@ class Definitions(msgspec.Struct, frozen=True):
 
     human_first: frozenset[str]
     """The names of which a human's value stays until a human changes or removes it."""
+
+    def yielding(self, author: Author, names: Iterable[str]) -> frozenset[str]:
+        """Those of the names of which a human's value stays over this author's."""
+        if not self.human_first or author.kind == "human":
+            return _NONE
+        return self.human_first.intersection(names)
 
 
 def make_definitions(definitions: Iterable[ScoreDefinition], version: Version) -> Definitions:

@@ -23,7 +23,8 @@ from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection, Database, error_of
-from heliscore.store.scores import ScoreIds, ScoreWrite, record
+from heliscore.store.precedence import record_yielding
+from heliscore.store.scores import ScoreIds, ScoreWrite
 
 CONNECTIONS: Final = 3
 """The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
@@ -204,7 +205,7 @@ class Writer:
         """
         begun = time.perf_counter()
         try:
-            written = await record(
+            written = await record_yielding(
                 connection,
                 self._ids,
                 [entry.post for entry in batch],

@@ -12,13 +12,10 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
-from heliscore.api.shared.authors import origin_of
-from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_commands import record_scores, remove_score
 from heliscore.api.shared.score_maps import SCORES, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.domain.times import exactly_now
-from heliscore.store.scores import remove_score
 
 _SCORES: Final = required("scores", SCORES)
 _SCORE_BODY: Final = make_body(
@@ -93,13 +90,7 @@ async def delete_feedback(call: ApiCall) -> Response:
 
 async def _remove(call: ApiCall, name: str) -> Response:
     request_id = read_path_parameter(call.request, "requestId")
-    organization_id = call.principal.organization_id
-    origin = origin_of(call, "remove")
-    async with call.services.database.connection() as connection:
-        removed = await remove_score(
-            connection, call.services.ids, organization_id, request_id, name, exactly_now(), origin
-        )
-    if not removed:
+    if not await remove_score(call, request_id, name, "remove"):
         raise NotFound(f"request {request_id} has no score {name}")
     return envelope.DONE
 

@@ -141,7 +141,7 @@ async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
     async with PartialUpload(call) as upload:
         async for chunk in read():
             definitions = await call.services.definitions.find(call.principal.organization_id)
-            await upload.add(check_items(chunk, definitions))
+            await upload.add(chunk, definitions)
     return upload.answer()
 
 
@@ -165,7 +165,7 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
                 async with AtomicUpload(call, connection) as upload:
                     async for chunk in read():
                         raise_if_gone()
-                        await upload.add(check_items(chunk, definitions))
+                        await upload.add(chunk, definitions)
                 upload.raise_any()
                 await table_statistics.analyze(connection, upload.score_count)
         return upload.answer()

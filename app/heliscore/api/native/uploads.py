@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, ClassVar, Final, Self
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.native.upload_items import Item
+from heliscore.api.native.upload_items import Item, check_items
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.definition_checks import count_breaches, described
-from heliscore.domain.author import Origin
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.messages import MAX_NAME_LENGTH
 from heliscore.domain.times import exactly_now
 from heliscore.observability import metrics, score_totals
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreWrite, record
+from heliscore.store.definition_cache import Definitions
+from heliscore.store.precedence import record_yielding
+from heliscore.store.scores import ScoreWrite
 
 MAX_LISTED_ERRORS: Final = 1000
 
@@ -57,10 +59,10 @@ class Upload:
         """Wait for the last chunk, also when reading failed: nothing is written after the answer."""
         await self._written()
 
-    async def add(self, chunk: list[Item]) -> None:
+    async def add(self, chunk: list[Item], definitions: Definitions) -> None:
         """Begin to write a chunk, when the one before is written."""
         await self._written()
-        self._writing = asyncio.create_task(self._write(chunk))
+        self._writing = asyncio.create_task(self._write(check_items(chunk, definitions), definitions))
 
     def answer(self) -> Response:
         """Answer an upload that is durable."""
@@ -77,12 +79,10 @@ class Upload:
         if self._writing is not None:
             await self._writing
 
-    async def _write(self, chunk: list[Item]) -> None:
+    async def _write(self, chunk: list[Item], definitions: Definitions) -> None:
         organization_id, at = self._call.principal.organization_id, exactly_now()
         posts = [
-            ScoreWrite(
-                organization_id, item.request_id, item.scores, at, self._origin_of(item), item.comments
-            )
+            self._post(item, item.request_id, definitions, at)
             for item in chunk
             if not item.errors and item.request_id is not None and item.scores
         ]
@@ -99,6 +99,12 @@ class Upload:
                 if item.warnings:
                     self._warn(item)
 
+    def _post(self, item: Item, request_id: str, definitions: Definitions, at: datetime) -> ScoreWrite:
+        origin = self._origin if item.author is None else origin_of(self._call, CALL, item.author)
+        yielding = definitions.yielding(origin.author, item.scores)
+        organization_id = self._call.principal.organization_id
+        return ScoreWrite(organization_id, request_id, item.scores, at, origin, item.comments, yielding)
+
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         """Store scores, and return the organization and id of each request that has them."""
         raise NotImplementedError
@@ -106,10 +112,7 @@ class Upload:
     async def _record_with(self, connection: Connection, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         services = self._call.services
         accept_unknown = services.settings.accepts_unknown_requests
-        return await record(connection, services.ids, posts, accept_unknown=accept_unknown)
-
-    def _origin_of(self, item: Item) -> Origin:
-        return self._origin if item.author is None else origin_of(self._call, CALL, item.author)
+        return await record_yielding(connection, services.ids, posts, accept_unknown=accept_unknown)
 
     def _warn(self, item: Item) -> None:
         count_breaches(item.warnings)
@@ -129,9 +132,15 @@ class PartialUpload(Upload):
 
     mode = "partial"
 
-    async def _write(self, chunk: list[Item]) -> None:
-        await super()._write(chunk)
+    async def _write(self, chunk: list[Item], definitions: Definitions) -> None:
+        await super()._write(chunk, definitions)
         metrics.count_upload_scores(self._written_scores.count())
+
+    def _post(self, item: Item, request_id: str, definitions: Definitions, at: datetime) -> ScoreWrite:
+        origin = self._origin if item.author is None else origin_of(self._call, CALL, item.author)
+        yielding = definitions.yielding(origin.author, item.scores)
+        organization_id = self._call.principal.organization_id
+        return ScoreWrite(organization_id, request_id, item.scores, at, origin, item.comments, yielding)
 
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         async with self._call.services.uploads.connection() as connection:
@@ -146,6 +155,12 @@ class AtomicUpload(Upload):
     def __init__(self, call: ApiCall, connection: Connection) -> None:
         super().__init__(call)
         self._connection = connection
+
+    def _post(self, item: Item, request_id: str, definitions: Definitions, at: datetime) -> ScoreWrite:
+        origin = self._origin if item.author is None else origin_of(self._call, CALL, item.author)
+        yielding = definitions.yielding(origin.author, item.scores)
+        organization_id = self._call.principal.organization_id
+        return ScoreWrite(organization_id, request_id, item.scores, at, origin, item.comments, yielding)
 
     async def _record(self, posts: list[ScoreWrite]) -> set[tuple[int, str]]:
         return await self._record_with(self._connection, posts)

@@ -64,6 +64,9 @@ _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 
 _UPLOAD_CONNECTIONS: Final = 3
 
+_KEYED_CONNECTIONS: Final = 4
+"""For calls with an Idempotency-Key."""
+
 _MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
 """Of large answers that clients have not taken."""
 
@@ -150,6 +153,7 @@ async def _opened(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
+    keyed = await open_database(settings, on_connect=identity.check, size=_KEYED_CONNECTIONS, plans="generic")
     writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
@@ -162,6 +166,7 @@ async def _opened(
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),
+                keyed=keyed,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
@@ -173,7 +178,7 @@ async def _opened(
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(writing.close(), uploads.close(), quick.close(), database.close())
+        await asyncio.gather(*(pool.close() for pool in (writing, uploads, keyed, quick, database)))
 
 
 class _NoEndpoint:

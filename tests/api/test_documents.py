@@ -16,7 +16,7 @@ import pytest
 from heliscore.api.helicone.signed_bodies import PATH as SIGNED
 from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.domain.api_key import mint_key
-from heliscore.domain.errors import NotFound
+from heliscore.domain.errors import Conflict, NotFound
 from heliscore.main import ENDPOINTS
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
@@ -67,6 +67,7 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
     assert described["summary"].endswith(".")
     assert described["description"]
     errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
+    errors += (Conflict,) if "w" in (endpoint.permission or "") else ()
     statuses = {str(endpoint.success), *(str(api_error.status) for api_error in errors)}
     assert described["responses"].keys() == statuses
     assert all(response["description"] for response in described["responses"].values())
@@ -81,6 +82,24 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
         }
     secured: Any = [{name: []} for name in endpoint.security] if endpoint.permission else None
     assert described.get("security") == secured
+
+
+@pytest.mark.parametrize("endpoint", DESCRIBED, ids=name_of)
+def test_writing_calls_take_an_idempotency_key(document: Any, endpoint: Endpoint) -> None:
+    described = operation(document, endpoint)
+    parameters = [one for one in described.get("parameters", []) if one["in"] == "header"]
+    headers = described["responses"][str(endpoint.success)].get("headers", {})
+    if "w" not in (endpoint.permission or ""):
+        assert (parameters, headers) == ([], {})
+        return
+    [parameter] = parameters
+    assert parameter["name"] == "Idempotency-Key"
+    assert "required" not in parameter
+    validate(document, parameter["schema"], "5b2c7a")
+    for refused in ("", "x" * 256, "\u00e9"):
+        with pytest.raises(jsonschema.ValidationError):
+            validate(document, parameter["schema"], refused)
+    assert headers.keys() == {"Idempotent-Replayed"}
 
 
 def test_operation_ids_are_unique(document: Any) -> None:

@@ -44,6 +44,9 @@ class Services(msgspec.Struct, frozen=True):
     """Connections for bulk uploads: a long one must not keep others from reading."""
 
     upload_turns: UploadTurns
+    keyed: Database
+    """Connections for calls with an Idempotency-Key, each of which is one transaction."""
+
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""

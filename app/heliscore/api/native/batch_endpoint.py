@@ -22,7 +22,13 @@ from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.score_scale import SCALE
 from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
-from heliscore.api.native.uploads import MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
+from heliscore.api.native.uploads import (
+    MAX_LISTED_ERRORS,
+    AtomicUpload,
+    PartialUpload,
+    PartialUploadInOne,
+    UploadError,
+)
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import BodyTooLarge, TooSlow
 from heliscore.observability.event_loop import Turn
@@ -65,7 +71,8 @@ async def post_batch(call: ApiCall) -> Response:
     default: if any item has an error, nothing is stored and the answer is 400. `partial`: valid items are
     stored and the first 1000 invalid ones are listed; if reading fails midway (broken gzip), the items before
     stay stored. Of two items for one score the later counts. With `?scale=100` scores may be fractions. The
-    requests of an atomic upload are locked while it is written: posts to them wait for it.
+    requests of an atomic upload are locked while it is written: posts to them wait for it. So are those of a
+    partial upload with an Idempotency-Key: its valid items are stored together, when the last one has come.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     query = _read_query(call.request.query_params)
@@ -75,7 +82,7 @@ async def post_batch(call: ApiCall) -> Response:
         mode, encoded = await call.services.large_work.run(_read_json, body, mode, size_bytes=len(body))
         return await _store(call, mode, lambda: read_items(split_lines(_cut(encoded)), scale))
     lines = split_lines(_stream(call))
-    if mode == "partial":
+    if mode == "partial" and call.digest is None:
         return await _store(call, mode, lambda: read_items(_without_pauses(lines), scale))
     async with Spool() as spool:
         async for some in _without_pauses(lines):
@@ -117,6 +124,8 @@ async def _stream(call: ApiCall) -> AsyncIterator[bytes]:
         if size > limit:
             raise BodyTooLarge(limit, _WAY_OUT)
         hold_body(call.request, min(size, _MOST_HELD_BYTES))
+        if call.digest is not None:
+            await call.digest.add(piece)
         yield piece
 
 
@@ -133,16 +142,22 @@ async def _without_pauses(lines: _Lines) -> _Lines:
 
 async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
     """Store the good items, or all or none. Raises InvalidInput with the errors of an atomic upload."""
-    if mode == "atomic":
-        return await _store_all(call, read)
-    async with PartialUpload(call) as upload:
-        async for chunk in read():
-            await upload.add(chunk)
-    return upload.answer()
+    if mode == "partial" and call.digest is None:
+        async with PartialUpload(call) as upload:
+            async for chunk in read():
+                await upload.add(chunk)
+        return upload.answer()
+    names, errors = await _check_items(read())
+    if mode == "partial":
+        return await _store_in_one(call, read, names, PartialUploadInOne)
+    errors.raise_any()
+    return await _store_in_one(call, read, names, AtomicUpload)
 
 
-async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
-    names = await _check_items(read())
+async def _store_in_one(
+    call: ApiCall, read: _ReadItems, names: set[str], upload_class: type[AtomicUpload]
+) -> Response:
+    """Store an upload in one transaction; `names` are those of its scores."""
     organization_id, services = call.principal.organization_id, call.services
 
     def raise_if_gone() -> None:
@@ -155,7 +170,7 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
             await services.names.ensure(connection, organization_id, names)
             async with connection.transaction():
                 await lock_uploads(connection, organization_id)
-                async with AtomicUpload(call, connection) as upload:
+                async with upload_class(call, connection) as upload:
                     async for chunk in read():
                         raise_if_gone()
                         await upload.add(chunk)
@@ -164,8 +179,8 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
         return upload.answer()
 
 
-async def _check_items(chunks: AsyncIterator[list[Item]]) -> set[str]:
-    """Return the names of all scores. Raises InvalidInput with the items' errors."""
+async def _check_items(chunks: AsyncIterator[list[Item]]) -> tuple[set[str], FieldErrors]:
+    """Return the names of all scores, and the errors of the items."""
     names: set[str] = set()
     errors, turn = FieldErrors(), Turn()
     async for chunk in chunks:
@@ -175,8 +190,7 @@ async def _check_items(chunks: AsyncIterator[list[Item]]) -> set[str]:
             for field_error in item.errors:
                 errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
             await turn.give_way()
-    errors.raise_any()
-    return names
+    return names, errors
 
 
 _ERRORS: Final[Schema] = {

@@ -1,0 +1,100 @@
+"""Makes one transaction of all that a call writes, although its parts each ask a pool for a connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from heliscore.observability.score_totals import ScoreTotals
+from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.writer import Writer
+
+
+class OneTransaction:
+    """A transaction that begins when a connection is first asked for, and ends with the block: by a commit,
+    or by a rollback where the block raises. Its errors are those of the pool."""
+
+    def __init__(self, on_begin: Callable[[Connection], Awaitable[None]]) -> None:
+        """`on_begin` makes its first statements; what it raises ends it."""
+        self._on_begin = on_begin
+        self._connection: Connection | None = None
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._exits.__aexit__(kind, error, trace)
+
+    async def connection(self, database: Database) -> Connection:
+        """Return the transaction's connection, which is one of the database that is asked first."""
+        if self._connection is None:
+            connection = await self._exits.enter_async_context(database.connection())
+            await self._exits.enter_async_context(connection.transaction())
+            await self._on_begin(connection)
+            self._connection = connection
+        return self._connection
+
+
+class DatabaseInTransaction(Database):
+    """Lends the connection of a transaction, as if it were a pool."""
+
+    def __init__(self, transaction: OneTransaction, database: Database) -> None:
+        self._transaction = transaction
+        self._database = database
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        yield await self._transaction.connection(self._database)
+
+
+class WriterInTransaction(Writer):
+    """Writes score maps at once, each with a statement of its own."""
+
+    def __init__(self, database: DatabaseInTransaction, names: ScoreNames, *, accept_unknown: bool) -> None:
+        self._database = database
+        self._names = names
+        self._accept_unknown = accept_unknown
+
+    async def record(self, post: ScoreWrite) -> bool:
+        async with self._database.connection() as connection:
+            written = await record(connection, self._names, [post], accept_unknown=self._accept_unknown)
+        if not written:
+            return False
+        totals = ScoreTotals()
+        totals.add(post.organization_id, post.scores)
+        totals.count()
+        return True
+
+
+class NamesApart(ScoreNames):
+    """Adds new names outside the transaction: the cache of all calls must hold none that is rolled back, and
+    nobody who adds the same name may have to wait for the transaction's end."""
+
+    def __init__(self, names: ScoreNames, database: Database) -> None:
+        """`database` must not be one that the transaction may take its connection of: who holds the last
+        would wait for another."""
+        self._names = names
+        self._database = database
+
+    def known(self, organization_id: int) -> Mapping[str, int]:
+        return self._names.known(organization_id)
+
+    async def find(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        return await self._names.find(connection, organization_id, names)
+
+    async def ensure(
+        self, connection: Connection, organization_id: int, names: Collection[str]
+    ) -> dict[str, int]:
+        known = await self.find(connection, organization_id, names)
+        if len(known) < len(names):
+            async with self._database.connection() as apart:
+                return await self._names.ensure(apart, organization_id, names)
+        return known

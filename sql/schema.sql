@@ -34,11 +34,10 @@ CREATE TABLE public.idempotent_call (
     status smallint,
     key text NOT NULL COLLATE pg_catalog."C",
     call_hash bytea NOT NULL,
-    headers text[],
+    headers text,
     body bytea,
     CONSTRAINT idempotent_call_call_hash_check CHECK ((octet_length(call_hash) = 32))
-)
-WITH (fillfactor='50');
+);
 
 CREATE TABLE public.organization (
     id integer NOT NULL,

@@ -57,15 +57,12 @@ from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
 _QUICK_CONNECTIONS: Final = 2
-"""For API keys and rate limits, which every request needs first."""
+"""For API keys and rate limits, which every request needs first, and for other short statements."""
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
 
 _UPLOAD_CONNECTIONS: Final = 3
-
-_KEYED_CONNECTIONS: Final = 4
-"""For calls with an Idempotency-Key."""
 
 _MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
 """Of large answers that clients have not taken."""
@@ -153,7 +150,6 @@ async def _opened(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
-    keyed = await open_database(settings, on_connect=identity.check, size=_KEYED_CONNECTIONS, plans="generic")
     writer = Writer(writing, names, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
@@ -166,7 +162,7 @@ async def _opened(
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),
-                keyed=keyed,
+                quick=quick,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
@@ -178,7 +174,7 @@ async def _opened(
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(*(pool.close() for pool in (writing, uploads, keyed, quick, database)))
+        await asyncio.gather(writing.close(), uploads.close(), quick.close(), database.close())
 
 
 class _NoEndpoint:

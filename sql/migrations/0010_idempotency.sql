@@ -6,21 +6,19 @@ CREATE TABLE idempotent_call (
     -- Counts for 24 hours; then the key may name another call.
     began_at timestamptz NOT NULL DEFAULT now(),
     organization_id integer NOT NULL,
-    -- The HTTP status of the answer. Null until the call is over, which no other transaction sees.
+    -- The HTTP status of the answer. Null until the call is over, but no other transaction sees that.
     status smallint,
     -- The client's, and a name by which nobody sorts.
     key text COLLATE "C" NOT NULL,
     -- SHA-256 of the method, the path with its query, and the body, decompressed.
     call_hash bytea NOT NULL,
-    -- Those of the answer, names and values by turns.
-    headers text[],
+    -- Those of the answer, a line each, as in HTTP.
+    headers text,
     -- Null where the answer showed a secret, which is kept nowhere.
     body bytea,
     CONSTRAINT idempotent_call_pkey PRIMARY KEY (organization_id, key),
     CONSTRAINT idempotent_call_call_hash_check CHECK (octet_length(call_hash) = 32)
-)
--- Room beside each row for its second version, which has the answer.
-WITH (fillfactor = 50);
+);
 
 -- To find those that are no longer needed.
 CREATE INDEX idempotent_call_began_at_idx ON idempotent_call (organization_id, began_at);

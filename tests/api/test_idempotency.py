@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
 import httpx
 import pytest
-from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.helicone import score_endpoints
+from heliscore.api.http.endpoints import ApiCall, Endpoint
+from heliscore.api.shared.score_commands import record_scores
 from heliscore.domain.api_key import mint_key
-from heliscore.store import idempotent_calls, keys, organizations
+from heliscore.domain.score import Score
+from heliscore.store import idempotent_calls, keyed_posts, keys, organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.idempotent_calls import IdempotentCall, KeptAnswer
+from heliscore.store.idempotent_calls import AnsweredCall, IdempotentCall
 
 from tests.api import promptlayer, raw
 from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
@@ -269,22 +273,45 @@ async def test_call_for_an_unknown_request_leaves_its_key_free(start_service: St
 async def test_call_that_is_cut_off_writes_nothing(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When its scores are written, but not its answer: the service stops, or PostgreSQL is killed."""
+    """When its work is done, and its answer not yet kept: the service stops, or PostgreSQL is killed."""
     complete = idempotent_calls.complete
 
     async def cancelled(*_: object) -> None:
         raise asyncio.CancelledError
 
-    async def killed(connection: Connection, call: IdempotentCall, answer: KeptAnswer) -> None:
-        await complete(connection, call, answer)
+    async def killed(connection: Connection, answered: AnsweredCall) -> None:
+        await complete(connection, answered)
         await connection.execute("SELECT pg_terminate_backend(pg_backend_pid(), 5000)")
 
+    body = line("r", accuracy=50)
     stopping = {"data": None, "error": "the service is shutting down, please try again"}
-    for cut_off, body in ((cancelled, stopping), (killed, AWAY)):
+    for cut_off, error in ((cancelled, stopping), (killed, AWAY)):
         with monkeypatch.context() as patch:
             patch.setattr(idempotent_calls, "complete", cut_off)
-            assert await score(client, "r", accuracy=50) == (503, body, False)
+            assert await upload(client, body, "atomic") == (503, error, False)
         assert await ids(client) == []
+    assert await upload(client, body, "atomic") == (200, taken(1), False)
+    assert await upload(client, body, "atomic") == (200, taken(1), True)
+    assert await scores_of(client, "r") == {"accuracy": 50}
+
+
+async def test_post_that_is_cut_off_writes_nothing(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When PostgreSQL is killed between the statements for its key and for its scores."""
+    claim_all = idempotent_calls.claim_all
+
+    async def killed(
+        connection: Connection, answered: Collection[AnsweredCall], lock_timeout_ms: int
+    ) -> object:
+        claimed = await claim_all(connection, answered, lock_timeout_ms)
+        await connection.execute("SELECT pg_terminate_backend(pg_backend_pid(), 5000)")
+        return claimed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keyed_posts, "claim_all", killed)
+        assert await score(client, "r", accuracy=50) == (503, AWAY, False)
+    assert await ids(client) == []
     # Nor does the service remember names that were not written.
     await post(client, "s", {"accuracy": 1})
     assert await score(client, "r", accuracy=50) == (200, DONE, False)
@@ -317,8 +344,11 @@ async def test_call_whose_answer_was_lost_is_not_carried_out_again(
 # Calls at the same time
 
 
-async def test_duplicates_at_the_same_time_write_once(start_service: StartService, dsn: str) -> None:
+async def test_duplicates_at_the_same_time_write_once(
+    start_service: StartService, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Through two services on one database."""
+    monkeypatch.setattr(idempotent_calls, "_WAIT_MS", 30_000)
     first, second = await start_service(), await start_service()
     clients = [await service.client() for service in (first, second)]
     async with asyncio.TaskGroup() as group:
@@ -344,13 +374,46 @@ async def test_duplicate_of_a_call_in_progress_has_to_come_again(
     monkeypatch.setattr(idempotent_calls, "_WAIT_MS", 20)
     transaction = connection.transaction()
     await transaction.start()
-    claimed = IdempotentCall(organization_id, KEY[HEADER], bytes(32))
-    assert await idempotent_calls.claim(connection, claimed) is None
-    response = await client.post("/v1/request/r/score", json={"scores": {"accuracy": 50}}, headers=KEY)
+    await idempotent_calls.claim(connection, IdempotentCall(organization_id, KEY[HEADER], bytes(32)))
+    response = await client.put("/v1/request/r/property", json={"key": "k", "value": "v"}, headers=KEY)
     assert got(response) == (503, IN_PROGRESS, False)
     assert response.headers["Retry-After"] == "1"
+    # A score waits longer, and keeps nobody from posting others.
+    waiting = asyncio.create_task(score(client, "r", accuracy=50))
+    await post(client, "s", {"accuracy": 1})
+    assert not waiting.done()
     await transaction.rollback()
+    assert await waiting == (200, DONE, False)
+
+
+async def test_score_is_written_in_the_transaction_where_that_has_begun(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a handler has read something before."""
+
+    async def read_and_record(call: ApiCall, request_id: str, scores: dict[str, Score]) -> None:
+        async with call.services.database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        await record_scores(call, request_id, scores)
+
+    monkeypatch.setattr(score_endpoints, "record_scores", read_and_record)
     assert await score(client, "r", accuracy=50) == (200, DONE, False)
+    await post(client, "r", {"accuracy": 95})
+    assert await score(client, "r", accuracy=50) == (200, DONE, True)
+    assert await score(client, "r", accuracy=51) == (409, OTHER_CALL, False)
+    assert await scores_of(client, "r") == {"accuracy": 95}
+
+
+async def test_duplicates_in_one_batch_write_once(client: httpx.AsyncClient) -> None:
+    """Among them another call with the key, to another request."""
+    await post(client, "r", {"accuracy": 1})
+    async with asyncio.TaskGroup() as group:
+        same = [group.create_task(score(client, "r", accuracy=50)) for _ in range(20)]
+        others = [group.create_task(score(client, f"other {n}", accuracy=50)) for n in range(20)]
+    answers = [task.result() for task in (*same, *others)]
+    written, same_again = answers.count((200, DONE, False)), answers.count((200, DONE, True))
+    assert (written, same_again + answers.count((409, OTHER_CALL, False))) == (1, 39)
+    assert len(await ids(client)) == (1 if same_again == 19 else 2)
 
 
 async def test_nobody_waits_for_a_name_that_a_call_with_a_key_adds(
@@ -359,7 +422,7 @@ async def test_nobody_waits_for_a_name_that_a_call_with_a_key_adds(
     await post(client, "held", {"a": 1})
     async with connection.transaction():
         await connection.execute(LOCK, organization_id)
-        waiting = asyncio.create_task(score(client, "held", new=1))
+        waiting = asyncio.create_task(upload(client, line("held", new=1), "atomic"))
         other = await asyncpg.connect(shared.dsn)
         async with asyncio.timeout(30):
             while not await other.fetchval(FIND_NAME, organization_id):
@@ -367,7 +430,7 @@ async def test_nobody_waits_for_a_name_that_a_call_with_a_key_adds(
         await other.close()
         await post(client, "free", {"new": 2})
         assert not waiting.done()
-    assert await waiting == (200, DONE, False)
+    assert await waiting == (200, taken(1), False)
     assert await scores_of(client, "held") == {"a": 1, "new": 1}
 
 

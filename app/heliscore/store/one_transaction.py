@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection, Database
-from heliscore.store.scores import ScoreNames, ScoreWrite, record
+from heliscore.store.idempotent_calls import AnsweredCall
+from heliscore.store.scores import ScoreNames, ScoreWrite
 from heliscore.store.writer import Writer
 
 
@@ -30,6 +30,10 @@ class OneTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._exits.__aexit__(kind, error, trace)
+
+    @property
+    def has_begun(self) -> bool:
+        return self._connection is not None
 
     async def connection(self, database: Database) -> Connection:
         """Return the transaction's connection, which is one of the database that is asked first."""
@@ -53,22 +57,17 @@ class DatabaseInTransaction(Database):
         yield await self._transaction.connection(self._database)
 
 
-class WriterInTransaction(Writer):
-    """Writes score maps at once, each with a statement of its own."""
+class LateWriter(Writer):
+    """Takes a call's score map, which is written when the call's answer is known, and together with that."""
 
-    def __init__(self, database: DatabaseInTransaction, names: ScoreNames, *, accept_unknown: bool) -> None:
-        self._database = database
-        self._names = names
-        self._accept_unknown = accept_unknown
+    def __init__(self) -> None:
+        self.post: ScoreWrite | None = None
 
-    async def record(self, post: ScoreWrite) -> bool:
-        async with self._database.connection() as connection:
-            written = await record(connection, self._names, [post], accept_unknown=self._accept_unknown)
-        if not written:
-            return False
-        totals = ScoreTotals()
-        totals.add(post.organization_id, post.scores)
-        totals.count()
+    async def record(self, post: ScoreWrite, _: AnsweredCall | None = None) -> bool:
+        """Always True: whether the request is known turns out later."""
+        if self.post is not None:
+            raise NotImplementedError("a call with an Idempotency-Key writes one score map")
+        self.post = post
         return True
 
 

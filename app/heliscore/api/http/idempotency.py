@@ -2,7 +2,9 @@
 
 All that such a call writes is one transaction, in which its key and its answer are stored too. A call that
 fails therefore leaves nothing, and its key is free. Handlers need not know: they get services that are bound
-to the transaction, which begins with their first statement, after the body was read and decoded.
+to the transaction, which begins with their first statement, after the body was read and decoded. A score map,
+where it is all that a call writes, goes to the writer with key and answer, and shares its transaction with
+other posts.
 """
 
 from __future__ import annotations
@@ -18,22 +20,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliscore.api.http.request_state import Services
-from heliscore.domain.errors import Conflict, FieldError, InvalidInput
+from heliscore.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from heliscore.store import idempotent_calls as store
 from heliscore.store.connections.pool import Connection
-from heliscore.store.idempotent_calls import IdempotentCall, KeptAnswer
+from heliscore.store.idempotent_calls import AnsweredCall, IdempotentCall, KeptAnswer, Repeated
 from heliscore.store.one_transaction import (
     DatabaseInTransaction,
+    LateWriter,
     NamesApart,
     OneTransaction,
-    WriterInTransaction,
 )
+from heliscore.store.scores import ScoreWrite, record
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
 
-MAX_KEY_LENGTH: Final = 255
-_KEY: Final = re.compile(rf"[ -~]{{1,{MAX_KEY_LENGTH}}}")
+KEY_PATTERN: Final = "^[!-~]([ -~]{0,253}[!-~])?$"
+_KEY: Final = re.compile(KEY_PATTERN)
 
 _LARGE_BYTES: Final = 1 << 20
 """More are hashed in a thread: 20 MB take 15 ms where the processor helps, and 80 where it does not."""
@@ -62,15 +65,8 @@ def read_key(sent: list[str]) -> str:
     if len(sent) > 1:
         raise InvalidInput([FieldError(HEADER, "sent more than once")])
     if _KEY.fullmatch(sent[0]) is None:
-        raise InvalidInput([FieldError(HEADER, f"expected 1 to {MAX_KEY_LENGTH} printable ASCII characters")])
+        raise InvalidInput([FieldError(HEADER, "expected 1 to 255 printable ASCII characters")])
     return sent[0]
-
-
-class _Repeated(Exception):
-    """Ends a call at its first statement: another call had its key."""
-
-    def __init__(self, kept: KeptAnswer) -> None:
-        self.kept = kept
 
 
 async def answer_once(
@@ -93,49 +89,67 @@ async def answer_once(
         return IdempotentCall(organization_id, key, digest.finish())
 
     async def claim(connection: Connection) -> None:
-        if (kept := await store.claim(connection, identify())) is not None:
-            raise _Repeated(kept)
+        await store.claim(connection, identify())
 
     try:
         async with OneTransaction(claim) as transaction:
-            response = await answer(_bind(services, transaction))
-            connection = await transaction.connection(services.keyed)
-            await store.complete(connection, identify(), _keep(response, is_secret))
-    except _Repeated as repeated:
-        return _replay(repeated.kept, digest.finish())
+            bound, late = _bind(services, transaction)
+            response = await answer(bound)
+            answered = AnsweredCall(identify(), _keep(response, is_secret))
+            if late.post is None or transaction.has_begun:
+                await _complete(bound, late.post, answered)
+            elif not await services.writer.record(late.post, answered):
+                raise _unknown(late.post)
+    except Repeated as repeated:
+        return _replay(repeated, digest.finish())
     return response
 
 
-def _bind(services: Services, transaction: OneTransaction) -> Services:
-    """Return services that do all their work in the transaction."""
-    database = DatabaseInTransaction(transaction, services.keyed)
-    names = NamesApart(services.names, services.database)
-    accept_unknown = services.settings.accepts_unknown_requests
-    return msgspec.structs.replace(
+async def _complete(bound: Services, post: ScoreWrite | None, answered: AnsweredCall) -> None:
+    """Write what is left to the transaction."""
+    async with bound.database.connection() as connection:
+        if post is not None:
+            accept_unknown = bound.settings.accepts_unknown_requests
+            if not await record(connection, bound.names, [post], accept_unknown=accept_unknown):
+                raise _unknown(post)
+        await store.complete(connection, answered)
+
+
+def _unknown(post: ScoreWrite) -> NotFound:
+    return NotFound(f"there is no request {post.request_id}")
+
+
+def _bind(services: Services, transaction: OneTransaction) -> tuple[Services, LateWriter]:
+    """Return services that do all their work in the transaction, but for a score map: the writer can do that
+    in fewer statements."""
+    late = LateWriter()
+    bound = msgspec.structs.replace(
         services,
-        database=database,
+        database=DatabaseInTransaction(transaction, services.database),
         uploads=DatabaseInTransaction(transaction, services.uploads),
-        names=names,
-        writer=WriterInTransaction(database, names, accept_unknown=accept_unknown),
+        names=NamesApart(services.names, services.quick),
+        writer=late,
     )
+    return bound, late
 
 
 def _keep(response: Response, is_secret: bool) -> KeptAnswer:
     headers = [
-        part.decode("latin-1")
+        f"{name.decode('latin-1')}: {value.decode('latin-1')}"
         for name, value in response.raw_headers
         if name != b"content-length"
-        for part in (name, value)
     ]
-    return KeptAnswer(b"", response.status_code, headers, None if is_secret else bytes(response.body))
+    return KeptAnswer(response.status_code, "\n".join(headers), None if is_secret else bytes(response.body))
 
 
-def _replay(kept: KeptAnswer, call_hash: bytes) -> Response:
-    if kept.call_hash != call_hash:
+def _replay(repeated: Repeated, call_hash: bytes) -> Response:
+    """Raises Conflict."""
+    if repeated.call_hash != call_hash:
         raise Conflict(f"the {HEADER} was sent with another call in the last 24 hours: send another one")
+    kept = repeated.answer
     if kept.body is None:
         raise Conflict(
             f"the call with this {HEADER} was carried out; its answer is not kept, because it showed a secret"
         )
-    headers = dict(zip(kept.headers[::2], kept.headers[1::2], strict=True))
+    headers = {name: value for name, _, value in (line.partition(": ") for line in kept.headers.split("\n"))}
     return Response(kept.body, kept.status, {**headers, REPLAYED_HEADER: "true"})

@@ -10,7 +10,7 @@ from typing import Any, Final
 from heliscore import __version__
 from heliscore.api.http.body_fields import Field
 from heliscore.api.http.endpoints import Endpoint
-from heliscore.api.http.idempotency import HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER
+from heliscore.api.http.idempotency import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from heliscore.api.http.json_schema import Schema
 
 _DESCRIPTION: Final = """\
@@ -53,7 +53,7 @@ _HEADERS: Final[dict[int, Schema]] = {
 _KEY_PARAMETER: Final[Schema] = {
     "name": HEADER,
     "in": "header",
-    "schema": {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY_LENGTH}}}$"},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
     "description": "For 24 hours the same call with the same key gets the same answer and writes nothing",
 }
 

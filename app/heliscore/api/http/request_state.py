@@ -44,8 +44,8 @@ class Services(msgspec.Struct, frozen=True):
     """Connections for bulk uploads: a long one must not keep others from reading."""
 
     upload_turns: UploadTurns
-    keyed: Database
-    """Connections for calls with an Idempotency-Key, each of which is one transaction."""
+    quick: Database
+    """Connections for short statements: whoever holds one waits for no other."""
 
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heliscore.domain.errors import ApiError
+from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection
 from heliscore.store.idempotent_calls import (
     AnsweredCall,
@@ -56,6 +57,19 @@ async def record_posts(
             await release_all(connection, unwritten)
         errors = await _find_errors(connection, repeated) if repeated else {}
     return written, errors
+
+
+async def record_post(
+    connection: Connection, names: ScoreNames, post: ScoreWrite, *, accept_unknown: bool
+) -> bool:
+    """Write one post in the caller's transaction, and count it; False when its request is unknown and that is
+    refused."""
+    if not await record(connection, names, [post], accept_unknown=accept_unknown):
+        return False
+    totals = ScoreTotals()
+    totals.add(post.organization_id, post.scores)
+    totals.count()
+    return True
 
 
 async def _claim(

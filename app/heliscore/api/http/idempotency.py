@@ -24,13 +24,9 @@ from heliscore.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from heliscore.store import idempotent_calls as store
 from heliscore.store.connections.pool import Connection
 from heliscore.store.idempotent_calls import AnsweredCall, IdempotentCall, KeptAnswer, Repeated
-from heliscore.store.one_transaction import (
-    DatabaseInTransaction,
-    LateWriter,
-    NamesApart,
-    OneTransaction,
-)
-from heliscore.store.scores import ScoreWrite, record
+from heliscore.store.keyed_posts import record_post
+from heliscore.store.one_transaction import DatabaseInTransaction, LateWriter, NamesApart, OneTransaction
+from heliscore.store.scores import ScoreWrite
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
@@ -39,7 +35,7 @@ KEY_PATTERN: Final = "^[!-~]([ -~]{0,253}[!-~])?$"
 _KEY: Final = re.compile(KEY_PATTERN)
 
 _LARGE_BYTES: Final = 1 << 20
-"""More are hashed in a thread: 20 MB take 15 ms where the processor helps, and 80 where it does not."""
+"""More are hashed in a thread: a MiB takes 0.7 ms where the processor helps, and 2.4 where it does not."""
 
 
 class CallDigest:
@@ -110,7 +106,7 @@ async def _complete(bound: Services, post: ScoreWrite | None, answered: Answered
     async with bound.database.connection() as connection:
         if post is not None:
             accept_unknown = bound.settings.accepts_unknown_requests
-            if not await record(connection, bound.names, [post], accept_unknown=accept_unknown):
+            if not await record_post(connection, bound.names, post, accept_unknown=accept_unknown):
                 raise _unknown(post)
         await store.complete(connection, answered)
 

@@ -38,6 +38,17 @@ CREATE TABLE public.ended_session (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.idempotent_call (
+    began_at timestamp with time zone DEFAULT now() NOT NULL,
+    organization_id integer NOT NULL,
+    status smallint,
+    key text NOT NULL COLLATE pg_catalog."C",
+    call_hash bytea NOT NULL,
+    headers text,
+    body bytea,
+    CONSTRAINT idempotent_call_call_hash_check CHECK ((octet_length(call_hash) = 32))
+);
+
 CREATE TABLE public.organization (
     id integer NOT NULL,
     name text NOT NULL,
@@ -280,6 +291,9 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.ended_session
     ADD CONSTRAINT ended_session_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.idempotent_call
+    ADD CONSTRAINT idempotent_call_pkey PRIMARY KEY (organization_id, key);
+
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_name_key UNIQUE (name);
 
@@ -330,6 +344,8 @@ ALTER TABLE ONLY public.score
 
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
+
+CREATE INDEX idempotent_call_began_at_idx ON public.idempotent_call USING btree (organization_id, began_at);
 
 CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree (organization_id, logged_at);
 

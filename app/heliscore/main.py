@@ -60,7 +60,7 @@ from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
 _QUICK_CONNECTIONS: Final = 2
-"""For API keys and rate limits, which every request needs first."""
+"""For API keys and rate limits, which every request needs first, and for other short statements."""
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
@@ -168,6 +168,7 @@ async def _opened(
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),
+                quick=quick,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),

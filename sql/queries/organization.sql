@@ -57,5 +57,8 @@ DELETE FROM promptlayer_log WHERE organization_id = $1
 -- name: remove_promptlayer_groups
 DELETE FROM promptlayer_group WHERE organization_id = $1
 
+-- name: remove_idempotent_calls
+DELETE FROM idempotent_call WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -14,6 +14,7 @@ PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not No
 REQUEST = "1000000000001"
 SCORE = "accuracy"
 CHANGE = 1767225600000000  # of the score, at midnight of 2026-01-01
+RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization_id = $1"
 PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
 

@@ -13,14 +13,23 @@ from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 
 from tests.api import promptlayer
-from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
+from tests.api.calls import (
+    BODIES,
+    GROUP,
+    MAKE_GROUP,
+    PROPERTY,
+    PROTECTED,
+    REQUEST,
+    RETIME,
+    SCORE,
+    call,
+    name_of,
+)
 from tests.api.envelope import ids, log, post, scores_of
 from tests.api.test_query_pages import SORTS
 from tests.conftest import Service
 
 MARK = "only for the owner"
-
-RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization_id = $1"
 
 OWNED_TABLES = """
 SELECT table_name FROM information_schema.columns

@@ -29,6 +29,8 @@ _QUIET_S: Final = 0.3
 _PAUSE_S: Final = 0.004
 _PAUSE_AFTER_FAILURE_S: Final = 0.05
 _ALLOWED: Final = {200, 429, 503}
+_DUPLICATES: Final = 40
+"""Of the posts with keys, from all times of a load: that many are repeated in the end."""
 
 
 class _Written(msgspec.Struct):
@@ -39,7 +41,8 @@ class _Written(msgspec.Struct):
 
 
 class Load:
-    """Several clients, each of which posts to a new request and to one of its own in turn."""
+    """Several clients, each of which posts to a new request and to one of its own in turn. Every other one
+    sends an Idempotency-Key with each post."""
 
     def __init__(self, address: str, key: str) -> None:
         self.address = address
@@ -49,6 +52,8 @@ class Load:
         self.acknowledged = 0
         self.healed_s: list[float] = []
         self._written: dict[str, _Written] = {}
+        self._keyed: list[tuple[str, int]] = []
+        """The acknowledged posts with keys, each by its request and number."""
         self._succeeded_at = [0.0] * CLIENTS
         self._failed_at = 0.0
         self._stopping = False
@@ -96,13 +101,15 @@ class Load:
                 begun = time.monotonic()
                 written = self._written.setdefault(request_id, _Written())
                 written.later.append(number)
-                status = await connection.post(request_id, {"n": number, "twice": 2 * number})
+                status = await connection.post(request_id, number, has_key=client % 2 == 1)
                 if status is None:
                     self.unanswered += 1
                 else:
                     self.statuses[status] += 1
                 if status == 200:
                     written.acknowledged, written.later = number, []
+                    if client % 2 == 1:
+                        self._keyed.append((request_id, number))
                     self.acknowledged += 1
                     self._succeeded_at[client] = begun
                 else:
@@ -111,8 +118,10 @@ class Load:
         connection.close()
 
     async def lost(self) -> list[str]:
-        """The requests whose acknowledged scores are not there; no answer may be of another status."""
+        """The requests whose acknowledged scores are not there, also after late duplicates of earlier ones;
+        no answer may be of another status."""
         assert set(self.statuses) <= _ALLOWED, self.statuses
+        await self._repeat()
         found = await _read_all(self.address, self.key)
         lost = []
         for request_id, written in self._written.items():
@@ -123,6 +132,17 @@ class Load:
             if found.get(request_id) not in expected:
                 lost.append(f"{request_id}: {written}, found {found.get(request_id)}")
         return lost
+
+    async def _repeat(self) -> None:
+        """Post some of what was acknowledged once more, with its key."""
+        connection = _Connection(self.address, self.key)
+        for request_id, number in self._keyed[:: len(self._keyed) // _DUPLICATES + 1]:
+            status = None
+            async with asyncio.timeout(PATIENCE_S):
+                while status != 200:
+                    assert status in (None, 429, 503)
+                    status = await connection.post(request_id, number, has_key=True)
+        connection.close()
 
 
 @asynccontextmanager
@@ -147,11 +167,13 @@ class _Connection:
         self._head = f"Host: test\r\nAuthorization: Bearer {key}\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, request_id: str, scores: dict[str, int]) -> int | None:
+    async def post(self, request_id: str, number: int, *, has_key: bool) -> int | None:
         """The status of the answer, None if there was none."""
-        body = json.dumps({"scores": scores})
+        body = json.dumps({"scores": {"n": number, "twice": 2 * number}})
+        key = f"Idempotency-Key: {request_id} {number}\r\n" if has_key else ""
         head = (
-            f"POST /v1/request/{request_id}/score HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
+            f"POST /v1/request/{request_id}/score HTTP/1.1\r\n{self._head}{key}"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):

@@ -25,6 +25,7 @@ _BELONGINGS: Final = (
     "remove_keys",
     "remove_promptlayer_logs",
     "remove_promptlayer_groups",
+    "remove_idempotent_calls",
 )
 
 

@@ -46,6 +46,9 @@ class Services(msgspec.Struct, frozen=True):
     """Connections for bulk uploads: a long one must not keep others from reading."""
 
     upload_turns: UploadTurns
+    quick: Database
+    """Connections for short statements: whoever holds one waits for no other."""
+
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""

@@ -170,3 +170,12 @@ class AtomicUpload(Upload):
         if self._errors:
             unknown = [FieldError(f"items[{error.index}].requestId", error.message) for error in self._errors]
             raise InvalidInput(unknown, self._rejected)
+
+
+class PartialUploadInOne(AtomicUpload):
+    """Writes all chunks in one transaction, without the items that have errors."""
+
+    mode = "partial"
+
+    def raise_any(self) -> None:
+        """Errors are listed in the answer."""

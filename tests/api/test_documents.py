@@ -150,6 +150,7 @@ async def test_example_of_body_is_accepted(
         await connection.execute(
             "UPDATE score SET scored_at = $2 WHERE organization_id = $1", organization_id, at
         )
+        await post(client, "x", {"x": 2})
     response = await send(client, endpoint, path, json.dumps(content["example"]).encode())
     assert response.status_code == endpoint.success
 

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -38,6 +38,8 @@ class _Written(msgspec.Struct):
 
     acknowledged: int | None = None
     later: list[int] = []
+    overwritten: set[int] = set()
+    """What was acknowledged before: it must be in the history."""
 
 
 class Load:
@@ -107,6 +109,8 @@ class Load:
                 else:
                     self.statuses[status] += 1
                 if status == 200:
+                    if written.acknowledged is not None:
+                        written.overwritten.add(written.acknowledged)
                     written.acknowledged, written.later = number, []
                     if client % 2 == 1:
                         self._keyed.append((request_id, number))
@@ -118,12 +122,18 @@ class Load:
         connection.close()
 
     async def lost(self) -> list[str]:
-        """The requests whose acknowledged scores are not there, also after late duplicates of earlier ones;
-        no answer may be of another status."""
+        """The requests whose acknowledged scores are not there, also after late duplicates of earlier ones,
+        or not in the history where others followed; no answer may be of another status."""
         assert set(self.statuses) <= _ALLOWED, self.statuses
         await self._repeat()
         found = await _read_all(self.address, self.key)
-        lost = []
+        own = {id_: written.overwritten for id_, written in self._written.items() if written.overwritten}
+        histories = await _read_histories(self.address, self.key, own)
+        lost = [
+            f"{request_id}: no history of {missing}"
+            for request_id, overwritten in own.items()
+            if (missing := overwritten - histories[request_id])
+        ]
         for request_id, written in self._written.items():
             values = [*written.later, *([] if written.acknowledged is None else [written.acknowledged])]
             expected: list[dict[str, int] | None] = [{"n": n, "twice": 2 * n} for n in values]
@@ -208,3 +218,15 @@ async def _read_all(address: str, key: str) -> dict[str, Any]:
             if (cursor := answer.get("nextCursor")) is None:
                 return found
             query["cursor"] = cursor
+
+
+async def _read_histories(address: str, key: str, request_ids: Iterable[str]) -> dict[str, set[int]]:
+    """All values that the score `n` of each request ever had."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
+        found = {}
+        for request_id in request_ids:
+            answer = (await client.get(f"/v1/request/{request_id}/scores")).raise_for_status().json()
+            history = answer["data"]["scores"]["n"]["history"]
+            found[request_id] = {change["value"] for change in history}
+        return found

@@ -30,6 +30,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     Sort,
     Variable,
     score_names,
@@ -253,6 +254,12 @@ conditions: st.SearchStrategy[Filter] = (
         st.sampled_from(TEXT_OPERATORS),
         texts,
     )
+    | st.builds(
+        Compare,
+        st.builds(ScorePart, texts, st.sampled_from(["author", "version", "comment"])),
+        st.sampled_from(TEXT_OPERATORS),
+        texts,
+    )
     | st.builds(OneOf, st.builds(Property, texts), st.lists(texts, max_size=3).map(tuple))
     | st.builds(Exists, st.builds(Property, texts) | st.builds(Score, texts))
     | st.just(Scored())
@@ -309,6 +316,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
             | AllOf()
             | AnyOf()
             | Score()
+            | ScorePart()
             | Property()
             | Variable()
         ):

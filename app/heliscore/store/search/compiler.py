@@ -12,7 +12,7 @@ from typing import Final, Literal
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
-from heliscore.store.search.leading_conditions import split_leading
+from heliscore.store.search.leading_conditions import value_conditions
 from heliscore.store.search.matching_rows import (
     all_scores,
     begin_at,
@@ -148,13 +148,13 @@ def compile_lookups(
 
 
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
-    """Compile a count for each leading score: how many rows meet its conditions, counted up to the
-    statement's threshold."""
+    """Compile a count for each leading score: how many rows meet its conditions on the value,
+    counted up to the statement's threshold."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
     counts = (
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
         for of_name in (
-            conditions.scores_of_organization("s", *one) for one in split_leading(tree)[0].items()
+            conditions.scores_of_organization("s", *one) for one in value_conditions(tree).items()
         )
     )
     return Compiled(Slots(counts=", ".join(counts)), conditions.arguments.all())
@@ -163,8 +163,8 @@ def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_paramet
 def compile_probe(
     tree: Filter, score: Score, sort: Sort, name_ids: Mapping[str, int], first_parameter: int
 ) -> Compiled:
-    """Compile the conditions on a leading score, to walk its values in order."""
+    """Compile the conditions on a leading score's value, to walk its values in order."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    of_name = conditions.scores_of_organization("s", score.name, split_leading(tree)[0][score.name])
+    of_name = conditions.scores_of_organization("s", score.name, value_conditions(tree)[score.name])
     slots = Slots(scores=f"score AS s WHERE {of_name}", direction=direction(sort))
     return Compiled(slots, conditions.arguments.all())

@@ -30,6 +30,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     StringMatch,
     Subject,
     Tagged,
@@ -39,6 +40,7 @@ from heliscore.domain.filter_tree import (
 from heliscore.domain.score import FEEDBACK
 from heliscore.store.like_patterns import escape_like, json_string_patterns, string_pattern
 from heliscore.store.search.arguments import Arguments
+from heliscore.store.search.score_parts import compile_part
 
 OUTCOME: Final = (
     "coalesce(r.outcome, CASE WHEN r.status BETWEEN 200 AND 399 THEN 'SUCCESS' "
@@ -209,6 +211,8 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
         parts = [f"{alias}.organization_id = $1 AND {self._meets(f'{alias}.name_id', alias, name, [])}"]
         for condition in conditions:
             match condition:
+                case Compare(ScorePart()) | OneOf(ScorePart()) | Exists(ScorePart()):
+                    parts.append(self._met(alias, condition))
                 case Compare(_, "=" | ">=" | ">" | "<" | "<=" as operator, value):
                     bound = f"(SELECT {self.arguments.add_value(value, Kind.SCORE)})"
                     lower = bound if operator in ("=", ">=", ">") else _LOWEST
@@ -236,7 +240,7 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
 
     def _on(self, subject: Subject, condition: SubjectCondition) -> str:
         match subject:
-            case Score(name):
+            case Score(name) | ScorePart(name):
                 return self._has_score(name, condition)
             case FeedbackTime():
                 return self._has_score(FEEDBACK, condition)
@@ -256,12 +260,19 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
         parts = [
             f"{name_id} = {self.arguments.add(self.name_ids[name], 'integer')}",
             *(
-                self._compared(_SCORE_COLUMNS[type(condition.subject)].format(alias) + hidden, condition)
+                self._met(alias, condition, hidden)
                 for condition in conditions
-                if not isinstance(condition, Exists)
+                if not isinstance(condition, Exists) or isinstance(condition.subject, ScorePart)
             ),
         ]
         return " AND ".join(parts)
+
+    def _met(self, alias: str, condition: SubjectCondition, hidden: str = "") -> str:
+        """One condition on a row of score."""
+        subject = condition.subject
+        if isinstance(subject, ScorePart):
+            return compile_part(alias, subject, lambda expression: self._compared(expression, condition))
+        return self._compared(_SCORE_COLUMNS[type(subject)].format(alias) + hidden, condition)
 
     def _compared(self, expression: str, condition: SubjectCondition) -> str:
         kind = kind_of(condition.subject)

@@ -1,0 +1,39 @@
+"""Compile conditions on authors, comments and other parts of scores to SQL conditions on a row of score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from heliscore.domain.filter_tree import Part, ScorePart
+
+_ORIGIN_PARTS: Final[dict[Part, str]] = {
+    "author": "concat(o.kind, ':', o.name, '@' || nullif(o.version, '')) COLLATE \"default\"",
+    "kind": "o.kind",
+    "version": "nullif(o.version, '') COLLATE \"default\"",
+}
+"""Names are kept in collation C, in which ILIKE knows the case of ASCII only."""
+
+_ROW_PARTS: Final[dict[Part, str]] = {
+    "scored_at": "{0}.scored_at",
+    "comment": "(SELECT m.comment FROM score_comment AS m WHERE {1})",
+    "changed": "EXISTS (SELECT FROM score_history AS h WHERE {2} AND h.is_aside IS NULL OFFSET 0)",
+}
+
+_SAME_SCORE: Final = (
+    "{1}.request_no = {0}.request_no AND {1}.name_id = {0}.name_id "
+    "AND {1}.organization_id = {0}.organization_id"
+)
+
+_ORIGINS: Final = "ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization_id = $1 AND {})"
+"""An array, which is made once for the statement: the planner cannot join the origins and begin at them."""
+
+
+def compile_part(alias: str, subject: ScorePart, compare: Callable[[str], str]) -> str:
+    """Compile a condition on a row of score, which `compare` makes of an expression. $1 must be the
+    organization."""
+    if subject.part in _ORIGIN_PARTS:
+        return f"{alias}.origin_id = ANY({_ORIGINS.format(compare(_ORIGIN_PARTS[subject.part]))})"
+    same_comment = f"{_SAME_SCORE.format(alias, 'm')} AND m.scored_at = {alias}.scored_at"
+    same_score = _SAME_SCORE.format(alias, "h")
+    return compare(_ROW_PARTS[subject.part].format(alias, same_comment, same_score))

@@ -131,3 +131,58 @@ async def test_every_wrong_condition_is_named(client: httpx.AsyncClient) -> None
             (f"{at}.changed.equals", 'expected true or false, got "yes"'),
         ),
     )
+
+
+async def test_rows_have_details_of_scores_where_asked_for(scored: httpx.AsyncClient) -> None:
+    body = {"filter": "all", "limit": 4, "sort": {"created_at": "asc"}}
+    plain = await scored.post(QUERY, json=body)
+    found = await scored.post("/v1/request/query-clickhouse", json={**body, "include": ["scoreDetails"]})
+    times = [
+        {name: one["at"] for name, one in shown.json()["data"]["scores"].items()}
+        for shown in [await scored.get(f"/v1/request/{request_id}/scores") for request_id in "abcd"]
+    ]
+    answer = found.json()
+    details = [row.pop("score_details") for row in answer["data"]]
+    assert details == [
+        {
+            "accuracy": detail(90, ADA, times[0]["accuracy"], changed=True),
+            "tone": detail(1, JUDGE_1, times[0]["tone"]),
+        },
+        {
+            "accuracy": detail(40, JUDGE_1, times[1]["accuracy"], "So rude!"),
+            "tone": detail(7, ADA, times[1]["tone"], "fine"),
+        },
+        {"accuracy": detail(60, JUDGE_2, times[2]["accuracy"], "fine")},
+        {"accuracy": detail(50, None, times[3]["accuracy"])},
+    ]
+    assert answer == plain.json()
+
+
+def detail(
+    value: int, author: str | None, at: str, comment: str | None = None, *, changed: bool = False
+) -> dict[str, Any]:
+    return {"value": value, "author": author, "at": at, "comment": comment, "changed": changed}
+
+
+@pytest.mark.parametrize(
+    ("sort", "found"),
+    [({"scores": {"accuracy": "desc"}}, "acdbe"), ({"latency": "asc"}, "edcba"), ({}, "edcba")],
+)
+async def test_details_come_with_every_sort_and_page(
+    scored: httpx.AsyncClient, sort: dict[str, Any], found: str
+) -> None:
+    body: dict[str, Any] = {"filter": "all", "sort": sort, "include": ["scoreDetails"], "limit": 3}
+    first = (await scored.post(QUERY, json=body)).json()
+    second = (await scored.post(QUERY, json={**body, "cursor": first["nextCursor"]})).json()
+    rows = [*first["data"], *second["data"]]
+    assert "".join(row["request_id"] for row in rows) == found
+    for row in rows:
+        assert row["scores"] == {name: one["value"] for name, one in row["score_details"].items()}
+
+
+async def test_unknown_detail_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(QUERY, json={"filter": "all", "include": ["scores"]})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        faulty(("include[0]", 'expected "scoreDetails", got "scores"')),
+    )

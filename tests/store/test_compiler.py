@@ -201,7 +201,7 @@ COMMENT = (
 CHANGED = (
     f"EXISTS (SELECT FROM score_history AS h WHERE {SAME_SCORE.format('h')} AND h.is_aside IS NULL OFFSET 0)"
 )
-AUTHOR = "concat(o.kind, ':', o.name, '@' || nullif(o.version, '')) COLLATE \"default\""
+AUTHOR = "(o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), '')) COLLATE \"default\""
 VERSION = "nullif(o.version, '') COLLATE \"default\""
 TONE = partial(ScorePart, "tone")
 

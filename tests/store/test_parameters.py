@@ -38,6 +38,8 @@ from heliscore.domain.filter_tree import (
 from heliscore.store.search.compiler import (
     compile_conditions,
     compile_count,
+    compile_lookups,
+    compile_opinions,
     compile_probe,
     compile_search,
     compile_selectivity,
@@ -289,6 +291,9 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, NEWEST_FIRST, None, ids, 4),
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
+        *(compile_conditions(tree, ids, 2, ScorePart(name, "author")) for name in ids),
+        *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), None) for name in ids),
+        *(compile_opinions(tree, ids, 2, ScorePart(name, "kind")) for name in ids),
         compile_count(tree, ids, 2),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),

@@ -134,6 +134,7 @@ class FeedbackTime(msgspec.Struct, frozen=True):
 
 
 SortSubject = Column | Score | Property | Variable
+GroupBy = Column | Property | ScorePart
 Subject = Column | Score | ScorePart | Property | Variable | FeedbackTime
 
 Operator = Literal[

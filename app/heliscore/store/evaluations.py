@@ -9,11 +9,11 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Column, Filter, Property
+from heliscore.domain.filter_tree import Column, Filter, GroupBy, Property, ScorePart, score_names
 from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import compile_conditions, compile_lookups
+from heliscore.store.search.compiler import compile_conditions, compile_lookups, compile_opinions
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.statements import load
 
@@ -213,12 +213,29 @@ async def compare(
     names: ScoreNames,
     range_: ScoreSelection,
     scores: list[str],
-    group_by: Column | Property,
+    group_by: GroupBy,
 ) -> list[Group]:
-    """Return the named scores by group and name. Requests without the column or property are the last
+    """Return the named scores by group and name. Requests without the column, property or author are the last
     group."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     rows = await _fetch(connection, names, "compare", range_, scores=name_ids, group_by=group_by)
+    return _make_groups(rows)
+
+
+async def compare_opinions(
+    connection: Connection, names: ScoreNames, range_: ScoreSelection, group_by: ScorePart
+) -> list[Group]:
+    """Return the opinions on one score, the newest value of each author, by group."""
+    organization_id, wanted = range_.organization_id, {group_by.name, *score_names(range_.tree)}
+    name_ids = await names.find(connection, organization_id, wanted)
+    if group_by.name not in name_ids:
+        return []
+    fixed = (organization_id, range_.start, range_.end, [name_ids[group_by.name]])
+    compiled = compile_opinions(range_.tree, name_ids, len(fixed) + 1, group_by)
+    return _make_groups(await connection.fetch(compiled.fill(_SQL["compare"]), *fixed, *compiled.arguments))
+
+
+def _make_groups(rows: list[asyncpg.Record]) -> list[Group]:
     return [
         Group(value, name, count, int(sum_), *rest) for value, name, count, sum_, *rest in map(tuple, rows)
     ]
@@ -231,7 +248,7 @@ async def _fetch(
     range_: ScoreSelection,
     *arguments: object,
     scores: list[int] | None = None,
-    group_by: Column | Property | None = None,
+    group_by: GroupBy | None = None,
 ) -> list[asyncpg.Record]:
     """Run a statement about the scores of those name ids; None, of all."""
     fixed = (
@@ -244,11 +261,17 @@ async def _fetch(
     start = await choose_start(connection, names, range_.organization_id, range_.tree, ALL)
     if start is None:
         return []
-    compiled = compile_conditions(range_.tree, start.name_ids, len(fixed) + 1, group_by)
+    name_ids = start.name_ids
+    if isinstance(group_by, ScorePart):
+        name_ids = {
+            **name_ids,
+            **await names.find(connection, range_.organization_id, [group_by.name]),
+        }
+    compiled = compile_conditions(range_.tree, name_ids, len(fixed) + 1, group_by)
     if compiled.slots.request == "":
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     if start.score is not None or await _is_small(connection, range_, scores):
-        compiled = compile_lookups(range_.tree, start.name_ids, len(fixed) + 1, group_by, start.score)
+        compiled = compile_lookups(range_.tree, name_ids, len(fixed) + 1, group_by, start.score)
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     async with joined_by_hash(connection):
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)

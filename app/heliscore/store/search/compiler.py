@@ -9,11 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
+from heliscore.domain.filter_tree import (
+    NEWEST_FIRST,
+    Column,
+    Filter,
+    GroupBy,
+    Property,
+    Score,
+    ScorePart,
+    Sort,
+)
 from heliscore.store.search.arguments import Arguments
+from heliscore.store.search.author_groups import join_authors, opinions
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.leading_conditions import value_conditions
 from heliscore.store.search.matching_rows import (
+    MatchingRows,
     all_scores,
     begin_at,
     join_leading,
@@ -113,17 +124,19 @@ def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: Column | Property | None = None,
+    group_by: GroupBy | None = None,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
     conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=True)
     rows = join_leading(conditions, tree)
-    needs_request = rows.where != "true" or rows.joins != "" or group_by is not None
+    needs_request = rows.where != "true" or rows.joins != "" or isinstance(group_by, Column | Property)
+    authors, group = _group(conditions, rows, group_by)
     slots = Slots(
+        source=f"score AS v{authors}" if authors else None,
         joins=rows.joins,
         where=rows.where,
         request=None if needs_request else "",
-        group=None if group_by is None else subject_expression(conditions, rows, group_by),
+        group=group,
     )
     return Compiled(slots, conditions.arguments.all())
 
@@ -132,7 +145,7 @@ def compile_lookups(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: Column | Property | None,
+    group_by: GroupBy | None,
     start: str | None,
 ) -> Compiled:
     """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
@@ -143,8 +156,31 @@ def compile_lookups(
     else:
         rows = begin_at(conditions, tree, start, Sort(None))
         source = all_scores(rows)
-    group = None if group_by is None else subject_expression(conditions, rows, group_by)
-    return Compiled(Slots(source=source, request="", group=group), conditions.arguments.all())
+    authors, group = _group(conditions, rows, group_by)
+    return Compiled(Slots(source=source + authors, request="", group=group), conditions.arguments.all())
+
+
+def compile_opinions(
+    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, group_by: ScorePart
+) -> Compiled:
+    """Compile a filter for a statement about the opinions on one score, instead of the scores themselves."""
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    source = opinions(conditions, tree, group_by)
+    slots = Slots(source=source, request="", where="v.value IS NOT NULL", group="v.group_value")
+    return Compiled(slots, conditions.arguments.all())
+
+
+def _group(
+    conditions: ConditionCompiler, rows: MatchingRows, group_by: GroupBy | None
+) -> tuple[str, str | None]:
+    """A join that the group needs behind the scores v, and the group."""
+    match group_by:
+        case None:
+            return "", None
+        case ScorePart():
+            return join_authors(conditions, group_by)
+        case _:
+            return "", subject_expression(conditions, rows, group_by)
 
 
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:

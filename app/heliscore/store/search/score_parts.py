@@ -7,12 +7,13 @@ from typing import Final
 
 from heliscore.domain.filter_tree import Part, ScorePart
 
-_ORIGIN_PARTS: Final[dict[Part, str]] = {
-    "author": "concat(o.kind, ':', o.name, '@' || nullif(o.version, '')) COLLATE \"default\"",
+ORIGIN_PARTS: Final[dict[Part, str]] = {
+    "author": "(o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), '')) COLLATE \"default\"",
     "kind": "o.kind",
     "version": "nullif(o.version, '') COLLATE \"default\"",
 }
-"""Names are kept in collation C, in which ILIKE knows the case of ASCII only."""
+"""Of a row of score_origin, called o. Names are kept in collation C, in which ILIKE knows the case of ASCII
+only."""
 
 _ROW_PARTS: Final[dict[Part, str]] = {
     "scored_at": "{0}.scored_at",
@@ -32,8 +33,8 @@ _ORIGINS: Final = "ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization
 def compile_part(alias: str, subject: ScorePart, compare: Callable[[str], str]) -> str:
     """Compile a condition on a row of score, which `compare` makes of an expression. $1 must be the
     organization."""
-    if subject.part in _ORIGIN_PARTS:
-        return f"{alias}.origin_id = ANY({_ORIGINS.format(compare(_ORIGIN_PARTS[subject.part]))})"
+    if subject.part in ORIGIN_PARTS:
+        return f"{alias}.origin_id = ANY({_ORIGINS.format(compare(ORIGIN_PARTS[subject.part]))})"
     same_comment = f"{_SAME_SCORE.format(alias, 'm')} AND m.scored_at = {alias}.scored_at"
     same_score = _SAME_SCORE.format(alias, "h")
     return compare(_ROW_PARTS[subject.part].format(alias, same_comment, same_score))

@@ -1,0 +1,51 @@
+"""Compile groups of scores by the author, kind or version of one score of their requests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heliscore.domain.filter_tree import Filter, ScorePart
+from heliscore.store.search.conditions import HIDDEN, SAME_REQUEST, ConditionCompiler
+from heliscore.store.search.score_parts import ORIGIN_PARTS
+
+_AUTHORS: Final = (
+    "\nLEFT JOIN score_origin AS o ON o.id = CASE WHEN v.name_id = {name} THEN v.origin_id ELSE "
+    f"(SELECT g.origin_id FROM score AS g WHERE {SAME_REQUEST.format('g', 'v')} "
+    f"AND g.name_id{HIDDEN} = {{name}}) END"
+)
+
+_OPINIONS: Final = (
+    "(SELECT DISTINCT ON (r.request_no, o.kind, o.name, o.version) "
+    "r.organization_id, r.created_at AS request_created_at, c.name_id, c.value, c.is_boolean, "
+    "{part} AS group_value\n"
+    "FROM request AS r\n"
+    "CROSS JOIN LATERAL ("
+    "SELECT s.name_id, s.value, s.is_boolean, s.origin_id, s.scored_at, true AS is_present FROM score AS s "
+    f"WHERE {SAME_REQUEST.format('s', 'r')} AND s.name_id{HIDDEN} = {{name}} "
+    "UNION ALL "
+    "SELECT h.name_id, h.value, h.is_boolean, h.origin_id, h.scored_at, false FROM score_history AS h "
+    f"WHERE {SAME_REQUEST.format('h', 'r')} AND h.name_id{HIDDEN} = {{name}} AND h.taken_back_at IS NULL "
+    "OFFSET 0) AS c\n"
+    "JOIN score_origin AS o ON o.id = c.origin_id\n"
+    "WHERE r.organization_id = $1 AND r.created_at >= $2 AND r.created_at < $3 AND {where}\n"
+    "ORDER BY r.request_no, o.kind, o.name, o.version, c.is_present DESC, c.scored_at DESC) AS v"
+)
+"""As find_opinions in domain/score_changes.py: of each author the newest change; without a value it ends the
+opinion. From the requests, because no index finds the history of an organization."""
+
+
+def join_authors(conditions: ConditionCompiler, group: ScorePart) -> tuple[str, str]:
+    """Join the authors to scores, called v: returns the join and the group. A score of another name is in the
+    group of its request."""
+    if group.name not in conditions.name_ids:
+        return "", "NULL::text"
+    name = conditions.arguments.add(conditions.name_ids[group.name], "integer")
+    return _AUTHORS.format(name=name), ORIGIN_PARTS[group.part]
+
+
+def opinions(conditions: ConditionCompiler, tree: Filter, group: ScorePart) -> str:
+    """The opinions on one score of the requests that match, called v, each with its group_value; rows without
+    a value are none. The requests' time is from $2 up to and without $3."""
+    where = conditions.condition(tree)
+    name = conditions.arguments.add(conditions.name_ids[group.name], "integer")
+    return _OPINIONS.format(part=ORIGIN_PARTS[group.part], name=name, where=where)

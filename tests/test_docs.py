@@ -198,6 +198,7 @@ def test_goals_are_those_of_the_published_run() -> None:
 ANSWERS = {
     "README.md": '"scores":{"accuracy": 95, "relevance": 87, "has_citations": 1}',
     "docs/bulk.md": '{"data":{"accepted":1,"rejected":1,"errors":[{"index":1,',
+    "docs/definitions.md": '"warnings":["scores.helpfulness: must be one of 0 (wrong), 1 (partly), 2 (right)',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
 }

@@ -292,7 +292,7 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
         *(compile_conditions(tree, ids, 2, ScorePart(name, "author")) for name in ids),
-        *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), None) for name in ids),
+        *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), ()) for name in ids),
         *(compile_opinions(tree, ids, 2, ScorePart(name, "kind")) for name in ids),
         compile_count(tree, ids, 2),
         compile_selectivity(tree, ids, 2),

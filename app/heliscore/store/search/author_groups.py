@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from heliscore.domain.filter_tree import Filter, ScorePart
-from heliscore.store.search.conditions import HIDDEN, SAME_REQUEST, ConditionCompiler
+from heliscore.store.search.conditions import ConditionCompiler
+from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST, ScoreConditions
 from heliscore.store.search.score_parts import ORIGIN_PARTS
 
 _AUTHORS: Final = (
@@ -34,12 +35,12 @@ _OPINIONS: Final = (
 opinion. From the requests, because no index finds the history of an organization."""
 
 
-def join_authors(conditions: ConditionCompiler, group: ScorePart) -> tuple[str, str]:
+def join_authors(scores: ScoreConditions, group: ScorePart) -> tuple[str, str]:
     """Join the authors to scores, called v: returns the join and the group. A score of another name is in the
     group of its request."""
-    if group.name not in conditions.name_ids:
+    if group.name not in scores.name_ids:
         return "", "NULL::text"
-    name = conditions.arguments.add(conditions.name_ids[group.name], "integer")
+    name = scores.arguments.add(scores.name_ids[group.name], "integer")
     return _AUTHORS.format(name=name), ORIGIN_PARTS[group.part]
 
 
@@ -47,5 +48,5 @@ def opinions(conditions: ConditionCompiler, tree: Filter, group: ScorePart) -> s
     """The opinions on one score of the requests that match, called v, each with its group_value; rows without
     a value are none. The requests' time is from $2 up to and without $3."""
     where = conditions.condition(tree)
-    name = conditions.arguments.add(conditions.name_ids[group.name], "integer")
+    name = conditions.arguments.add(conditions.scores.name_ids[group.name], "integer")
     return _OPINIONS.format(part=ORIGIN_PARTS[group.part], name=name, where=where)

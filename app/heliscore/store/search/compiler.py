@@ -6,7 +6,7 @@ numbered from `first_parameter`, behind the statement's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from heliscore.domain.filter_tree import (
@@ -22,7 +22,7 @@ from heliscore.domain.filter_tree import (
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.author_groups import join_authors, opinions
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
-from heliscore.store.search.leading_conditions import value_conditions
+from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     all_scores,
@@ -34,6 +34,8 @@ from heliscore.store.search.matching_rows import (
     walk_in_time,
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
+from heliscore.store.search.score_conditions import ScoreConditions
+from heliscore.store.search.score_table import ScoreTable
 from heliscore.store.search.slots import Compiled, Slots
 
 Bodies = Literal["whole", "preview", "none"]
@@ -56,15 +58,17 @@ def compile_search(
     after: Position | None,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    start: str | None = None,
+    start: Sequence[str] = (),
     bodies: Bodies = "whole",
+    *,
+    by_hash: bool = False,
 ) -> Compiled:
-    """Compile a page's filter and order. `start`: a leading score that few rows meet, at which the search
+    """Compile a page's filter and order. `start`: leading scores that few rows meet, at which the search
     shall begin, whatever the planner thinks."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    if start is not None:
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    if start:
         rows = begin_at(conditions, tree, start, sort)
-    elif sort.subject == NEWEST_FIRST.subject:
+    elif sort.subject == NEWEST_FIRST.subject and not by_hash:
         rows = walk_in_time(conditions, tree)
     else:
         rows = join_leading(conditions, tree)
@@ -88,36 +92,40 @@ def compile_search(
 
 
 def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodies: Bodies) -> Compiled:
-    """Compile a search for rows that are known by their numbers. The order must be one of time."""
-    arguments = Arguments(first_parameter)
-    created_at = "r.created_at"
-    slots = Slots(
-        bodies=_BODIES[bodies],
-        outcome=OUTCOME,
-        source=(
-            f"unnest({arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
-            "CROSS JOIN LATERAL "
-            "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
-        ),
-        order=order_by(sort, created_at, created_at),
-        sort_value=created_at,
+    """Compile a search for rows that are known by their numbers. The order must not be one of a score."""
+    conditions = _conditions({}, first_parameter)
+    source = (
+        f"unnest({conditions.arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
+        "CROSS JOIN LATERAL "
+        "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
     )
-    return Compiled(slots, arguments.all())
+    order, sort_value = "random()", "NULL"
+    if sort.subject is not None:
+        sort_value = subject_expression(conditions, MatchingRows(where="true"), sort.subject)
+        order = order_by(sort, sort_value, "r.created_at")
+    slots = Slots(bodies=_BODIES[bodies], outcome=OUTCOME, source=source, order=order, sort_value=sort_value)
+    return Compiled(slots, conditions.arguments.all())
 
 
 def compile_count(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    start: str | None = None,
+    start: Sequence[str] = (),
     *,
     by_hash: bool = False,
 ) -> Compiled:
     """Compile a filter whose matches are counted."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=by_hash)
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = stand_in_scores(conditions, tree, start)
     slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
     return Compiled(slots, conditions.arguments.all())
+
+
+def compile_size(tree: Filter, first_parameter: int) -> Compiled:
+    """Compile the conditions of a filter that an index of requests answers."""
+    conditions = _conditions({}, first_parameter)
+    return Compiled(Slots(where=conditions.all_of(indexed_conditions(tree))), conditions.arguments.all())
 
 
 def compile_conditions(
@@ -127,7 +135,7 @@ def compile_conditions(
     group_by: GroupBy | None = None,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=True)
+    conditions = _conditions(name_ids, first_parameter, by_hash=True)
     rows = join_leading(conditions, tree)
     needs_request = rows.where != "true" or rows.joins != "" or isinstance(group_by, Column | Property)
     authors, group = _group(conditions, rows, group_by)
@@ -146,16 +154,16 @@ def compile_lookups(
     name_ids: Mapping[str, int],
     first_parameter: int,
     group_by: GroupBy | None,
-    start: str | None,
+    start: Sequence[str],
 ) -> Compiled:
     """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
-    leading score `start`."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    if start is None:
-        rows, source = look_up_requests(conditions, tree)
-    else:
+    leading scores `start`."""
+    conditions = _conditions(name_ids, first_parameter)
+    if start:
         rows = begin_at(conditions, tree, start, Sort(None))
         source = all_scores(rows)
+    else:
+        rows, source = look_up_requests(conditions, tree)
     authors, group = _group(conditions, rows, group_by)
     return Compiled(Slots(source=source + authors, request="", group=group), conditions.arguments.all())
 
@@ -164,7 +172,7 @@ def compile_opinions(
     tree: Filter, name_ids: Mapping[str, int], first_parameter: int, group_by: ScorePart
 ) -> Compiled:
     """Compile a filter for a statement about the opinions on one score, instead of the scores themselves."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = _conditions(name_ids, first_parameter)
     source = opinions(conditions, tree, group_by)
     slots = Slots(source=source, request="", where="v.value IS NOT NULL", group="v.group_value")
     return Compiled(slots, conditions.arguments.all())
@@ -178,7 +186,7 @@ def _group(
         case None:
             return "", None
         case ScorePart():
-            return join_authors(conditions, group_by)
+            return join_authors(conditions.scores, group_by)
         case _:
             return "", subject_expression(conditions, rows, group_by)
 
@@ -186,11 +194,11 @@ def _group(
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
     """Compile a count for each leading score: how many rows meet its conditions on the value,
     counted up to the statement's threshold."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = _conditions(name_ids, first_parameter)
     counts = (
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
         for of_name in (
-            conditions.scores_of_organization("s", *one) for one in value_conditions(tree).items()
+            conditions.scores.of_organization("s", *one) for one in value_conditions(tree).items()
         )
     )
     return Compiled(Slots(counts=", ".join(counts)), conditions.arguments.all())
@@ -200,7 +208,14 @@ def compile_probe(
     tree: Filter, score: Score, sort: Sort, name_ids: Mapping[str, int], first_parameter: int
 ) -> Compiled:
     """Compile the conditions on a leading score's value, to walk its values in order."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    of_name = conditions.scores_of_organization("s", score.name, value_conditions(tree)[score.name])
+    conditions = _conditions(name_ids, first_parameter)
+    of_name = conditions.scores.of_organization("s", score.name, value_conditions(tree)[score.name])
     slots = Slots(scores=f"score AS s WHERE {of_name}", direction=direction(sort))
     return Compiled(slots, conditions.arguments.all())
+
+
+def _conditions(
+    name_ids: Mapping[str, int], first_parameter: int, *, by_hash: bool = False
+) -> ConditionCompiler:
+    scores = ScoreConditions(name_ids, Arguments(first_parameter))
+    return ConditionCompiler(scores, ScoreTable() if by_hash else None)

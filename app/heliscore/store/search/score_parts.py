@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from heliscore.domain.filter_tree import Part, ScorePart
+from heliscore.store.search.arguments import Arguments
+from heliscore.store.search.comparisons import SubjectCondition, compare
 
 ORIGIN_PARTS: Final[dict[Part, str]] = {
     "author": "(o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), '')) COLLATE \"default\"",
@@ -30,11 +31,12 @@ _ORIGINS: Final = "ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization
 """An array, which is made once for the statement: the planner cannot join the origins and begin at them."""
 
 
-def compile_part(alias: str, subject: ScorePart, compare: Callable[[str], str]) -> str:
-    """Compile a condition on a row of score, which `compare` makes of an expression. $1 must be the
-    organization."""
+def compile_part(alias: str, condition: SubjectCondition, subject: ScorePart, arguments: Arguments) -> str:
+    """Compile a condition on a row of score. $1 must be the organization."""
     if subject.part in ORIGIN_PARTS:
-        return f"{alias}.origin_id = ANY({_ORIGINS.format(compare(ORIGIN_PARTS[subject.part]))})"
+        meets = compare(ORIGIN_PARTS[subject.part], condition, arguments)
+        return f"{alias}.origin_id = ANY({_ORIGINS.format(meets)})"
     same_comment = f"{_SAME_SCORE.format(alias, 'm')} AND m.scored_at = {alias}.scored_at"
     same_score = _SAME_SCORE.format(alias, "h")
-    return compare(_ROW_PARTS[subject.part].format(alias, same_comment, same_score))
+    expression = _ROW_PARTS[subject.part].format(alias, same_comment, same_score)
+    return compare(expression, condition, arguments)

@@ -854,8 +854,8 @@ def test_unknown_key_of_a_query_is_refused() -> None:
     assert query_errors({"filter": "all", "limits": 3}) == [
         FieldError(
             "limits",
-            "unknown key; known are cursor, filter, include, includeInputs, isCached, isPartOfExperiment, isScored, "
-            "limit, offset, sort",
+            "unknown key; known are cursor, filter, include, includeInputs, isCached, isPartOfExperiment, "
+            "isScored, limit, offset, sort",
         )
     ]
 

@@ -37,6 +37,8 @@ async def scored(
     for request_id, author, given in GIVEN:
         await score(client, request_id, author, given)
     await post(client, "d", {"accuracy": 50})
+    labels = {"type": "integer", "labels": {"40": "wrong", "90": "right"}}
+    assert (await client.put("/v1/score-definitions/accuracy", json=labels)).status_code == 200
     async with connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")  # without the trigger
         await connection.execute(
@@ -53,6 +55,10 @@ def leaf(**parts: object) -> dict[str, Any]:
 LEAVES: list[tuple[Any, str]] = [
     (leaf(value={"lt": 50}), "b"),
     (leaf(value={"exists": True}), "dcba"),
+    (leaf(label={"equals": "wrong"}), "b"),
+    (leaf(label={"not-equals": "wrong"}), "a"),
+    (leaf(label={"exists": False}), "edc"),
+    ({"score": {"tone": {"label": {"equals": "wrong"}}}}, ""),
     (leaf(author={"equals": JUDGE_1}), "b"),
     (leaf(author={"equals": "judge:relevance"}), ""),
     (leaf(author={"not-equals": JUDGE_1}), "ca"),
@@ -122,7 +128,10 @@ async def test_every_wrong_condition_is_named(client: httpx.AsyncClient) -> None
     assert (answer.status_code, answer.json()) == (
         400,
         faulty(
-            (f"{at}.by", "unknown; expected value, author, kind, version, scored_at, comment or changed"),
+            (
+                f"{at}.by",
+                "unknown; expected value, label, author, kind, version, scored_at, comment or changed",
+            ),
             (f"{at}.kind.equals", 'expected human, judge, code or api, got "robot"'),
             (
                 f"{at}.value.contains",

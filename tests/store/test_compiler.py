@@ -225,6 +225,13 @@ TONE = partial(ScorePart, "tone")
         (Compare(TONE("author"), "=", "judge:a"), ORIGIN.format(f"{AUTHOR} = $5::text"), ("judge:a",)),
         (Compare(TONE("author"), "starts-with", "a"), ORIGIN.format(f"{AUTHOR} ILIKE $5::text"), ("a%",)),
         (Exists(TONE("version")), ORIGIN.format(f"{VERSION} IS NOT NULL"), ()),
+        (
+            Compare(TONE("label"), "=", "wrong"),
+            "s.value + 0 = ANY(ARRAY(SELECT l.value::bigint "
+            "FROM score_definition AS d CROSS JOIN jsonb_each_text(d.labels) AS l (value, label) "
+            "WHERE d.organization_id = $1 AND d.name = $5::text AND l.label = $6::text))",
+            ("tone", "wrong"),
+        ),
         (Compare(TONE("comment"), "contains", "a_"), f"{COMMENT} ILIKE $5::text", (r"%a\_%",)),
         (Exists(TONE("comment")), f"{COMMENT} IS NOT NULL", ()),
         (Compare(TONE("changed"), "=", True), f"{CHANGED} = $5::boolean", (True,)),

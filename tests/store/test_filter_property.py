@@ -49,8 +49,10 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
+from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
+from heliscore.store.score_definitions import set_definition
 from heliscore.store.scores import NO_COMMENTS, ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, selectivity
 from hypothesis import given, settings
@@ -95,6 +97,7 @@ INTEGERS = [-1, 0, 1, 2, 200, 2**53 + 1]
 COSTS = [-0.5, 0.0, 0.1, 0.3, 1e-9, 2.0, 1e300]
 DAY = timedelta(days=1)
 TIMES = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (0, 1, 500, 86_400_000)]
+LABELS = {"tone": {-1: "a", 1: "Éa", 2: "a%", 200: "A"}, FEEDBACK: {0: "A", 1: "ab"}}
 ORIGINS = [
     Origin(Author("human", "Éa"), "score"),
     Origin(Author("judge", "a", "2"), "score"),
@@ -126,6 +129,8 @@ class Row(msgspec.Struct, frozen=True):
     def part(self, name: str, part: Part) -> Any:
         author = None if self.origin is None else self.origin.author
         match part:
+            case "label":
+                return LABELS.get(name, {}).get(self.scores[name])
             case "author":
                 return author and str(author)
             case "kind":
@@ -491,11 +496,19 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
             runner.run(connection.close())
 
 
+async def define(connection: Connection, organization_id: int, labels: dict[str, dict[int, str]]) -> None:
+    for name, words in labels.items():
+        definition = ScoreDefinition(name, "integer", labels=words)
+        assert await set_definition(connection, organization_id, definition)
+
+
 async def prepare(connection: Connection) -> tuple[int, list[Row], dict[str, int]]:
     rng = random.Random(1)
     ours, theirs = [await organizations.ensure(connection, name) for name in ("ours", "theirs")]
     rows = [random_row(rng, number, ours) for number in range(REQUESTS)]
     others = [random_row(rng, number, theirs) for number in range(REQUESTS)]
+    await define(connection, ours, LABELS)
+    await define(connection, theirs, {"tone": {0: "a"}, "accuracy": {1: "b"}})
     rows, others = await insert(connection, rows), await insert(connection, others)
     return ours, rows, await order_of_texts(connection, rows)
 

@@ -258,7 +258,7 @@ conditions: st.SearchStrategy[Filter] = (
     )
     | st.builds(
         Compare,
-        st.builds(ScorePart, texts, st.sampled_from(["author", "version", "comment"])),
+        st.builds(ScorePart, texts, st.sampled_from(["author", "version", "comment", "label"])),
         st.sampled_from(TEXT_OPERATORS),
         texts,
     )

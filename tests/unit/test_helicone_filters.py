@@ -188,7 +188,7 @@ OPERATORS: dict[Kind, dict[str, str]] = {
     Kind.AUTHOR_KIND: {"equals": "=", "not-equals": "<>"},
 }
 OPERATORS[Kind.AUTHOR] = OPERATORS[Kind.TEXT] | {"starts-with": "starts-with"}
-SCORE_PARTS = "value, author, kind, version, scored_at, comment or changed"
+SCORE_PARTS = "value, label, author, kind, version, scored_at, comment or changed"
 ALL_OPERATORS = {operator for known in OPERATORS.values() for operator in known}
 
 

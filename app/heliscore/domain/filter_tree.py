@@ -95,9 +95,10 @@ class Score(msgspec.Struct, frozen=True):
     name: str
 
 
-Part = Literal["author", "kind", "version", "scored_at", "comment", "changed"]
+Part = Literal["label", "author", "kind", "version", "scored_at", "comment", "changed"]
 
 PARTS: Final[dict[Part, Kind]] = {
+    "label": Kind.TEXT,
     "author": Kind.AUTHOR,
     "kind": Kind.AUTHOR_KIND,
     "version": Kind.TEXT,
@@ -105,8 +106,8 @@ PARTS: Final[dict[Part, Kind]] = {
     "comment": Kind.TEXT,
     "changed": Kind.BOOLEAN,
 }
-"""What is known of a score beside its value: its author as a string, the author's kind and version, when it
-was set, why, and whether it was another one before."""
+"""What is known of a score beside its value: the word for it in the score's definition, its author as a
+string, the author's kind and version, when it was set, why, and whether it was another one before."""
 
 
 class ScorePart(msgspec.Struct, frozen=True):

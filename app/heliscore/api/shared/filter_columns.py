@@ -26,7 +26,7 @@ class Special(Enum):
     FEEDBACK_RATING = "equals true or false, exists"
     SCORES_COLUMN = 'equals "{}" or not-equals "{}"'
     PROPERTY_KEY = "equals a key"
-    SCORE = "value, author, kind, version, scored_at, comment or changed"
+    SCORE = "value, label, author, kind, version, scored_at, comment or changed"
 
 
 Target = Subject | Keyed | Special

@@ -31,11 +31,22 @@ _ORIGINS: Final = "ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization
 """An array, which is made once for the statement: the planner cannot join the origins and begin at them."""
 
 
+_LABELLED: Final = (
+    "{}.value + 0 = ANY(ARRAY(SELECT l.value::bigint "
+    "FROM score_definition AS d CROSS JOIN jsonb_each_text(d.labels) AS l (value, label) "
+    "WHERE d.organization_id = $1 AND d.name = {} AND {}))"
+)
+"""The same for the values that have a label; + 0, so that no index of values is used."""
+
+
 def compile_part(alias: str, condition: SubjectCondition, subject: ScorePart, arguments: Arguments) -> str:
     """Compile a condition on a row of score. $1 must be the organization."""
     if subject.part in ORIGIN_PARTS:
         meets = compare(ORIGIN_PARTS[subject.part], condition, arguments)
         return f"{alias}.origin_id = ANY({_ORIGINS.format(meets)})"
+    if subject.part == "label":
+        name = arguments.add(subject.name, "text")
+        return _LABELLED.format(alias, name, compare("l.label", condition, arguments))
     same_comment = f"{_SAME_SCORE.format(alias, 'm')} AND m.scored_at = {alias}.scored_at"
     same_score = _SAME_SCORE.format(alias, "h")
     expression = _ROW_PARTS[subject.part].format(alias, same_comment, same_score)

@@ -35,6 +35,7 @@ from heliscore.domain.filter_tree import (
     Variable,
     score_names,
 )
+from heliscore.store.search.author_groups import GroupOf
 from heliscore.store.search.compiler import (
     compile_conditions,
     compile_count,
@@ -291,7 +292,7 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, NEWEST_FIRST, None, ids, 4),
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
-        *(compile_conditions(tree, ids, 2, ScorePart(name, "author")) for name in ids),
+        *(compile_conditions(tree, ids, 2, ScorePart(name, "author"), of) for name in ids for of in GroupOf),
         *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), ()) for name in ids),
         *(compile_opinions(tree, ids, 2, ScorePart(name, "kind")) for name in ids),
         compile_count(tree, ids, 2),

@@ -13,6 +13,7 @@ from heliscore.domain.filter_tree import Column, Filter, GroupBy, Property, Scor
 from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search.author_groups import JOINED, OWN
 from heliscore.store.search.compiler import compile_conditions, compile_lookups, compile_opinions
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.statements import load
@@ -261,14 +262,13 @@ async def _fetch(
     start = await choose_start(connection, names, range_.organization_id, range_.tree, ALL)
     if start is None:
         return []
-    name_ids = start.name_ids
+    name_ids, group_of = start.name_ids, OWN
     if isinstance(group_by, ScorePart):
-        name_ids = {
-            **name_ids,
-            **await names.find(connection, range_.organization_id, [group_by.name]),
-        }
-    compiled = compile_conditions(range_.tree, name_ids, len(fixed) + 1, group_by)
-    if compiled.slots.request == "":
+        of_group = await names.find(connection, range_.organization_id, [group_by.name])
+        name_ids = {**name_ids, **of_group}
+        group_of = OWN if scores == list(of_group.values()) else JOINED
+    compiled = compile_conditions(range_.tree, name_ids, len(fixed) + 1, group_by, group_of)
+    if compiled.slots.request == "" and group_of is OWN:
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     if start.scores or await _is_small(connection, range_, scores):
         compiled = compile_lookups(range_.tree, name_ids, len(fixed) + 1, group_by, start.scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from heliscore.domain.filter_tree import Filter, ScorePart
@@ -9,10 +10,17 @@ from heliscore.store.search.conditions import ConditionCompiler
 from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST, ScoreConditions
 from heliscore.store.search.score_parts import ORIGIN_PARTS
 
-_AUTHORS: Final = (
-    "\nLEFT JOIN score_origin AS o ON o.id = CASE WHEN v.name_id = {name} THEN v.origin_id ELSE "
+_AUTHORS: Final = "\nLEFT JOIN score_origin AS o ON o.id = {}"
+
+_LOOKED_UP: Final = (
+    "CASE WHEN v.name_id = {0} THEN v.origin_id ELSE "
     f"(SELECT g.origin_id FROM score AS g WHERE {SAME_REQUEST.format('g', 'v')} "
-    f"AND g.name_id{HIDDEN} = {{name}}) END"
+    f"AND g.name_id{HIDDEN} = {{0}}) END"
+)
+
+_JOINED: Final = (
+    "\nLEFT JOIN score AS g ON g.organization_id = v.organization_id AND g.request_no = v.request_no "
+    "AND g.name_id = {}"
 )
 
 _OPINIONS: Final = (
@@ -35,13 +43,29 @@ _OPINIONS: Final = (
 opinion. From the requests, because no index finds the history of an organization."""
 
 
-def join_authors(scores: ScoreConditions, group: ScorePart) -> tuple[str, str]:
+class GroupOf(Enum):
+    """How the score is found whose author is the group."""
+
+    OWN = "there are no other scores"
+    JOINED = "by hash"
+    LOOKED_UP = "score by score"
+
+
+OWN, JOINED, LOOKED_UP = GroupOf
+
+
+def join_authors(scores: ScoreConditions, group: ScorePart, of: GroupOf) -> tuple[str, str]:
     """Join the authors to scores, called v: returns the join and the group. A score of another name is in the
     group of its request."""
     if group.name not in scores.name_ids:
         return "", "NULL::text"
+    part = ORIGIN_PARTS[group.part]
+    if of is OWN:
+        return _AUTHORS.format("v.origin_id"), part
     name = scores.arguments.add(scores.name_ids[group.name], "integer")
-    return _AUTHORS.format(name=name), ORIGIN_PARTS[group.part]
+    if of is JOINED:
+        return _JOINED.format(name) + _AUTHORS.format("g.origin_id"), part
+    return _AUTHORS.format(_LOOKED_UP.format(name)), part
 
 
 def opinions(conditions: ConditionCompiler, tree: Filter, group: ScorePart) -> str:

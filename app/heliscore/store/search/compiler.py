@@ -20,7 +20,7 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.store.search.arguments import Arguments
-from heliscore.store.search.author_groups import join_authors, opinions
+from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, join_authors, opinions
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
 from heliscore.store.search.matching_rows import (
@@ -133,12 +133,13 @@ def compile_conditions(
     name_ids: Mapping[str, int],
     first_parameter: int,
     group_by: GroupBy | None = None,
+    group_of: GroupOf = OWN,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
     conditions = _conditions(name_ids, first_parameter, by_hash=True)
     rows = join_leading(conditions, tree)
     needs_request = rows.where != "true" or rows.joins != "" or isinstance(group_by, Column | Property)
-    authors, group = _group(conditions, rows, group_by)
+    authors, group = _group(conditions, rows, group_by, group_of)
     slots = Slots(
         source=f"score AS v{authors}" if authors else None,
         joins=rows.joins,
@@ -164,7 +165,7 @@ def compile_lookups(
         source = all_scores(rows)
     else:
         rows, source = look_up_requests(conditions, tree)
-    authors, group = _group(conditions, rows, group_by)
+    authors, group = _group(conditions, rows, group_by, LOOKED_UP)
     return Compiled(Slots(source=source + authors, request="", group=group), conditions.arguments.all())
 
 
@@ -179,14 +180,14 @@ def compile_opinions(
 
 
 def _group(
-    conditions: ConditionCompiler, rows: MatchingRows, group_by: GroupBy | None
+    conditions: ConditionCompiler, rows: MatchingRows, group_by: GroupBy | None, of: GroupOf
 ) -> tuple[str, str | None]:
     """A join that the group needs behind the scores v, and the group."""
     match group_by:
         case None:
             return "", None
         case ScorePart():
-            return join_authors(conditions.scores, group_by)
+            return join_authors(conditions.scores, group_by, of)
         case _:
             return "", subject_expression(conditions, rows, group_by)
 

@@ -127,6 +127,18 @@ async def test_scores_of_many_requests_are_compared_alike(
         "judge": {"accuracy": (2, 75), "tone": (2, 2)},
         "human": {"accuracy": (1, 70), "tone": (1, 5)},
     }
+    assert await compare(scored, {"author": "accuracy"}, filter=ACCURATE, over="opinions") == {
+        JUDGE_1: {"accuracy": (3, 160 / 3)},
+        ADA: {"accuracy": (1, 90)},
+        JUDGE_2: {"accuracy": (1, 60)},
+    }
+    either = {"left": ACCURATE, "operator": "or", "right": {"score": {"tone": {"kind": {"equals": "judge"}}}}}
+    found = await compare(scored, {"kind": "accuracy"}, filter={"not": either}, over="opinions")
+    assert found == {}
+    assert await compare(scored, {"kind": "accuracy"}, filter=either, over="opinions") == {
+        "judge": {"accuracy": (4, 55)},
+        "human": {"accuracy": (1, 90)},
+    }
 
 
 async def test_removed_and_taken_back_values_are_no_opinions(

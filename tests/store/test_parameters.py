@@ -294,7 +294,11 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_conditions(tree, ids, 2, group),
         *(compile_conditions(tree, ids, 2, ScorePart(name, "author"), of) for name in ids for of in GroupOf),
         *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), ()) for name in ids),
-        *(compile_opinions(tree, ids, 2, ScorePart(name, "kind")) for name in ids),
+        *(
+            compile_opinions(tree, ids, 2, ScorePart(name, "kind"), by_hash=by_hash)
+            for name in ids
+            for by_hash in (False, True)
+        ),
         compile_count(tree, ids, 2),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -232,8 +233,13 @@ async def compare_opinions(
     if group_by.name not in name_ids:
         return []
     fixed = (organization_id, range_.start, range_.end, [name_ids[group_by.name]])
-    compiled = compile_opinions(range_.tree, name_ids, len(fixed) + 1, group_by)
-    return _make_groups(await connection.fetch(compiled.fill(_SQL["compare"]), *fixed, *compiled.arguments))
+    by_hash = not await _is_of_few_requests(connection, range_)
+    compiled = compile_opinions(range_.tree, name_ids, len(fixed) + 1, group_by, by_hash=by_hash)
+    statement = compiled.fill(_SQL["compare"])
+    async with AsyncExitStack() as stack:
+        if by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        return _make_groups(await connection.fetch(statement, *fixed, *compiled.arguments))
 
 
 def _make_groups(rows: list[asyncpg.Record]) -> list[Group]:
@@ -275,6 +281,12 @@ async def _fetch(
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     async with joined_by_hash(connection):
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+
+
+async def _is_of_few_requests(connection: Connection, range_: ScoreSelection) -> bool:
+    """Whether the requests of that time are so few that their history is looked up one by one."""
+    limits = range_.organization_id, range_.start, range_.end, _MAX_LOOKUPS
+    return bool(await connection.fetchval(_SQL["requests"], *limits) < _MAX_LOOKUPS)
 
 
 async def _is_small(connection: Connection, range_: ScoreSelection, scores: list[int] | None) -> bool:

@@ -170,11 +170,12 @@ def compile_lookups(
 
 
 def compile_opinions(
-    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, group_by: ScorePart
+    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, group_by: ScorePart, *, by_hash: bool
 ) -> Compiled:
     """Compile a filter for a statement about the opinions on one score, instead of the scores themselves."""
-    conditions = _conditions(name_ids, first_parameter)
-    source = opinions(conditions, tree, group_by)
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    rows = join_leading(conditions, tree) if by_hash else MatchingRows(where=conditions.condition(tree))
+    source = opinions(conditions, rows, group_by, by_hash=by_hash)
     slots = Slots(source=source, request="", where="v.value IS NOT NULL", group="v.group_value")
     return Compiled(slots, conditions.arguments.all())
 

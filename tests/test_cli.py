@@ -116,7 +116,7 @@ def test_created_key_is_printed_alone_and_listed_without_itself(run: Run) -> Non
     created = run("keys", "create").stdout
     assert KEY.fullmatch(created.strip())
     assert created.endswith("\n")
-    assert listed(run) == [["default", f"…{created.strip()[-4:]}", "rw", "valid", "", ""]]
+    assert listed(run) == [["default", f"…{created.strip()[-4:]}", "rw", "valid", "", "", ""]]
 
 
 def test_created_key_has_what_was_asked_for(run: Run) -> None:
@@ -132,13 +132,24 @@ def test_created_key_has_what_was_asked_for(run: Run) -> None:
     ]
     key = run("keys", "create", *options).stdout.strip()
     assert listed(run) == [
-        ["Acme Ünited", f"…{key[-4:]}", "w", "expires 2999-12-31 10:00", "", "the judge's"]
+        ["Acme Ünited", f"…{key[-4:]}", "w", "expires 2999-12-31 10:00", "", "", "the judge's"]
     ]
+
+
+def test_author_of_a_key_is_set(run: Run, dsn: str) -> None:
+    run("keys", "create", "--author", "judge:relevance-judge@2026-11", "--name", "judge")
+    [(id_, *_, author, name)] = [line.split("\t") for line in run("keys", "list").stdout.splitlines()]
+    assert (author, name) == ("judge:relevance-judge@2026-11", "judge")
+    assert run("keys", "set-author", id_, "human:ada").stdout == f"set the author of key {id_}\n"
+    assert listed(run)[0][-2:] == ["human:ada", "judge"]
+    run("keys", "set-author", id_)
+    assert listed(run)[0][-2:] == ["", "judge"]
+    assert_fails(run_with("keys", "set-author", "99", DATABASE_URL=dsn), "there is no key 99")
 
 
 def test_expiry_is_understood_in_its_zone(run: Run) -> None:
     key = run("keys", "create", "--expires", "2999-12-31T10:00+02:00").stdout.strip()
-    assert listed(run) == [["default", f"…{key[-4:]}", "rw", "expires 2999-12-31 08:00", "", ""]]
+    assert listed(run) == [["default", f"…{key[-4:]}", "rw", "expires 2999-12-31 08:00", "", "", ""]]
 
 
 def test_command_on_an_empty_database_migrates_it(empty_dsn: str) -> None:
@@ -151,7 +162,7 @@ def test_registered_key_keeps_its_form(run: Run) -> None:
     options = ["--organization", "other", "--name", "moved", "--permissions", "r", "--expires", "2999-01-01"]
     finished = run("keys", "register", "my-old-key-of-20-chars", *options)
     assert re.fullmatch(r"registered as key \d+ of organization other\n", finished.stdout)
-    assert listed(run) == [["other", "…hars", "r", "expires 2999-01-01 00:00", "", "moved"]]
+    assert listed(run) == [["other", "…hars", "r", "expires 2999-01-01 00:00", "", "", "moved"]]
 
 
 def test_listing_can_be_of_one_organization(run: Run) -> None:
@@ -168,7 +179,7 @@ def test_revoked_key_is_listed_as_revoked(run: Run) -> None:
     ids = [line.split("\t")[0] for line in run("keys", "list").stdout.splitlines()]
     assert run("keys", "revoke", ids[1]).stdout == f"revoked key {ids[1]}\n"
     states = [line[3:] for line in listed(run)]
-    assert states[0] == ["valid", "", "stays"]
+    assert states[0] == ["valid", "", "", "stays"]
     assert re.fullmatch(r"revoked \d{4}-\d\d-\d\d", states[1][0])
     assert run("keys", "revoke", ids[1]).stdout == f"revoked key {ids[1]}\n"
 
@@ -178,11 +189,11 @@ def test_key_is_revoked_with_those_that_it_made(run: Run, dsn: str) -> None:
     run("keys", "create", "--name", "stays")
     ids = [int(line.split("\t")[0]) for line in run("keys", "list").stdout.splitlines()]
     made = asyncio.run(mint_chain(dsn, ids[0]))
-    assert [line[-2:] for line in listed(run)] == [
-        ["", "leaked"],
-        ["", "stays"],
-        [f"made by {ids[0]}", "first"],
-        [f"made by {made[0]}", "second"],
+    assert [line[-3:] for line in listed(run)] == [
+        ["", "", "leaked"],
+        ["", "", "stays"],
+        [f"made by {ids[0]}", "", "first"],
+        [f"made by {made[0]}", "", "second"],
     ]
     finished = run("keys", "revoke", "--with-minted", str(ids[0]))
     assert finished.stdout == "".join(f"revoked key {id_}\n" for id_ in (ids[0], *made))

@@ -8,6 +8,9 @@ import json
 import httpx
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.main import ENDPOINTS
+from heliscore.store.connections.pool import Connection
+
+from tests.api.envelope import post
 
 PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not None]
 
@@ -121,6 +124,17 @@ BODIES: dict[tuple[str, str], object] = {
     },
 }
 """By method and path; None: without a body."""
+
+
+async def prepare(client: httpx.AsyncClient, connection: Connection, organization_id: int) -> None:
+    """Make what every example call has something to say about."""
+    await post(client, REQUEST, {SCORE: 94})
+    await connection.execute(RETIME, organization_id)
+    await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
+    response = await client.put(f"/v1/request/{REQUEST}/property", json={"key": PROPERTY, "value": "prod"})
+    assert response.status_code == 200
+    await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
 
 
 def name_of(endpoint: Endpoint) -> str:

@@ -23,16 +23,10 @@ from heliscore.store.idempotent_calls import AnsweredCall, IdempotentCall
 
 from tests.api import promptlayer, raw
 from tests.api.calls import (
-    GROUP,
-    MAKE_DEFINITION,
-    MAKE_GROUP,
-    PROPERTY,
     PROTECTED,
-    REQUEST,
-    RETIME,
-    SCORE,
     call,
     name_of,
+    prepare,
 )
 from tests.api.envelope import DONE, faulty, ids, post, scores_of
 from tests.api.test_batch import LINES, PATH, line, taken
@@ -85,13 +79,7 @@ async def score(
 @pytest.fixture
 async def key_id(client: httpx.AsyncClient, connection: Connection, organization_id: int) -> int:
     """The id of a key, beside a request that every example call has something to say about."""
-    await post(client, REQUEST, {SCORE: 94})
-    await connection.execute(RETIME, organization_id)
-    await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
-    response = await client.put(f"/v1/request/{REQUEST}/property", json={"key": PROPERTY, "value": "prod"})
-    assert response.status_code == 200
-    await connection.execute(MAKE_GROUP, GROUP, organization_id)
-    await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
+    await prepare(client, connection, organization_id)
     return await keys.register(connection, organization_id, mint_key(), name="test")
 
 

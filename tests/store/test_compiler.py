@@ -657,7 +657,7 @@ def test_score_is_a_column_of_one_table_where_many_requests_are_read() -> None:
             AllOf((AnyOf((CITED, Compare(FeedbackTime(), ">", NOON))), Compare(CREATED, "<", NOON))),
             (
                 "s.name_id = $2::integer AND s.value = $3::bigint",
-                "s.name_id = $4::integer AND s.scored_at > $5::timestamptz",
+                "s.name_id = $4::integer AND date_trunc('milliseconds', s.scored_at) > $5::timestamptz",
             ),
             "((m.c1 IS TRUE) OR (m.c2 IS TRUE)) AND m.created_at < $6::timestamptz",
             (75, 1, 76, NOON, NOON),

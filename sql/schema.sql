@@ -355,7 +355,7 @@ CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, 
 
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
 
-CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((((old.value IS DISTINCT FROM new.value) OR (old.is_boolean IS DISTINCT FROM new.is_boolean)) OR (old.scored_at IS DISTINCT FROM new.scored_at)) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
+CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((old.value <> new.value) OR (old.scored_at <> new.scored_at) OR (old.is_boolean IS DISTINCT FROM new.is_boolean) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);

@@ -136,7 +136,10 @@ def test_command_line_is_complete() -> None:
 
 def parameters_of(group: click.Group, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each command with its options, and its arguments as the help calls them."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from parameters_of(command, f"{prefix}{name} ")
             continue

@@ -200,15 +200,15 @@ class _Checked(msgspec.Struct, frozen=True):
 
 
 async def _check(call: ApiCall, chunks: AsyncIterator[list[Item]], definitions: Definitions) -> _Checked:
-    checked = _Checked(set(), set(), FieldErrors())
-    errors, turn = FieldErrors(), Turn()
+    checked, turn = _Checked(set(), set(), FieldErrors()), Turn()
     async for chunk in chunks:
         for item in check_items(chunk, definitions):
             checked.names.update(item.scores)
             checked.origins.add(origin_of(call, CALL, item.author))
             place = f"items[{item.index}]"
             for field_error in item.errors:
-                errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
+                path = f"{place}.{field_error.path}" if field_error.path else place
+                checked.errors.add(path, field_error.message)
             await turn.give_way()
     return checked
 

@@ -36,17 +36,19 @@ _OF_NAME: Final = "{0}.organization_id = $1 AND {0}.name_id = {1}"
 _OF_REQUEST: Final = f"{SAME_REQUEST.format('{0}', 'r')} AND {{0}}.name_id{HIDDEN} = {{1}}"
 
 _OPINIONS: Final = (
-    "(SELECT DISTINCT ON (r.request_no, o.kind, o.name, o.version) "
+    "(SELECT DISTINCT ON (r.request_no, o.author_no) "
     "r.organization_id, r.created_at AS request_created_at, c.name_id, c.value, c.is_boolean, "
     "{part} AS group_value\n"
     "FROM request AS r\n"
     "{changes}\n"
-    "JOIN score_origin AS o ON o.id = c.origin_id{joins}\n"
+    "JOIN (SELECT o.*, dense_rank() OVER (ORDER BY o.kind, o.name, o.version) AS author_no "
+    "FROM score_origin AS o WHERE o.organization_id = $1) AS o ON o.id = c.origin_id{joins}\n"
     "WHERE r.organization_id = $1 AND r.created_at >= $2 AND r.created_at < $3 AND {where}\n"
-    "ORDER BY r.request_no, o.kind, o.name, o.version, c.is_present DESC, c.scored_at DESC) AS v"
+    "ORDER BY r.request_no, o.author_no, c.is_present DESC, c.scored_at DESC) AS v"
 )
 """As find_opinions in domain/score_changes.py: of each author the newest change; without a value it ends the
-opinion. From the requests or by hash, because no index finds the history of an organization."""
+opinion. From the requests or by hash, because no index finds the history of an organization. Authors are
+numbered, because numbers are sorted in a fraction of the time."""
 
 
 class GroupOf(Enum):

@@ -38,6 +38,7 @@ from heliscore.api.native import (
     health,
     history_endpoints,
     metrics_endpoint,
+    revert_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
@@ -79,6 +80,7 @@ _API: Final = (
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
     *history_endpoints.ENDPOINTS,
+    *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,

@@ -75,6 +75,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},
+    ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
     ("PATCH", "/v1/api-keys/{id}"): {"api_key_name": "new"},

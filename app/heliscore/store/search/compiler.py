@@ -109,6 +109,12 @@ def compile_count(
     return Compiled(slots, conditions.arguments.all())
 
 
+def compile_condition(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile a filter for a statement that asks about known requests, each looked up by its number."""
+    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    return Compiled(Slots(where=conditions.condition(tree)), conditions.arguments.all())
+
+
 def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],

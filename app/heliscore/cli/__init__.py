@@ -1,4 +1,7 @@
-"""The command line: serve, migrate, backups, demo, keys, doctor. An error is one line on stderr, status 1."""
+"""The command line: serve, migrate, backups, demo, keys, doctor and more.
+
+An error is one line on stderr, status 1.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from heliscore.cli.demo_command import demo
 from heliscore.cli.doctor import doctor, version
 from heliscore.cli.key_commands import keys_group
 from heliscore.cli.maintenance import backup, migrate, prune, restore
+from heliscore.cli.revert_command import revert
 from heliscore.cli.serve import serve
 from heliscore.domain.errors import HeliscoreError
 
@@ -45,5 +49,5 @@ def _commands() -> None:
     """
 
 
-for _command in (serve, migrate, backup, restore, prune, demo, keys_group, doctor, version):
+for _command in (serve, migrate, backup, restore, prune, revert, demo, keys_group, doctor, version):
     _commands.add_command(_command)

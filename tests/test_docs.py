@@ -199,6 +199,7 @@ ANSWERS = {
     "README.md": '"scores":{"accuracy": 95, "relevance": 87, "has_citations": 1}',
     "docs/bulk.md": '{"data":{"accepted":1,"rejected":1,"errors":[{"index":1,',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
+    "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
 }
 """By page, a part of what its commands print."""

@@ -34,8 +34,8 @@ async def test_revert_counts_and_asks_and_takes_back(
     assert (done.returncode, done.stdout) == (0, expected)
     assert await find_scores(connection, organization_id, "r") == {"a": Score(1, False), "b": Score(3, False)}
 
-    arguments = ("revert", "--author", "judge:relevance-judge", "--yes")
-    nothing = run_with(*arguments, DATABASE_URL=dsn)
+    without_version = ("revert", "--author", "judge:relevance-judge", "--yes")
+    nothing = run_with(*without_version, DATABASE_URL=dsn)
     assert nothing.stdout == "there is nothing of judge:relevance-judge to take back\n"
     every = run_with(
         "revert", "--author", "judge:relevance-judge", "--all-versions", "--yes", DATABASE_URL=dsn

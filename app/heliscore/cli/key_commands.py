@@ -149,7 +149,7 @@ def revoke(id_: int, with_minted: bool) -> None:
 
 @keys_group.command(name="set-author")
 @_id
-@click.argument("author", required=False, callback=read_author, metavar="[KIND:NAME[@VERSION]]")
+@click.argument("author", required=False, callback=read_author, metavar="[AUTHOR]")
 def set_author(id_: int, author: Author | None) -> None:
     """Set the AUTHOR of the scores that the key with that ID sends from now on (in running services within 5
     seconds); without AUTHOR it is api and the key's name."""

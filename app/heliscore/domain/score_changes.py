@@ -43,6 +43,10 @@ class Change(msgspec.Struct, frozen=True):
     def author(self) -> Author | None:
         return None if self.origin is None else self.origin.author
 
+    def was_taken_back(self, at: datetime | None) -> bool:
+        """Whether it is no opinion any more, now or at a time."""
+        return self.taken_back_at is not None and (at is None or self.taken_back_at <= at)
+
     def repeats(self, earlier: Change) -> bool:
         """Whether it says nothing that the change before did not say."""
         return (self.score, self.origin, self.is_aside) == (
@@ -89,7 +93,7 @@ def find_opinions(changes: Sequence[Change], at: datetime | None = None) -> list
         author = change.author
         if author is None or author in opinions or (at is not None and change.at > at):
             continue
-        if change.taken_back_at is not None and (at is None or change.taken_back_at <= at):
+        if change.was_taken_back(at):
             continue
         opinions[author] = None if change.score is None else change
     return [change for change in opinions.values() if change is not None]
@@ -125,22 +129,21 @@ def make_origin_of_copy(change: Change | None, caller: Origin) -> Origin:
 def find_taken_back(changes: Iterable[Change], is_written: Callable[[Change], bool]) -> list[Change]:
     """The changes to be taken back of those that `is_written` accepts, an author's in some time.
 
-    A value that was restored counts as the change that it came from, so it goes with that; but one that was
-    restored after its change had been taken back stays. What taking back has removed is nobody's writing.
+    A value that was restored counts as the change that it came from, so it goes with that: the newest of its
+    author's changes to that value that had not been taken back. Where all had been, it stays. What taking
+    back has removed is nobody's writing.
     """
     found: list[Change] = []
-    counts: dict[tuple[Author | None, Score], bool] = {}
+    sources: dict[tuple[Author | None, Score], list[tuple[Change, bool]]] = {}
     for change in changes:
         call = "" if change.origin is None else change.origin.call
-        source = None if change.score is None else (change.author, change.score)
-        if call in COPYING_CALLS and source in counts:
-            is_counted = counts[source]
-        elif call == REVERT:
-            continue
+        equals = [] if change.score is None else sources.setdefault((change.author, change.score), [])
+        if call in COPYING_CALLS and equals:
+            standing = (counts for source, counts in reversed(equals) if not source.was_taken_back(change.at))
+            is_counted = next(standing, False)
         else:
-            is_counted = is_written(change)
-        if source is not None:
-            counts[source] = is_counted and change.taken_back_at is None
+            is_counted = call != REVERT and is_written(change)
+        equals.append((change, is_counted))
         if is_counted and change.taken_back_at is None:
             found.append(change)
     return found

@@ -1,42 +1,72 @@
-"""Deletes requests that are older than the retention period, every ten minutes."""
+"""Deletes requests that are older than the retention period, every ten minutes, and changes of scores that
+were replaced longer ago than the history is kept, every six hours."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
 from heliscore.store.connections.pool import Database
-from heliscore.store.retention import days_ago, prune
+from heliscore.store.retention import days_ago, prune, prune_history
 
 _log = logging.getLogger("heliscore")
 
 _INTERVAL_S: Final = 600
+_HISTORY_INTERVAL_S: Final = 6 * 3600
+"""Longer: it reads the whole history each time."""
 
 
 @asynccontextmanager
 async def kept_pruned(
     database: Database, days: int | None, stop_service: StopService, *, interval_s: float = _INTERVAL_S
 ) -> AsyncIterator[None]:
-    """Prune until the block ends, unless `days` is None."""
+    """Prune requests until the block ends, unless `days` is None."""
     if days is None:
         yield
         return
-    async with running("retention", _keep_pruned(database, days, interval_s), stop_service):
+
+    async def work() -> None:
+        deleted, _ = await prune(database, days_ago(days))
+        if deleted.requests:
+            _log.info("retention deleted %s older than %d days", deleted, days)
+
+    async with running("retention", _keep_doing(work, interval_s), stop_service):
         yield
 
 
-async def _keep_pruned(database: Database, days: int, interval_s: float) -> None:
+@asynccontextmanager
+async def history_kept_pruned(
+    database: Database,
+    days: int | None,
+    stop_service: StopService,
+    *,
+    interval_s: float = _HISTORY_INTERVAL_S,
+) -> AsyncIterator[None]:
+    """Prune the history of scores until the block ends, unless `days` is None."""
+    if days is None:
+        yield
+        return
+
+    async def work() -> None:
+        deleted, _ = await prune_history(database, days_ago(days))
+        if deleted:
+            _log.info("retention deleted %d changes of scores replaced over %d days ago", deleted, days)
+
+    async with running("retention of history", _keep_doing(work, interval_s), stop_service):
+        yield
+
+
+async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
     while True:
+        pause_s = interval_s
         try:
-            deleted, _ = await prune(database, days_ago(days))
+            await work()
         except Unavailable as error:
             _log.warning("retention has to wait: %s", error)
-        else:
-            if deleted.requests:
-                _log.info("retention deleted %s older than %d days", deleted, days)
-        await asyncio.sleep(interval_s)
+            pause_s = min(interval_s, _INTERVAL_S)
+        await asyncio.sleep(pause_s)

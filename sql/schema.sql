@@ -38,6 +38,17 @@ CREATE TABLE public.ended_session (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.idempotent_call (
+    began_at timestamp with time zone DEFAULT now() NOT NULL,
+    organization_id integer NOT NULL,
+    status smallint,
+    key text NOT NULL COLLATE pg_catalog."C",
+    call_hash bytea NOT NULL,
+    headers text,
+    body bytea,
+    CONSTRAINT idempotent_call_call_hash_check CHECK ((octet_length(call_hash) = 32))
+);
+
 CREATE TABLE public.organization (
     id integer NOT NULL,
     name text NOT NULL,
@@ -184,6 +195,35 @@ CREATE TABLE public.score_comment (
     comment text NOT NULL
 );
 
+CREATE TABLE public.score_definition (
+    organization_id integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    type text NOT NULL,
+    min_value bigint,
+    max_value bigint,
+    direction text,
+    unit text,
+    description text,
+    labels jsonb NOT NULL,
+    enforce text NOT NULL,
+    precedence text NOT NULL,
+    CONSTRAINT score_definition_bounds_check CHECK ((min_value <= max_value)),
+    CONSTRAINT score_definition_direction_check CHECK ((direction = ANY (ARRAY['higher'::text, 'lower'::text]))),
+    CONSTRAINT score_definition_enforce_check CHECK ((enforce = ANY (ARRAY['off'::text, 'warn'::text, 'on'::text]))),
+    CONSTRAINT score_definition_precedence_check CHECK ((precedence = ANY (ARRAY['newest'::text, 'human'::text]))),
+    CONSTRAINT score_definition_type_check CHECK ((type = ANY (ARRAY['integer'::text, 'boolean'::text, 'category'::text])))
+);
+
+ALTER TABLE public.score_definition ALTER COLUMN version ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.score_definition_version_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.score_history (
     value bigint,
     request_no bigint NOT NULL,
@@ -251,6 +291,9 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.ended_session
     ADD CONSTRAINT ended_session_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.idempotent_call
+    ADD CONSTRAINT idempotent_call_pkey PRIMARY KEY (organization_id, key);
+
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_name_key UNIQUE (name);
 
@@ -278,6 +321,9 @@ ALTER TABLE ONLY public.schema_migration
 ALTER TABLE ONLY public.score_comment
     ADD CONSTRAINT score_comment_pkey PRIMARY KEY (request_no, organization_id, name_id, scored_at);
 
+ALTER TABLE ONLY public.score_definition
+    ADD CONSTRAINT score_definition_pkey PRIMARY KEY (organization_id, name);
+
 ALTER TABLE ONLY public.score_history
     ADD CONSTRAINT score_history_pkey PRIMARY KEY (request_no, organization_id, name_id, scored_at);
 
@@ -299,6 +345,8 @@ ALTER TABLE ONLY public.score
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
 
+CREATE INDEX idempotent_call_began_at_idx ON public.idempotent_call USING btree (organization_id, began_at);
+
 CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree (organization_id, logged_at);
 
 CREATE INDEX request_created_at_idx ON public.request USING btree (organization_id, created_at);
@@ -307,13 +355,16 @@ CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, 
 
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
 
-CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((((old.value IS DISTINCT FROM new.value) OR (old.is_boolean IS DISTINCT FROM new.is_boolean)) OR (old.scored_at IS DISTINCT FROM new.scored_at)) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
+CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((old.value <> new.value) OR (old.scored_at <> new.scored_at) OR (old.is_boolean IS DISTINCT FROM new.is_boolean) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.score_definition
+    ADD CONSTRAINT score_definition_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.score_name
     ADD CONSTRAINT score_name_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -23,12 +24,12 @@ from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections import database_identity, pool, sessions
 from heliscore.store.connections.json_columns import JsonReader
-from heliscore.store.connections.pool import Database, open_database
+from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreIds
 from hypothesis import HealthCheck
 
-from tests.servers import NO_CERTIFICATES, listening_socket, make_server, temporary_server
+from tests.servers import MEMORY, NO_CERTIFICATES, has_room, listening_socket, make_server, temporary_server
 
 # The machine serves others too: how long an example takes says nothing. `make fuzz` tries new ones.
 hypothesis.settings.register_profile(
@@ -59,11 +60,28 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
+async def _copy_database(server: str, template: str, name: str) -> None:
+    """Copy a database file by file: the other way, block by block through the log, takes six times as much of
+    a processor, 180 ms a copy. It is the only one that PostgreSQL 14 has."""
+    connection = await asyncpg.connect(server)
+    try:
+        strategy = "STRATEGY file_copy" if connection.get_server_version() >= (15,) else ""
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
+    finally:
+        await connection.close()
+
+
 async def _make_template(server: str) -> None:
     await _execute(server, f"CREATE DATABASE {TEMPLATE}")
     connection = await bootstrap.connect(at_database(server, TEMPLATE))
     await bootstrap.migrate(connection)
     await connection.close()
+
+
+def pytest_configure() -> None:
+    """Put what tests write and throw away into memory: the files of their databases are most of it."""
+    if has_room(MEMORY) and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -132,7 +150,7 @@ async def dsn(server: str) -> AsyncIterator[str]:
 def filled_database(server: str, fill: Callable[[str], Coroutine[Any, Any, None]]) -> Iterator[str]:
     """The address of a migrated database that is filled once, for many tests that only read it."""
     name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+    asyncio.run(_copy_database(server, TEMPLATE, name))
     try:
         dsn = at_database(server, name)
         asyncio.run(fill(dsn))
@@ -143,7 +161,7 @@ def filled_database(server: str, fill: Callable[[str], Coroutine[Any, Any, None]
 
 async def _own_database(server: str, template: str) -> AsyncIterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _copy_database(server, template, name)
     try:
         yield at_database(server, name)
     finally:
@@ -182,6 +200,14 @@ def ids() -> ScoreIds:
     return ScoreIds()
 
 
+async def register_key(connection: Connection, organization: str, permissions: Permissions) -> str:
+    """Make a key of the organization, which is made where there is none."""
+    key = mint_key()
+    id_ = await organizations.ensure(connection, organization)
+    await keys.register(connection, id_, key, name="test", permissions=permissions)
+    return key
+
+
 class Service:
     """A running service and clients with keys."""
 
@@ -193,10 +219,7 @@ class Service:
     async def make_key(self, organization: str = "default", permissions: Permissions = "rw") -> str:
         connection = await asyncpg.connect(self.dsn)
         try:
-            key = mint_key()
-            id_ = await organizations.ensure(connection, organization)
-            await keys.register(connection, id_, key, name="test", permissions=permissions)
-            return key
+            return await register_key(connection, organization, permissions)
         finally:
             await connection.close()
 

@@ -136,7 +136,10 @@ def test_command_line_is_complete() -> None:
 
 def parameters_of(group: click.Group, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each command with its options, and its arguments as the help calls them."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from parameters_of(command, f"{prefix}{name} ")
             continue
@@ -198,6 +201,7 @@ def test_goals_are_those_of_the_published_run() -> None:
 ANSWERS = {
     "README.md": '"scores":{"accuracy": 95, "relevance": 87, "has_citations": 1}',
     "docs/bulk.md": '{"data":{"accepted":1,"rejected":1,"errors":[{"index":1,',
+    "docs/definitions.md": '"warnings":["scores.helpfulness: must be one of 0 (wrong), 1 (partly), 2 (right)',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',

@@ -34,6 +34,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     batch_endpoint,
     comparison_endpoint,
+    definition_endpoints,
     document_endpoints,
     health,
     history_endpoints,
@@ -52,6 +53,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import open_database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -59,7 +61,7 @@ from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import Writer
 
 _QUICK_CONNECTIONS: Final = 2
-"""For API keys and rate limits, which every request needs first."""
+"""For API keys and rate limits, which every request needs first, and for other short statements."""
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
@@ -83,6 +85,7 @@ _API: Final = (
     *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
+    *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -166,9 +169,11 @@ async def _opened(
                 database=database,
                 keyring=Keyring(quick),
                 ids=ids,
+                definitions=DefinitionCache(quick),
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),
+                quick=quick,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),

@@ -58,7 +58,8 @@ CREATE TABLE score_comment (
 
 -- A trigger, because only it sees what a writer really replaces: the row that another transaction committed after the
 -- statement's snapshot was taken. And nobody, not even an operator, can overwrite a value without a trace.
-CREATE FUNCTION keep_replaced_score() RETURNS trigger LANGUAGE plpgsql AS $$
+-- (OR REPLACE: before an older backup is restored the function is made, for that may have its trigger.)
+CREATE OR REPLACE FUNCTION keep_replaced_score() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
     VALUES (OLD.value, OLD.request_no, OLD.scored_at, OLD.organization_id, OLD.name_id, OLD.origin_id, OLD.is_boolean);
@@ -67,8 +68,8 @@ END $$;
 
 CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON score
 FOR EACH ROW
-WHEN ((OLD.value, OLD.is_boolean, OLD.scored_at, OLD.origin_id)
-    IS DISTINCT FROM (NEW.value, NEW.is_boolean, NEW.scored_at, NEW.origin_id))
+WHEN (OLD.value <> NEW.value OR OLD.scored_at <> NEW.scored_at
+    OR OLD.is_boolean IS DISTINCT FROM NEW.is_boolean OR OLD.origin_id IS DISTINCT FROM NEW.origin_id)
 EXECUTE FUNCTION keep_replaced_score();
 
 -- The author of a key's scores, where the call does not say; null: 'api:' and the key's name.

@@ -42,14 +42,23 @@ SELECT FROM organization WHERE id = $1 FOR UPDATE
 -- name: remove_names
 DELETE FROM score_name WHERE organization_id = $1
 
+-- name: remove_origins
+DELETE FROM score_origin WHERE organization_id = $1
+
 -- name: remove_keys
 DELETE FROM api_key WHERE organization_id = $1
+
+-- name: remove_definitions
+DELETE FROM score_definition WHERE organization_id = $1
 
 -- name: remove_promptlayer_logs
 DELETE FROM promptlayer_log WHERE organization_id = $1
 
 -- name: remove_promptlayer_groups
 DELETE FROM promptlayer_group WHERE organization_id = $1
+
+-- name: remove_idempotent_calls
+DELETE FROM idempotent_call WHERE organization_id = $1
 
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -3,7 +3,7 @@
 -- name: search
 -- The subquery cuts the page, then the scores of its rows are collected: `scored` is (score map, feedback, time of the
 -- feedback), read in one visit to the request's scores. (A subquery's order is kept where nothing above it sorts, joins
--- or gathers. They are found by the request's number alone: HIDDEN in store/search/conditions.py says why.) The
+-- or gathers. They are found by the request's number alone: HIDDEN in store/search/score_conditions.py says why.) The
 -- compiler fills in the outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
@@ -54,8 +54,9 @@ FROM /* source */ request AS r /* end */
 WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
 
 -- name: size
--- How many requests the organization has, counted up to $2.
-SELECT count(*) FROM (SELECT FROM request AS r WHERE r.organization_id = $1 LIMIT $2) AS first
+-- How many requests meet the conditions that an index answers, counted up to $2.
+SELECT count(*)
+FROM (SELECT FROM request AS r WHERE r.organization_id = $1 AND /* where */ true /* end */ LIMIT $2) AS first
 
 -- name: probe
 -- Of a score's values in order: the first one, and the one $2 places further on.
@@ -73,11 +74,12 @@ SELECT
 -- How many scores meet each leading condition, counted up to a threshold: where none does, nothing matches. A search
 -- that begins at a score costs about 1 us for each of its rows; one that walks in time costs 0.18 us for each row until
 -- $2 matches are found. They break even at sqrt(0.18 * $2 * rows); the threshold is that, but at least $3 and at most $4.
+-- (1000 rows stand for a number that is not known, -1: all matches are then as many as in any table.)
 -- `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that they are there. It counted them
 -- at the last VACUUM; the changes since are counted by themselves.
 SELECT ARRAY[/* counts */ $1::integer /* end */], threshold, visible
 FROM (
-    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 0))))::integer
+    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 1000))))::integer
     FROM pg_class
     WHERE oid = 'request'::regclass
 ) AS request_table (threshold)

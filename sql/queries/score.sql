@@ -180,7 +180,7 @@ LIMIT $2
 
 -- name: remove_score
 -- Locks the request's row first, as every writer does: else two could wait for each other. The score goes into the
--- history, and its removal ($5 is the origin) after it.
+-- history, and its removal ($5 is the origin) after it. Where $6 is true, a human's value stays.
 WITH touched AS (
     UPDATE request AS r
     SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $4::timestamptz))
@@ -194,6 +194,9 @@ removed AS (
     DELETE FROM score AS s
     USING touched
     WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
+    AND NOT ($6::boolean AND EXISTS (
+        SELECT FROM score_origin AS o WHERE o.id = s.origin_id AND o.kind = 'human'
+    ))
     RETURNING s.value, s.request_no, s.scored_at, s.organization_id, s.name_id, s.origin_id, s.is_boolean
 ),
 kept AS (

@@ -1,8 +1,8 @@
 -- The changes of scores: the present values in score, all others in score_history.
 
 -- name: find
--- All changes of a request's scores, by name, the oldest first; the present values are the last, whatever the clocks of
--- several services say. $3: one name, or null.
+-- All changes of a request's scores, by name, the oldest first; a present value comes after all that were the score,
+-- whatever the clocks of several services say. $3: one name, or null.
 SELECT n.name, c.value, c.is_boolean, c.scored_at, c.taken_back_at, c.is_aside, o.kind, o.name AS author, o.version,
     o.call, o.restored_by, m.comment
 FROM request AS r
@@ -23,7 +23,9 @@ LEFT JOIN score_comment AS m
     ON m.request_no = r.request_no AND m.organization_id = r.organization_id
     AND m.name_id = c.name_id AND m.scored_at = c.scored_at
 WHERE r.organization_id = $1 AND r.request_id = $2 AND ($3::text IS NULL OR n.name = $3)
-ORDER BY n.name, c.is_present, c.scored_at
+ORDER BY n.name, CASE WHEN c.is_present THEN
+    greatest(c.scored_at, max(c.scored_at) FILTER (WHERE NOT c.is_aside) OVER (PARTITION BY n.name))
+ELSE c.scored_at END, c.is_present
 
 -- name: exists
 SELECT EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)

@@ -59,7 +59,9 @@ SELECT c.request_no, n.id, n.name, c.value, c.is_boolean, c.scored_at, c.taken_b
 FROM (
     SELECT r.request_no, v.*, bool_or(v.origin_id = ANY ($3::integer[])) OVER (
         PARTITION BY r.request_no, v.name_id
-    ) AS is_touched
+    ) AS is_touched, max(v.scored_at) FILTER (WHERE NOT v.is_aside) OVER (
+        PARTITION BY r.request_no, v.name_id
+    ) AS newest_shown
     FROM request AS r
     CROSS JOIN LATERAL (
         SELECT s.name_id, s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id,
@@ -78,7 +80,8 @@ FROM (
 JOIN score_name AS n ON n.id = c.name_id
 LEFT JOIN score_origin AS o ON o.id = c.origin_id
 WHERE c.is_touched
-ORDER BY c.request_no, c.name_id, c.is_present, c.scored_at
+ORDER BY c.request_no, c.name_id, CASE WHEN c.is_present THEN greatest(c.scored_at, c.newest_shown) ELSE c.scored_at END,
+    c.is_present
 
 -- name: comments
 -- Of changes: $2..$4 have one element for each (number of the request, name, time).

@@ -13,6 +13,8 @@ PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not No
 
 REQUEST = "1000000000001"
 SCORE = "accuracy"
+CHANGE = 1767225600000000  # of the score, at midnight of 2026-01-01
+RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization_id = $1"
 PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
 
@@ -43,10 +45,17 @@ _TRACKED_REQUEST = {
 }
 _CHAT = {"type": "chat", "messages": []}
 
+MAKE_DEFINITION = """
+INSERT INTO score_definition (organization_id, name, type, labels, enforce, precedence)
+VALUES ($1, $2, 'integer', '{}', $3, 'newest')
+"""
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/request/{requestId}/score"): {"scores": {SCORE: 11, "new": True}},
+    ("POST", "/v1/scores"): {"requestId": REQUEST, "scores": {SCORE: {"value": 11, "comment": "new"}}},
+    ("GET", "/v1/request/{requestId}/scores"): None,
+    ("POST", "/v1/request/{requestId}/score/{name}/restore"): {"change": CHANGE},
     ("POST", "/v1/request/{requestId}/feedback"): {"rating": False},
     ("POST", "/v1/feedback"): {"helicone-id": REQUEST, "rating": "negative"},
     ("DELETE", "/v1/request/{requestId}/score/{name}"): None,
@@ -75,6 +84,11 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},
+    ("GET", "/v1/score-definitions"): None,
+    ("GET", "/v1/score-definitions/{name}"): None,
+    ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},
+    ("DELETE", "/v1/score-definitions/{name}"): None,
+    ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},

@@ -21,7 +21,17 @@ from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.api import raw
-from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
+from tests.api.calls import (
+    GROUP,
+    MAKE_DEFINITION,
+    MAKE_GROUP,
+    PROPERTY,
+    PROTECTED,
+    REQUEST,
+    SCORE,
+    call,
+    name_of,
+)
 from tests.api.envelope import ids, one, post, scores_of
 from tests.conftest import Service, StartService
 
@@ -353,6 +363,7 @@ async def test_key_with_the_permission_is_enough(
     response = await client.put(f"/v1/request/{REQUEST}/property", json={"key": PROPERTY, "value": "prod"})
     assert response.status_code == 200
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
     key_id = await keys.register(connection, organization_id, mint_key(), name="test")
     response = await call(await shared.client(organization, permissions), endpoint, key_id)
     assert response.status_code == endpoint.success

@@ -555,7 +555,7 @@ async def test_error_is_seen_where_the_client_asks_to_close(shared: Service) -> 
         "/v1/request/r/",
         "/docs/",
         "/%00",
-        "/v1/request/r/scores",
+        "/v1/request/r/scored",
     ],
 )
 async def test_unknown_path_is_not_found(client: httpx.AsyncClient, path: str) -> None:

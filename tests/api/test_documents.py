@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,13 +17,26 @@ import pytest
 from heliscore.api.helicone.signed_bodies import PATH as SIGNED
 from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.domain.api_key import mint_key
-from heliscore.domain.errors import NotFound
+from heliscore.domain.errors import Conflict, NotFound
+from heliscore.domain.times import EPOCH
 from heliscore.main import ENDPOINTS
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations
 
-from tests.api.calls import GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of, send
+from tests.api.calls import (
+    GROUP,
+    MAKE_DEFINITION,
+    MAKE_GROUP,
+    PROPERTY,
+    PROTECTED,
+    REQUEST,
+    RETIME,
+    SCORE,
+    call,
+    name_of,
+    send,
+)
 from tests.api.envelope import log, post
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
@@ -67,6 +81,7 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
     assert described["summary"].endswith(".")
     assert described["description"]
     errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
+    errors += (Conflict,) if "w" in (endpoint.permission or "") else ()
     statuses = {str(endpoint.success), *(str(api_error.status) for api_error in errors)}
     assert described["responses"].keys() == statuses
     assert all(response["description"] for response in described["responses"].values())
@@ -81,6 +96,24 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
         }
     secured: Any = [{name: []} for name in endpoint.security] if endpoint.permission else None
     assert described.get("security") == secured
+
+
+@pytest.mark.parametrize("endpoint", DESCRIBED, ids=name_of)
+def test_writing_calls_take_an_idempotency_key(document: Any, endpoint: Endpoint) -> None:
+    described = operation(document, endpoint)
+    parameters = [one for one in described.get("parameters", []) if one["in"] == "header"]
+    headers = described["responses"][str(endpoint.success)].get("headers", {})
+    if "w" not in (endpoint.permission or ""):
+        assert (parameters, headers) == ([], {})
+        return
+    [parameter] = parameters
+    assert parameter["name"] == "Idempotency-Key"
+    assert "required" not in parameter
+    validate(document, parameter["schema"], "5b2c7a")
+    for refused in ("", "x" * 256, "\u00e9"):
+        with pytest.raises(jsonschema.ValidationError):
+            validate(document, parameter["schema"], refused)
+    assert headers.keys() == {"Idempotent-Replayed"}
 
 
 def test_operation_ids_are_unique(document: Any) -> None:
@@ -111,6 +144,13 @@ async def test_example_of_body_is_accepted(
     path = re.sub(r"{\w+}", lambda name: str(key_id) if name[0] == "{id}" else "x", endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
+    if "change" in content["example"]:
+        await post(client, "x", {"x": 1})
+        at = EPOCH + timedelta(microseconds=content["example"]["change"])
+        await connection.execute(
+            "UPDATE score SET scored_at = $2 WHERE organization_id = $1", organization_id, at
+        )
+        await post(client, "x", {"x": 2})
     response = await send(client, endpoint, path, json.dumps(content["example"]).encode())
     assert response.status_code == endpoint.success
 
@@ -168,6 +208,9 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
         properties=json.dumps({PROPERTY: "prod"}),
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
+    await post(client, REQUEST, {SCORE: 94})
+    await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
     return await keys.register(connection, organization_id, mint_key(), name="test")
 
@@ -185,6 +228,20 @@ async def test_answer_is_as_documented(
     client: httpx.AsyncClient, document: Any, key_id: int, endpoint: Endpoint
 ) -> None:
     assert_documented(document, endpoint, await call(client, endpoint, key_id), endpoint.success)
+
+
+SCORING = {"/v1/request/{requestId}/score", "/v1/evals/{requestId}", "/v1/scores/batch", "/rest/track-score"}
+
+
+@pytest.mark.parametrize("endpoint", [e for e in PROTECTED if e.path in SCORING], ids=name_of)
+async def test_answer_with_warnings_is_as_documented(
+    client: httpx.AsyncClient, document: Any, endpoint: Endpoint
+) -> None:
+    definition = {"type": "integer", "max": 0, "enforce": "warn"}
+    (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).raise_for_status()
+    response = await call(client, endpoint)
+    assert_documented(document, endpoint, response, 200)
+    assert "must be at most 0, got 11" in response.text
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.conftest import Service
 from tests.origins import ORIGIN
 from tests.servers import NO_CERTIFICATES
 
-EXAMPLES = 150
+EXAMPLES = 75  # of each test: all four choose requests in the same way
 
 Json = dict[str, Any]
 

@@ -13,7 +13,18 @@ from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 
 from tests.api import promptlayer
-from tests.api.calls import BODIES, GROUP, MAKE_GROUP, PROPERTY, PROTECTED, REQUEST, SCORE, call, name_of
+from tests.api.calls import (
+    BODIES,
+    GROUP,
+    MAKE_GROUP,
+    PROPERTY,
+    PROTECTED,
+    REQUEST,
+    RETIME,
+    SCORE,
+    call,
+    name_of,
+)
 from tests.api.envelope import ids, log, post, scores_of
 from tests.api.test_query_pages import SORTS
 from tests.conftest import Service
@@ -50,7 +61,11 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
         request_body=json.dumps(MARK),
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
+    await post(client, REQUEST, {SCORE: 94})
+    await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True, MARK: 7})
+    definition = {"type": "integer", "max": 99, "description": MARK}
+    assert (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).is_success
     return client
 
 

@@ -80,6 +80,8 @@ PAGES: Final = (
     Shot(name="request", path=f"/requests/{_WITH_THUMB}?{_FILTERED}"),
     Shot(name="request-keys", path=f"/requests/{_WITH_CITATIONS}", prepare=_show_keys),
     Shot(name="request-end", path=f"/requests/{_OLDEST}/next"),
+    Shot(name="scores", path="/scores"),
+    Shot(name="score-definition", path="/scores/definition?name=relevance"),
     Shot(name="docs", path="/docs", viewer="nobody"),
 )
 

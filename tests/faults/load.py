@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +29,8 @@ _QUIET_S: Final = 0.3
 _PAUSE_S: Final = 0.004
 _PAUSE_AFTER_FAILURE_S: Final = 0.05
 _ALLOWED: Final = {200, 429, 503}
+_DUPLICATES: Final = 40
+"""Of the posts with keys, from all times of a load: that many are repeated in the end."""
 
 
 class _Written(msgspec.Struct):
@@ -36,10 +38,13 @@ class _Written(msgspec.Struct):
 
     acknowledged: int | None = None
     later: list[int] = []
+    overwritten: set[int] = set()
+    """What was acknowledged before: it must be in the history."""
 
 
 class Load:
-    """Several clients, each of which posts to a new request and to one of its own in turn."""
+    """Several clients, each of which posts to a new request and to one of its own in turn. Every other one
+    sends an Idempotency-Key with each post."""
 
     def __init__(self, address: str, key: str) -> None:
         self.address = address
@@ -49,6 +54,8 @@ class Load:
         self.acknowledged = 0
         self.healed_s: list[float] = []
         self._written: dict[str, _Written] = {}
+        self._keyed: list[tuple[str, int]] = []
+        """The acknowledged posts with keys, each by its request and number."""
         self._succeeded_at = [0.0] * CLIENTS
         self._failed_at = 0.0
         self._stopping = False
@@ -96,13 +103,17 @@ class Load:
                 begun = time.monotonic()
                 written = self._written.setdefault(request_id, _Written())
                 written.later.append(number)
-                status = await connection.post(request_id, {"n": number, "twice": 2 * number})
+                status = await connection.post(request_id, number, has_key=client % 2 == 1)
                 if status is None:
                     self.unanswered += 1
                 else:
                     self.statuses[status] += 1
                 if status == 200:
+                    if written.acknowledged is not None:
+                        written.overwritten.add(written.acknowledged)
                     written.acknowledged, written.later = number, []
+                    if client % 2 == 1:
+                        self._keyed.append((request_id, number))
                     self.acknowledged += 1
                     self._succeeded_at[client] = begun
                 else:
@@ -111,10 +122,18 @@ class Load:
         connection.close()
 
     async def lost(self) -> list[str]:
-        """The requests whose acknowledged scores are not there; no answer may be of another status."""
+        """The requests whose acknowledged scores are not there, also after late duplicates of earlier ones,
+        or not in the history where others followed; no answer may be of another status."""
         assert set(self.statuses) <= _ALLOWED, self.statuses
+        await self._repeat()
         found = await _read_all(self.address, self.key)
-        lost = []
+        own = {id_: written.overwritten for id_, written in self._written.items() if written.overwritten}
+        histories = await _read_histories(self.address, self.key, own)
+        lost = [
+            f"{request_id}: no history of {missing}"
+            for request_id, overwritten in own.items()
+            if (missing := overwritten - histories[request_id])
+        ]
         for request_id, written in self._written.items():
             values = [*written.later, *([] if written.acknowledged is None else [written.acknowledged])]
             expected: list[dict[str, int] | None] = [{"n": n, "twice": 2 * n} for n in values]
@@ -123,6 +142,17 @@ class Load:
             if found.get(request_id) not in expected:
                 lost.append(f"{request_id}: {written}, found {found.get(request_id)}")
         return lost
+
+    async def _repeat(self) -> None:
+        """Post some of what was acknowledged once more, with its key."""
+        connection = _Connection(self.address, self.key)
+        for request_id, number in self._keyed[:: len(self._keyed) // _DUPLICATES + 1]:
+            status = None
+            async with asyncio.timeout(PATIENCE_S):
+                while status != 200:
+                    assert status in (None, 429, 503)
+                    status = await connection.post(request_id, number, has_key=True)
+        connection.close()
 
 
 @asynccontextmanager
@@ -147,11 +177,13 @@ class _Connection:
         self._head = f"Host: test\r\nAuthorization: Bearer {key}\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, request_id: str, scores: dict[str, int]) -> int | None:
+    async def post(self, request_id: str, number: int, *, has_key: bool) -> int | None:
         """The status of the answer, None if there was none."""
-        body = json.dumps({"scores": scores})
+        body = json.dumps({"scores": {"n": number, "twice": 2 * number}})
+        key = f"Idempotency-Key: {request_id} {number}\r\n" if has_key else ""
         head = (
-            f"POST /v1/request/{request_id}/score HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
+            f"POST /v1/request/{request_id}/score HTTP/1.1\r\n{self._head}{key}"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
@@ -186,3 +218,15 @@ async def _read_all(address: str, key: str) -> dict[str, Any]:
             if (cursor := answer.get("nextCursor")) is None:
                 return found
             query["cursor"] = cursor
+
+
+async def _read_histories(address: str, key: str, request_ids: Iterable[str]) -> dict[str, set[int]]:
+    """All values that the score `n` of each request ever had."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
+        found = {}
+        for request_id in request_ids:
+            answer = (await client.get(f"/v1/request/{request_id}/scores")).raise_for_status().json()
+            history = answer["data"]["scores"]["n"]["history"]
+            found[request_id] = {change["value"] for change in history}
+        return found

@@ -671,7 +671,7 @@ async def test_body_that_is_wanted_is_asked_for(steady: Flooded, connect: Connec
 
 def bomb(mib: int, filling: bytes = b" ") -> bytes:
     """A gzip body a thousand times as large as it looks."""
-    return b"".join(gzip.compress(filling * (1 << 20)) for _ in range(mib))
+    return gzip.compress(filling * (1 << 20)) * mib
 
 
 async def test_gzip_bomb_is_refused(steady: Flooded) -> None:

@@ -21,7 +21,14 @@ from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
 from tests.fuzz.conftest import Headers, Target, tries
 
-PLACES = {"requestId": REQUEST, "name": "accuracy", "key": "env", "propertyKey": "env", "id": "1"}
+PLACES = {
+    "requestId": REQUEST,
+    "request_id": REQUEST,
+    "name": "accuracy",
+    "key": "env",
+    "propertyKey": "env",
+    "id": "1",
+}
 ENDPOINT = {(endpoint.method, endpoint.path): endpoint for endpoint in PROTECTED}
 TAKING_BODIES = [endpoint for endpoint in PROTECTED if BODIES[endpoint.method, endpoint.path] is not None]
 

@@ -83,6 +83,8 @@ async def fill(service: Service) -> str:
         for endpoint in calls.PROTECTED:
             if endpoint.method != "DELETE" and endpoint.path != "/v1/api-keys/{id}":
                 await calls.call(client, endpoint)
+        keyed = {"Idempotency-Key": "k"}
+        await client.post("/v1/request/r/score", json={"scores": {"a": 1}}, headers=keyed)
     async with httpx.AsyncClient(base_url=service.address, timeout=30) as person:
         await person.post("/sign-in", data={"key": key})
         await person.post("/sign-out", data={"csrf": await csrf_token(person)})

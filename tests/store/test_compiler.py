@@ -74,10 +74,17 @@ def joined(alias: str) -> str:
     )
 
 
-def look_up(number: int, conditions: str) -> str:
+def look_up(number: int, conditions: str, row: str | None = None) -> str:
     return (
-        f"\nCROSS JOIN LATERAL (SELECT s.value FROM score AS s WHERE {of_request('s')} AND {conditions} "
-        f"OFFSET 0) AS s{number}"
+        "\nCROSS JOIN LATERAL (SELECT s.organization_id, s.request_no, s.value FROM score AS s "
+        f"WHERE {of_request('s', row or f's{number - 1}')} AND {conditions} OFFSET 0) AS s{number}"
+    )
+
+
+def visit(row: str, conditions: str = "") -> str:
+    return (
+        f"\nCROSS JOIN LATERAL (SELECT r.* FROM request AS r WHERE {of_request('r', row)}{conditions} "
+        "OFFSET 0) AS r"
     )
 
 
@@ -215,42 +222,42 @@ def test_column_is_compared_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "walked", "joins", "rest", "arguments"),
+    ("tree", "walked", "joins", "arguments"),
     [
-        (ACCURATE, "s1.name_id = $4::integer AND s1.value + 0 >= $5::bigint", "", "", (71, 90)),
+        (ACCURATE, "s1.name_id = $4::integer AND s1.value + 0 >= $5::bigint", visit("s1"), (71, 90)),
         (
             AllOf((ACCURATE, Compare(USER, "=", "ada"), AllOf((Compare(Score("accuracy"), "<", 95), CITED)))),
-            "s1.name_id = $5::integer AND s1.value + 0 >= $6::bigint AND s1.value + 0 < $7::bigint",
-            look_up(2, "s.name_id + 0 = $8::integer AND s.value = $9::bigint"),
-            " AND r.user_id = $4::text",
-            ("ada", 71, 90, 95, 75, 1),
+            "s1.name_id = $4::integer AND s1.value + 0 >= $5::bigint AND s1.value + 0 < $6::bigint",
+            look_up(2, "s.name_id + 0 = $7::integer AND s.value = $8::bigint")
+            + visit("s2", " AND r.user_id = $9::text"),
+            (71, 90, 95, 75, 1, "ada"),
         ),
         (
             AllOf((Exists(Score("accuracy")), OneOf(Score("accuracy"), (1, True)))),
             "s1.name_id = $4::integer AND s1.value + 0 = ANY($5::bigint[])",
-            "",
-            "",
+            visit("s1"),
             (71, [1, 1]),
         ),
         (
             AllOf(tuple(Exists(Score(name)) for name in NAME_IDS if name != FEEDBACK)),
-            "s1.name_id = $5::integer",
-            "".join(look_up(n, f"s.name_id + 0 = ${n + 4}::integer") for n in (2, 3, 4)),
-            f" AND EXISTS (SELECT FROM score AS s WHERE {of_request('s')} "
-            "AND s.name_id + 0 = $4::integer OFFSET 0)",
-            (75, 71, 72, 73, 74),
+            "s1.name_id = $4::integer",
+            "".join(look_up(n, f"s.name_id + 0 = ${n + 3}::integer") for n in (2, 3, 4))
+            + visit(
+                "s4",
+                f" AND EXISTS (SELECT FROM score AS s WHERE {of_request('s')} "
+                "AND s.name_id + 0 = $8::integer OFFSET 0)",
+            ),
+            (71, 72, 73, 74, 75),
         ),
     ],
 )
 def test_first_score_that_must_be_there_is_walked_and_the_others_looked_up(
-    tree: Filter, walked: str, joins: str, rest: str, arguments: tuple[object, ...]
+    tree: Filter, walked: str, joins: str, arguments: tuple[object, ...]
 ) -> None:
+    """The other scores before the request, which is larger."""
     assert search(tree) == Compiled(
         Slots(
-            source=(
-                "score AS s1\nCROSS JOIN LATERAL "
-                f"(SELECT r.* FROM request AS r WHERE {of_request('r', 's1')}{rest} OFFSET 0) AS r"
-            ),
+            source="score AS s1",
             organization=f"s1.organization_id = $1 AND {walked}",
             joins=joins,
             where="true",
@@ -423,25 +430,45 @@ def test_probe_walks_the_values_that_meet_the_conditions(descending: bool, direc
     assert compiled == Compiled(Slots(scores=rows, direction=direction), (71, 90))
 
 
+def few(name: int, value: int, columns: str = "") -> str:
+    return (
+        f"SELECT s.organization_id, s.request_no, s.request_created_at{columns} FROM score AS s "
+        f"WHERE s.organization_id = $1 AND s.name_id = ${name}::integer AND "
+        f"s.value >= (SELECT ${value}::bigint) AND s.value <= (SELECT ${value}::bigint)"
+    )
+
+
 def test_search_begins_at_the_score_that_was_chosen() -> None:
-    compiled = compile_search(SELECTIVE_TREE, Sort(Score("accuracy")), None, NAME_IDS, 4, start="cited")
+    compiled = compile_search(SELECTIVE_TREE, Sort(Score("accuracy")), None, NAME_IDS, 4, ["cited"])
     assert compiled == Compiled(
         Slots(
-            source=(
-                "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-                "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
-                "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint) "
-                "OFFSET 0) AS s1\n"
-                "CROSS JOIN LATERAL (SELECT r.* FROM request AS r "
-                f"WHERE {of_request('r', 's1')} AND "
-                "r.user_id IS NOT NULL AND "
-                f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} OFFSET 0) OFFSET 0) AS r"
+            source=f"({few(4, 5, ', s.value')} OFFSET 0) AS s1",
+            joins=look_up(2, "s.name_id + 0 = $6::integer AND s.value >= $7::bigint")
+            + visit(
+                "s2",
+                " AND r.user_id IS NOT NULL AND "
+                f"NOT EXISTS (SELECT FROM score AS s WHERE {of_request('s')} OFFSET 0)",
             ),
-            joins=look_up(2, "s.name_id + 0 = $6::integer AND s.value >= $7::bigint"),
             where="true",
             order="s2.value DESC, s1.request_created_at DESC, r.request_id",
             outcome=OUTCOME,
             sort_value="s2.value",
+        ),
+        (75, 1, 71, 90),
+    )
+
+
+def test_search_begins_at_the_requests_that_have_all_scores_that_were_chosen() -> None:
+    tree = AllOf((Compare(Score("accuracy"), "=", 90), Exists(USER), CITED))
+    compiled = compile_search(tree, Sort(LATENCY), None, NAME_IDS, 4, ["cited", "accuracy"])
+    assert compiled == Compiled(
+        Slots(
+            source=f"({few(4, 5)} INTERSECT {few(6, 7)} OFFSET 0) AS s1",
+            joins=visit("s1", " AND r.user_id IS NOT NULL"),
+            where="true",
+            order="r.latency_ms DESC NULLS LAST, s1.request_created_at DESC, r.request_id",
+            outcome=OUTCOME,
+            sort_value="r.latency_ms",
         ),
         (75, 1, 71, 90),
     )
@@ -457,13 +484,8 @@ def test_search_begins_at_the_score_that_was_chosen() -> None:
     ],
 )
 def test_rows_of_that_score_are_visited_in_order_of_time_if_asked_for(sort: Sort, order: str) -> None:
-    slots = compile_search(CITED, sort, None, NAME_IDS, 4, start="cited").slots
-    assert (slots.source or "").partition("\n")[0] == (
-        "(SELECT s.organization_id, s.request_no, s.request_created_at, s.value FROM score AS s "
-        "WHERE s.organization_id = $1 AND s.name_id = $4::integer AND "
-        "s.value >= (SELECT $5::bigint) AND s.value <= (SELECT $5::bigint)"
-        f"{order} OFFSET 0) AS s1"
-    )
+    slots = compile_search(CITED, sort, None, NAME_IDS, 4, ["cited"]).slots
+    assert slots.source == f"({few(4, 5, ', s.value')}{order} OFFSET 0) AS s1"
 
 
 def test_conditions_alone_fill_where_and_joins() -> None:
@@ -501,24 +523,82 @@ def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None
     [
         Everything(),
         Scored(),
-        AnyOf((ACCURATE, CITED)),
+        AnyOf((ACCURATE, Exists(USER))),
+        AnyOf((ACCURATE, Not(CITED))),
         AllOf((ACCURATE, Exists(USER))),
         AllOf((ACCURATE, Not(Compare(Property("env"), "=", "prod")))),
         AllOf((ACCURATE, UNKNOWN)),
     ],
 )
 def test_requests_are_counted_where_a_score_is_not_enough(tree: Filter) -> None:
-    counted = compile_count(tree, NAME_IDS, first_parameter=2)
+    counted = compile_count(tree, NAME_IDS, first_parameter=2, by_hash=True)
     conditions = compile_conditions(tree, NAME_IDS, first_parameter=2)
     slots = msgspec.structs.replace(conditions.slots, request=None)
     assert counted == msgspec.structs.replace(conditions, slots=slots)
 
 
-def test_absence_of_a_score_is_an_anti_join_where_many_requests_are_counted() -> None:
-    scores = joined("s").removeprefix("JOIN ").replace(" ON ", " WHERE ")
-    where = f"NOT EXISTS (SELECT FROM {scores} AND s.name_id = $2::integer AND s.value = $3::bigint)"
+def score_table(*conditions: str) -> str:
+    met = ", ".join(f"({condition}) AS c{n}" for n, condition in enumerate(conditions, 1))
+    return (
+        f"SELECT s.organization_id, s.request_no, s.request_created_at AS created_at, {met} "
+        "FROM score AS s WHERE s.organization_id = $1 AND "
+        f"({' OR '.join(f'({condition})' for condition in conditions)})"
+    )
+
+
+M = " ON m.organization_id = r.organization_id AND m.request_no = r.request_no"
+
+
+def test_score_is_a_column_of_one_table_where_many_requests_are_read() -> None:
     compiled = compile_count(Not(CITED), NAME_IDS, first_parameter=2, by_hash=True)
-    assert compiled == Compiled(Slots(joins="", where=where), (75, 1))
+    scores = score_table("s.name_id = $2::integer AND s.value = $3::bigint")
+    slots = Slots(joins=f"\nLEFT JOIN ({scores}) AS m{M}", where="NOT (m.c1 IS TRUE)")
+    assert compiled == Compiled(slots, (75, 1))
+
+
+@pytest.mark.parametrize(
+    ("tree", "conditions", "where", "arguments"),
+    [
+        (
+            AnyOf((CITED, UNKNOWN, AllOf((ACCURATE, Not(CITED))))),
+            (
+                "s.name_id = $2::integer AND s.value = $3::bigint",
+                "s.name_id = $4::integer AND s.value >= $5::bigint",
+                "s.name_id = $6::integer AND s.value = $7::bigint",
+            ),
+            "((m.c1 IS TRUE) OR false OR ((m.c2 IS TRUE) AND NOT (m.c3 IS TRUE)))",
+            (75, 1, 71, 90, 75, 1),
+        ),
+        (
+            AllOf((AnyOf((CITED, Compare(FeedbackTime(), ">", NOON))), Compare(CREATED, "<", NOON))),
+            (
+                "s.name_id = $2::integer AND s.value = $3::bigint",
+                "s.name_id = $4::integer AND s.scored_at > $5::timestamptz",
+            ),
+            "((m.c1 IS TRUE) OR (m.c2 IS TRUE)) AND m.created_at < $6::timestamptz",
+            (75, 1, 76, NOON, NOON),
+        ),
+    ],
+)
+def test_that_table_alone_is_counted_where_every_match_is_in_it(
+    tree: Filter, conditions: tuple[str, ...], where: str, arguments: tuple[object, ...]
+) -> None:
+    compiled = compile_count(tree, NAME_IDS, first_parameter=2, by_hash=True)
+    met = ", ".join(f"bool_or(s.c{n}) AS c{n}" for n in range(1, len(conditions) + 1))
+    source = (
+        f"(SELECT s.organization_id, s.request_no, s.created_at, {met} "
+        f"FROM ({score_table(*conditions)} ORDER BY 1, 2, 3 OFFSET 0) AS s GROUP BY 1, 2, 3) AS m"
+    )
+    slots = Slots(source=source, organization="m.organization_id = $1", joins="", where=where)
+    assert compiled == Compiled(slots, arguments)
+
+
+def test_nothing_is_counted_where_the_organization_has_none_of_the_scores() -> None:
+    tree = AllOf((AnyOf((UNKNOWN, UNKNOWN)), Compare(CREATED, "<", NOON)))
+    where = "(false OR false) AND m.created_at < $2::timestamptz"
+    assert compile_count(tree, NAME_IDS, first_parameter=2, by_hash=True) == Compiled(
+        Slots(source="request AS m", organization="m.organization_id = $1", joins="", where=where), (NOON,)
+    )
 
 
 @pytest.mark.parametrize(

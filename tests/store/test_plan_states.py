@@ -6,10 +6,9 @@ not know it. A loop in a loop reads all rows again for each of them: 600 or 1200
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import asyncpg
 import pytest
@@ -35,6 +34,7 @@ from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search, selectivity
 
 from ..conftest import filled_database
+from .meter import Meter
 
 pytestmark = pytest.mark.slow
 
@@ -135,40 +135,6 @@ async def connection(state: str) -> AsyncIterator[Connection]:
     await database.close()
 
 
-class Meter:
-    """A connection that explains what is sent through it, and adds up the rows and buffers."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.rows = self.buffers = 0
-
-    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT JSON) {statement}"
-        [plan] = json.loads(await self._connection.fetchval(explain, *arguments))
-        self.rows += sum(map(rows_of, nodes(plan["Plan"])))
-        self.buffers += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
-        return await self._connection.fetch(statement, *arguments)
-
-    async def fetchval(self, statement: str, *arguments: object) -> Any:
-        return (await self.fetch(statement, *arguments))[0][0]
-
-    def transaction(self, **options: Any) -> Any:
-        return self._connection.transaction(**options)
-
-
-def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from nodes(child)
-
-
-def rows_of(node: dict[str, Any]) -> int:
-    passed_on: float = node["Actual Rows"]
-    removed: float = sum(count for key, count in node.items() if key.startswith("Rows Removed by"))
-    loops: int = node["Actual Loops"]
-    return round(loops * (passed_on + removed))
-
-
 # The statements
 
 Read = Callable[[Connection, ScoreNames, int], Awaitable[object]]
@@ -191,6 +157,10 @@ TREES: dict[str, Filter] = {
     "1 % and 1 %": AllOf((Compare(ACCURACY, "=", 100), Compare(Score("relevance"), "=", 100))),
     "0.1 % and 60 %": AllOf((is_one("rare"), is_one("broad"))),
     "0.1 % or 60 %": AnyOf((is_one("rare"), is_one("broad"))),
+    "10 % or 60 %, and 90 %": AllOf(
+        (AnyOf((is_one("medium"), is_one("broad"))), Compare(ACCURACY, ">=", 10))
+    ),
+    "10 % or a model": AnyOf((is_one("medium"), Compare(MODEL, "=", "model-1"))),
     "60 % of a model": AllOf((is_one("broad"), Compare(MODEL, "=", "model-1"))),
     "a model": Compare(MODEL, "=", "model-1"),
     "no model": Not(Exists(MODEL)),
@@ -228,7 +198,7 @@ READS: dict[str, Read] = {
     **{f"averages of {name}": averages(tree) for name, tree in TREES.items()},
     "page by score": page(ALL, Sort(ACCURACY)),
     "page of 60 % by score": page(is_one("broad"), Sort(ACCURACY)),
-    "page of 90 % and 90 % by latency": page(TREES["90 % and 90 %"], LATENCY),
+    **{f"page of {name} by latency": page(tree, LATENCY) for name, tree in TREES.items()},
     "page of one request": page(Compare(Column("request_id"), "=", "2 request 7")),
     "compared by model": compared(MODEL),
     "compared by property": compared(Property("variant")),

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.jobs.pruning import kept_pruned
+from heliscore.store import idempotent_calls, organizations
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.retention import Deleted, days_ago, prune, prune_batch
 from heliscore.store.statements import load
@@ -225,6 +226,27 @@ async def test_service_prunes_when_it_is_told_to(
     await start_service()
     await start_service(retention_days=2)
     await wait_until_empty(connection)
+
+
+async def test_old_idempotency_keys_go_whether_or_not_requests_do(
+    connection: Connection, database: Database, organization_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotent_calls, "_BATCH", 2)
+    other = await organizations.ensure(connection, "other")
+    keys = [
+        (id_, f"{age} {n}", age) for id_ in (organization_id, other) for n in range(3) for age in (1, 23, 24)
+    ]
+    await connection.executemany(
+        "INSERT INTO idempotent_call (organization_id, key, call_hash, began_at) "
+        "VALUES ($1, $2, sha256(''), now() - make_interval(hours => $3))",
+        keys,
+    )
+    async with kept_pruned(database, None, pytest.fail):
+        async with asyncio.timeout(30):
+            while await connection.fetchval("SELECT count(*) FROM idempotent_call") > 12:
+                pass
+    left = await connection.fetch("SELECT organization_id, key FROM idempotent_call")
+    assert sorted(map(tuple, left)) == sorted((id_, key) for id_, key, age in keys if age < 24)
 
 
 async def test_service_keeps_everything_by_default(

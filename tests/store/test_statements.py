@@ -4,11 +4,13 @@ import re
 
 import asyncpg
 import msgspec
+from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.keys import ApiKey, UsableKey
 from heliscore.store.request_log import LoggedRequest
+from heliscore.store.score_definitions import Version
 from heliscore.store.search.request_search import Request
 from heliscore.store.sessions import SignedInKey
 from heliscore.store.statements import SQL_FOLDER, load
@@ -26,6 +28,9 @@ RECEIVED = {
     ("key", "find"): fields(UsableKey),
     ("session", "find"): fields(SignedInKey),
     ("server", "find"): fields(Server),
+    ("score_definition", "list"): [*fields(ScoreDefinition), "version"],
+    ("score_definition", "find"): fields(ScoreDefinition),
+    ("score_definition", "find_version"): fields(Version),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -12,6 +12,7 @@ import pytest
 from heliscore.domain.filter_tree import Column, HasString, StringMatch
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.conditions import ConditionCompiler
+from heliscore.store.search.score_conditions import ScoreConditions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ FITS: Final[dict[StringMatch, Callable[[str, str], bool]]] = {
 
 
 async def has_string(connection: Any, body: object, match: StringMatch, string: str) -> bool:
-    compiler = ConditionCompiler({}, arguments := Arguments(2))
+    compiler = ConditionCompiler(ScoreConditions({}, arguments := Arguments(2)))
     condition = compiler.condition(HasString(Column("response_body"), match, string))
     statement = f"SELECT {condition} FROM (SELECT $1::jsonb AS response_body) AS r"
     return bool(await connection.fetchval(statement, json.dumps(body), *arguments.all()))

@@ -21,6 +21,7 @@ from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store import writer as writer_module
 from heliscore.store.connections.pool import Connection, Database, open_database
+from heliscore.store.idempotent_calls import AnsweredCall, IdempotentCall, KeptAnswer, Repeated
 from heliscore.store.scores import ScoreIds, ScoreWrite, record
 from heliscore.store.writer import Writer
 
@@ -234,6 +235,43 @@ async def test_gathered_posts_of_two_organizations_are_apart(
     assert await answers(first + gathered) == [True] * 3
     assert await values(connection, organization_id) == {"a": 1}
     assert await values(connection, other) == {"a": 2}
+
+
+def with_key(organization_id: int, key: str, call_hash: bytes = bytes(32)) -> AnsweredCall:
+    return AnsweredCall(IdempotentCall(organization_id, key, call_hash), KeptAnswer(200, "a: b", b"done"))
+
+
+async def test_gathered_posts_with_one_key_are_written_once(
+    database: Database, dsn: str, connection: Connection, organization_id: int
+) -> None:
+    """In one transaction with others: the first one with each key, unless its request is unknown."""
+    other = await organizations.ensure(connection, "other")
+    known = [post(organization_id, "r", before=1), post(other, "r", before=1)]
+    await record(connection, ScoreIds(), known)
+    posts = [
+        (post(organization_id, "r", a=1), with_key(organization_id, "k")),
+        (post(organization_id, "r", a=2), None),
+        (post(organization_id, "r", a=1), with_key(organization_id, "k")),
+        (post(organization_id, "r", a=3), with_key(organization_id, "k", b"x" * 32)),
+        (post(organization_id, "r", b=4), with_key(organization_id, "l")),
+        (post(organization_id, "unknown", b=5), with_key(organization_id, "m")),
+        (post(other, "r", a=6), with_key(other, "k")),
+    ]
+    async with running(database, accept_unknown=False) as writer:
+        async with under_way(writer, dsn, organization_id) as first:
+            gathered = [asyncio.create_task(writer.record(*one)) for one in posts]
+            await asyncio.sleep(0)
+        assert await answers(first) == [True]
+        told = await answers(gathered)
+        for _ in range(2):
+            repeated = told.pop(2)
+            assert isinstance(repeated, Repeated)
+            assert (repeated.call_hash, repeated.answer) == (bytes(32), KeptAnswer(200, "a: b", b"done"))
+        assert told == [True, True, True, False, True]
+        # The key of a post that was not written is free.
+        assert await writer.record(post(organization_id, "r", c=7), with_key(organization_id, "m"))
+    assert await values(connection, organization_id, "r") == {"before": 1, "a": 2, "b": 4, "c": 7}
+    assert await values(connection, other, "r") == {"before": 1, "a": 6}
 
 
 # Faults

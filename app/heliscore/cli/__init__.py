@@ -1,22 +1,28 @@
-"""The command line: serve, migrate, backups, demo, keys, doctor and more.
-
-An error is one line on stderr, status 1.
-"""
+"""The command line: serve, migrate, backups, demo, keys, doctor. An error is one line on stderr, status 1."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from pkgutil import resolve_name
+from typing import Final, NoReturn
 
 import click
 
-from heliscore.cli.demo_command import demo
-from heliscore.cli.doctor import doctor, version
-from heliscore.cli.key_commands import keys_group
-from heliscore.cli.maintenance import backup, migrate, prune, restore
-from heliscore.cli.revert_command import revert
-from heliscore.cli.serve import serve
 from heliscore.domain.errors import HeliscoreError
+
+_PLACES: Final = {
+    "serve": "serve:serve",
+    "migrate": "maintenance:migrate",
+    "backup": "maintenance:backup",
+    "restore": "maintenance:restore",
+    "prune": "maintenance:prune",
+    "revert": "revert_command:revert",
+    "demo": "demo_command:demo",
+    "keys": "key_commands:keys_group",
+    "doctor": "doctor:doctor",
+    "version": "doctor:version",
+}
+"""The module of each command, and its name there."""
 
 
 def main() -> NoReturn:
@@ -41,13 +47,22 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-@click.group(name="heliscore", context_settings={"help_option_names": ["-h", "--help"]})
+class _LazyCommands(click.Group):
+    """Import the module of the command that is called, and not what the others need, such as a web server."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return sorted(_PLACES)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in _PLACES:
+            return None
+        command: click.Command = resolve_name(f"heliscore.cli.{_PLACES[name]}")
+        return command
+
+
+@click.group(name="heliscore", cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 def _commands() -> None:
     """Store and search scores of LLM requests, compatible with Helicone and PromptLayer.
 
     Settings come from HELISCORE_* environment variables.
     """
-
-
-for _command in (serve, migrate, backup, restore, prune, revert, demo, keys_group, doctor, version):
-    _commands.add_command(_command)

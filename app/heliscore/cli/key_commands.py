@@ -47,8 +47,9 @@ def _future(context: click.Context, parameter: click.Parameter, text: str | None
 _author = click.option(
     "--author",
     callback=read_author,
-    metavar="KIND:NAME[@VERSION]",
-    help="Of the scores that it sends: human, judge, code or api. Default: api and the key's name.",
+    metavar="WHO",
+    help="Of the scores that it sends, KIND:NAME@VERSION, with the kinds human, judge, code and api. "
+    "Default: api and the key's name.",
 )
 _expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO 8601; UTC without a zone.")
 
@@ -149,10 +150,10 @@ def revoke(id_: int, with_minted: bool) -> None:
 
 @keys_group.command(name="set-author")
 @_id
-@click.argument("author", required=False, callback=read_author, metavar="[AUTHOR]")
+@click.argument("author", required=False, callback=read_author, metavar="[WHO]")
 def set_author(id_: int, author: Author | None) -> None:
-    """Set the AUTHOR of the scores that the key with that ID sends from now on (in running services within 5
-    seconds); without AUTHOR it is api and the key's name."""
+    """Set WHO gives the scores that the key with that ID sends from now on (in running services within 5
+    seconds), KIND:NAME@VERSION; without it, api and the key's name."""
     if not with_schema(lambda connection: keys.set_author(connection, id_, author), make=False):
         raise StartError(f"there is no key {id_}")
     click.echo(f"set the author of key {id_}")

@@ -35,8 +35,8 @@ Advance = Callable[[int], None]
     "--author",
     required=True,
     callback=read_author,
-    metavar="KIND:NAME[@VERSION]",
-    help="Whose changes are taken back.",
+    metavar="WHO",
+    help="Whose changes are taken back, KIND:NAME@VERSION.",
 )
 @click.option("--all-versions", is_flag=True, help="Whatever the author's version.")
 @click.option("--names", callback=utf8, metavar="NAME,NAME", help="Only these scores.")

@@ -11,6 +11,7 @@ from heliscore.dashboard.pages import (
     overview,
     request_detail,
     request_list,
+    score_definitions,
     score_form,
     sign_in,
 )
@@ -25,6 +26,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *request_detail.PAGES,
     *score_form.PAGES,
     *comparison.PAGES,
+    *score_definitions.PAGES,
     *sign_in.PAGES,
 )
 """Every page; those of the navigation in its order."""

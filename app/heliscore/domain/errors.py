@@ -9,6 +9,7 @@ HeliscoreError
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
 │   ├── TooSlow              408
+│   ├── Conflict             409  the call's Idempotency-Key belongs to another call
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to try again
 │   │   └── TooManyFailures       of calls with keys that are not valid
@@ -111,6 +112,10 @@ class TooSlow(ApiError):
     """The client sent nothing of use for too long."""
 
     status = 408
+
+
+class Conflict(ApiError):
+    status = 409
 
 
 class BodyTooLarge(ApiError):

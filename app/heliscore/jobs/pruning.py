@@ -1,5 +1,5 @@
-"""Deletes requests that are older than the retention period, every ten minutes, and changes of scores that
-were replaced longer ago than the history is kept, every six hours."""
+"""Deletes what has served its time: requests that are older than the retention period, calls whose
+Idempotency-Keys no longer count, and changes of scores that were replaced too long ago."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
+from heliscore.store import idempotent_calls
 from heliscore.store.connections.pool import Database
 from heliscore.store.retention import days_ago, prune, prune_history
 
@@ -25,15 +26,12 @@ _HISTORY_INTERVAL_S: Final = 6 * 3600
 async def kept_pruned(
     database: Database, days: int | None, stop_service: StopService, *, interval_s: float = _INTERVAL_S
 ) -> AsyncIterator[None]:
-    """Prune requests until the block ends, unless `days` is None."""
-    if days is None:
-        yield
-        return
+    """Prune until the block ends. `days` is the retention period; None: requests stay."""
 
     async def work() -> None:
-        deleted, _ = await prune(database, days_ago(days))
-        if deleted.requests:
-            _log.info("retention deleted %s older than %d days", deleted, days)
+        await idempotent_calls.prune(database)
+        if days is not None:
+            await _prune_requests(database, days)
 
     async with running("retention", _keep_doing(work, interval_s), stop_service):
         yield
@@ -70,3 +68,9 @@ async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) ->
             _log.warning("retention has to wait: %s", error)
             pause_s = min(interval_s, _INTERVAL_S)
         await asyncio.sleep(pause_s)
+
+
+async def _prune_requests(database: Database, days: int) -> None:
+    deleted, _ = await prune(database, days_ago(days))
+    if deleted.requests:
+        _log.info("retention deleted %s older than %d days", deleted, days)

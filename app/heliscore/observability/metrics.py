@@ -61,6 +61,12 @@ _UPLOADS: Final = Counter(
 _UPLOAD_SCORES: Final = Counter(
     "heliscore_upload_scores", "Scores that bulk uploads wrote.", registry=_registry
 )
+_BREACHES: Final = Counter(
+    "heliscore_definition_breaches",
+    "Scores that broke their definitions: stored where those warn, not stored where they are on.",
+    ("enforce", "kind"),
+    registry=_registry,
+)
 _CONNECTIONS: Final = Gauge(
     "heliscore_pool_connections_in_use", "Connections to PostgreSQL in use.", registry=_registry
 )
@@ -122,6 +128,10 @@ def count_upload(mode: str) -> None:
 
 def count_upload_scores(scores: int) -> None:
     _UPLOAD_SCORES.inc(scores)
+
+
+def count_breach(enforce: str, kind: str) -> None:
+    _BREACHES.labels(enforce, kind).inc()
 
 
 def set_waiting_scores(scores: int) -> None:

@@ -2,7 +2,8 @@
 
 A backup is our tables in pg_dump's custom format, without anything else that the database may hold.
 
-A restore is one transaction. psql runs a prologue, which shuts services out and drops our tables, and then
+A restore is one transaction. psql runs a prologue, which shuts services out, drops our tables
+and makes the functions of our triggers, and then
 the script that pg_restore makes of the file. It gets the COMMIT only after pg_restore has read the file to
 its end. (pg_restore's own --single-transaction would keep what a newer version had added to the database, and
 its preamble names a setting that servers before 17 do not know.)
@@ -44,8 +45,11 @@ signatures, and an empty database has the third too."""
 
 def find_tables() -> list[str]:
     """Return the names of our tables, from sql/schema.sql."""
-    schema = (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
-    return re.findall(r"^CREATE (?:UNLOGGED )?TABLE public\.(\w+) \(", schema, re.MULTILINE)
+    return re.findall(r"^CREATE (?:UNLOGGED )?TABLE public\.(\w+) \(", _schema(), re.MULTILINE)
+
+
+def _schema() -> str:
+    return (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
 
 
 async def find_schema(connection: Connection) -> str | None:
@@ -164,9 +168,16 @@ def _prologue(*, existing: bool, replace: bool) -> str:
             full = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in _kept_tables())
             statements.append(fill(_SQL["refuse_data"], full=full))
     statements.append(_SQL["remember_sequences"])
+    statements += _make_functions()
     if existing:
         statements.append(f"DROP TABLE IF EXISTS {', '.join(find_tables())}")
     return _script(statements)
+
+
+def _make_functions() -> Iterator[str]:
+    """The functions of our triggers, which a backup of tables does not have."""
+    for function in re.findall(r"^CREATE FUNCTION public\.(.*?\$\$);$", _schema(), re.MULTILINE | re.DOTALL):
+        yield f"CREATE OR REPLACE FUNCTION {function}"
 
 
 def _epilogue() -> str:

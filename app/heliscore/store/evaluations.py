@@ -247,8 +247,8 @@ async def _fetch(
     compiled = compile_conditions(range_.tree, start.name_ids, len(fixed) + 1, group_by)
     if compiled.slots.request == "":
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
-    if start.score is not None or await _is_small(connection, range_, scores):
-        compiled = compile_lookups(range_.tree, start.name_ids, len(fixed) + 1, group_by, start.score)
+    if start.scores or await _is_small(connection, range_, scores):
+        compiled = compile_lookups(range_.tree, start.name_ids, len(fixed) + 1, group_by, start.scores)
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     async with joined_by_hash(connection):
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)

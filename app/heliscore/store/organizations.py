@@ -18,7 +18,15 @@ _SQL = load("organization")
 
 DEFAULT_ORGANIZATION: Final = "default"
 
-_BELONGINGS: Final = ("remove_names", "remove_keys", "remove_promptlayer_logs", "remove_promptlayer_groups")
+_BELONGINGS: Final = (
+    "remove_names",
+    "remove_origins",
+    "remove_definitions",
+    "remove_keys",
+    "remove_promptlayer_logs",
+    "remove_promptlayer_groups",
+    "remove_idempotent_calls",
+)
 
 
 class RequestCount(msgspec.Struct, frozen=True):

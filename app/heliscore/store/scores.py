@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +19,7 @@ from heliscore.store.statements import load
 _SQL = load("score")
 
 
-_MICROSECOND: Final = timedelta(microseconds=1)
+MICROSECOND: Final = timedelta(microseconds=1)
 
 NO_COMMENTS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -36,6 +36,9 @@ class ScoreWrite(msgspec.Struct, frozen=True):
     origin: Origin
     comments: Mapping[str, str] = NO_COMMENTS
     """Of some of the scores."""
+
+    yielding: frozenset[str] = frozenset()
+    """The names of which a human's value stays (store.precedence)."""
 
 
 class ScoreNames(RememberedIds[str]):
@@ -58,6 +61,15 @@ class ScoreIds:
         self.origins = ScoreOrigins()
 
 
+async def ensure_ids(connection: Connection, ids: ScoreIds, posts: Iterable[ScoreWrite]) -> None:
+    """Add the names and origins that are new. Do not call this in a transaction with new ones."""
+    for post in posts:
+        if not post.scores.keys() <= ids.names.known(post.organization_id).keys():
+            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
+        if post.origin not in ids.origins.known(post.organization_id):
+            await ids.origins.ensure(connection, post.organization_id, {post.origin})
+
+
 async def record(
     connection: Connection,
     ids: ScoreIds,
@@ -73,11 +85,7 @@ async def record(
     for locked rows up to the timeout (0: without one).
     """
     requests = {(post.organization_id, post.request_id) for post in posts}
-    for post in posts:
-        if not post.scores.keys() <= ids.names.known(post.organization_id).keys():
-            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
-        if post.origin not in ids.origins.known(post.organization_id):
-            await ids.origins.ensure(connection, post.organization_id, {post.origin})
+    await ensure_ids(connection, ids, posts)
     is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
     statement, values = _plain_values(ids, posts) if is_plain else _values_in_order(ids, posts)
     rows = await connection.fetch(statement, *values[:7], accept_unknown, str(lock_timeout_ms), *values[7:])
@@ -123,7 +131,7 @@ def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, S
         for name, score in post.scores.items():
             earlier = changes.setdefault((place, names[name]), [])
             # Those of one upload have one time, but score and time identify a change.
-            at = max(post.posted_at, earlier[-1].at + _MICROSECOND) if earlier else post.posted_at
+            at = max(post.posted_at, earlier[-1].at + MICROSECOND) if earlier else post.posted_at
             change = _Change(score, origin_id, post.comments.get(name), at)
             if not earlier or not change.repeats(earlier[-1]):
                 earlier.append(change)
@@ -173,13 +181,16 @@ async def remove_score(
     name: str,
     at: datetime,
     origin: Origin,
+    *,
+    is_yielding: bool = False,
 ) -> bool:
-    """Remove one score, which stays in the history; False when there was none."""
+    """Remove one score, which stays in the history; False when there was none, or with `is_yielding` when it
+    is a human's."""
     name_ids = await ids.names.find(connection, organization_id, [name])
     if name not in name_ids:
         return False
     origin_ids = await ids.origins.ensure(connection, organization_id, {origin})
-    arguments = (organization_id, request_id, name_ids[name], at, origin_ids[origin])
+    arguments = (organization_id, request_id, name_ids[name], at, origin_ids[origin], is_yielding)
     return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
 
 

@@ -23,7 +23,9 @@ from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.score_totals import ScoreTotals
 from heliscore.store.connections.pool import Connection, Database, error_of
-from heliscore.store.scores import ScoreIds, ScoreWrite, record
+from heliscore.store.idempotent_calls import AnsweredCall
+from heliscore.store.keyed_posts import record_posts
+from heliscore.store.scores import ScoreIds, ScoreWrite
 
 CONNECTIONS: Final = 3
 """The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
@@ -56,6 +58,8 @@ class _Entry(msgspec.Struct, eq=False):
     request: _Request
     written: asyncio.Future[bool]
     done: bool = False
+    call: AnsweredCall | None = None
+    """The call that posts it, where that has an Idempotency-Key."""
 
 
 class Writer:
@@ -86,17 +90,19 @@ class Writer:
         self._set_aside: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run())
 
-    async def record(self, post: ScoreWrite) -> bool:
-        """Write a score map; True when it is durable, False when its request is unknown and that is refused.
+    async def record(self, post: ScoreWrite, call: AnsweredCall | None = None) -> bool:
+        """Write a score map, and with it the call's key and answer; True when they are durable, False when
+        its request is unknown and that is refused.
 
-        Raises Unavailable when too many scores are waiting, or the database cannot write just now.
+        Raises Unavailable when too many scores are waiting, or the database cannot write just now, and
+        Repeated when another call had the key.
         """
         if self._closed:
             raise Unavailable("the service is shutting down, please try again")
         if self._pending_scores + len(post.scores) > _MAX_WAITING_SCORES:
             raise Unavailable("too many scores are waiting to be written, please try again")
         request = post.organization_id, post.request_id
-        entry = _Entry(post, request, asyncio.get_running_loop().create_future())
+        entry = _Entry(post, request, asyncio.get_running_loop().create_future(), call=call)
         self._pending_scores += len(post.scores)
         self._idle.clear()
         self._waiting.append(entry)
@@ -204,10 +210,10 @@ class Writer:
         """
         begun = time.perf_counter()
         try:
-            written = await record(
+            written, errors = await record_posts(
                 connection,
                 self._ids,
-                [entry.post for entry in batch],
+                [(entry.post, entry.call) for entry in batch],
                 accept_unknown=self._accept_unknown,
                 lock_timeout_ms=lock_timeout_ms,
             )
@@ -221,6 +227,9 @@ class Writer:
         except self._database.too_slow:
             self._fail(batch, Unavailable("the scores could not be written in time, please try again"))
             return
+        for place, reason in errors.items():
+            self._fail([batch[place]], reason)
+        batch = [entry for entry in batch if not entry.done]
         for entry in batch:
             if not entry.written.done():  # its caller may have disconnected
                 entry.written.set_result(entry.request in written)

@@ -155,8 +155,7 @@ async def post_evaluation(call: ApiCall) -> Response:
     body = _SCORE_BODY.decode(await call.body())
     scores: dict[str, Score] = {}
     read_entry(body[_NAME], body[_SCORE], scores)
-    await record_scores(call, request_id, scores, "evaluation")
-    return envelope.DONE
+    return envelope.done(await record_scores(call, request_id, scores, "evaluation"))
 
 
 _TAG: Final = "Evaluation"
@@ -211,6 +210,7 @@ ENDPOINTS: Final = (
         "w",
         _TAG,
         body=_SCORE_BODY,
+        beside={"warnings": envelope.WARNINGS},
         errors=(NotFound,),
     ),
     envelope.endpoint(

@@ -72,7 +72,8 @@ async def create_key(call: ApiCall) -> Response:
     """Make a key; this answer alone shows it.
 
     It expires with the key that makes it; only a key that reads and writes makes keys. The answer has no
-    envelope, as in Helicone.
+    envelope, as in Helicone. It is kept nowhere: the same call with the same Idempotency-Key makes no second
+    key, and gets 409.
     """
     body, key = _KEY_BODY.decode(await call.body()), mint_key()
     async with call.services.database.connection() as connection:
@@ -160,6 +161,7 @@ ENDPOINTS: Final = (
         _TAG,
         body=_KEY_BODY,
         answer=closed_object(_MADE, required=tuple(_MADE)),
+        answer_is_secret=True,
     ),
     envelope.endpoint(
         "PATCH",

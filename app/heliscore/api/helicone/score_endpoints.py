@@ -12,13 +12,10 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
-from heliscore.api.shared.authors import origin_of
-from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_commands import record_scores, remove_score
 from heliscore.api.shared.score_maps import SCORES, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
-from heliscore.domain.times import exactly_now
-from heliscore.store.scores import remove_score
 
 _SCORES: Final = required("scores", SCORES)
 _SCORE_BODY: Final = make_body(
@@ -56,8 +53,8 @@ async def post_scores(call: ApiCall) -> Response:
     nothing was stored. A request that was never logged exists from its first score on.
     """
     request_id = read_path_parameter(call.request, "requestId")
-    await record_scores(call, request_id, decode_scores(await call.body()), "score")
-    return envelope.DONE
+    scores = decode_scores(await call.body())
+    return envelope.done(await record_scores(call, request_id, scores, "score"))
 
 
 async def post_feedback(call: ApiCall) -> Response:
@@ -67,8 +64,8 @@ async def post_feedback(call: ApiCall) -> Response:
     """
     request_id = read_path_parameter(call.request, "requestId")
     rating = _FEEDBACK_BODY.decode(await call.body())[_RATING]
-    await record_scores(call, request_id, {FEEDBACK: Score(int(rating), True)}, "feedback")
-    return envelope.DONE
+    score = Score(int(rating), True)
+    return envelope.done(await record_scores(call, request_id, {FEEDBACK: score}, "feedback"))
 
 
 async def post_named_feedback(call: ApiCall) -> Response:
@@ -78,8 +75,7 @@ async def post_named_feedback(call: ApiCall) -> Response:
     """
     values = _NAMED_FEEDBACK_BODY.decode(await call.body())
     score = Score(int(values[_RATING_OR_WORD]), True)
-    await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score}, "feedback")
-    return envelope.DONE
+    return envelope.done(await record_scores(call, values[_HELICONE_ID], {FEEDBACK: score}, "feedback"))
 
 
 async def delete_score(call: ApiCall) -> Response:
@@ -94,13 +90,7 @@ async def delete_feedback(call: ApiCall) -> Response:
 
 async def _remove(call: ApiCall, name: str) -> Response:
     request_id = read_path_parameter(call.request, "requestId")
-    organization_id = call.principal.organization_id
-    origin = origin_of(call, "remove")
-    async with call.services.database.connection() as connection:
-        removed = await remove_score(
-            connection, call.services.ids, organization_id, request_id, name, exactly_now(), origin
-        )
-    if not removed:
+    if not await remove_score(call, request_id, name, "remove"):
         raise NotFound(f"request {request_id} has no score {name}")
     return envelope.DONE
 
@@ -118,6 +108,7 @@ def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None
         "w",
         "Scores",
         body=body,
+        beside={"warnings": envelope.WARNINGS} if method == "POST" else None,
         errors=(NotFound,),
     )
 
@@ -132,6 +123,7 @@ ENDPOINTS: Final = (
         "w",
         "Scores",
         body=_NAMED_FEEDBACK_BODY,
+        beside={"warnings": envelope.WARNINGS},
         errors=(NotFound,),
     ),
     _endpoint("DELETE", "score/{name}", delete_score),

@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from heliscore.api.http.auth import address_of, bearer_key
 from heliscore.api.http.body_fields import Body, Field
+from heliscore.api.http.idempotency import HEADER as IDEMPOTENCY_HEADER
+from heliscore.api.http.idempotency import CallDigest, answer_once, read_key
 from heliscore.api.http.json_schema import Schema
 from heliscore.api.http.large_work import LARGE_BYTES, check_value_count
 from heliscore.api.http.request_body import read_body
@@ -21,6 +23,7 @@ from heliscore.domain.api_key import Permissions, Principal
 from heliscore.domain.errors import (
     ApiError,
     BodyTooLarge,
+    Conflict,
     Forbidden,
     InvalidInput,
     MethodNotAllowed,
@@ -40,6 +43,9 @@ class ApiCall(msgspec.Struct, frozen=True):
     read: bytes | None = None
     """The body, where it had to be read for the key."""
 
+    digest: CallDigest | None = None
+    """Where the call has an Idempotency-Key: takes the body before the first statement."""
+
     async def body(self) -> bytes:
         """Read a body that can be decoded at once. Raises InvalidInput where it holds too many values."""
         body = await self.large_body()
@@ -49,9 +55,12 @@ class ApiCall(msgspec.Struct, frozen=True):
 
     async def large_body(self) -> bytes:
         """Read a body of which decoding may take long."""
-        if self.read is not None:
-            return self.read
-        return await read_body(self.request, self.services.settings.max_body_bytes)
+        body = self.read
+        if body is None:
+            body = await read_body(self.request, self.services.settings.max_body_bytes)
+        if self.digest is not None:
+            await self.digest.add(body)
+        return body
 
 
 Identify = Callable[[Request, Services], Awaitable[ApiCall]]
@@ -93,6 +102,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The body of that status."""
 
     answer_type: str = "application/json"
+    answer_is_secret: bool = False
+    """Whether the answer may be kept nowhere."""
+
     query: tuple[Field[Any], ...] = ()
     """The parameters of the query."""
 
@@ -103,6 +115,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     error_schema: str = "Error"
     """The document's name of the body that `render_error` makes."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something, and so takes an Idempotency-Key."""
+        return self.permission is not None and self.permission != "r"
+
+    @property
+    def all_errors(self) -> tuple[type[ApiError], ...]:
+        """Its errors, with those of all endpoints of its kind."""
+        general = GENERAL_ERRORS if self.permission else ()
+        return self.errors + general + ((Conflict,) if self.writes else ())
 
 
 def make_endpoint_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
@@ -124,9 +147,21 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
     check_permission(call.principal, endpoint.permission)
-    if endpoint.permission == "r":
+    if not endpoint.writes:
         state.services.database.raise_if_crowded()
+    elif sent := request.headers.getlist(IDEMPOTENCY_HEADER):
+        return await _answer_once(endpoint, call, read_key(sent))
     return await endpoint.handler(call)
+
+
+async def _answer_once(endpoint: Endpoint, call: ApiCall, key: str) -> Response:
+    digest = CallDigest(call.request)
+
+    def answer(services: Services) -> Awaitable[Response]:
+        return endpoint.handler(msgspec.structs.replace(call, services=services, digest=digest))
+
+    organization_id, is_secret = call.principal.organization_id, endpoint.answer_is_secret
+    return await answer_once(organization_id, key, digest, call.services, answer, is_secret=is_secret)
 
 
 def check_permission(principal: Principal, needed: Permissions) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from heliscore import __version__
 from heliscore.api.http.body_fields import Field
-from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
+from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.http.idempotency import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from heliscore.api.http.json_schema import Schema
 
 _DESCRIPTION: Final = """\
@@ -26,6 +27,7 @@ _REASONS: Final = {
     403: "The API key lacks the permission",
     404: "Not found",
     408: "Nothing of use came for too long",
+    409: "The Idempotency-Key was sent with another call in the last 24 hours; nothing was carried out",
     413: "The body is too large",
     429: "Too many calls with this key in a minute; try again after Retry-After seconds",
     503: "Temporarily unavailable; try again after Retry-After seconds",
@@ -46,6 +48,20 @@ _HEADERS: Final[dict[int, Schema]] = {
         },
     },
     503: _RETRY_AFTER,
+}
+
+_KEY_PARAMETER: Final[Schema] = {
+    "name": HEADER,
+    "in": "header",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "description": "For 24 hours the same call with the same key gets the same answer and writes nothing",
+}
+
+_REPLAYED: Final[Schema] = {
+    REPLAYED_HEADER: {
+        "schema": {"const": "true"},
+        "description": f"The answer of an earlier call with the same {HEADER}",
+    }
 }
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
@@ -87,8 +103,7 @@ def make_document(
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     doc = inspect.cleandoc(endpoint.handler.__doc__ or "")
     summary, _, description = doc.partition("\n")
-    errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
-    statuses = sorted({error.status for error in errors})
+    statuses = sorted({error.status for error in endpoint.all_errors})
     operation: dict[str, Any] = {
         "operationId": f"{endpoint.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', endpoint.path)}",
         "tags": [endpoint.tag],
@@ -104,6 +119,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
     parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
     parameters += map(_query_parameter, endpoint.query)
+    if endpoint.writes:
+        parameters.append(_KEY_PARAMETER)
+        operation["responses"][str(endpoint.success)]["headers"] = _REPLAYED
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:

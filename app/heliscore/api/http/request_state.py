@@ -18,6 +18,7 @@ from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
 from heliscore.store.connections.pool import Database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     keyring: Keyring
     ids: ScoreIds
+    definitions: DefinitionCache
     writer: Writer
     body_budget: MemoryBudget
     answer_budget: MemoryBudget
@@ -44,6 +46,9 @@ class Services(msgspec.Struct, frozen=True):
     """Connections for bulk uploads: a long one must not keep others from reading."""
 
     upload_turns: UploadTurns
+    quick: Database
+    """Connections for short statements: whoever holds one waits for no other."""
+
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""

@@ -20,15 +20,23 @@ from heliscore.api.http.request_body import hold_body, stream_body
 from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.score_scale import SCALE
-from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, read_items, split_lines
+from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, check_items, read_items, split_lines
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
-from heliscore.api.native.uploads import CALL, MAX_LISTED_ERRORS, AtomicUpload, PartialUpload, UploadError
+from heliscore.api.native.uploads import (
+    CALL,
+    MAX_LISTED_ERRORS,
+    AtomicUpload,
+    PartialUpload,
+    PartialUploadInOne,
+    UploadError,
+)
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
 from heliscore.domain.author import Origin
 from heliscore.domain.errors import BodyTooLarge, TooSlow
 from heliscore.observability.event_loop import Turn
 from heliscore.store import table_statistics
+from heliscore.store.definition_cache import Definitions
 from heliscore.store.upload_turns import lock_uploads
 
 _ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
@@ -67,7 +75,8 @@ async def post_batch(call: ApiCall) -> Response:
     default: if any item has an error, nothing is stored and the answer is 400. `partial`: valid items are
     stored and the first 1000 invalid ones are listed; if reading fails midway (broken gzip), the items before
     stay stored. Of two items for one score the later counts. With `?scale=100` scores may be fractions. The
-    requests of an atomic upload are locked while it is written: posts to them wait for it.
+    requests of an atomic upload are locked while it is written: posts to them wait for it. So are those of a
+    partial upload with an Idempotency-Key: its valid items are stored together, when the last one has come.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     query = _read_query(call.request.query_params)
@@ -77,7 +86,7 @@ async def post_batch(call: ApiCall) -> Response:
         mode, encoded = await call.services.large_work.run(_read_json, body, mode, size_bytes=len(body))
         return await _store(call, mode, lambda: read_items(split_lines(_cut(encoded)), scale))
     lines = split_lines(_stream(call))
-    if mode == "partial":
+    if mode == "partial" and call.digest is None:
         return await _store(call, mode, lambda: read_items(_without_pauses(lines), scale))
     async with Spool() as spool:
         async for some in _without_pauses(lines):
@@ -119,6 +128,8 @@ async def _stream(call: ApiCall) -> AsyncIterator[bytes]:
         if size > limit:
             raise BodyTooLarge(limit, _WAY_OUT)
         hold_body(call.request, min(size, _MOST_HELD_BYTES))
+        if call.digest is not None:
+            await call.digest.add(piece)
         yield piece
 
 
@@ -135,16 +146,29 @@ async def _without_pauses(lines: _Lines) -> _Lines:
 
 async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:
     """Store the good items, or all or none. Raises InvalidInput with the errors of an atomic upload."""
-    if mode == "atomic":
-        return await _store_all(call, read)
-    async with PartialUpload(call) as upload:
-        async for chunk in read():
-            await upload.add(chunk)
-    return upload.answer()
+    definitions = await call.services.definitions.find(call.principal.organization_id)
+    if mode == "partial" and call.digest is None:
+        async with PartialUpload(call) as upload:
+            async for chunk in read():
+                definitions = await call.services.definitions.find(call.principal.organization_id)
+                await upload.add(chunk, definitions)
+        return upload.answer()
+    # Once: what the check takes must not be rejected by a definition that changes before it is written.
+    checked = await _check(call, read(), definitions)
+    if mode == "partial":
+        return await _store_in_one(call, read, checked, definitions, PartialUploadInOne)
+    checked.errors.raise_any()
+    return await _store_in_one(call, read, checked, definitions, AtomicUpload)
 
 
-async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
-    checked = await _check_items(call, read())
+async def _store_in_one(
+    call: ApiCall,
+    read: _ReadItems,
+    checked: _Checked,
+    definitions: Definitions,
+    upload_class: type[AtomicUpload],
+) -> Response:
+    """Store an upload in one transaction."""
     organization_id, services = call.principal.organization_id, call.services
 
     def raise_if_gone() -> None:
@@ -158,35 +182,34 @@ async def _store_all(call: ApiCall, read: _ReadItems) -> Response:
             await services.ids.origins.ensure(connection, organization_id, checked.origins)
             async with connection.transaction():
                 await lock_uploads(connection, organization_id)
-                async with AtomicUpload(call, connection) as upload:
+                async with upload_class(call, connection) as upload:
                     async for chunk in read():
                         raise_if_gone()
-                        await upload.add(chunk)
+                        await upload.add(chunk, definitions)
                 upload.raise_any()
                 await table_statistics.analyze(connection, upload.score_count)
         return upload.answer()
 
 
 class _Checked(msgspec.Struct, frozen=True):
-    """What the good items of an upload have in them."""
+    """What the items of an upload have in them."""
 
     names: set[str]
     origins: set[Origin]
+    errors: FieldErrors
 
 
-async def _check_items(call: ApiCall, chunks: AsyncIterator[list[Item]]) -> _Checked:
-    """Raises InvalidInput with the items' errors."""
-    checked = _Checked(set(), set())
-    errors, turn = FieldErrors(), Turn()
+async def _check(call: ApiCall, chunks: AsyncIterator[list[Item]], definitions: Definitions) -> _Checked:
+    checked, turn = _Checked(set(), set(), FieldErrors()), Turn()
     async for chunk in chunks:
-        for item in chunk:
+        for item in check_items(chunk, definitions):
             checked.names.update(item.scores)
             checked.origins.add(origin_of(call, CALL, item.author))
             place = f"items[{item.index}]"
             for field_error in item.errors:
-                errors.add(f"{place}.{field_error.path}" if field_error.path else place, field_error.message)
+                path = f"{place}.{field_error.path}" if field_error.path else place
+                checked.errors.add(path, field_error.message)
             await turn.give_way()
-    errors.raise_any()
     return checked
 
 
@@ -206,7 +229,7 @@ ENDPOINTS: Final = (
         query=_PARAMETERS,
         body=_BODY,
         data=closed_object(
-            {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS},
+            {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS, "warnings": _ERRORS},
             ("accepted", "rejected", "errors"),
         ),
         data_example={"accepted": 1, "rejected": 0, "errors": []},

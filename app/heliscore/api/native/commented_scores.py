@@ -8,7 +8,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES
+from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES, plain_name
 from heliscore.domain.score import MAX_COMMENT_LENGTH, Score
 
 VALUE: Final = "value"
@@ -25,40 +25,36 @@ class CommentedScores(msgspec.Struct, frozen=True):
 def _read_commented_scores(raw: Any, path: str, errors: FieldErrors) -> CommentedScores:
     if not isinstance(raw, dict):
         return CommentedScores(SCORES.read(raw, path, errors), {})
-    sent_comments = {
-        name: value[_COMMENT]
-        for name, value in raw.items()
-        if isinstance(value, dict) and _check_keys(value, step(path, name), errors) and _COMMENT in value
-    }
-    values = {name: value.get(VALUE) if isinstance(value, dict) else value for name, value in raw.items()}
-    # A score that is given twice, with Helicone's suffix and without, is an error: names and scores agree.
-    scores = SCORES.read(values, path, errors)
-    stored_names = dict(zip(raw, scores, strict=False))
-    comments = {}
-    for name, comment in sent_comments.items():
-        if comment is not None and _check_comment(comment, step(step(path, name), _COMMENT), errors):
-            comments[stored_names.get(name, name)] = comment
-    return CommentedScores(scores, comments)
+    values: dict[str, Any] = {}
+    comments: dict[str, str] = {}
+    for name, value in raw.items():
+        if not isinstance(value, dict):
+            values[name] = value
+            continue
+        place = step(path, name)
+        for key in value.keys() - {VALUE, _COMMENT}:
+            errors.add(step(place, key), f"unknown key; known are {_COMMENT}, {VALUE}")
+        if VALUE in value:
+            values[name] = value[VALUE]
+        else:
+            errors.add(step(place, VALUE), "missing")
+        if comment := _read_comment(value.get(_COMMENT), step(place, _COMMENT), errors):
+            comments[plain_name(name)] = comment
+    return CommentedScores(SCORES.read(values, path, errors), comments)
 
 
-def _check_keys(value: dict[str, Any], path: str, errors: FieldErrors) -> bool:
-    for key in value.keys() - {VALUE, _COMMENT}:
-        errors.add(step(path, key), f"unknown key; known are {_COMMENT}, {VALUE}")
-    if VALUE not in value:
-        errors.add(step(path, VALUE), "missing")
-    return True
-
-
-def _check_comment(comment: object, path: str, errors: FieldErrors) -> bool:
+def _read_comment(raw: object, path: str, errors: FieldErrors) -> str | None:
     """An empty comment is none."""
-    if not isinstance(comment, str):
-        errors.add_unexpected(path, "a string", comment)
-        return False
-    if len(comment) > MAX_COMMENT_LENGTH:
-        errors.add(path, f"must have at most {MAX_COMMENT_LENGTH} characters, got {len(comment)}")
-    if "\0" in comment:
+    if raw is None:
+        return None
+    if not isinstance(raw, str):
+        errors.add_unexpected(path, "a string", raw)
+        return None
+    if len(raw) > MAX_COMMENT_LENGTH:
+        errors.add(path, f"must have at most {MAX_COMMENT_LENGTH} characters, got {len(raw)}")
+    if "\0" in raw:
         errors.add(path, "must not contain NUL")
-    return bool(comment.strip())
+    return raw if raw.strip() else None
 
 
 COMMENTED_SCORES: Final = ValueType[CommentedScores](

@@ -57,10 +57,10 @@ async def post_authored_scores(call: ApiCall) -> Response:
     """
     body = _BODY.decode(await call.body())
     given = body[SCORES]
-    await record_scores(
+    warnings = await record_scores(
         call, body[REQUEST_ID], given.scores, "scores", comments=given.comments, author=body[ITEM_AUTHOR]
     )
-    return envelope.DONE
+    return envelope.done(warnings)
 
 
 async def get_scores(call: ApiCall) -> Response:
@@ -213,7 +213,14 @@ _SHOWN_SCORE: Final = closed_object(
 
 ENDPOINTS: Final = (
     envelope.endpoint(
-        "POST", "/v1/scores", post_authored_scores, "w", "Scores", body=_BODY, errors=(NotFound,)
+        "POST",
+        "/v1/scores",
+        post_authored_scores,
+        "w",
+        "Scores",
+        beside={"warnings": envelope.WARNINGS},
+        body=_BODY,
+        errors=(NotFound,),
     ),
     envelope.endpoint(
         "GET",

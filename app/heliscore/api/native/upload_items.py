@@ -15,10 +15,13 @@ from heliscore.api.http.value_types import NAME
 from heliscore.api.native.commented_scores import COMMENTED_SCORES
 from heliscore.api.native.score_scale import scale_scores
 from heliscore.api.shared.authors import AUTHOR
+from heliscore.api.shared.definition_checks import count_breaches, refused
 from heliscore.domain.author import Author
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
+from heliscore.domain.score_definition import Breach, find_breaches
 from heliscore.observability.event_loop import Turn
+from heliscore.store.definition_cache import Definitions
 from heliscore.store.scores import NO_COMMENTS
 
 MAX_LINE_BYTES: Final = 1 << 20
@@ -43,6 +46,7 @@ class Item(msgspec.Struct, frozen=True):
     request_id: str | None
     scores: dict[str, Score]
     errors: tuple[FieldError, ...] = ()
+    warnings: tuple[Breach, ...] = ()
     comments: Mapping[str, str] = NO_COMMENTS
     author: Author | None = None
 
@@ -69,7 +73,20 @@ def _read_item(index: int, line: bytes, scale: int | None) -> Item:
     if errors.count:
         return Item(index, _find_request_id(raw), {}, errors.found)
     given = values[SCORES]
-    return Item(index, values[REQUEST_ID], given.scores, (), given.comments, values[ITEM_AUTHOR])
+    return Item(index, values[REQUEST_ID], given.scores, comments=given.comments, author=values[ITEM_AUTHOR])
+
+
+def check_items(items: list[Item], definitions: Definitions) -> list[Item]:
+    """The items with what definitions say of their scores, as errors and warnings."""
+    return [_check_item(item, definitions) for item in items] if definitions.enforced else items
+
+
+def _check_item(item: Item, definitions: Definitions) -> Item:
+    breaches = find_breaches(definitions.enforced, item.scores)
+    if errors := refused(breaches):
+        count_breaches(breaches)
+        return Item(item.index, item.request_id, {}, tuple(errors))
+    return msgspec.structs.replace(item, warnings=breaches) if breaches else item
 
 
 def _find_request_id(raw: object) -> str | None:

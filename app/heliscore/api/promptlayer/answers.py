@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +23,11 @@ from heliscore.domain.errors import ApiError, BodyTooLarge, InvalidInput, Unauth
 def answer(message: str, status: int = 200, beside: Mapping[str, object] | None = None) -> Response:
     """Answer a success; `beside` are further keys."""
     return Json({"success": True, "message": message, **(beside or {})}, status_code=status)
+
+
+def warned(warnings: Sequence[str]) -> dict[str, object]:
+    """The key beside others that holds warnings, where there are any."""
+    return {"warnings": warnings} if warnings else {}
 
 
 def render_error(error: ApiError) -> Response:
@@ -78,10 +83,16 @@ def _key_in(body: bytes) -> str:
         return ""  # JSON, but not an object with a key
 
 
-def schema(beside: Mapping[str, Schema] | None = None) -> Schema:
-    """The JSON Schema of a success."""
+def schema(
+    beside: Mapping[str, Schema] | None = None, optional: Mapping[str, Schema] | None = None
+) -> Schema:
+    """The JSON Schema of a success; `optional` are keys that may be missing."""
     properties = {"success": {"const": True}, "message": {"type": "string"}, **(beside or {})}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return {
+        "type": "object",
+        "properties": {**properties, **(optional or {})},
+        "required": list(properties),
+    }
 
 
 def endpoint(

@@ -41,8 +41,10 @@ from heliscore.api.promptlayer.logged_fields import (
     prompt_columns,
     time_columns,
 )
+from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.computed_costs import with_cost
+from heliscore.api.shared.definition_checks import check_scores
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.providers.usage import Usage, amount, completed
@@ -108,6 +110,7 @@ async def log_request(call: ApiCall) -> Response:
     organization_id = call.principal.organization_id
     logged = await services.large_work.run(_read_call, body, organization_id, size_bytes=len(body))
     origin = origin_of(call, "log")
+    warnings = await check_scores(call, logged.scores)
     request = await with_cost(logged.request, services.prices)
     async with services.database.connection() as connection:
         request_id = await store.log_once(
@@ -123,6 +126,7 @@ async def log_request(call: ApiCall) -> Response:
             "status": request.outcome,
             "error_type": logged.error_type,
             "error_message": logged.error_message,
+            **answers.warned(warnings),
         },
     )
 
@@ -174,5 +178,11 @@ _ANSWER: Final[dict[str, Schema]] = {
 }
 
 ENDPOINTS: Final = (
-    answers.endpoint("/log-request", log_request, success=201, body=_BODY, answer=answers.schema(_ANSWER)),
+    answers.endpoint(
+        "/log-request",
+        log_request,
+        success=201,
+        body=_BODY,
+        answer=answers.schema(_ANSWER, {"warnings": envelope.WARNINGS}),
+    ),
 )

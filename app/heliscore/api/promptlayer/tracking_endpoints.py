@@ -24,6 +24,7 @@ from heliscore.api.promptlayer.field_types import (
     decode_raw,
     make_tracking_body,
 )
+from heliscore.api.shared import envelope
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.api.shared.score_commands import record_scores, set_properties
 from heliscore.domain.errors import FieldError, InvalidInput, NotFound
@@ -89,8 +90,8 @@ async def track_score(call: ApiCall) -> Response:
     exists from its first score on.
     """
     body = _SCORE_BODY.decode(await call.body())
-    await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body), "track")
-    return answers.answer("the score is stored")
+    warnings = await record_scores(call, str(body[REQUEST_ID]), _SCORE_FIELDS.read(body), "track")
+    return answers.answer("the score is stored", beside=answers.warned(warnings))
 
 
 async def track_prompt(call: ApiCall) -> Response:
@@ -201,7 +202,9 @@ def _endpoints(
             path,
             handler,
             body=body,
-            answer=answers.schema(beside),
+            answer=answers.schema(
+                beside, {"warnings": envelope.WARNINGS} if handler is track_score else None
+            ),
             errors=() if handler is create_group else (NotFound,),
         )
         for path in paths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -22,6 +22,11 @@ def answer(data: object, headers: Mapping[str, str] | None = None, **beside: obj
 
 DONE: Final = answer(None)
 """The answer of a call that returns no data."""
+
+
+def done(warnings: Sequence[str] = ()) -> Response:
+    """Answer a call that returns no data, with the warnings that it had."""
+    return answer(None, warnings=warnings) if warnings else DONE
 
 
 def render_error(error: ApiError) -> Response:
@@ -53,6 +58,7 @@ def endpoint(
     data_example: object = None,
     beside: dict[str, Schema] | None = None,
     answer: Schema | None = None,
+    answer_is_secret: bool = False,
     query: tuple[Field[Any], ...] = (),
     body: Body | None = None,
     errors: tuple[type[ApiError], ...] = (),
@@ -71,9 +77,16 @@ def endpoint(
         query=query,
         body=body,
         answer=answer or schema(data, **(beside or {})),
+        answer_is_secret=answer_is_secret,
         answer_example={"data": data_example, "error": None} if has_example else None,
     )
 
+
+WARNINGS: Final[Schema] = {
+    "type": "array",
+    "description": "Scores that were stored although they break their definitions; left out if none did.",
+    "items": {"type": "string"},
+}
 
 ERROR_SCHEMA: Schema = {
     "type": "object",

@@ -16,8 +16,8 @@ from heliscore.api.http.body_fields import make_body, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import STRING, mapping_of
-from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_commands import remove_score as remove
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
     REQUEST_PATH,
@@ -30,7 +30,6 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import InvalidInput
 from heliscore.domain.score import Score
-from heliscore.domain.times import exactly_now
 from heliscore.store import scores as store
 
 _SCORES: Final = required("scores", mapping_of(STRING))
@@ -102,20 +101,10 @@ def _read_value(text: str) -> object:
 async def _remove(page: PageRequest, request_id: str, name: str) -> Score | None:
     """Remove a score and return its value; None if there was none."""
     name = plain_name(name)
-    organization_id = page.organization_id
     async with page.services.database.connection() as connection:
-        given = await store.find_scores(connection, organization_id, request_id)
-        if name not in given:
-            return None
-        await store.remove_score(
-            connection,
-            page.services.ids,
-            organization_id,
-            request_id,
-            name,
-            exactly_now(),
-            origin_of(page.call, CALL),
-        )
+        given = await store.find_scores(connection, page.organization_id, request_id)
+    if name not in given or not await remove(page.call, request_id, name, CALL):
+        return None
     return given[name]
 
 

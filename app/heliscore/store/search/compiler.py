@@ -6,14 +6,15 @@ numbered from `first_parameter`, behind the statement's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
-from heliscore.store.search.leading_conditions import split_leading
+from heliscore.store.search.leading_conditions import indexed_conditions, split_leading
 from heliscore.store.search.matching_rows import (
+    MatchingRows,
     all_scores,
     begin_at,
     join_leading,
@@ -23,6 +24,8 @@ from heliscore.store.search.matching_rows import (
     walk_in_time,
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
+from heliscore.store.search.score_conditions import ScoreConditions
+from heliscore.store.search.score_table import ScoreTable
 from heliscore.store.search.slots import Compiled, Slots
 
 Bodies = Literal["whole", "preview", "none"]
@@ -45,15 +48,17 @@ def compile_search(
     after: Position | None,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    start: str | None = None,
+    start: Sequence[str] = (),
     bodies: Bodies = "whole",
+    *,
+    by_hash: bool = False,
 ) -> Compiled:
-    """Compile a page's filter and order. `start`: a leading score that few rows meet, at which the search
+    """Compile a page's filter and order. `start`: leading scores that few rows meet, at which the search
     shall begin, whatever the planner thinks."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    if start is not None:
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    if start:
         rows = begin_at(conditions, tree, start, sort)
-    elif sort.subject == NEWEST_FIRST.subject:
+    elif sort.subject == NEWEST_FIRST.subject and not by_hash:
         rows = walk_in_time(conditions, tree)
     else:
         rows = join_leading(conditions, tree)
@@ -77,41 +82,45 @@ def compile_search(
 
 
 def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodies: Bodies) -> Compiled:
-    """Compile a search for rows that are known by their numbers. The order must be one of time."""
-    arguments = Arguments(first_parameter)
-    created_at = "r.created_at"
-    slots = Slots(
-        bodies=_BODIES[bodies],
-        outcome=OUTCOME,
-        source=(
-            f"unnest({arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
-            "CROSS JOIN LATERAL "
-            "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
-        ),
-        order=order_by(sort, created_at, created_at),
-        sort_value=created_at,
+    """Compile a search for rows that are known by their numbers. The order must not be one of a score."""
+    conditions = _conditions({}, first_parameter)
+    source = (
+        f"unnest({conditions.arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
+        "CROSS JOIN LATERAL "
+        "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
     )
-    return Compiled(slots, arguments.all())
+    order, sort_value = "random()", "NULL"
+    if sort.subject is not None:
+        sort_value = subject_expression(conditions, MatchingRows(where="true"), sort.subject)
+        order = order_by(sort, sort_value, "r.created_at")
+    slots = Slots(bodies=_BODIES[bodies], outcome=OUTCOME, source=source, order=order, sort_value=sort_value)
+    return Compiled(slots, conditions.arguments.all())
 
 
 def compile_count(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    start: str | None = None,
+    start: Sequence[str] = (),
     *,
     by_hash: bool = False,
 ) -> Compiled:
     """Compile a filter whose matches are counted."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=by_hash)
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = stand_in_scores(conditions, tree, start)
     slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
     return Compiled(slots, conditions.arguments.all())
 
 
+def compile_size(tree: Filter, first_parameter: int) -> Compiled:
+    """Compile the conditions of a filter that an index of requests answers."""
+    conditions = _conditions({}, first_parameter)
+    return Compiled(Slots(where=conditions.all_of(indexed_conditions(tree))), conditions.arguments.all())
+
+
 def compile_condition(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
     """Compile a filter for a statement that asks about known requests, each looked up by its number."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = _conditions(name_ids, first_parameter)
     return Compiled(Slots(where=conditions.condition(tree)), conditions.arguments.all())
 
 
@@ -122,7 +131,7 @@ def compile_conditions(
     group_by: Column | Property | None = None,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter), by_hash=True)
+    conditions = _conditions(name_ids, first_parameter, by_hash=True)
     rows = join_leading(conditions, tree)
     needs_request = rows.where != "true" or rows.joins != "" or group_by is not None
     slots = Slots(
@@ -139,16 +148,16 @@ def compile_lookups(
     name_ids: Mapping[str, int],
     first_parameter: int,
     group_by: Column | Property | None,
-    start: str | None,
+    start: Sequence[str],
 ) -> Compiled:
     """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
-    leading score `start`."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    if start is None:
-        rows, source = look_up_requests(conditions, tree)
-    else:
+    leading scores `start`."""
+    conditions = _conditions(name_ids, first_parameter)
+    if start:
         rows = begin_at(conditions, tree, start, Sort(None))
         source = all_scores(rows)
+    else:
+        rows, source = look_up_requests(conditions, tree)
     group = None if group_by is None else subject_expression(conditions, rows, group_by)
     return Compiled(Slots(source=source, request="", group=group), conditions.arguments.all())
 
@@ -156,11 +165,11 @@ def compile_lookups(
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
     """Compile a count for each leading score: how many rows meet its conditions, counted up to the
     statement's threshold."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
+    conditions = _conditions(name_ids, first_parameter)
     counts = (
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
         for of_name in (
-            conditions.scores_of_organization("s", *one) for one in split_leading(tree)[0].items()
+            conditions.scores.of_organization("s", *one) for one in split_leading(tree)[0].items()
         )
     )
     return Compiled(Slots(counts=", ".join(counts)), conditions.arguments.all())
@@ -170,7 +179,14 @@ def compile_probe(
     tree: Filter, score: Score, sort: Sort, name_ids: Mapping[str, int], first_parameter: int
 ) -> Compiled:
     """Compile the conditions on a leading score, to walk its values in order."""
-    conditions = ConditionCompiler(name_ids, Arguments(first_parameter))
-    of_name = conditions.scores_of_organization("s", score.name, split_leading(tree)[0][score.name])
+    conditions = _conditions(name_ids, first_parameter)
+    of_name = conditions.scores.of_organization("s", score.name, split_leading(tree)[0][score.name])
     slots = Slots(scores=f"score AS s WHERE {of_name}", direction=direction(sort))
     return Compiled(slots, conditions.arguments.all())
+
+
+def _conditions(
+    name_ids: Mapping[str, int], first_parameter: int, *, by_hash: bool = False
+) -> ConditionCompiler:
+    scores = ScoreConditions(name_ids, Arguments(first_parameter))
+    return ConditionCompiler(scores, ScoreTable() if by_hash else None)

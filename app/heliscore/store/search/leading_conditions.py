@@ -7,21 +7,29 @@ from typing import Final
 from heliscore.domain.filter_tree import (
     AllOf,
     AnyOf,
+    Column,
     Compare,
     Everything,
     Exists,
+    FeedbackTime,
     Filter,
+    HasString,
+    HasTag,
     Not,
     OneOf,
     Score,
-    score_names,
+    Scored,
+    Tagged,
 )
-from heliscore.store.search.conditions import SubjectCondition
+from heliscore.store.search.comparisons import SubjectCondition
 
 _MAX_LEADING_SCORES: Final = 4
 """Scores beyond these are looked up request by request: planning time grows steeply with joins."""
 
 _MAX_ALTERNATIVES: Final = 4
+
+_INDEXED: Final = (Column("request_id"), Column("created_at"))
+_ORDER: Final = ("=", "<", "<=", ">", ">=")
 
 
 def leading_scores(tree: Filter) -> list[str]:
@@ -29,15 +37,32 @@ def leading_scores(tree: Filter) -> list[str]:
     return list(split_leading(tree)[0])
 
 
-def lacks_score(tree: Filter) -> bool:
-    """Whether every match must be without a score, or without one of certain values."""
-    return any(isinstance(part, Not) and score_names(part) for part in _conjuncts(tree))
+def needs_score(tree: Filter) -> bool:
+    """Whether every match meets at least one of the filter's conditions on scores."""
+    match tree:
+        case Compare(subject) | OneOf(subject) | Exists(subject):
+            return isinstance(subject, Score | FeedbackTime)
+        case AllOf(parts):
+            return any(map(needs_score, parts))
+        case AnyOf(parts):
+            return all(map(needs_score, parts))
+        case Not() | Everything() | Scored() | Tagged() | HasTag() | HasString():
+            return False
 
 
 def is_one_score(tree: Filter) -> bool:
     """Whether a filter has conditions on the value of one score, and no others."""
     leading, rest = split_leading(tree)
     return len(leading) == 1 and not rest
+
+
+def indexed_conditions(tree: Filter) -> list[Filter]:
+    """The conditions that every match must meet and that an index of requests answers."""
+    return [
+        part
+        for part in _conjuncts(tree)
+        if isinstance(part, Compare) and part.subject in _INDEXED and part.operator in _ORDER
+    ]
 
 
 def split_leading(tree: Filter) -> tuple[dict[str, list[SubjectCondition]], list[Filter]]:

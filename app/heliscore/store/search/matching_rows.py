@@ -29,9 +29,12 @@ from heliscore.domain.filter_tree import (
     SortSubject,
     Tagged,
 )
-from heliscore.store.search.conditions import HIDDEN, SAME_REQUEST, ConditionCompiler, SubjectCondition
-from heliscore.store.search.leading_conditions import split_leading
+from heliscore.store.search.comparisons import SubjectCondition
+from heliscore.store.search.conditions import ConditionCompiler
+from heliscore.store.search.leading_conditions import needs_score, split_leading
 from heliscore.store.search.page_order import direction
+from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST
+from heliscore.store.search.score_table import ScoreTable
 
 _CREATED_AT: Final = Column("created_at")
 _ANY: Final = Sort(None)
@@ -56,21 +59,19 @@ class MatchingRows(msgspec.Struct, frozen=True, kw_only=True):
     """The names of the leading scores, in order of their aliases."""
 
 
+_Leading = Mapping[str, Sequence[SubjectCondition]]
+
+
 def join_leading(conditions: ConditionCompiler, tree: Filter) -> MatchingRows:
-    """Join requests and leading scores, all found by organization: only to be joined by hash."""
+    """Join requests, leading scores and the table of other scores: only to be joined by hash."""
     leading, rest = split_leading(tree)
-    if not leading.keys() <= conditions.name_ids.keys():
+    if not leading.keys() <= conditions.scores.name_ids.keys():
         return MatchingRows(where="false")
-    joins = "\n".join(
-        f"JOIN {conditions.joined_scores(f's{number}', name, parts)}"
-        for number, (name, parts) in enumerate(leading.items(), 1)
-    )
     created_at = "s1.request_created_at" if leading else conditions.created_at
+    joins = _joins(conditions, leading)
+    where = msgspec.structs.replace(conditions, created_at=created_at).all_of(rest)
     return MatchingRows(
-        where=msgspec.structs.replace(conditions, created_at=created_at).all_of(rest),
-        joins=joins,
-        created_at=created_at,
-        scores=tuple(leading),
+        where=where, joins=joins + _table(conditions), created_at=created_at, scores=tuple(leading)
     )
 
 
@@ -79,78 +80,82 @@ def walk_in_time(conditions: ConditionCompiler, tree: Filter) -> MatchingRows:
     and look the others up one by one. The bound on the walked score is checked in the table: HIDDEN keeps the
     planner from the index of values."""
     leading, rest = split_leading(tree)
-    if not leading or not leading.keys() <= conditions.name_ids.keys():
+    if not leading or not leading.keys() <= conditions.scores.name_ids.keys():
         return join_leading(conditions, tree)
     (name, parts), *looked_up = leading.items()
     of_time = [part for part in rest if isinstance(part, Compare) and part.subject == _CREATED_AT]
     others = [part for part in rest if part not in of_time]
     return MatchingRows(
-        source=f"score AS s1\n{_request_of('s1', conditions, others)}",
-        organization=conditions.scores_of_organization("s1", name, parts, hidden=HIDDEN),
-        joins=_lookups(conditions, dict(looked_up), 2),
+        source="score AS s1",
+        organization=conditions.scores.of_organization("s1", name, parts, hidden=HIDDEN),
+        joins=_look_up(conditions, "s1", dict(looked_up), others, 2),
         where=msgspec.structs.replace(conditions, created_at="s1.request_created_at").all_of(of_time),
         created_at="s1.request_created_at",
         scores=tuple(leading),
     )
 
 
-def begin_at(conditions: ConditionCompiler, tree: Filter, start: str, sort: Sort) -> MatchingRows:
-    """Begin at the few rows of the leading score `start` and visit their requests one by one, in the order
-    asked for if that is time, so that the search can stop when the page is full.
+def begin_at(conditions: ConditionCompiler, tree: Filter, start: Sequence[str], sort: Sort) -> MatchingRows:
+    """Begin at the few rows of the leading scores `start` and visit their requests one by one, in the order
+    asked for if that is time, so that the search can stop when the page is full. Several scores are read
+    before the first request is visited, without an order.
 
     The planner would often read a whole table instead: it has one estimate for the values of all scores.
     OFFSET 0 keeps it from merging the subqueries.
     """
     leading, rest = split_leading(tree)
-    start_rows = conditions.few_scores("s", start, leading.pop(start))
+    columns = "s.organization_id, s.request_no, s.request_created_at"
+    if len(start) == 1:
+        columns += ", s.value"
+    rows = _few(conditions, columns, {name: leading.pop(name) for name in start})
     order = f" ORDER BY s.request_created_at {direction(sort)}" if sort.subject == _CREATED_AT else ""
-    columns = "s.organization_id, s.request_no, s.request_created_at, s.value"
     return MatchingRows(
-        source=(
-            f"(SELECT {columns} FROM score AS s WHERE {start_rows}{order} OFFSET 0) AS s1\n"
-            f"{_request_of('s1', conditions, rest)}"
-        ),
-        joins=_lookups(conditions, leading, 2),
+        source=f"({rows}{order} OFFSET 0) AS s1",
+        joins=_look_up(conditions, "s1", leading, rest, 2),
         where="true",
         created_at="s1.request_created_at",
-        scores=(start, *leading),
+        scores=(start[0], *leading),
     )
 
 
-def stand_in_scores(conditions: ConditionCompiler, tree: Filter, start: str | None) -> MatchingRows:
-    """Let the rows of one leading score stand in for the requests where the filter asks for nothing that they
-    do not hold: mostly an index is enough then. `start`: a leading score of which there are few. Elsewhere as
-    `begin_at` and `join_leading`."""
+def stand_in_scores(conditions: ConditionCompiler, tree: Filter, start: Sequence[str]) -> MatchingRows:
+    """Let scores stand in for the requests where the filter asks for nothing that they do not hold: the rows
+    of one leading score, for which mostly an index is enough, or the table of scores. `start`: leading scores
+    of which there are few. Elsewhere as `begin_at` and `join_leading`."""
     leading, rest = split_leading(tree)
-    if not leading or not leading.keys() <= conditions.name_ids.keys() or not _is_of_scores(tree):
-        return join_leading(conditions, tree) if start is None else begin_at(conditions, tree, start, _ANY)
-    first = start or next(iter(leading))
-    found = conditions.scores_of_organization if start is None else conditions.few_scores
-    rows = found("s", first, leading.pop(first))
+    is_of_scores = _is_of_scores(tree) and leading.keys() <= conditions.scores.name_ids.keys()
+    if is_of_scores and leading:
+        return _stand_in_leading(conditions, leading, rest, start)
+    if is_of_scores and conditions.score_table is not None and needs_score(tree):
+        return _stand_in_table(conditions, conditions.score_table, rest)
+    return begin_at(conditions, tree, start, _ANY) if start else join_leading(conditions, tree)
+
+
+def _stand_in_leading(
+    conditions: ConditionCompiler,
+    leading: dict[str, list[SubjectCondition]],
+    rest: list[Filter],
+    start: Sequence[str],
+) -> MatchingRows:
     columns = "s.organization_id, s.request_no, s.request_created_at AS created_at"
-    others = AllOf(tuple(condition for parts in leading.values() for condition in parts))
-    return MatchingRows(
-        source=f"(SELECT {columns} FROM score AS s WHERE {rows}{' OFFSET 0' if start else ''}) AS r",
-        joins=_lookups(conditions, leading, 1) if start else join_leading(conditions, others).joins,
-        where=conditions.all_of(rest),
-    )
+    if start:
+        few = _few(conditions, columns, {name: leading.pop(name) for name in start})
+        source = f"({few} OFFSET 0) AS r"
+        joins = _look_up_scores(conditions, "r", leading, 1)[0]
+    else:
+        name = next(iter(leading))
+        rows = conditions.scores.of_organization("s", name, leading.pop(name))
+        source = f"(SELECT {columns} FROM score AS s WHERE {rows}) AS r"
+        joins = _joins(conditions, leading)
+    where = conditions.all_of(rest)
+    return MatchingRows(source=source, joins=joins + _table(conditions), where=where)
 
 
-def _request_of(score: str, conditions: ConditionCompiler, rest: list[Filter]) -> str:
-    """Look at the request of each row of a score, and its other conditions."""
-    where = " AND ".join((SAME_REQUEST.format("r", score), *map(conditions.condition, rest)))
-    return f"CROSS JOIN LATERAL (SELECT r.* FROM request AS r WHERE {where} OFFSET 0) AS r"
-
-
-def _lookups(
-    conditions: ConditionCompiler, leading: Mapping[str, Sequence[SubjectCondition]], first: int
-) -> str:
-    """Look scores up request by request."""
-    return "".join(
-        "\nCROSS JOIN LATERAL "
-        f"(SELECT s.value FROM {conditions.scores_of_request('s', name, parts)} OFFSET 0) AS s{number}"
-        for number, (name, parts) in enumerate(leading.items(), first)
-    )
+def _stand_in_table(conditions: ConditionCompiler, table: ScoreTable, rest: list[Filter]) -> MatchingRows:
+    where = msgspec.structs.replace(conditions, created_at="m.created_at").all_of(rest)
+    # It is empty where the organization has none of the scores: then the condition is false.
+    source = table.source() if table else "request AS m"
+    return MatchingRows(source=source, organization="m.organization_id = $1", where=where)
 
 
 def all_scores(rows: MatchingRows) -> str:
@@ -162,10 +167,53 @@ def all_scores(rows: MatchingRows) -> str:
 def look_up_requests(conditions: ConditionCompiler, tree: Filter) -> tuple[MatchingRows, str]:
     """Look at the requests of scores, called v, one by one: also returns that as FROM."""
     leading, rest = split_leading(tree)
-    if not leading.keys() <= conditions.name_ids.keys():
+    if not leading.keys() <= conditions.scores.name_ids.keys():
         return MatchingRows(where="false"), "score AS v"
-    source = f"score AS v\n{_request_of('v', conditions, rest)}{_lookups(conditions, leading, 1)}"
+    source = f"score AS v{_look_up(conditions, 'v', leading, rest, 1)}"
     return MatchingRows(where="true", scores=tuple(leading)), source
+
+
+def _few(conditions: ConditionCompiler, columns: str, start: _Leading) -> str:
+    """The requests that have all of some scores, of each of which there are few."""
+    return " INTERSECT ".join(
+        f"SELECT {columns} FROM score AS s WHERE {conditions.scores.few('s', name, parts)}"
+        for name, parts in start.items()
+    )
+
+
+def _joins(conditions: ConditionCompiler, leading: _Leading) -> str:
+    return "\n".join(
+        f"JOIN {conditions.scores.joined(f's{number}', name, parts)}"
+        for number, (name, parts) in enumerate(leading.items(), 1)
+    )
+
+
+def _table(conditions: ConditionCompiler) -> str:
+    """The join of the scores that the conditions compiled so far ask for."""
+    return "" if conditions.score_table is None else conditions.score_table.join()
+
+
+def _look_up(
+    conditions: ConditionCompiler, row: str, leading: _Leading, rest: list[Filter], first: int
+) -> str:
+    """Look up leading scores, then the request and its other conditions, of each row of a score."""
+    joins, row = _look_up_scores(conditions, row, leading, first)
+    where = " AND ".join((SAME_REQUEST.format("r", row), *map(conditions.condition, rest)))
+    return f"{joins}\nCROSS JOIN LATERAL (SELECT r.* FROM request AS r WHERE {where} OFFSET 0) AS r"
+
+
+def _look_up_scores(
+    conditions: ConditionCompiler, row: str, leading: _Leading, first: int
+) -> tuple[str, str]:
+    """Look up leading scores of each row. Each is found by the one before it, so that the planner cannot
+    choose another order; also returns the last one's alias."""
+    joins = ""
+    for number, (name, parts) in enumerate(leading.items(), first):
+        scores = conditions.scores.of_request("s", row, name, parts)
+        columns = "s.organization_id, s.request_no, s.value"
+        row = f"s{number}"
+        joins += f"\nCROSS JOIN LATERAL (SELECT {columns} FROM {scores} OFFSET 0) AS {row}"
+    return joins, row
 
 
 def subject_expression(conditions: ConditionCompiler, rows: MatchingRows, subject: SortSubject) -> str:

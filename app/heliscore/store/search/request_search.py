@@ -10,17 +10,22 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort
+from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
 from heliscore.domain.filter_tree import Score as ScoreSubject
 from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.request_log import Outcome
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import selectivity
-from heliscore.store.search.compiler import Bodies, compile_count, compile_rows, compile_search
+from heliscore.store.search.compiler import (
+    Bodies,
+    compile_count,
+    compile_rows,
+    compile_search,
+    compile_size,
+)
 from heliscore.store.search.leading_conditions import (
     is_one_score,
-    lacks_score,
     leading_scores,
     split_alternatives,
 )
@@ -162,11 +167,24 @@ class _Search:
         if start is None:
             return []
         begin = _begin(start, sort)
+        if (
+            not begin
+            and not in_time
+            and await _is_by_hash(self._connection, self._organization_id, tree, start)
+        ):
+            return await self.by_hash(tree, sort, after, offset, limit, start)
         compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
-        if begin is None and not in_time and leading_scores(tree):
-            async with joined_by_hash(self._connection):
-                return await self._fetch_rows(compiled, limit, offset)
         return await self._fetch_rows(compiled, limit, offset)
+
+    async def by_hash(
+        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int, start: Start
+    ) -> list[_Row]:
+        """Locate the page among all matches, then read its rows: whole ones would be large to join."""
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, by_hash=True)
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            async with joined_by_hash(self._connection):
+                places = await self._fetch_places(compiled, limit, offset)
+            return await self._read_rows([number for _, _, number in places], sort)
 
     async def by_score(
         self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, offset: int, limit: int
@@ -205,10 +223,7 @@ class _Search:
             found.update(await self._locate(tree, sort, after, offset + limit))
         places = sorted(found, key=itemgetter(1))
         places.sort(key=itemgetter(0), reverse=sort.descending)
-        page = [request_no for _, _, request_no in places[offset : offset + limit]]
-        if not page:
-            return []
-        return await self._fetch_rows(compile_rows(page, sort, 4, self._bodies), limit, offset=0)
+        return await self._read_rows([number for _, _, number in places[offset : offset + limit]], sort)
 
     async def _locate(
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
@@ -219,12 +234,24 @@ class _Search:
         if start is None:
             return []
         compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
-        statement = compiled.fill(_SQL["locate"])
-        rows = await self._connection.fetch(statement, self._organization_id, limit, 0, *compiled.arguments)
-        return [(at, id_, number) for at, id_, number in rows]
+        return await self._fetch_places(compiled, limit, offset=0)
 
     async def _choose_start(self, tree: Filter, rows_wanted: int) -> Start | None:
         return await choose_start(self._connection, self._names, self._organization_id, tree, rows_wanted)
+
+    async def _fetch_places(
+        self, compiled: Compiled, limit: int, offset: int
+    ) -> list[tuple[datetime, str, int]]:
+        statement = compiled.fill(_SQL["locate"])
+        arguments = (self._organization_id, limit, offset, *compiled.arguments)
+        rows = await self._connection.fetch(statement, *arguments)
+        return [(at, id_, number) for at, id_, number in rows]
+
+    async def _read_rows(self, request_nos: list[int], sort: Sort) -> list[_Row]:
+        if not request_nos:
+            return []
+        compiled = compile_rows(request_nos, sort, 4, self._bodies)
+        return await self._fetch_rows(compiled, len(request_nos), offset=0)
 
     async def _fetch_rows(self, compiled: Compiled, limit: int, offset: int) -> list[_Row]:
         statement = compiled.fill(_SQL["search"])
@@ -232,11 +259,12 @@ class _Search:
         return _make_rows(await self._connection.fetch(statement, *arguments))
 
 
-def _begin(start: Start, sort: Sort) -> str | None:
-    """A sub-query sorted by a score is of a range of its values: it begins there, however many there are."""
-    if start.score is None and isinstance(sort.subject, ScoreSubject):
-        return sort.subject.name
-    return start.score
+def _begin(start: Start, sort: Sort) -> tuple[str, ...]:
+    """A sub-query sorted by a score is of a range of its values: it begins there, however many there are. It
+    reads one score only, and looks the others up, because a row of several scores has no value."""
+    if isinstance(sort.subject, ScoreSubject):
+        return start.scores[:1] or (sort.subject.name,)
+    return start.scores
 
 
 def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
@@ -252,12 +280,10 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     start = await choose_start(connection, names, organization_id, tree, ALL)
     if start is None:
         return 0
-    by_hash = start.score is None and (
-        not (start.visible and is_one_score(tree))
-        if leading_scores(tree)
-        else lacks_score(tree) and await _is_large(connection, organization_id)
+    by_hash = not (start.visible and is_one_score(tree)) and await _is_by_hash(
+        connection, organization_id, tree, start
     )
-    compiled = compile_count(tree, start.name_ids, 2, start.score, by_hash=by_hash)
+    compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
     statement = compiled.fill(_SQL["count"])
     async with AsyncExitStack() as stack:
         if by_hash:
@@ -267,10 +293,17 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     return int(row[0])
 
 
-async def _is_large(connection: Connection, organization_id: int) -> bool:
-    """Whether an organization has so many requests that their scores are not looked up one by one."""
+async def _is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:
+    """Whether a statement that reads all matches joins tables by hash: it cannot begin at few scores, and the
+    requests are too many to look their scores up one by one."""
+    if start.scores or not score_names(tree):
+        return False
+    if leading_scores(tree):
+        return True
     limit = selectivity.MAX_THRESHOLD
-    return bool(await connection.fetchval(_SQL["size"], organization_id, limit) == limit)
+    compiled = compile_size(tree, 3)
+    statement = compiled.fill(_SQL["size"])
+    return bool(await connection.fetchval(statement, organization_id, limit, *compiled.arguments) == limit)
 
 
 async def find(

@@ -26,6 +26,10 @@ MAX_THRESHOLD: Final = 20_000
 """More rows are never counted: 10,000 take 0.35 ms and 30,000 take 1 ms (tests/bench/design), before any
 search."""
 
+_LOOKUP_PAGES: Final = 4
+"""To look up one score of a request takes so many pages, and one to read a row that an index of values found.
+Of two scores of which there are few, the second one is read too unless there are far more."""
+
 ALL: Final = 2_000_000_000
 """Rows wanted by a statement that reads all matches."""
 
@@ -36,8 +40,8 @@ class Start(msgspec.Struct, frozen=True):
     name_ids: Mapping[str, int]
     """The ids of the filter's score names."""
 
-    score: str | None
-    """The leading score to begin at, which few rows meet; None: there is none."""
+    scores: tuple[str, ...] = ()
+    """The leading scores to begin at, which few rows meet."""
 
     visible: bool = True
     """Whether an index is enough to count scores: their table was vacuumed, and has changed little since."""
@@ -50,7 +54,7 @@ async def choose_start(
     name_ids = await names.find(connection, organization_id, score_names(tree))
     leading = leading_scores(tree)
     if not leading:
-        return Start(name_ids, None)
+        return Start(name_ids)
     if not name_ids.keys() >= set(leading):
         return None
     compiled = compile_selectivity(tree, name_ids, first_parameter=5)
@@ -65,4 +69,6 @@ async def choose_start(
     lowest = min(counts)
     if lowest == 0:
         return None
-    return Start(name_ids, leading[counts.index(lowest)] if lowest < threshold else None, visible)
+    few = sorted((rows, name) for rows, name in zip(counts, leading, strict=True) if rows < threshold)
+    read = [name for rows, name in few if rows <= _LOOKUP_PAGES * lowest]
+    return Start(name_ids, tuple(read if rows_wanted == ALL else read[:1]), visible)

@@ -1,0 +1,138 @@
+"""Remembers the definitions of the organizations that post scores, for a second.
+
+An organization is looked up when it posts, once for all posts that wait for it, and once a second at most.
+Most have no definitions, or the same as before: then only their version is read.
+
+Where the look-up fails, the post gets its error, 503: the write would most likely fail as well, the client is
+asked to try again, and neither a value that a definition forbids is stored nor one that it allows now refused
+for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from heliscore.domain.author import Author
+from heliscore.domain.score_definition import ScoreDefinition
+from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.score_definitions import Version, find_version, list_versioned
+
+_REMEMBERED_S: Final = 1.0
+
+_CAPACITY: Final = 200_000
+"""Organizations, definitions and labels that are remembered; a long description counts as several."""
+
+_DESCRIPTION_WEIGHT: Final = 1 / 20
+
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+class Definitions(msgspec.Struct, frozen=True):
+    """The definitions of one organization, as they stood at one moment."""
+
+    version: Version
+    by_name: Mapping[str, ScoreDefinition]
+    enforced: Mapping[str, ScoreDefinition]
+    """Those that warn of other values or refuse them."""
+
+    human_first: frozenset[str]
+    """The names of which a human's value stays until a human changes or removes it."""
+
+    def yielding(self, author: Author, names: Iterable[str]) -> frozenset[str]:
+        """Those of the names of which a human's value stays over this author's."""
+        if not self.human_first or author.kind == "human":
+            return _NONE
+        return self.human_first.intersection(names)
+
+
+def make_definitions(definitions: Iterable[ScoreDefinition], version: Version) -> Definitions:
+    by_name = {definition.name: definition for definition in definitions}
+    return Definitions(
+        version,
+        by_name,
+        {name: definition for name, definition in by_name.items() if definition.enforce != "off"},
+        frozenset(name for name, definition in by_name.items() if definition.precedence == "human"),
+    )
+
+
+NO_DEFINITIONS: Final = make_definitions((), Version(0, 0))
+
+
+class DefinitionCache:
+    """Finds the definitions of organizations, at most a second old, and at once those that this process has
+    set."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered: dict[int, tuple[float, Definitions]] = {}
+        self._weight = 0
+        self._asking: dict[int, asyncio.Task[Definitions]] = {}
+
+    async def find(self, organization_id: int) -> Definitions:
+        """Raises Unavailable."""
+        until, definitions = self._remembered.get(organization_id, (0.0, NO_DEFINITIONS))
+        if time.monotonic() < until:
+            return definitions
+        if (asking := self._asking.get(organization_id)) is None:
+            asking = self._asking[organization_id] = asyncio.create_task(self._look_up(organization_id))
+            asking.add_done_callback(_retrieve_exception)
+        return await asyncio.shield(asking)
+
+    def forget(self, organization_id: int) -> None:
+        """Look the organization's definitions up again before the next post: call it once they have changed.
+        A look-up that has begun may have missed the change, so nobody joins it and nothing of it is kept."""
+        self._drop(organization_id)
+        self._asking.pop(organization_id, None)
+
+    async def _look_up(self, organization_id: int) -> Definitions:
+        _, known = self._remembered.get(organization_id, (0.0, NO_DEFINITIONS))
+        try:
+            async with self._database.connection() as connection:
+                asked_at = time.monotonic()
+                definitions = await _load(connection, organization_id, known)
+            if self._is_current(organization_id):
+                self._remember(organization_id, asked_at + _REMEMBERED_S, definitions)
+        finally:
+            if self._is_current(organization_id):
+                del self._asking[organization_id]
+        return definitions
+
+    def _is_current(self, organization_id: int) -> bool:
+        return self._asking.get(organization_id) is asyncio.current_task()
+
+    def _remember(self, organization_id: int, until: float, definitions: Definitions) -> None:
+        self._drop(organization_id)
+        weight = _weight_of(definitions)
+        if self._weight + weight > _CAPACITY:
+            self._remembered, self._weight = {}, 0
+        self._remembered[organization_id] = until, definitions
+        self._weight += weight
+
+    def _drop(self, organization_id: int) -> None:
+        if (dropped := self._remembered.pop(organization_id, None)) is not None:
+            self._weight -= _weight_of(dropped[1])
+
+
+async def _load(connection: Connection, organization_id: int, known: Definitions) -> Definitions:
+    if await find_version(connection, organization_id) == known.version:
+        return known
+    return make_definitions(*await list_versioned(connection, organization_id))
+
+
+def _weight_of(definitions: Definitions) -> int:
+    return 1 + sum(
+        1 + len(definition.labels) + int(len(definition.description or "") * _DESCRIPTION_WEIGHT)
+        for definition in definitions.by_name.values()
+    )
+
+
+def _retrieve_exception(asking: asyncio.Task[Definitions]) -> None:
+    """Retrieve the exception of a look-up, which asyncio would log if every caller was cancelled."""
+    if not asking.cancelled():
+        asking.exception()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from heliscore.api.native import revert_endpoint
 from heliscore.store import score_reverts
+from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import faulty, scores
 from tests.conftest import Service
@@ -313,6 +314,28 @@ async def test_long_revert_goes_on_at_next_and_leaves_what_came_meanwhile(
     assert total == 5
     assert await stands(client, "r4") == (99, JUDGE)
     assert await stands(client, "r3") == (None, CALLER)
+
+
+async def test_call_ends_early_at_a_request_that_is_locked_and_goes_on_there(
+    client: httpx.AsyncClient,
+    connection: Connection,
+    organization_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(score_reverts, "_BATCH", 1)
+    monkeypatch.setattr(score_reverts, "_LOCK_TIMEOUT_MS", 50)
+    for request_id in ("free", "locked"):
+        await give(client, request_id, JUDGE, a=1)
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT FROM request WHERE organization_id = $1 AND request_id = 'locked' FOR UPDATE",
+            organization_id,
+        )
+        part = await revert(client)
+        assert {**part, "next": None} == {**reverted(1, 1, 1), "done": False}
+        response = await client.post("/v1/scores/revert", json={"author": JUDGE, "next": part["next"]})
+        assert response.status_code == 503
+    assert await revert(client, next=part["next"]) == reverted(1, 1, 1)
 
 
 async def test_errors_are_listed(client: httpx.AsyncClient) -> None:

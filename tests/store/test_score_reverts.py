@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 from heliscore.domain.author import Author, Origin
+from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score import Score
 from heliscore.domain.score_changes import Change
 from heliscore.domain.times import exactly_now
@@ -17,7 +18,7 @@ from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.score_history import find_changes
-from heliscore.store.score_reverts import Reverted, Wanted, take_back
+from heliscore.store.score_reverts import take_back
 from heliscore.store.scores import ScoreIds, ScoreWrite, find_scores, record, remove_score
 from hypothesis import given, settings
 from hypothesis import strategies as st

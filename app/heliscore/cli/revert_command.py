@@ -15,13 +15,13 @@ from heliscore.cli.database import database, run
 from heliscore.cli.parameters import read_author, read_time_option, utf8
 from heliscore.domain.author import Author, Origin
 from heliscore.domain.errors import StartError
+from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score_changes import REVERT
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.settings import Settings, read_settings
 from heliscore.store import organizations, score_reverts
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.schema import bootstrap
-from heliscore.store.score_reverts import Reverted, Wanted
 from heliscore.store.scores import ScoreIds
 
 _CALLER = Origin(Author("code", "heliscore revert"), REVERT)

@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
-from heliscore.domain.author import Author, Origin
-from heliscore.domain.filter_tree import Everything, Filter, score_names
+from heliscore.domain.author import Origin
+from heliscore.domain.filter_tree import score_names
+from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score_changes import (
     Change,
     find_remaining,
@@ -25,7 +26,7 @@ from heliscore.domain.score_changes import (
     goes_back,
     make_origin_of_copy,
 )
-from heliscore.domain.times import EPOCH, exactly_now
+from heliscore.domain.times import exactly_now
 from heliscore.observability.event_loop import Turn
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.score_history import PutBack, make_change, put_back
@@ -47,49 +48,8 @@ _LOCK_TIMEOUT_MS: Final = 500
 """Less than PostgreSQL's deadlock_timeout: it would end another writer's transaction."""
 
 _REST: Final = 0.5
-"""How long a step that wrote is followed by a rest, in its own time: others are to get on meanwhile."""
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What is to be taken back."""
-
-    organization_id: int
-    author: Author
-    until: datetime
-    since: datetime = EPOCH
-    all_versions: bool = False
-    names: Sequence[str] | None = None
-    filter: Filter = Everything()
-
-    def covers(self, change: Change) -> bool:
-        """Whether it is one of the author's in that time, both ends included."""
-        author = change.author
-        return (
-            author is not None
-            and (author.kind, author.name) == (self.author.kind, self.author.name)
-            and (self.all_versions or author.version == self.author.version)
-            and self.since <= change.at <= self.until
-        )
-
-
-class Reverted(msgspec.Struct, frozen=True, rename="camel"):
-    """How much was taken back."""
-
-    requests: int = 0
-    """That had such changes."""
-
-    scores: int = 0
-    """That have another value, or none, since."""
-
-    taken_back: int = 0
-    """Changes."""
-
-    def __add__(self, other: Reverted) -> Reverted:
-        return Reverted(
-            self.requests + other.requests,
-            self.scores + other.scores,
-            self.taken_back + other.taken_back,
-        )
+"""How long a step that found something is followed by a rest, as a share of its own time: others are to get
+on meanwhile."""
 
 
 class _Scope(msgspec.Struct, frozen=True):
@@ -155,7 +115,7 @@ async def take_back(
         yield taken, position
         if taken.taken_back:
             width = _SHORTEST_STEP
-            await asyncio.sleep(0 if is_dry else (time.monotonic() - begun) * _REST)
+            await asyncio.sleep((time.monotonic() - begun) * _REST)
         else:
             width = min(2 * width, _LONGEST_STEP)
 

@@ -24,10 +24,11 @@ from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.author import Origin
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Everything
+from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score import MAX_SCORES_PER_CALL
 from heliscore.domain.score_changes import REVERT
 from heliscore.domain.times import EPOCH, exactly_now
-from heliscore.store.score_reverts import Reverted, Wanted, take_back
+from heliscore.store.score_reverts import take_back
 
 _WORK_S: Final = 5
 """How long a call works before it answers: proxies and clients give up calls that take long."""

@@ -9,7 +9,7 @@ HeliscoreError
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
 │   ├── TooSlow              408
-│   ├── Conflict             409  the call's Idempotency-Key belongs to another call
+│   ├── Conflict             409  an Idempotency-Key of another call, a human's score that stays
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to try again
 │   │   └── TooManyFailures       of calls with keys that are not valid

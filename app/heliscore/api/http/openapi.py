@@ -18,7 +18,8 @@ Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that w
 one is read, filtered and scored through the other. Every answer is `{"data": …, "error": null}` or
 `{"data": null, "error": "…"}`, in PromptLayer's calls `{"success": true, …}` or
 `{"success": false, "message": "…", "error": "…"}`. After a success the change is durable and visible to every
-later call.
+later call. The header `Heliscore-Author` (`human:ada`, `judge:relevance-judge@2026-11`) says who gives the
+scores of a call; without it that is the author of the key.
 """
 
 _REASONS: Final = {
@@ -27,7 +28,8 @@ _REASONS: Final = {
     403: "The API key lacks the permission",
     404: "Not found",
     408: "Nothing of use came for too long",
-    409: "The Idempotency-Key was sent with another call in the last 24 hours; nothing was carried out",
+    409: "The Idempotency-Key was sent with another call in the last 24 hours, or a human's score stays; "
+    "nothing was carried out",
     413: "The body is too large",
     429: "Too many calls with this key in a minute; try again after Retry-After seconds",
     503: "Temporarily unavailable; try again after Retry-After seconds",

@@ -12,7 +12,7 @@ from heliscore.api.native import revert_endpoint
 from heliscore.store import score_reverts
 from heliscore.store.connections.pool import Connection
 
-from tests.api.envelope import faulty, scores
+from tests.api.envelope import faulty, one, scores
 from tests.conftest import Service
 
 JUDGE = "judge:relevance-judge@1"
@@ -157,6 +157,20 @@ async def test_removal_by_another_author_stays(client: httpx.AsyncClient) -> Non
     assert await stands(client, "r") == (None, CALLER)
 
 
+async def test_opinion_beside_a_humans_value_goes_and_does_not_become_the_score(
+    client: httpx.AsyncClient,
+) -> None:
+    definition = {"type": "integer", "precedence": "human"}
+    assert (await client.put("/v1/score-definitions/a", json=definition)).status_code == 200
+    for request_id in ("r", "other"):
+        await give(client, request_id, HUMAN, a=1)
+        await give(client, request_id, JUDGE, a=2)
+    assert await revert(client, filter=one("r")) == reverted(1, 0, 1)
+    assert (await stands(client, "r"), await opinions(client, "r")) == ((1, HUMAN), {HUMAN: 1})
+    assert await revert(client, HUMAN) == reverted(2, 2, 2)
+    assert (await stands(client, "other"), await opinions(client, "other")) == ((None, CALLER), {JUDGE: 2})
+
+
 async def test_comment_comes_back_with_its_value(client: httpx.AsyncClient) -> None:
     await give(client, "r", HUMAN, a={"value": 1, "comment": "seen by two"})
     await give(client, "r", JUDGE, a={"value": 2, "comment": "likely"})
@@ -249,8 +263,8 @@ async def test_only_scores_of_requests_that_the_filter_finds_go_back(client: htt
 
 async def test_scores_of_other_organizations_stay(shared: Service, client: httpx.AsyncClient) -> None:
     stranger = await shared.client("another organization of the revert")
-    for one in (client, stranger):
-        await give(one, "r", JUDGE, a=1)
+    for each in (client, stranger):
+        await give(each, "r", JUDGE, a=1)
     assert await revert(client) == reverted(1, 1, 1)
     assert await stands(stranger, "r") == (1, JUDGE)
     assert await revert(stranger) == reverted(1, 1, 1)

@@ -26,6 +26,16 @@ FROM (
     LIMIT $5
 ) AS first
 
+-- name: requests
+-- How many requests there are in the time, counted up to $4.
+SELECT count(*)
+FROM (
+    SELECT
+    FROM request AS r
+    WHERE r.organization_id = $1 AND r.created_at >= $2 AND r.created_at < $3
+    LIMIT $4
+) AS first
+
 -- name: over_time
 -- By score and bucket of $4 (minute, hour, …) in a zone $5 minutes behind UTC; sums, so that averages over any buckets
 -- stay exact. Scores are put into bins of one length first ($6, beginning at $7), which costs a third of what calendar

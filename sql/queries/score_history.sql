@@ -27,6 +27,36 @@ ORDER BY n.name, CASE WHEN c.is_present THEN
     greatest(c.scored_at, max(c.scored_at) FILTER (WHERE NOT c.is_aside) OVER (PARTITION BY n.name))
 ELSE c.scored_at END, c.is_present
 
+-- name: details
+-- Of requests, $2, by id: their scores with author, time and comment, as JSON; null without one. Scores are found by the
+-- request's number alone, as in `search` of request.sql.
+SELECT r.request_id, (
+    SELECT jsonb_object_agg(
+        n.name,
+        jsonb_build_object(
+            'value', s.value,
+            'author', o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), ''),
+            'at', to_char(s.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'comment', m.comment,
+            'changed', EXISTS (
+                SELECT
+                FROM score_history AS h
+                WHERE h.request_no = s.request_no AND h.organization_id = s.organization_id
+                    AND h.name_id = s.name_id AND h.is_aside IS NULL
+            )
+        )
+    )
+    FROM score AS s
+    JOIN score_name AS n ON n.id = s.name_id
+    LEFT JOIN score_origin AS o ON o.id = s.origin_id
+    LEFT JOIN score_comment AS m
+        ON m.request_no = s.request_no AND m.organization_id = s.organization_id
+        AND m.name_id = s.name_id AND m.scored_at = s.scored_at
+    WHERE s.request_no = r.request_no AND s.organization_id + 0 = r.organization_id
+) AS details
+FROM request AS r
+WHERE r.organization_id = $1 AND r.request_id = ANY ($2::text[])
+
 -- name: exists
 SELECT EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
 

@@ -572,7 +572,10 @@ async def test_evaluation_ends_at_the_organization(
 MISSING = object()
 COUNT = "expected an integer from 0 to 9223372036854775807"
 MINUTES = "expected an integer from -1440 to 1440"
-GROUP = 'expected one of model, provider, prompt_id, prompt_version, user_id or {"property": key}'
+GROUP = (
+    'expected one of model, provider, prompt_id, prompt_version, user_id, {"property": key}, '
+    '{"author": score}, {"kind": score}, {"version": score}'
+)
 UNITS = "expected one of min, hour, day, week, month, year"
 TIME = "expected an ISO 8601 date or date-time"
 NAMES = "expected a list of 1 to 100 names"
@@ -640,7 +643,7 @@ WRONG = [
         COMPARE,
         "offset",
         1,
-        ("offset", "unknown key; known are filter, groupBy, limit, scores, timeFilter"),
+        ("offset", "unknown key; known are filter, groupBy, limit, over, scores, timeFilter"),
     ),
 ]
 

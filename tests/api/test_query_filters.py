@@ -243,7 +243,7 @@ async def test_organization_matches_only_its_own(
                 (
                     "filter.bogus",
                     "unknown table; known are request_response_rmt, request, response, feedback, properties,"
-                    " values, sessions_request_response_rmt",
+                    " values, sessions_request_response_rmt, score",
                 )
             ],
         ),

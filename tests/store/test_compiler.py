@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     Sort,
     Tagged,
     Value,
@@ -30,6 +32,7 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.store.like_patterns import escape_like
+from heliscore.store.search.comparisons import SubjectCondition
 from heliscore.store.search.compiler import (
     compile_conditions,
     compile_count,
@@ -193,6 +196,87 @@ def test_filter_is_compiled(tree: Filter, where: str, arguments: tuple[object, .
         ),
         arguments,
     )
+
+
+ORIGIN = "s.origin_id = ANY(ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization_id = $1 AND {}))"
+SAME_SCORE = (
+    "{0}.request_no = s.request_no AND {0}.name_id = s.name_id AND {0}.organization_id = s.organization_id"
+)
+COMMENT = (
+    f"(SELECT m.comment FROM score_comment AS m WHERE {SAME_SCORE.format('m')} AND m.scored_at = s.scored_at)"
+)
+CHANGED = (
+    f"EXISTS (SELECT FROM score_history AS h WHERE {SAME_SCORE.format('h')} AND h.is_aside IS NULL OFFSET 0)"
+)
+AUTHOR = "(o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), '')) COLLATE \"default\""
+VERSION = "nullif(o.version, '') COLLATE \"default\""
+TONE = partial(ScorePart, "tone")
+
+
+@pytest.mark.parametrize(
+    ("tree", "condition", "arguments"),
+    [
+        (Compare(TONE("kind"), "<>", "api"), ORIGIN.format("o.kind <> $5::text"), ("api",)),
+        (
+            OneOf(TONE("kind"), ("human", "api")),
+            ORIGIN.format("o.kind = ANY($5::text[])"),
+            (["human", "api"],),
+        ),
+        (Compare(TONE("author"), "=", "judge:a"), ORIGIN.format(f"{AUTHOR} = $5::text"), ("judge:a",)),
+        (Compare(TONE("author"), "starts-with", "a"), ORIGIN.format(f"{AUTHOR} ILIKE $5::text"), ("a%",)),
+        (Exists(TONE("version")), ORIGIN.format(f"{VERSION} IS NOT NULL"), ()),
+        (
+            Compare(TONE("label"), "=", "wrong"),
+            "s.value + 0 = ANY(ARRAY(SELECT l.value::bigint "
+            "FROM score_definition AS d CROSS JOIN jsonb_each_text(d.labels) AS l (value, label) "
+            "WHERE d.organization_id = $1 AND d.name = $5::text AND l.label = $6::text))",
+            ("tone", "wrong"),
+        ),
+        (Compare(TONE("comment"), "contains", "a_"), f"{COMMENT} ILIKE $5::text", (r"%a\_%",)),
+        (Exists(TONE("comment")), f"{COMMENT} IS NOT NULL", ()),
+        (Compare(TONE("changed"), "=", True), f"{CHANGED} = $5::boolean", (True,)),
+        (Compare(TONE("scored_at"), "<", NOON), "s.scored_at < $5::timestamptz", (NOON,)),
+    ],
+)
+def test_part_of_a_score_is_compiled(
+    tree: SubjectCondition, condition: str, arguments: tuple[object, ...]
+) -> None:
+    compiled = search(AnyOf((tree,)))
+    assert (compiled.slots.where, compiled.arguments) == (
+        f"(EXISTS (SELECT FROM score AS s WHERE {of_request('s')} AND s.name_id + 0 = $4::integer "
+        f"AND {condition} OFFSET 0))",
+        (73, *arguments),
+    )
+
+
+def test_part_of_an_unknown_score_matches_nothing() -> None:
+    assert search(AnyOf((Exists(ScorePart("unheard-of", "author")),))).slots.where == "(false)"
+
+
+JUDGED = AllOf((ACCURATE, Compare(ScorePart("accuracy", "kind"), "=", "judge")))
+
+
+def test_value_and_parts_of_a_score_are_conditions_on_one_row() -> None:
+    walked, begun = search(JUDGED), compile_search(JUDGED, NEWEST_FIRST, None, NAME_IDS, 4, ["accuracy"])
+    judged = ORIGIN.format("o.kind = ${}::text")
+    assert (walked.slots.organization, walked.arguments) == (
+        "s1.organization_id = $1 AND s1.name_id = $4::integer AND s1.value + 0 >= $5::bigint AND "
+        + judged.format(6).replace("s.", "s1."),
+        (71, 90, "judge"),
+    )
+    assert judged.format(6) in (begun.slots.source or "")
+
+
+def test_only_values_are_counted_and_walked() -> None:
+    """There is no index of authors or comments: to count what meets a condition on them could read all."""
+    of_name = "s.organization_id = $1 AND s.name_id = $2::integer AND s.value >= $3::bigint"
+    counted = compile_selectivity(JUDGED, NAME_IDS, first_parameter=2)
+    probed = compile_probe(JUDGED, Score("accuracy"), Sort(Score("accuracy")), NAME_IDS, first_parameter=2)
+    assert (counted.slots.counts, counted.arguments) == (
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)",
+        (71, 90),
+    )
+    assert (probed.slots.scores, probed.arguments) == (f"score AS s WHERE {of_name}", (71, 90))
 
 
 MADE = [

@@ -7,7 +7,7 @@ import json
 import operator
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -16,8 +16,10 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from heliscore.domain.author import KINDS, Author, Origin
 from heliscore.domain.filter_tree import (
     COLUMNS,
+    PARTS,
     AllOf,
     AnyOf,
     Column,
@@ -32,9 +34,11 @@ from heliscore.domain.filter_tree import (
     Not,
     OneOf,
     Operator,
+    Part,
     Property,
     Score,
     Scored,
+    ScorePart,
     Sort,
     StringMatch,
     Subject,
@@ -45,9 +49,11 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
+from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
-from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite, record
+from heliscore.store.score_definitions import set_definition
+from heliscore.store.scores import NO_COMMENTS, ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, selectivity
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +95,16 @@ KEYS = ["Env", "env", "a%", "it's \\", "é"]
 NAMES = ["accuracy", "relevance", "tone", "length", 'größe "%_\\', FEEDBACK]
 INTEGERS = [-1, 0, 1, 2, 200, 2**53 + 1]
 COSTS = [-0.5, 0.0, 0.1, 0.3, 1e-9, 2.0, 1e300]
+DAY = timedelta(days=1)
 TIMES = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(milliseconds=n) for n in (0, 1, 500, 86_400_000)]
+LABELS = {"tone": {-1: "a", 1: "Éa", 2: "a%", 200: "A"}, FEEDBACK: {0: "A", 1: "ab"}}
+ORIGINS = [
+    Origin(Author("human", "Éa"), "score"),
+    Origin(Author("judge", "a", "2"), "score"),
+    Origin(Author("judge", "a", "2"), "scores", "human:Éa"),
+    Origin(Author("judge", "a%", "A"), "score"),
+    None,
+]
 POOLS: dict[Kind, list[Any]] = {
     Kind.TEXT: TEXTS,
     Kind.NUMBER: INTEGERS,
@@ -106,6 +121,28 @@ class Row(msgspec.Struct, frozen=True):
     variables: dict[str, str] | None
     scores: dict[str, int]
     scored_at: datetime
+    origin: Origin | None
+    comments: dict[str, str]
+    changed: frozenset[str]
+    """The names of the scores that had another value before."""
+
+    def part(self, name: str, part: Part) -> Any:
+        author = None if self.origin is None else self.origin.author
+        match part:
+            case "label":
+                return LABELS.get(name, {}).get(self.scores[name])
+            case "author":
+                return author and str(author)
+            case "kind":
+                return author and author.kind
+            case "version":
+                return (author and author.version) or None
+            case "scored_at":
+                return self.scored_at
+            case "comment":
+                return self.comments.get(name)
+            case "changed":
+                return name in self.changed
 
     def value(self, subject: Subject) -> Any:
         match subject:
@@ -113,6 +150,8 @@ class Row(msgspec.Struct, frozen=True):
                 return self.columns[name]
             case Score(name):
                 return self.scores.get(name)
+            case ScorePart(name, part):
+                return self.part(name, part) if name in self.scores else None
             case Property(key):
                 return self.properties.get(key)
             case Variable(key):
@@ -252,8 +291,16 @@ def random_row(rng: random.Random, number: int, organization_id: int) -> Row:
     scores = {
         name: rng.choice([0, 1] if name == FEEDBACK else INTEGERS) for name in NAMES if rng.random() < 0.7
     }
+    scores = rng.choice([{}, scores, scores])
     return Row(
-        columns, texts(), rng.choice([None, texts()]), rng.choice([{}, scores, scores]), rng.choice(TIMES)
+        columns=columns,
+        properties=texts(),
+        variables=rng.choice([None, texts()]),
+        scores=scores,
+        scored_at=rng.choice(TIMES),
+        origin=rng.choice(ORIGINS),
+        comments={name: rng.choice(TEXTS[1:]) for name in scores if rng.random() < 0.4},
+        changed=frozenset(name for name in scores if rng.random() < 0.3),
     )
 
 
@@ -273,19 +320,44 @@ async def insert(connection: Connection, rows: list[Row]) -> list[Row]:
         f"SELECT {columns} FROM jsonb_populate_recordset(NULL::request, $1::text::jsonb)",
         msgspec.json.encode(values).decode(),
     )
-    posts = [
-        ScoreWrite(
-            int(row.columns["organization_id"]),
-            row.columns["request_id"],
-            {name: ScoreValue(value, False) for name, value in row.scores.items()},
-            row.scored_at,
-            ORIGIN,
-        )
-        for row in rows
-        if row.scores
-    ]
-    await record(connection, ScoreIds(), posts)
+    await insert_scores(connection, rows)
     return [msgspec.structs.replace(row, columns=row.columns | made(row)) for row in rows]
+
+
+async def insert_scores(connection: Connection, rows: list[Row]) -> None:
+    before = [write(row, {name: row.scores[name] - 1 for name in row.changed}) for row in rows if row.changed]
+    posts = [write(row, row.scores, row.comments) for row in rows if row.scores]
+    ids, organization_id = ScoreIds(), int(rows[0].columns["organization_id"])
+    await record(connection, ids, [msgspec.structs.replace(one, posted_at=TIMES[0] - DAY) for one in before])
+    await record(connection, ids, posts)
+    # Scores from before origins were kept, and opinions that never were the score.
+    async with connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")  # without the trigger
+        await connection.execute(
+            "UPDATE score AS s SET origin_id = NULL FROM request AS r "
+            "WHERE r.request_no = s.request_no AND r.organization_id = $1 AND r.request_id = ANY($2)",
+            organization_id,
+            [row.columns["request_id"] for row in rows if row.origin is None],
+        )
+    await connection.execute(
+        "INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id, is_aside) "
+        "SELECT 7, s.request_no, '2020-01-01', s.organization_id, s.name_id, true "
+        "FROM score AS s JOIN request AS r USING (request_no) "
+        "WHERE r.organization_id = $1 AND r.request_id = ANY($2)",
+        organization_id,
+        [row.columns["request_id"] for row in rows[::2]],
+    )
+
+
+def write(row: Row, scores: dict[str, int], comments: Mapping[str, str] = NO_COMMENTS) -> ScoreWrite:
+    return ScoreWrite(
+        int(row.columns["organization_id"]),
+        row.columns["request_id"],
+        {name: ScoreValue(value, False) for name, value in scores.items()},
+        row.scored_at,
+        row.origin or ORIGIN,
+        comments,
+    )
 
 
 def made(row: Row) -> dict[str, Any]:
@@ -320,8 +392,9 @@ async def order_of_texts(connection: Connection, rows: list[Row]) -> dict[str, i
 columns = st.sampled_from(sorted(COLUMNS)).map(Column)
 scores = st.sampled_from([*NAMES, "never used"]).map(Score)
 keys_ = st.sampled_from([*KEYS, "unknown"])
+score_parts = st.builds(ScorePart, st.sampled_from([*NAMES, "never used"]), st.sampled_from([*PARTS]))
 sort_subjects = columns | scores | keys_.map(Property) | keys_.map(Variable)
-subjects: st.SearchStrategy[Subject] = sort_subjects | st.just(FeedbackTime())
+subjects: st.SearchStrategy[Subject] = sort_subjects | st.just(FeedbackTime()) | score_parts
 sorts = st.builds(Sort, scores | sort_subjects, st.booleans())
 
 bodies = st.sampled_from(["request_body", "response_body"]).map(Column)
@@ -338,6 +411,8 @@ operators: dict[Kind, list[Operator]] = {
     Kind.TIMESTAMP: order,
     Kind.BOOLEAN: equality,
     Kind.SCORE: order,
+    Kind.AUTHOR: [*equality, "like", "ilike", "contains", "not-contains", "starts-with"],
+    Kind.AUTHOR_KIND: equality,
 }
 values: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: texts,
@@ -345,6 +420,8 @@ values: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TIMESTAMP: st.sampled_from([*TIMES, TIMES[1] + timedelta(microseconds=1)]),
     Kind.BOOLEAN: st.booleans(),
     Kind.SCORE: st.sampled_from([*INTEGERS, True, False]),
+    Kind.AUTHOR: st.sampled_from(["human:Éa", "judge:a@2", "judge:a", "%:a\\%@A", "é", "@", "judge:a%@a"]),
+    Kind.AUTHOR_KIND: st.sampled_from(KINDS),
 }
 
 
@@ -382,7 +459,13 @@ def nodes(parts: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 
 filters = st.recursive(conditions(), nodes, max_leaves=8)
 several_scores = st.lists(conditions(scores), max_size=6).map(tuple).map(AllOf)
-trees = filters | st.tuples(several_scores, filters).map(AllOf)
+one_score = st.sampled_from(NAMES).flatmap(
+    lambda name: st.lists(
+        conditions(st.just(Score(name)) | st.sampled_from([*PARTS]).map(partial(ScorePart, name))), max_size=4
+    )
+)
+leaves = one_score.map(tuple).map(AllOf)
+trees = filters | st.tuples(several_scores | leaves | leaves.map(Not), filters).map(AllOf)
 
 
 @pytest.mark.parametrize(
@@ -413,11 +496,19 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
             runner.run(connection.close())
 
 
+async def define(connection: Connection, organization_id: int, labels: dict[str, dict[int, str]]) -> None:
+    for name, words in labels.items():
+        definition = ScoreDefinition(name, "integer", labels=words)
+        assert await set_definition(connection, organization_id, definition)
+
+
 async def prepare(connection: Connection) -> tuple[int, list[Row], dict[str, int]]:
     rng = random.Random(1)
     ours, theirs = [await organizations.ensure(connection, name) for name in ("ours", "theirs")]
     rows = [random_row(rng, number, ours) for number in range(REQUESTS)]
     others = [random_row(rng, number, theirs) for number in range(REQUESTS)]
+    await define(connection, ours, LABELS)
+    await define(connection, theirs, {"tone": {0: "a"}, "accuracy": {1: "b"}})
     rows, others = await insert(connection, rows), await insert(connection, others)
     return ours, rows, await order_of_texts(connection, rows)
 

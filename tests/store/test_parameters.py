@@ -30,13 +30,17 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     Sort,
     Variable,
     score_names,
 )
+from heliscore.store.search.author_groups import GroupOf
 from heliscore.store.search.compiler import (
     compile_conditions,
     compile_count,
+    compile_lookups,
+    compile_opinions,
     compile_probe,
     compile_search,
     compile_selectivity,
@@ -253,6 +257,12 @@ conditions: st.SearchStrategy[Filter] = (
         st.sampled_from(TEXT_OPERATORS),
         texts,
     )
+    | st.builds(
+        Compare,
+        st.builds(ScorePart, texts, st.sampled_from(["author", "version", "comment", "label"])),
+        st.sampled_from(TEXT_OPERATORS),
+        texts,
+    )
     | st.builds(OneOf, st.builds(Property, texts), st.lists(texts, max_size=3).map(tuple))
     | st.builds(Exists, st.builds(Property, texts) | st.builds(Score, texts))
     | st.just(Scored())
@@ -282,6 +292,13 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_search(tree, NEWEST_FIRST, None, ids, 4),
         compile_search(tree, sort, after, ids, 4),
         compile_conditions(tree, ids, 2, group),
+        *(compile_conditions(tree, ids, 2, ScorePart(name, "author"), of) for name in ids for of in GroupOf),
+        *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), ()) for name in ids),
+        *(
+            compile_opinions(tree, ids, 2, ScorePart(name, "kind"), by_hash=by_hash)
+            for name in ids
+            for by_hash in (False, True)
+        ),
         compile_count(tree, ids, 2),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
@@ -309,6 +326,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
             | AllOf()
             | AnyOf()
             | Score()
+            | ScorePart()
             | Property()
             | Variable()
         ):

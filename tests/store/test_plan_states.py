@@ -21,9 +21,11 @@ from heliscore.domain.filter_tree import (
     Everything,
     Exists,
     Filter,
+    GroupBy,
     Not,
     Property,
     Score,
+    ScorePart,
     Sort,
 )
 from heliscore.settings import Settings
@@ -53,7 +55,9 @@ SELECT {organization}, {organization} || ' request ' || n,
     timestamptz '2026-01-01Z' + n * interval '1 minute', '2026-03-01Z',
     'model-' || n % 5, jsonb_build_object('variant', n % 3)
 FROM generate_series(1, {requests}) AS n;
-INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id)
+INSERT INTO score_origin (organization_id, kind, name, version, call, restored_by)
+SELECT {organization}, 'judge', 'relevance', n, 'score', '' FROM generate_series(1, 4) AS n;
+INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id, origin_id)
 SELECT
     CASE s.name
         WHEN 'rare' THEN (hash % 1000 = 0)::integer
@@ -61,12 +65,19 @@ SELECT
         WHEN 'broad' THEN (hash % 10 < 6)::integer
         ELSE hash % 101
     END,
-    r.request_no, r.created_at, r.created_at, r.organization_id, s.id
+    r.request_no, r.created_at, r.created_at, r.organization_id, s.id,
+    (SELECT min(id) FROM score_origin WHERE organization_id = {organization}) + r.request_no % 4
 FROM request AS r
 JOIN score_name AS s USING (organization_id)
 CROSS JOIN LATERAL abs(hashint8(r.request_no * 5 + s.id)::bigint) AS hash
 WHERE r.organization_id = {organization}
 ORDER BY r.request_no, s.id;
+INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id, origin_id)
+SELECT value, request_no, scored_at - interval '1 day', organization_id, name_id, origin_id
+FROM score WHERE organization_id = {organization};
+INSERT INTO score_comment (request_no, scored_at, organization_id, name_id, comment)
+SELECT request_no, scored_at, organization_id, name_id, 'why' FROM score
+WHERE organization_id = {organization} AND request_no % 2 = 0;
 """
 
 
@@ -120,7 +131,7 @@ def state(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
 
 async def make(dsn: str, state: Callable[[Connection], Awaitable[None]]) -> None:
     connection = await asyncpg.connect(dsn)
-    for table in ("request", "score", "score_name"):
+    for table in ("request", "score", "score_name", "score_history", "score_comment", "score_origin"):
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     await state(connection)
     await connection.close()
@@ -163,6 +174,9 @@ TREES: dict[str, Filter] = {
     "10 % or a model": AnyOf((is_one("medium"), Compare(MODEL, "=", "model-1"))),
     "60 % of a model": AllOf((is_one("broad"), Compare(MODEL, "=", "model-1"))),
     "a model": Compare(MODEL, "=", "model-1"),
+    "an author": Compare(ScorePart("broad", "author"), "<>", "human:ada"),
+    "60 % commented": AllOf((is_one("broad"), Exists(ScorePart("broad", "comment")))),
+    "not changed": Not(Compare(ScorePart("broad", "changed"), "=", True)),
     "no model": Not(Exists(MODEL)),
     "no score": Not(Exists(ACCURACY)),
     "no score of a model": AllOf((Compare(MODEL, "=", "model-1"), Not(Exists(ACCURACY)))),
@@ -185,7 +199,7 @@ def averages(tree: Filter) -> Read:
     )
 
 
-def compared(by: Column | Property, tree: Filter = TREES["all"]) -> Read:
+def compared(by: GroupBy, tree: Filter = TREES["all"]) -> Read:
     return lambda connection, names, organization: evaluations.compare(
         connection, names, ScoreSelection(organization, tree, BEGINNING, END), ["accuracy", "broad"], by
     )
@@ -203,6 +217,14 @@ READS: dict[str, Read] = {
     "compared by model": compared(MODEL),
     "compared by property": compared(Property("variant")),
     "compared by model, of 60 %": compared(MODEL, is_one("broad")),
+    "compared by author": compared(ScorePart("broad", "author")),
+    "compared by author, of 60 %": compared(ScorePart("accuracy", "author"), is_one("broad")),
+    "opinions": lambda connection, names, organization: evaluations.compare_opinions(
+        connection,
+        names,
+        ScoreSelection(organization, is_one("broad"), BEGINNING, END),
+        ScorePart("accuracy", "author"),
+    ),
     "distributions of a model": lambda connection, names, organization: evaluations.distributions(
         connection, names, ScoreSelection(organization, TREES["a model"], BEGINNING, END), 10
     ),

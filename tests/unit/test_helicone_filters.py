@@ -13,6 +13,7 @@ from heliscore.api.shared.filter_language import decode_filter
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
+    PARTS,
     AllOf,
     AnyOf,
     Column,
@@ -27,6 +28,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     Sort,
     Subject,
     Variable,
@@ -148,6 +150,9 @@ OTHER_SUBJECTS: list[tuple[tuple[str, ...], Subject]] = [
     (("sessions_request_response_rmt", "session_session_name"), Property("Helicone-Session-Name")),
     (("sessions_request_response_rmt", "session_tag"), Property("Helicone-Session-Path")),
     (("feedback", "created_at"), FeedbackTime()),
+    (("score", "accuracy", "value"), Score("accuracy")),
+    (("score", "accuracy-hcone-bool", "value"), Score("accuracy")),
+    *((("score", "accuracy", part), ScorePart("accuracy", part)) for part in PARTS),
 ]
 
 SUBJECTS: list[tuple[tuple[str, ...], Subject]] = [
@@ -161,6 +166,8 @@ VALUES: dict[Kind, tuple[object, object]] = {
     Kind.TIMESTAMP: ("2026-03-01", MARCH),
     Kind.BOOLEAN: (True, True),
     Kind.SCORE: (7, 7),
+    Kind.AUTHOR: ("x", "x"),
+    Kind.AUTHOR_KIND: ("judge", "judge"),
 }
 """A value of each kind, on the wire and in the tree."""
 
@@ -178,7 +185,10 @@ OPERATORS: dict[Kind, dict[str, str]] = {
     Kind.TIMESTAMP: ORDERED,
     Kind.BOOLEAN: {"equals": "="},
     Kind.SCORE: ORDERED | {"not-equals": "<>"},
+    Kind.AUTHOR_KIND: {"equals": "=", "not-equals": "<>"},
 }
+OPERATORS[Kind.AUTHOR] = OPERATORS[Kind.TEXT] | {"starts-with": "starts-with"}
+SCORE_PARTS = "value, label, author, kind, version, scored_at, comment or changed"
 ALL_OPERATORS = {operator for known in OPERATORS.values() for operator in known}
 
 
@@ -201,10 +211,51 @@ def test_column_that_is_not_recorded_is_refused(table: str, column: str) -> None
 
 
 @pytest.mark.parametrize("name", ["", "-hcone-bool"])
-def test_empty_name_of_a_score_is_refused(name: str) -> None:
-    assert errors(leaf(RMT, "scores", name, gte=80)) == [
-        FieldError(f"filter.{RMT}.scores.{name}", "the name must not be empty")
+@pytest.mark.parametrize("path", [(RMT, "scores"), ("score",)])
+def test_empty_name_of_a_score_is_refused(name: str, path: tuple[str, ...]) -> None:
+    assert errors(leaf(*path, name, **{} if path == ("score",) else {"gte": 80})) == [
+        FieldError(".".join(("filter", *path, name)), "the name must not be empty")
     ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (leaf("score", "a", "by", equals="x"), ("score.a.by", f"unknown; expected {SCORE_PARTS}")),
+        (leaf("score", "a", equals=1), ("score.a.equals", f"unknown; expected {SCORE_PARTS}")),
+        (leaf("score", "a\0", "value", equals=1), ("score.a\\u0000", "must not contain NUL")),
+        (leaf("score", a=95), ("score.a", "expected an object, got 95")),
+        (leaf("score", "a", value=95), ("score.a.value", "expected an object, got 95")),
+        (
+            leaf("score", "a", "value", lt="x"),
+            ("score.a.value.lt", 'expected an integer or a boolean, got "x"'),
+        ),
+        (
+            leaf("score", "a", "kind", **{"in": ["judge", "robot"]}),
+            ("score.a.kind.in[1]", 'expected human, judge, code or api, got "robot"'),
+        ),
+        (
+            leaf("score", "a", "kind", equals=[]),
+            ("score.a.kind.equals", "expected human, judge, code or api, got an array"),
+        ),
+        (leaf("score", "a", "author", equals=1), ("score.a.author.equals", "expected a string, got 1")),
+        (
+            leaf("score", "a", "scored_at", gte="soon"),
+            ("score.a.scored_at.gte", 'expected an ISO 8601 date or date-time, got "soon"'),
+        ),
+        (
+            leaf("score", "a", "changed", equals=1),
+            ("score.a.changed.equals", "expected true or false, got 1"),
+        ),
+        (
+            leaf("score", "a", "comment", like="\\"),
+            ("score.a.comment.like", "the pattern ends in a backslash that escapes nothing"),
+        ),
+    ],
+)
+def test_wrong_condition_on_a_part_of_a_score_is_named(raw: object, error: tuple[str, str]) -> None:
+    path, message = error
+    assert errors({"not": raw}) == [FieldError(f"filter.not.{path}", message)]
 
 
 @pytest.mark.parametrize(("path", "subject"), SUBJECTS)
@@ -571,7 +622,7 @@ def test_unknown_table_is_refused_with_those_that_are_known() -> None:
         FieldError(
             "filter.score_v3",
             "unknown table; known are request_response_rmt, request, response, feedback, properties, "
-            "values, sessions_request_response_rmt",
+            "values, sessions_request_response_rmt, score",
         )
     ]
 
@@ -803,8 +854,8 @@ def test_unknown_key_of_a_query_is_refused() -> None:
     assert query_errors({"filter": "all", "limits": 3}) == [
         FieldError(
             "limits",
-            "unknown key; known are cursor, filter, includeInputs, isCached, isPartOfExperiment, isScored, "
-            "limit, offset, sort",
+            "unknown key; known are cursor, filter, include, includeInputs, isCached, isPartOfExperiment, "
+            "isScored, limit, offset, sort",
         )
     ]
 

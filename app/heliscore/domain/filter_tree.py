@@ -3,7 +3,8 @@
     Filter    := Everything | AllOf(parts) | AnyOf(parts) | Not(part) | Condition
     Condition := Compare(subject, operator, value) | OneOf(subject, values) | Exists(subject)
                | Scored() | Tagged() | HasTag(tag) | HasString(body, match, string)
-    Subject   := Column(name) | Score(name) | Property(key) | Variable(key) | FeedbackTime()
+    Subject   := Column(name) | Score(name) | ScorePart(name, part) | Property(key) | Variable(key)
+               | FeedbackTime()
 
 The tree is two-valued: a request either matches or it does not. A condition on a subject that the request
 does not have (a null column, a missing score) never matches, whatever its operator; Exists tests for that,
@@ -31,6 +32,8 @@ class Kind(Enum):
     TIMESTAMP = "timestamp"
     BOOLEAN = "boolean"
     SCORE = "score"
+    AUTHOR = "author"
+    AUTHOR_KIND = "author-kind"
 
 
 COLUMNS: Final[dict[str, Kind]] = {
@@ -92,6 +95,29 @@ class Score(msgspec.Struct, frozen=True):
     name: str
 
 
+Part = Literal["label", "author", "kind", "version", "scored_at", "comment", "changed"]
+
+PARTS: Final[dict[Part, Kind]] = {
+    "label": Kind.TEXT,
+    "author": Kind.AUTHOR,
+    "kind": Kind.AUTHOR_KIND,
+    "version": Kind.TEXT,
+    "scored_at": Kind.TIMESTAMP,
+    "comment": Kind.TEXT,
+    "changed": Kind.BOOLEAN,
+}
+"""What is known of a score beside its value: the word for it in the score's definition, its author as a
+string, the author's kind and version, when it was set, why, and whether it was another one before."""
+
+
+class ScorePart(msgspec.Struct, frozen=True):
+    """One of PARTS of the score of that name. A request has one score of a name, so that all conditions on
+    its parts and its value meet on that one."""
+
+    name: str
+    part: Part
+
+
 class Property(msgspec.Struct, frozen=True):
     """The value of one property, a string. Keys are case-sensitive."""
 
@@ -109,7 +135,8 @@ class FeedbackTime(msgspec.Struct, frozen=True):
 
 
 SortSubject = Column | Score | Property | Variable
-Subject = Column | Score | Property | Variable | FeedbackTime
+GroupBy = Column | Property | ScorePart
+Subject = Column | Score | ScorePart | Property | Variable | FeedbackTime
 
 Operator = Literal[
     "=", "<>", ">", ">=", "<", "<=", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"
@@ -199,6 +226,8 @@ def kind_of(subject: Subject) -> Kind:
             return COLUMNS[name]
         case Score():
             return Kind.SCORE
+        case ScorePart(_, part):
+            return PARTS[part]
         case Property() | Variable():
             return Kind.TEXT
         case FeedbackTime():
@@ -214,7 +243,7 @@ def score_names(tree: Filter) -> frozenset[str]:
             return frozenset[str]().union(*map(score_names, parts))
         case Compare(subject) | OneOf(subject) | Exists(subject):
             match subject:
-                case Score(name):
+                case Score(name) | ScorePart(name):
                     return frozenset((name,))
                 case FeedbackTime():
                     return frozenset((FEEDBACK,))

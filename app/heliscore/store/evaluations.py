@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Column, Filter, Property
+from heliscore.domain.filter_tree import Column, Filter, GroupBy, Property, ScorePart, score_names
 from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import compile_conditions, compile_lookups
+from heliscore.store.search.author_groups import JOINED, OWN
+from heliscore.store.search.compiler import compile_conditions, compile_lookups, compile_opinions
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.statements import load
 
@@ -213,12 +215,34 @@ async def compare(
     names: ScoreNames,
     range_: ScoreSelection,
     scores: list[str],
-    group_by: Column | Property,
+    group_by: GroupBy,
 ) -> list[Group]:
-    """Return the named scores by group and name. Requests without the column or property are the last
+    """Return the named scores by group and name. Requests without the column, property or author are the last
     group."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     rows = await _fetch(connection, names, "compare", range_, scores=name_ids, group_by=group_by)
+    return _make_groups(rows)
+
+
+async def compare_opinions(
+    connection: Connection, names: ScoreNames, range_: ScoreSelection, group_by: ScorePart
+) -> list[Group]:
+    """Return the opinions on one score, the newest value of each author, by group."""
+    organization_id, wanted = range_.organization_id, {group_by.name, *score_names(range_.tree)}
+    name_ids = await names.find(connection, organization_id, wanted)
+    if group_by.name not in name_ids:
+        return []
+    fixed = (organization_id, range_.start, range_.end, [name_ids[group_by.name]])
+    by_hash = not await _is_of_few_requests(connection, range_)
+    compiled = compile_opinions(range_.tree, name_ids, len(fixed) + 1, group_by, by_hash=by_hash)
+    statement = compiled.fill(_SQL["compare"])
+    async with AsyncExitStack() as stack:
+        if by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        return _make_groups(await connection.fetch(statement, *fixed, *compiled.arguments))
+
+
+def _make_groups(rows: list[asyncpg.Record]) -> list[Group]:
     return [
         Group(value, name, count, int(sum_), *rest) for value, name, count, sum_, *rest in map(tuple, rows)
     ]
@@ -231,7 +255,7 @@ async def _fetch(
     range_: ScoreSelection,
     *arguments: object,
     scores: list[int] | None = None,
-    group_by: Column | Property | None = None,
+    group_by: GroupBy | None = None,
 ) -> list[asyncpg.Record]:
     """Run a statement about the scores of those name ids; None, of all."""
     fixed = (
@@ -244,14 +268,25 @@ async def _fetch(
     start = await choose_start(connection, names, range_.organization_id, range_.tree, ALL)
     if start is None:
         return []
-    compiled = compile_conditions(range_.tree, start.name_ids, len(fixed) + 1, group_by)
-    if compiled.slots.request == "":
+    name_ids, group_of = start.name_ids, OWN
+    if isinstance(group_by, ScorePart):
+        of_group = await names.find(connection, range_.organization_id, [group_by.name])
+        name_ids = {**name_ids, **of_group}
+        group_of = OWN if scores == list(of_group.values()) else JOINED
+    compiled = compile_conditions(range_.tree, name_ids, len(fixed) + 1, group_by, group_of)
+    if compiled.slots.request == "" and group_of is OWN:
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     if start.scores or await _is_small(connection, range_, scores):
-        compiled = compile_lookups(range_.tree, start.name_ids, len(fixed) + 1, group_by, start.scores)
+        compiled = compile_lookups(range_.tree, name_ids, len(fixed) + 1, group_by, start.scores)
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
     async with joined_by_hash(connection):
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
+
+
+async def _is_of_few_requests(connection: Connection, range_: ScoreSelection) -> bool:
+    """Whether the requests of that time are so few that their history is looked up one by one."""
+    limits = range_.organization_id, range_.start, range_.end, _MAX_LOOKUPS
+    return bool(await connection.fetchval(_SQL["requests"], *limits) < _MAX_LOOKUPS)
 
 
 async def _is_small(connection: Connection, range_: ScoreSelection, scores: list[int] | None) -> bool:

@@ -43,6 +43,15 @@ async def find_changes(
     }
 
 
+async def find_details(
+    connection: Connection, organization_id: int, request_ids: Sequence[str]
+) -> dict[str, bytes]:
+    """Return the scores of requests with author, time and comment, by the id of the request: JSON, name to
+    `{"value", "author", "at", "comment", "changed"}`. Requests without a score are left out."""
+    rows = await connection.fetch(_SQL["details"], organization_id, request_ids)
+    return {request_id: details for request_id, details in rows if details is not None}
+
+
 def make_change(
     value: int | None,
     is_boolean: bool,

@@ -12,7 +12,7 @@ import msgspec
 from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import Schema
-from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, count, list_of
+from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, choice, count, list_of
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.api.shared.score_maps import plain_name
@@ -45,6 +45,8 @@ class Query(msgspec.Struct, frozen=True):
     after: Position | None
     offset: int
     limit: int
+    with_details: bool = False
+    """Of scores: author, time, comment."""
 
 
 def decode_query(body: bytes) -> Query:
@@ -55,7 +57,8 @@ def decode_query(body: bytes) -> Query:
         tree = AllOf((tree, Scored() if is_scored else Not(Scored())))
     if (is_cached := values[_IS_CACHED]) is not None:
         tree = AllOf((tree, Compare(Column("cached"), "=", is_cached)))
-    return Query(tree, values[_SORT], _find_position(values), values[_OFFSET], values[_LIMIT])
+    with_details = _SCORE_DETAILS in values[_INCLUDE]
+    return Query(tree, values[_SORT], _find_position(values), values[_OFFSET], values[_LIMIT], with_details)
 
 
 def decode_ids(body: bytes) -> list[str]:
@@ -207,6 +210,13 @@ _LIMIT: Final = optional("limit", count(MAX_LIMIT), default=DEFAULT_LIMIT)
 _CURSOR: Final = optional(
     "cursor", ValueType[object](STRING.schema, ANY.read), description="`nextCursor` of the page before."
 )
+_SCORE_DETAILS: Final = "scoreDetails"
+_INCLUDE: Final = optional(
+    "include",
+    list_of(choice((_SCORE_DETAILS,), f'"{_SCORE_DETAILS}"')),
+    default=[],
+    description="`scoreDetails`: rows have `score_details`, each score's author, time and comment.",
+)
 _WITHOUT_EFFECT: Final = tuple(
     optional(key, BOOLEAN, description="Accepted, without effect.")
     for key in ("includeInputs", "isPartOfExperiment")
@@ -221,6 +231,7 @@ QUERY_BODY: Final = make_body(
     _OFFSET,
     _LIMIT,
     _CURSOR,
+    _INCLUDE,
     check=_check_cursor,
     is_unique=True,
     example={

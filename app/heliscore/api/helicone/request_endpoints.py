@@ -11,11 +11,12 @@ from heliscore.api.helicone.query_bodies import (
     IDS_BODY,
     MAX_LIMIT,
     QUERY_BODY,
+    Query,
     decode_ids,
     decode_query,
     encode_cursor,
 )
-from heliscore.api.helicone.row import ROW, make_row, pass_json
+from heliscore.api.helicone.row import ROW, Row, make_row, pass_json
 from heliscore.api.helicone.signed_bodies import PATH, Sign, check_token, make_signer, no_bodies, origin_of
 from heliscore.api.http.endpoints import ApiCall, Endpoint
 from heliscore.api.http.json_codec import Json
@@ -26,6 +27,8 @@ from heliscore.api.shared import envelope
 from heliscore.domain.errors import InvalidInput, NotFound, Unavailable
 from heliscore.domain.filter_tree import Column, OneOf
 from heliscore.store import request_log
+from heliscore.store.connections.pool import Connection
+from heliscore.store.score_history import find_details
 from heliscore.store.search import request_search as store
 
 
@@ -37,22 +40,42 @@ async def query_requests(call: ApiCall) -> Response:
     page, without gaps or repetitions even while new requests arrive.
     """
     query = decode_query(await call.body())
-    services, sign = call.services, await _find_signer(call)
-    async with services.database.connection() as connection:
-        page = await store.search(
-            connection,
-            services.ids.names,
-            call.principal.organization_id,
-            query.filter,
-            sort=query.sort,
-            after=query.after,
-            offset=query.offset,
-            limit=query.limit,
-        )
-    rows = [make_row(request, sign) for request in page.requests]
+    sign = await _find_signer(call)
+    async with call.services.database.connection() as connection:
+        if query.with_details:
+            page, rows = await _find_with_details(call, connection, query, sign)
+        else:
+            page = await _find_page(call, connection, query)
+            rows = [make_row(request, sign) for request in page.requests]
     if page.next is None:
         return envelope.answer(rows)
     return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
+
+
+async def _find_page(call: ApiCall, connection: Connection, query: Query) -> store.Page:
+    return await store.search(
+        connection,
+        call.services.ids.names,
+        call.principal.organization_id,
+        query.filter,
+        sort=query.sort,
+        after=query.after,
+        offset=query.offset,
+        limit=query.limit,
+    )
+
+
+async def _find_with_details(
+    call: ApiCall, connection: Connection, query: Query, sign: Sign
+) -> tuple[store.Page, list[Row]]:
+    # One snapshot, so that a row's scores and their details are the same.
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        page = await _find_page(call, connection, query)
+        ids = [request.request_id for request in page.requests]
+        details = await find_details(connection, call.principal.organization_id, ids)
+    return page, [
+        make_row(request, sign, details.get(request.request_id, b"{}")) for request in page.requests
+    ]
 
 
 async def count_requests(call: ApiCall) -> Response:

@@ -14,9 +14,25 @@ from heliscore.domain.times import encode_time
 from heliscore.store.search.request_search import Request
 
 
+class ScoreDetail(msgspec.Struct, frozen=True):
+    """Who gave a score, when and why."""
+
+    value: int
+    author: str | None
+    """null: from before authors were kept."""
+
+    at: str
+    """In microseconds."""
+
+    comment: str | None
+    changed: bool
+    """Whether it was another one before."""
+
+
 class Row(msgspec.Struct, frozen=True):
     """One request with its scores. Times are ISO 8601, UTC, in milliseconds; scores are integers. The bodies
-    can be read at `signed_body_url` without a key, for one to two hours."""
+    can be read at `signed_body_url` without a key, for one to two hours. `score_details` is there where it is
+    asked for."""
 
     response_id: str | None
     response_created_at: str | None
@@ -66,6 +82,7 @@ class Row(msgspec.Struct, frozen=True):
     request_referrer: str | None
     ai_gateway_body_mapping: Any
     storage_location: str | None
+    score_details: dict[str, ScoreDetail] | msgspec.UnsetType = msgspec.UNSET
 
 
 _rows, COMPONENTS = msgspec.json.schema_components([Row], ref_template=REFERENCE)
@@ -73,8 +90,9 @@ _rows, COMPONENTS = msgspec.json.schema_components([Row], ref_template=REFERENCE
 ROW: Final = reference("Row")
 
 
-def make_row(request: Request, sign: Sign) -> Row:
+def make_row(request: Request, sign: Sign, score_details: bytes | None = None) -> Row:
     """Make a row of a request. JSON from the database is passed through."""
+    details: Any = msgspec.UNSET if score_details is None else Raw(score_details)
     properties: Any = Raw(request.properties)
     scores: Any = Raw(request.scored.scores or b"{}")
     feedback = request.scored.feedback
@@ -127,6 +145,7 @@ def make_row(request: Request, sign: Sign) -> Row:
         request.request_referrer,
         pass_json(request.ai_gateway_body_mapping),
         request.storage_location,
+        details,
     )
 
 

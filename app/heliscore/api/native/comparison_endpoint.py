@@ -7,15 +7,15 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import ValueType, make_body, object_of, optional, required
+from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
-from heliscore.api.http.value_types import NAME, count, list_of
+from heliscore.api.http.value_types import NAME, choice, count, list_of
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
-from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.filter_tree import Column, GroupBy, Property, ScorePart
 from heliscore.domain.messages import find_name_error
 from heliscore.store import evaluations as store
 
@@ -27,6 +27,12 @@ _DEFAULT_GROUPS: Final = 100
 _MAX_GROUPS: Final = 1000
 
 
+_KEYS: Final = {"property": "key", "author": "score", "kind": "score", "version": "score"}
+_EXPECTED_GROUP: Final = ", ".join(
+    ("one of " + ", ".join(GROUPABLE), *(f'{{"{key}": {value}}}' for key, value in _KEYS.items()))
+)
+
+
 def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
     if isinstance(raw, list) and 1 <= len(raw) <= _MAX_COMPARED:
         return [plain_name(name) for name in _NAMES.read(raw, path, errors)]
@@ -34,13 +40,19 @@ def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
     return []
 
 
-def _read_group(raw: object, path: str, errors: FieldErrors) -> Column | Property:
+def _read_group(raw: object, path: str, errors: FieldErrors) -> GroupBy:
     match raw:
         case str() if raw in GROUPABLE:
             return Column(raw)
         case {"property": str() as key, **rest} if not rest and not find_name_error(key):
             return Property(key)
-    errors.add_unexpected(path, f'one of {", ".join(GROUPABLE)} or {{"property": key}}', raw)
+        case {"author": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "author")
+        case {"kind": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "kind")
+        case {"version": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "version")
+    errors.add_unexpected(path, _EXPECTED_GROUP, raw)
     return Column("model")
 
 
@@ -50,10 +62,35 @@ _SCORES: Final = required(
 )
 _GROUP_BY: Final = required(
     "groupBy",
-    ValueType[Column | Property](
-        {"anyOf": [{"enum": list(GROUPABLE)}, object_of(required("property", NAME)).schema]}, _read_group
+    ValueType[GroupBy](
+        {
+            "anyOf": [
+                {"enum": list(GROUPABLE)},
+                *(object_of(required(key, NAME)).schema for key in _KEYS),
+            ]
+        },
+        _read_group,
     ),
 )
+_OVER: Final = optional(
+    "over",
+    choice(("current", "opinions")),
+    default="current",
+    description="`opinions`: the newest value of each author that was not taken back, instead of the score. "
+    "Only of the one score whose authors are the groups.",
+)
+
+
+def _check_opinions(values: Values) -> None:
+    group, scores = values.find(_GROUP_BY), values.find(_SCORES)
+    if values.find(_OVER) != "opinions" or group is None or scores is None:
+        return
+    if not isinstance(group, ScorePart):
+        values.reject(_OVER, "opinions can be grouped by author, kind or version only")
+    elif set(scores) != {group.name}:
+        values.reject(_SCORES, "expected only the score whose opinions are compared")
+
+
 _TIMES: Final = optional("timeFilter", TIME_RANGE)
 _LIMIT: Final = optional("limit", count(_MAX_GROUPS), default=_DEFAULT_GROUPS)
 _BODY: Final = make_body(
@@ -61,7 +98,9 @@ _BODY: Final = make_body(
     _TIMES,
     _SCORES,
     _GROUP_BY,
+    _OVER,
     _LIMIT,
+    check=_check_opinions,
     is_unique=True,
     example={"filter": "all", "scores": ["accuracy"], "groupBy": {"property": "variant"}},
 )
@@ -70,16 +109,19 @@ _BODY: Final = make_body(
 async def compare(call: ApiCall) -> Response:
     """Compare groups of requests by their scores: variant A with B, one model with another.
 
-    Groups are the values of a column or of a property, null for requests without it; those with the most
-    scores come first. The deviation is the sample's, null if there is one score; percentiles are
-    interpolated; `shareTrue` is null unless all values of the group were sent as booleans.
+    Groups are the values of a column or of a property, or of one score the author, the author's kind or
+    version; null for requests without it. Those with the most scores come first. The deviation is the
+    sample's, null if there is one score; percentiles are interpolated; `shareTrue` is null unless all values
+    of the group were sent as booleans.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[_TIMES])
     async with call.services.database.connection() as connection:
-        groups = await store.compare(
-            connection, call.services.ids.names, selection, body[_SCORES], body[_GROUP_BY]
-        )
+        names, group_by = call.services.ids.names, body[_GROUP_BY]
+        if body[_OVER] == "opinions" and isinstance(group_by, ScorePart):
+            groups = await store.compare_opinions(connection, names, selection, group_by)
+        else:
+            groups = await store.compare(connection, names, selection, body[_SCORES], group_by)
     found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
     found.sort(key=lambda members: -sum(group.count for group in members))
     return envelope.answer(

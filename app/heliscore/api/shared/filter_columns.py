@@ -26,9 +26,11 @@ class Special(Enum):
     FEEDBACK_RATING = "equals true or false, exists"
     SCORES_COLUMN = 'equals "{}" or not-equals "{}"'
     PROPERTY_KEY = "equals a key"
+    SCORE = "value, label, author, kind, version, scored_at, comment or changed"
 
 
 Target = Subject | Keyed | Special
+Table = dict[str, Target] | Keyed | Special
 
 _REQUEST_RESPONSE: Final[dict[str, Target]] = {
     "provider": Column("provider"),
@@ -66,7 +68,7 @@ _REQUEST_RESPONSE: Final[dict[str, Target]] = {
     "search_properties": Keyed.PROPERTIES,
 }
 
-TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
+TABLES: Final[dict[str, Table]] = {
     "request_response_rmt": _REQUEST_RESPONSE,
     "request": {
         "id": Column("request_id"),
@@ -94,6 +96,7 @@ TABLES: Final[dict[str, dict[str, Target] | Keyed]] = {
         "session_session_name": Property("Helicone-Session-Name"),
         "session_tag": Property("Helicone-Session-Path"),
     },
+    "score": Special.SCORE,
 }
 
 UNRECORDED: Final[dict[str, frozenset[str]]] = {

@@ -16,6 +16,7 @@ from heliscore.api.shared.filter_columns import TABLES, UNRECORDED, Keyed, Speci
 from heliscore.api.shared.filter_values import MAX_DEPTH, ConditionReader
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import (
+    PARTS,
     AllOf,
     AnyOf,
     Column,
@@ -30,6 +31,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     Subject,
     kind_of,
 )
@@ -41,19 +43,23 @@ _ALL: Final = Everything()
 
 _BRANCH_KEYS: Final = {"left", "operator", "right"}
 
+_TEXT: Final[dict[str, Operator]] = {
+    "equals": "=",
+    "not-equals": "<>",
+    "like": "like",
+    "ilike": "ilike",
+    "contains": "contains",
+    "not-contains": "not-contains",
+}
+
 OPERATORS: Final[dict[Kind, dict[str, Operator]]] = {
-    Kind.TEXT: {
-        "equals": "=",
-        "not-equals": "<>",
-        "like": "like",
-        "ilike": "ilike",
-        "contains": "contains",
-        "not-contains": "not-contains",
-    },
+    Kind.TEXT: _TEXT,
     Kind.NUMBER: {"equals": "=", "not-equals": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="},
     Kind.TIMESTAMP: {"equals": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="},
     Kind.BOOLEAN: {"equals": "="},
     Kind.SCORE: {"equals": "=", "not-equals": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="},
+    Kind.AUTHOR: _TEXT | {"starts-with": "starts-with"},
+    Kind.AUTHOR_KIND: {"equals": "=", "not-equals": "<>"},
 }
 
 _ENDS_IN_ESCAPE: Final = re.compile(r"(?<!\\)(\\\\)*\\\Z")
@@ -111,8 +117,8 @@ class _Decoder(ConditionReader):
         match TABLES.get(name):
             case None:
                 return self.reject(path, f"unknown table; known are {', '.join(TABLES)}")
-            case Keyed() as keyed:
-                return self.keyed(keyed, raw, path)
+            case Keyed() | Special() as target:
+                return self.column(target, raw, path)
             case columns:
                 unrecorded = UNRECORDED.get(name, frozenset())
 
@@ -141,20 +147,35 @@ class _Decoder(ConditionReader):
                 return self.every(raw, path, self.scores_column)
             case Special.PROPERTY_KEY:
                 return self.every(raw, path, self.property_key)
+            case Special.SCORE:
+                return self.every(raw, path, self.score_parts)
             case _:
                 return self.conditions(target, kind_of(target), raw, path)
 
     def keyed(self, keyed: Keyed, raw: object, path: str) -> Filter:
         def one(key: str, value: object, at: str) -> Filter:
-            if "\0" in key:
-                return self.reject(at, "must not contain NUL")
-            name = plain_name(key) if keyed is Keyed.SCORES else key
-            if not name and keyed is Keyed.SCORES:
-                return self.reject(at, "the name must not be empty")
+            name = self.score_name(key, at) if keyed is Keyed.SCORES else self.text(key, at)
             subject = keyed.subject(name)
             return self.conditions(subject, kind_of(subject), value, at)
 
         return self.every(raw, path, one)
+
+    def score_parts(self, key: str, raw: object, path: str) -> Filter:
+        name = self.score_name(key, path)
+
+        def one(part: str, value: object, at: str) -> Filter:
+            subject = _score_part(name, part)
+            if subject is None:
+                return self.reject(at, f"unknown; expected {Special.SCORE.value}")
+            return self.conditions(subject, kind_of(subject), value, at)
+
+        return self.every(raw, path, one)
+
+    def score_name(self, key: str, path: str) -> str:
+        name = plain_name(key)
+        if not name:
+            self.errors.add(path, "the name must not be empty")
+        return self.text(name, path)
 
     def scores_column(self, operator: str, value: object, path: str) -> Filter:
         self.count(path)
@@ -186,7 +207,7 @@ class _Decoder(ConditionReader):
         if operator not in known:
             return self.reject(path, f"unknown operator; known are {', '.join(known)}, in, exists")
         value = self.value(kind, raw, path)
-        if kind is Kind.TEXT:
+        if kind in (Kind.TEXT, Kind.AUTHOR):
             return self.text_condition(subject, known[operator], str(value), path)
         return Compare(subject, known[operator], value)
 
@@ -199,3 +220,9 @@ class _Decoder(ConditionReader):
             if value == "__empty__":
                 value = ""
         return Compare(subject, operator, value)
+
+
+def _score_part(name: str, part: str) -> Score | ScorePart | None:
+    if part == "value":
+        return Score(name)
+    return next((ScorePart(name, known) for known in PARTS if known == part), None)

@@ -6,9 +6,10 @@ from typing import Final
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.json_schema import STRING, Schema, closed_object, reference
-from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Target
+from heliscore.api.shared.filter_columns import TABLES, Keyed, Special, Table, Target
 from heliscore.api.shared.filter_language import OPERATORS, decode_filter
-from heliscore.domain.filter_tree import Filter, Kind, Score, kind_of
+from heliscore.domain.author import KINDS
+from heliscore.domain.filter_tree import PARTS, Filter, Kind, Score, kind_of
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 
 _SCORE: Final[Schema] = {
@@ -27,6 +28,8 @@ _VALUES: Final[dict[Kind, Schema]] = {
     },
     Kind.BOOLEAN: {"enum": [True, False, "true", "false"]},
     Kind.SCORE: _SCORE,
+    Kind.AUTHOR: STRING,
+    Kind.AUTHOR_KIND: {"enum": list(KINDS)},
 }
 
 
@@ -39,7 +42,12 @@ def _conditions(kind: Kind) -> Schema:
 
 
 def _name(kind: Kind) -> str:
-    return f"{kind.value.capitalize()}Conditions"
+    return f"{kind.value.title().replace('-', '')}Conditions"
+
+
+_ONE_SCORE: Final = closed_object(
+    {"value": reference(_name(Kind.SCORE)), **{part: reference(_name(kind)) for part, kind in PARTS.items()}}
+) | {"description": "Conditions on one score. All of them must hold."}
 
 
 def _column(target: Target) -> Schema:
@@ -52,6 +60,8 @@ def _column(target: Target) -> Schema:
             return closed_object({"equals": {"const": "{}"}, "not-equals": {"const": "{}"}})
         case Special.PROPERTY_KEY:
             return closed_object({"equals": STRING})
+        case Special.SCORE:
+            return {"type": "object", "additionalProperties": _ONE_SCORE}
         case _:
             return reference(_name(kind_of(target)))
 
@@ -61,10 +71,10 @@ def _keyed(keyed: Keyed) -> Schema:
     return {"type": "object", "additionalProperties": reference(_name(kind))}
 
 
-def _table(columns: dict[str, Target] | Keyed) -> Schema:
-    if isinstance(columns, Keyed):
-        return _keyed(columns)
-    return closed_object({name: _column(target) for name, target in columns.items()})
+def _table(columns: Table) -> Schema:
+    if isinstance(columns, dict):
+        return closed_object({name: _column(target) for name, target in columns.items()})
+    return _column(columns)
 
 
 _LEAF: Final[Schema] = closed_object({name: _table(columns) for name, columns in TABLES.items()}) | {

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.domain.author import KINDS
 from heliscore.domain.filter_tree import Everything, Filter, Kind, Value
 from heliscore.domain.messages import described
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE, score_error
@@ -39,7 +40,7 @@ class ConditionReader:
 
     def value(self, kind: Kind, raw: object, path: str) -> Value:
         match kind:
-            case Kind.TEXT:
+            case Kind.TEXT | Kind.AUTHOR:
                 return self.text(raw, path)
             case Kind.NUMBER:
                 return self.number(raw, path)
@@ -49,6 +50,8 @@ class ConditionReader:
                 return self.boolean(raw, path)
             case Kind.SCORE:
                 return self.score(raw, path)
+            case Kind.AUTHOR_KIND:
+                return self.author_kind(raw, path)
 
     def text(self, raw: object, path: str) -> str:
         if not isinstance(raw, str):
@@ -91,3 +94,8 @@ class ConditionReader:
             return int(value)
         self.errors.add(path, score_error(raw))
         return 0
+
+    def author_kind(self, raw: object, path: str) -> str:
+        if raw not in KINDS:
+            self.errors.add(path, f"expected {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {described(raw)}")
+        return str(raw)

@@ -14,6 +14,8 @@ _TYPES: Final[dict[Kind, str]] = {
     Kind.TIMESTAMP: "timestamptz",
     Kind.BOOLEAN: "boolean",
     Kind.SCORE: "bigint",
+    Kind.AUTHOR: "text",
+    Kind.AUTHOR_KIND: "text",
 }
 
 

@@ -9,10 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Filter, Property, Score, Sort
+from heliscore.domain.filter_tree import (
+    NEWEST_FIRST,
+    Column,
+    Filter,
+    GroupBy,
+    Property,
+    Score,
+    ScorePart,
+    Sort,
+)
 from heliscore.store.search.arguments import Arguments
+from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, join_authors, opinions
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
-from heliscore.store.search.leading_conditions import indexed_conditions, split_leading
+from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     all_scores,
@@ -128,17 +138,20 @@ def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: Column | Property | None = None,
+    group_by: GroupBy | None = None,
+    group_of: GroupOf = OWN,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
     conditions = _conditions(name_ids, first_parameter, by_hash=True)
     rows = join_leading(conditions, tree)
-    needs_request = rows.where != "true" or rows.joins != "" or group_by is not None
+    needs_request = rows.where != "true" or rows.joins != "" or isinstance(group_by, Column | Property)
+    authors, group = _group(conditions, rows, group_by, group_of)
     slots = Slots(
+        source=f"score AS v{authors}" if authors else None,
         joins=rows.joins,
         where=rows.where,
         request=None if needs_request else "",
-        group=None if group_by is None else subject_expression(conditions, rows, group_by),
+        group=group,
     )
     return Compiled(slots, conditions.arguments.all())
 
@@ -147,7 +160,7 @@ def compile_lookups(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: Column | Property | None,
+    group_by: GroupBy | None,
     start: Sequence[str],
 ) -> Compiled:
     """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
@@ -158,18 +171,42 @@ def compile_lookups(
         source = all_scores(rows)
     else:
         rows, source = look_up_requests(conditions, tree)
-    group = None if group_by is None else subject_expression(conditions, rows, group_by)
-    return Compiled(Slots(source=source, request="", group=group), conditions.arguments.all())
+    authors, group = _group(conditions, rows, group_by, LOOKED_UP)
+    return Compiled(Slots(source=source + authors, request="", group=group), conditions.arguments.all())
+
+
+def compile_opinions(
+    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, group_by: ScorePart, *, by_hash: bool
+) -> Compiled:
+    """Compile a filter for a statement about the opinions on one score, instead of the scores themselves."""
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    rows = join_leading(conditions, tree) if by_hash else MatchingRows(where=conditions.condition(tree))
+    source = opinions(conditions, rows, group_by, by_hash=by_hash)
+    slots = Slots(source=source, request="", where="v.value IS NOT NULL", group="v.group_value")
+    return Compiled(slots, conditions.arguments.all())
+
+
+def _group(
+    conditions: ConditionCompiler, rows: MatchingRows, group_by: GroupBy | None, of: GroupOf
+) -> tuple[str, str | None]:
+    """A join that the group needs behind the scores v, and the group."""
+    match group_by:
+        case None:
+            return "", None
+        case ScorePart():
+            return join_authors(conditions.scores, group_by, of)
+        case _:
+            return "", subject_expression(conditions, rows, group_by)
 
 
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
-    """Compile a count for each leading score: how many rows meet its conditions, counted up to the
-    statement's threshold."""
+    """Compile a count for each leading score: how many rows meet its conditions on the value,
+    counted up to the statement's threshold."""
     conditions = _conditions(name_ids, first_parameter)
     counts = (
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
         for of_name in (
-            conditions.scores.of_organization("s", *one) for one in split_leading(tree)[0].items()
+            conditions.scores.of_organization("s", *one) for one in value_conditions(tree).items()
         )
     )
     return Compiled(Slots(counts=", ".join(counts)), conditions.arguments.all())
@@ -178,9 +215,9 @@ def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_paramet
 def compile_probe(
     tree: Filter, score: Score, sort: Sort, name_ids: Mapping[str, int], first_parameter: int
 ) -> Compiled:
-    """Compile the conditions on a leading score, to walk its values in order."""
+    """Compile the conditions on a leading score's value, to walk its values in order."""
     conditions = _conditions(name_ids, first_parameter)
-    of_name = conditions.scores.of_organization("s", score.name, split_leading(tree)[0][score.name])
+    of_name = conditions.scores.of_organization("s", score.name, value_conditions(tree)[score.name])
     slots = Slots(scores=f"score AS s WHERE {of_name}", direction=direction(sort))
     return Compiled(slots, conditions.arguments.all())
 

@@ -29,6 +29,7 @@ from heliscore.domain.filter_tree import (
     Property,
     Score,
     Scored,
+    ScorePart,
     StringMatch,
     Subject,
     Tagged,
@@ -145,7 +146,7 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
 
     def _on(self, subject: Subject, condition: SubjectCondition) -> str:
         match subject:
-            case Score(name):
+            case Score(name) | ScorePart(name):
                 return self._has_score(name, condition)
             case FeedbackTime():
                 return self._has_score(FEEDBACK, condition)

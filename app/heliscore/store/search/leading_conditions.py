@@ -19,6 +19,7 @@ from heliscore.domain.filter_tree import (
     OneOf,
     Score,
     Scored,
+    ScorePart,
     Tagged,
 )
 from heliscore.store.search.comparisons import SubjectCondition
@@ -53,7 +54,7 @@ def needs_score(tree: Filter) -> bool:
 def is_one_score(tree: Filter) -> bool:
     """Whether a filter has conditions on the value of one score, and no others."""
     leading, rest = split_leading(tree)
-    return len(leading) == 1 and not rest
+    return len(leading) == 1 and not rest and leading == value_conditions(tree)
 
 
 def indexed_conditions(tree: Filter) -> list[Filter]:
@@ -71,13 +72,24 @@ def split_leading(tree: Filter) -> tuple[dict[str, list[SubjectCondition]], list
     rest: list[Filter] = []
     for part in _conjuncts(tree):
         match part:
-            case Compare(Score(name)) | OneOf(Score(name)) | Exists(Score(name)) if (
-                name in leading or len(leading) < _MAX_LEADING_SCORES
-            ):
+            case (
+                Compare(Score(name) | ScorePart(name))
+                | OneOf(Score(name) | ScorePart(name))
+                | Exists(Score(name) | ScorePart(name))
+            ) if name in leading or len(leading) < _MAX_LEADING_SCORES:
                 leading.setdefault(name, []).append(part)
             case _:
                 rest.append(part)
     return leading, rest
+
+
+def value_conditions(tree: Filter) -> dict[str, list[SubjectCondition]]:
+    """The leading conditions that the index of values answers, by score: those on authors, comments and so on
+    are left out, because to count the rows that meet them could take all rows of the score."""
+    return {
+        name: [part for part in parts if isinstance(part.subject, Score)]
+        for name, parts in split_leading(tree)[0].items()
+    }
 
 
 def split_alternatives(tree: Filter) -> list[Filter]:

@@ -25,6 +25,7 @@ from heliscore.domain.filter_tree import (
     OneOf,
     Score,
     Scored,
+    ScorePart,
     Sort,
     SortSubject,
     Tagged,
@@ -233,7 +234,7 @@ def _is_of_scores(tree: Filter) -> bool:
         case AllOf(parts) | AnyOf(parts):
             return all(map(_is_of_scores, parts))
         case Compare(subject) | OneOf(subject) | Exists(subject):
-            return isinstance(subject, Score | FeedbackTime) or subject == _CREATED_AT
+            return isinstance(subject, Score | ScorePart | FeedbackTime) or subject == _CREATED_AT
         case Everything() | Scored():
             return True
         case Tagged() | HasTag() | HasString():

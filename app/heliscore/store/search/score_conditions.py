@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from heliscore.domain.filter_tree import Compare, Exists, FeedbackTime, Kind, OneOf, Score
+from heliscore.domain.filter_tree import Compare, Exists, FeedbackTime, Kind, OneOf, Score, ScorePart
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.comparisons import SubjectCondition, compare
+from heliscore.store.search.score_parts import compile_part
 
 _COLUMNS: Final[dict[type, str]] = {
     Score: "{}.value",
@@ -77,6 +78,8 @@ class ScoreConditions(msgspec.Struct, frozen=True):
         parts = [self.of_organization(alias, name, [])]
         for condition in conditions:
             match condition:
+                case Compare(ScorePart()) | OneOf(ScorePart()) | Exists(ScorePart()):
+                    parts.append(self._met(alias, condition))
                 case Compare(_, "=" | ">=" | ">" | "<" | "<=" as operator, value):
                     bound = f"(SELECT {self.arguments.add_value(value, Kind.SCORE)})"
                     lower = bound if operator in ("=", ">=", ">") else _LOWEST
@@ -101,9 +104,15 @@ class ScoreConditions(msgspec.Struct, frozen=True):
         parts = [
             f"{alias}.name_id{hidden_name} = {self.arguments.add(self.name_ids[name], 'integer')}",
             *(
-                compare(_COLUMNS[type(condition.subject)].format(alias) + hidden, condition, self.arguments)
+                self._met(alias, condition, hidden)
                 for condition in conditions
-                if not isinstance(condition, Exists)
+                if not isinstance(condition, Exists) or isinstance(condition.subject, ScorePart)
             ),
         ]
         return " AND ".join(parts)
+
+    def _met(self, alias: str, condition: SubjectCondition, hidden: str = "") -> str:
+        """One condition on a row of score."""
+        if isinstance(condition.subject, ScorePart):
+            return compile_part(alias, condition, condition.subject, self.arguments)
+        return compare(_COLUMNS[type(condition.subject)].format(alias) + hidden, condition, self.arguments)

@@ -261,6 +261,16 @@ async def test_only_scores_of_requests_that_the_filter_finds_go_back(client: htt
     assert await stands(client, "high", "b") == (90, JUDGE)
 
 
+async def test_filter_may_ask_who_gave_the_present_value(client: httpx.AsyncClient) -> None:
+    for request_id in ("kept", "corrected"):
+        await give(client, request_id, JUDGE, a=1)
+    await give(client, "corrected", HUMAN, a=2)
+    corrected = {"score": {"a": {"kind": {"equals": "human"}}}}
+    assert await revert(client, filter=corrected) == reverted(1, 0, 1)
+    assert await opinions(client, "corrected") == {HUMAN: 2}
+    assert await stands(client, "kept") == (1, JUDGE)
+
+
 async def test_scores_of_other_organizations_stay(shared: Service, client: httpx.AsyncClient) -> None:
     stranger = await shared.client("another organization of the revert")
     for each in (client, stranger):

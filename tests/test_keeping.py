@@ -232,12 +232,15 @@ def test_prune_deletes_what_is_older(run: Run, dsn: str) -> None:
     assert run("prune", "--days", "30").stdout == "deleted 1 requests with 0 scores\n"
     assert execute(dsn, "SELECT array_agg(request_id) FROM request") == ["young"]
     assert run("prune", "--days", "30").stdout == "deleted 0 requests with 0 scores\n"
+    done = run("prune", "--days", "30", "--history-days", "7").stdout
+    assert done == "deleted 0 requests with 0 scores\ndeleted 0 changes of scores\n"
+    assert run("prune", "--history-days", "7").stdout == "deleted 0 changes of scores\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing option '--days'."),
+        ([], "Missing option '--days' or '--history-days'."),
         (["--days", "0"], "Invalid value for '--days': 0 is not in the range 1<=x<=36500."),
         (["--days", "many"], "Invalid value for '--days': 'many' is not a valid integer range."),
     ],

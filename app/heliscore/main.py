@@ -39,12 +39,13 @@ from heliscore.api.native import (
     health,
     history_endpoints,
     metrics_endpoint,
+    revert_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
 from heliscore.jobs.background import StopService, running
-from heliscore.jobs.pruning import kept_pruned
+from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.event_loop import watch_stalls
 from heliscore.observability.log_lines import open_request_log
@@ -81,6 +82,7 @@ _API: Final = (
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
     *history_endpoints.ENDPOINTS,
+    *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
@@ -158,7 +160,10 @@ async def _opened(
     writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
-        async with kept_pruned(database, settings.retention_days, stop_service):
+        async with (
+            kept_pruned(database, settings.retention_days, stop_service),
+            history_kept_pruned(database, settings.history_days, stop_service),
+        ):
             yield Services(
                 settings=settings,
                 database=database,

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pgbouncer: bool = False
     start_timeout_s: Annotated[int, Meta(ge=0, le=86_400)] = 60
     retention_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    history_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     rate_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     computed_costs: bool = True
     allow_weak_key: bool = False

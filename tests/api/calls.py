@@ -92,6 +92,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},
     ("DELETE", "/v1/score-definitions/{name}"): None,
     ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
+    ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
     ("PATCH", "/v1/api-keys/{id}"): {"api_key_name": "new"},

@@ -16,6 +16,7 @@ _PLACES: Final = {
     "backup": "maintenance:backup",
     "restore": "maintenance:restore",
     "prune": "maintenance:prune",
+    "revert": "revert_command:revert",
     "demo": "demo_command:demo",
     "keys": "key_commands:keys_group",
     "doctor": "doctor:doctor",

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import click
 
 from heliscore.cli.database import with_schema
-from heliscore.cli.parameters import utf8
+from heliscore.cli.parameters import read_author, read_time_option, utf8
 from heliscore.domain.api_key import Permissions, mint_key
-from heliscore.domain.author import Author, read_author
+from heliscore.domain.author import Author
 from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, signing_secrets
 from heliscore.store.connections.pool import Connection
@@ -37,31 +37,16 @@ _permissions = click.option(
 )
 
 
-def _future(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter("expected an ISO 8601 date or date-time") from None
-    if time <= datetime.now(UTC):
+def _future(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    time = read_time_option(context, parameter, text)
+    if time is not None and time <= datetime.now(UTC):
         raise click.BadParameter("expected a time in the future")
     return time
 
 
-def _read_author(_: click.Context, __: click.Parameter, text: str | None) -> Author | None:
-    if text is None:
-        return None
-    author = read_author(text)
-    if isinstance(author, str):
-        raise click.BadParameter(author)
-    return author
-
-
 _author = click.option(
     "--author",
-    callback=_read_author,
+    callback=read_author,
     metavar="WHO",
     help="Of the scores that it sends, KIND:NAME@VERSION, with the kinds human, judge, code and api. "
     "Default: api and the key's name.",
@@ -165,7 +150,7 @@ def revoke(id_: int, with_minted: bool) -> None:
 
 @keys_group.command(name="set-author")
 @_id
-@click.argument("author", required=False, callback=_read_author, metavar="[WHO]")
+@click.argument("author", required=False, callback=read_author, metavar="[WHO]")
 def set_author(id_: int, author: Author | None) -> None:
     """Set WHO gives the scores that the key with that ID sends from now on (in running services within 5
     seconds), KIND:NAME@VERSION; without it, api and the key's name."""

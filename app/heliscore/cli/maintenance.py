@@ -95,22 +95,37 @@ def _show_progress(size: int) -> None:
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, 36_500), required=True, help="The highest age to keep.")
-def prune(days: int) -> None:
-    """Delete requests that were created more than that many days ago, with their scores."""
+@click.option("--days", type=click.IntRange(1, 36_500), help="The highest age of requests to keep.")
+@click.option(
+    "--history-days",
+    type=click.IntRange(1, 36_500),
+    help="How long ago a score may have been replaced for the old value to be kept.",
+)
+def prune(days: int | None, history_days: int | None) -> None:
+    """Delete requests that were created more than that many days ago, with their scores, and old values of
+    scores that were replaced longer ago than the history is kept."""
+    if days is None and history_days is None:
+        raise click.UsageError("Missing option '--days' or '--history-days'.")
 
-    async def work(settings: Settings) -> tuple[retention.Deleted, bool]:
+    async def work(settings: Settings) -> bool:
+        finished = True
         opened = await open_database(settings)
         try:
-            return await retention.prune(opened, retention.days_ago(days), _show_deleted)
+            if days is not None:
+                deleted, finished = await retention.prune(opened, retention.days_ago(days), _show_deleted)
+                click.echo(f"deleted {deleted}")
+            if history_days is not None:
+                changes, at_end = await retention.prune_history(opened, retention.days_ago(history_days))
+                click.echo(f"deleted {changes} changes of scores")
+                finished = finished and at_end
         finally:
             await opened.close()
+        return finished
 
     settings = read_settings(os.environ)
     with database(settings, make=False) as dsn:
         run(dsn, settings, bootstrap.migrate)
-        deleted, finished = uvloop.run(work(msgspec.structs.replace(settings, database_url=dsn)))
-    click.echo(f"deleted {deleted}")
+        finished = uvloop.run(work(msgspec.structs.replace(settings, database_url=dsn)))
     if not finished:
         raise StartError("another process is pruning and deletes the rest")
 

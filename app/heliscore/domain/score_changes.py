@@ -5,13 +5,19 @@ Pure functions of the changes of one score of one request, the oldest first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from heliscore.domain.author import Author, Origin
 from heliscore.domain.score import Score
+
+RESTORE: Final = "restore"
+REVERT: Final = "revert"
+COPYING_CALLS: Final = (RESTORE, REVERT)
+"""The calls that bring values back."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -36,6 +42,10 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def author(self) -> Author | None:
         return None if self.origin is None else self.origin.author
+
+    def was_taken_back(self, at: datetime | None) -> bool:
+        """Whether it is no opinion any more, now or at a time."""
+        return self.taken_back_at is not None and (at is None or self.taken_back_at <= at)
 
     def repeats(self, earlier: Change) -> bool:
         """Whether it says nothing that the change before did not say."""
@@ -83,15 +93,57 @@ def find_opinions(changes: Sequence[Change], at: datetime | None = None) -> list
         author = change.author
         if author is None or author in opinions or (at is not None and change.at > at):
             continue
-        if change.taken_back_at is not None and (at is None or change.taken_back_at <= at):
+        if change.was_taken_back(at):
             continue
         opinions[author] = None if change.score is None else change
     return [change for change in opinions.values() if change is not None]
 
 
-def find_remaining(changes: Sequence[Change], is_taken_back: Callable[[Change], bool]) -> Change | None:
-    """What stands when some changes are taken back: the newest of the others; None if there is no other."""
+def find_remaining(changes: Sequence[Change], taken_back: Container[datetime]) -> Change | None:
+    """What stands when the changes of those times are taken back: the newest of the others; None if there is
+    no other."""
     for change in reversed(changes):
-        if not change.is_aside and change.taken_back_at is None and not is_taken_back(change):
+        if not change.is_aside and change.taken_back_at is None and change.at not in taken_back:
             return change
     return None
+
+
+def goes_back(changes: Sequence[Change], taken_back: Container[datetime]) -> bool:
+    """Whether taking back the changes of those times changes the score: its present value, or its removal, is
+    one of them, and something else remains."""
+    present = newest_shown(changes)
+    if present is None or present.at not in taken_back:
+        return False
+    remaining = find_remaining(changes, taken_back)
+    return present.score is not None or (remaining is not None and remaining.score is not None)
+
+
+def make_origin_of_copy(change: Change | None, caller: Origin) -> Origin:
+    """Where a value comes from that a call brings back: from its author, as that call restored it. A removal,
+    and a value from before origins were kept, come from the caller."""
+    if change is None or change.score is None or change.author in (None, caller.author):
+        return caller
+    return Origin(change.author, caller.call, str(caller.author))
+
+
+def find_taken_back(changes: Iterable[Change], is_written: Callable[[Change], bool]) -> list[Change]:
+    """The changes to be taken back of those that `is_written` accepts, an author's in some time.
+
+    A value that was restored counts as the change that it came from, so it goes with that: the newest of its
+    author's changes to that value that had not been taken back. Where all had been, it stays. What taking
+    back has removed is nobody's writing.
+    """
+    found: list[Change] = []
+    sources: dict[tuple[Author | None, Score], list[tuple[Change, bool]]] = {}
+    for change in changes:
+        call = "" if change.origin is None else change.origin.call
+        equals = [] if change.score is None else sources.setdefault((change.author, change.score), [])
+        if call in COPYING_CALLS and equals:
+            standing = (counts for source, counts in reversed(equals) if not source.was_taken_back(change.at))
+            is_counted = next(standing, False)
+        else:
+            is_counted = call != REVERT and is_written(change)
+        equals.append((change, is_counted))
+        if is_counted and change.taken_back_at is None:
+            found.append(change)
+    return found

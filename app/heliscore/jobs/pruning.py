@@ -1,11 +1,11 @@
-"""Deletes what has served its time, every ten minutes: requests that are older than the retention period, and
-calls whose Idempotency-Keys no longer count."""
+"""Deletes what has served its time: requests that are older than the retention period, calls whose
+Idempotency-Keys no longer count, and changes of scores that were replaced too long ago."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,11 +13,13 @@ from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
 from heliscore.store import idempotent_calls
 from heliscore.store.connections.pool import Database
-from heliscore.store.retention import days_ago, prune
+from heliscore.store.retention import days_ago, prune, prune_history
 
 _log = logging.getLogger("heliscore")
 
 _INTERVAL_S: Final = 600
+_HISTORY_INTERVAL_S: Final = 6 * 3600
+"""Longer: it reads the whole history each time."""
 
 
 @asynccontextmanager
@@ -25,19 +27,47 @@ async def kept_pruned(
     database: Database, days: int | None, stop_service: StopService, *, interval_s: float = _INTERVAL_S
 ) -> AsyncIterator[None]:
     """Prune until the block ends. `days` is the retention period; None: requests stay."""
-    async with running("retention", _keep_pruned(database, days, interval_s), stop_service):
+
+    async def work() -> None:
+        await idempotent_calls.prune(database)
+        if days is not None:
+            await _prune_requests(database, days)
+
+    async with running("retention", _keep_doing(work, interval_s), stop_service):
         yield
 
 
-async def _keep_pruned(database: Database, days: int | None, interval_s: float) -> None:
+@asynccontextmanager
+async def history_kept_pruned(
+    database: Database,
+    days: int | None,
+    stop_service: StopService,
+    *,
+    interval_s: float = _HISTORY_INTERVAL_S,
+) -> AsyncIterator[None]:
+    """Prune the history of scores until the block ends, unless `days` is None."""
+    if days is None:
+        yield
+        return
+
+    async def work() -> None:
+        deleted, _ = await prune_history(database, days_ago(days))
+        if deleted:
+            _log.info("retention deleted %d changes of scores replaced over %d days ago", deleted, days)
+
+    async with running("retention of history", _keep_doing(work, interval_s), stop_service):
+        yield
+
+
+async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
     while True:
+        pause_s = interval_s
         try:
-            await idempotent_calls.prune(database)
-            if days is not None:
-                await _prune_requests(database, days)
+            await work()
         except Unavailable as error:
             _log.warning("retention has to wait: %s", error)
-        await asyncio.sleep(interval_s)
+            pause_s = min(interval_s, _INTERVAL_S)
+        await asyncio.sleep(pause_s)
 
 
 async def _prune_requests(database: Database, days: int) -> None:

@@ -1,4 +1,5 @@
-"""Retention: requests that were created long enough ago go, with all their scores.
+"""Retention: requests that were created long enough ago go, with all their scores, and so do old values of
+scores that were replaced long enough ago.
 
 It happens in small batches with pauses, so that writers and disks get on meanwhile, one batch at a time over
 all processes. A request that is being written is left to a later batch. A score that is posted to one that is
@@ -15,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from heliscore.domain.times import EPOCH
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -22,6 +24,10 @@ from heliscore.store.statements import load
 _SQL = load("retention")
 
 _BATCH: Final = 1000
+_HISTORY_BATCH: Final = 5000
+"""Rows that are walked; few of them may be old."""
+
+_BEGINNING: Final = (-1, 0, 0, EPOCH)
 _SHORTEST_PAUSE_S: Final = 0.02
 
 
@@ -65,9 +71,38 @@ async def prune(
                 total += batch
                 if progress:
                     progress(total)
-                # At most half of the time is ours.
-                await asyncio.sleep(max(_SHORTEST_PAUSE_S, time.monotonic() - begun))
+                await _rest(begun)
     return total, True
+
+
+async def _rest(begun: float) -> None:
+    """At most half of the time is ours."""
+    await asyncio.sleep(max(_SHORTEST_PAUSE_S, time.monotonic() - begun))
+
+
+async def prune_history(
+    database: Database, before: datetime, progress: Callable[[int], None] | None = None
+) -> tuple[int, bool]:
+    """Delete the changes of scores that were replaced before that time, with their comments. Returns how many
+    that was, and whether it came to the end, as `prune` does.
+
+    The present values stay, whatever their age, and what cannot be deleted just now waits for the next time.
+    It reads the whole history: no index knows when a change was replaced. Raises Unavailable.
+    """
+    total, after = 0, _BEGINNING
+    while True:
+        begun = time.monotonic()
+        async with database.connection() as connection, connection.transaction():
+            if not await connection.fetchval(_SQL["claim_history"]):
+                return total, False
+            [row] = await connection.fetch(_SQL["remove_history"], *after, before, _HISTORY_BATCH)
+        removed, *last = row
+        if last[0] is None:
+            return total, True
+        total, after = total + removed, tuple(last)
+        if progress:
+            progress(total)
+        await _rest(begun)
 
 
 async def prune_batch(connection: Connection, organization_id: int, before: datetime) -> Deleted | None:

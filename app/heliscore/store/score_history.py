@@ -38,7 +38,7 @@ async def find_changes(
     if not rows and not await connection.fetchval(_SQL["exists"], organization_id, request_id):
         return None
     return {
-        name: without_repetitions(_change(*row[1:]) for row in group)
+        name: without_repetitions(make_change(*row[1:]) for row in group)
         for name, group in groupby(rows, itemgetter(0))
     }
 
@@ -52,7 +52,7 @@ async def find_details(
     return {request_id: details for request_id, details in rows if details is not None}
 
 
-def _change(
+def make_change(
     value: int | None,
     is_boolean: bool,
     at: datetime,
@@ -63,8 +63,9 @@ def _change(
     version: str,
     call: str,
     restored_by: str,
-    comment: str | None,
+    comment: str | None = None,
 ) -> Change:
+    """Make a change of the columns of `find`, but the name."""
     score = None if value is None else Score(value, is_boolean)
     origin = None if kind is None else Origin(Author(kind, author, version), call, restored_by)  # type: ignore[arg-type]
     return Change(at, score, origin, comment, taken_back_at, is_aside)

@@ -18,9 +18,15 @@ from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.author import Origin
 from heliscore.domain.errors import NotFound
-from heliscore.domain.score_changes import Change, find_opinions, newest_shown
+from heliscore.domain.score_changes import (
+    RESTORE,
+    REVERT,
+    Change,
+    find_opinions,
+    make_origin_of_copy,
+    newest_shown,
+)
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.store import score_history as store
 from heliscore.store.score_history import PutBack
@@ -87,7 +93,7 @@ async def restore_score(call: ApiCall) -> Response:
     services, organization_id, caller = (
         call.services,
         call.principal.organization_id,
-        origin_of(call, "restore"),
+        origin_of(call, RESTORE),
     )
     async with services.database.connection() as connection:
         # Outside the transaction: the ids stay in the cache when it is rolled back.
@@ -95,9 +101,7 @@ async def restore_score(call: ApiCall) -> Response:
         change = next((change for change in found.get(name, ()) if change.at == at), None)
         if change is None:
             raise NotFound(f"the score {name} of request {request_id} has no such change")
-        author = caller.author if change.author is None or change.score is None else change.author
-        restored_by = "" if author == caller.author else str(caller.author)
-        origin = Origin(author, caller.call, restored_by)
+        origin = make_origin_of_copy(change, caller)
         await services.ids.names.ensure(connection, organization_id, [name])
         await services.ids.origins.ensure(connection, organization_id, [origin])
         async with connection.transaction():
@@ -167,7 +171,7 @@ def _name_action(change: Change, earlier: Change | None) -> str:
     return "set" if earlier is None or earlier.score is None else "replaced"
 
 
-_ACTIONS: Final = {"restore": "restored", "revert": "taken back"}
+_ACTIONS: Final = {RESTORE: "restored", REVERT: "taken back"}
 
 
 def number_of(change: Change) -> int:

@@ -128,6 +128,12 @@ def compile_size(tree: Filter, first_parameter: int) -> Compiled:
     return Compiled(Slots(where=conditions.all_of(indexed_conditions(tree))), conditions.arguments.all())
 
 
+def compile_condition(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile a filter for a statement that asks about known requests, each looked up by its number."""
+    conditions = _conditions(name_ids, first_parameter)
+    return Compiled(Slots(where=conditions.condition(tree)), conditions.arguments.all())
+
+
 def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],

@@ -1,0 +1,180 @@
+"""`POST /v1/scores/revert`: take back what an author wrote."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, nullable
+from heliscore.api.http.value_types import BOOLEAN, NAME, TIME, list_of
+from heliscore.api.shared import envelope
+from heliscore.api.shared.authors import AUTHOR, origin_of
+from heliscore.api.shared.filter_schema import FILTER
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.domain.author import Origin
+from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
+from heliscore.domain.filter_tree import Everything
+from heliscore.domain.revert import Reverted, Wanted
+from heliscore.domain.score import MAX_SCORES_PER_CALL
+from heliscore.domain.score_changes import REVERT
+from heliscore.domain.times import EPOCH, exactly_now
+from heliscore.store.score_reverts import take_back
+
+_WORK_S: Final = 5
+"""How long a call works before it answers: proxies and clients give up calls that take long."""
+
+
+class _Cursor(msgspec.Struct, array_like=True, frozen=True):
+    """Where the next call begins: the content of `next`."""
+
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    until: datetime
+
+
+def _encode(cursor: _Cursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+
+
+def _read_cursor(raw: Any, path: str, errors: FieldErrors) -> _Cursor:
+    try:
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(raw)), type=_Cursor)
+    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
+        errors.add(path, "expected what the call before answered as next")
+        return _Cursor(0, EPOCH)
+    if cursor.until.tzinfo is None:
+        errors.add(path, "expected what the call before answered as next")
+    return cursor
+
+
+_AUTHOR: Final = required("author", AUTHOR, description="Whose changes are taken back.")
+_ALL_VERSIONS: Final = optional(
+    "allVersions",
+    BOOLEAN,
+    default=False,
+    description="Whatever the author's version. Without it the version must be that of `author`, or none.",
+)
+_NAMES: Final = optional(
+    "names",
+    list_of(NAME, of="score names", maximum=MAX_SCORES_PER_CALL),
+    description="Only these scores.",
+)
+_SINCE: Final = optional("since", TIME, description="Only changes from that time on.")
+_UNTIL: Final = optional("until", TIME, description="Only changes until that time; now, if there is none.")
+_FILTER: Final = optional(
+    "filter", FILTER, default=Everything(), shown="all", description="Only scores of these requests."
+)
+_DRY_RUN: Final = optional("dryRun", BOOLEAN, default=False, description="Only count.")
+_NEXT: Final = optional(
+    "next",
+    ValueType[_Cursor]({"type": "string"}, _read_cursor),
+    description="What the call before answered, to go on there.",
+)
+
+_BODY: Final = make_body(
+    _AUTHOR,
+    _ALL_VERSIONS,
+    _NAMES,
+    _SINCE,
+    _UNTIL,
+    _FILTER,
+    _DRY_RUN,
+    _NEXT,
+    example={
+        "author": "judge:relevance-judge@2026-11",
+        "names": ["relevance"],
+        "since": "2026-11-01T00:00:00Z",
+        "dryRun": True,
+    },
+)
+
+
+async def revert_scores(call: ApiCall) -> Response:
+    """Take back what an author wrote in some time, as new changes.
+
+    Scores whose present value is the author's go back to the newest change of another author or another time,
+    or away. Where another author's value stands it stays. Either way the author's changes are no opinions any
+    more. All scores of a request go back together.
+
+    A call works for about 5 seconds. Where `done` is false, repeat it with the same body and its `next`,
+    until it is true; the numbers are those of the call. What was taken back is not found again, so a call
+    that was cut off can be repeated.
+    """
+    body = _BODY.decode(await call.body())
+    start = body[_NEXT] or _Cursor(0, body[_UNTIL] or exactly_now())
+    wanted = _make_wanted(call, body, start.until)
+    caller, is_dry = origin_of(call, REVERT), body[_DRY_RUN]
+    taken, position = await _work(call, wanted, caller, start.after, is_dry=is_dry)
+    return envelope.answer(
+        {
+            **msgspec.to_builtins(taken),
+            "done": position is None,
+            "next": None if position is None else _encode(_Cursor(position, start.until)),
+        }
+    )
+
+
+def _make_wanted(call: ApiCall, body: Values, until: datetime) -> Wanted:
+    author, names = body[_AUTHOR], body[_NAMES]
+    if author is None:
+        raise InvalidInput([FieldError(_AUTHOR.key, "missing")])
+    return Wanted(
+        call.principal.organization_id,
+        author,
+        until,
+        body[_SINCE] or EPOCH,
+        body[_ALL_VERSIONS],
+        None if names is None else [plain_name(name) for name in names],
+        body[_FILTER],
+    )
+
+
+async def _work(
+    call: ApiCall, wanted: Wanted, caller: Origin, start: int, *, is_dry: bool
+) -> tuple[Reverted, int | None]:
+    """Take steps until the time is over. Raises Unavailable where not even the first is possible."""
+    services, deadline = call.services, time.monotonic() + _WORK_S
+    total = Reverted()
+    position: int | None = start
+    steps = take_back(services.uploads, services.ids, wanted, caller, after=start, is_dry=is_dry)
+    try:
+        async with aclosing(steps):
+            async for taken, reached in steps:
+                total, position = total + taken, reached
+                if time.monotonic() > deadline:
+                    break
+    except Unavailable:
+        if position == start:
+            raise
+    return total, position
+
+
+_COUNTS: Final[dict[str, Schema]] = {
+    "requests": {**COUNT, "description": "Requests with changes that were taken back."},
+    "scores": {**COUNT, "description": "Scores that have another value, or none, since."},
+    "takenBack": {**COUNT, "description": "Changes that were taken back."},
+    "done": {"type": "boolean"},
+    "next": nullable(STRING),
+}
+
+ENDPOINTS: Final = (
+    envelope.endpoint(
+        "POST",
+        "/v1/scores/revert",
+        revert_scores,
+        "w",
+        "Scores",
+        body=_BODY,
+        data=closed_object(_COUNTS, tuple(_COUNTS)),
+        data_example={"requests": 3, "scores": 3, "takenBack": 4, "done": True, "next": None},
+    ),
+)

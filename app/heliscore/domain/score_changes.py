@@ -6,12 +6,19 @@ Pure functions of the changes of one score of one request, the oldest first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import msgspec
 
 from heliscore.domain.author import Author, Origin
 from heliscore.domain.score import Score
+from heliscore.domain.times import EPOCH
+
+Action = Literal["set", "replaced", "removed", "restored", "taken back"]
+
+_ACTIONS: Final[dict[str, Action]] = {"restore": "restored", "revert": "taken back"}
+"""By the calls that do nothing else."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -37,6 +44,11 @@ class Change(msgspec.Struct, frozen=True):
     def author(self) -> Author | None:
         return None if self.origin is None else self.origin.author
 
+    @property
+    def number(self) -> int:
+        """Its time in microseconds since 1970, by which clients name it."""
+        return (self.at - EPOCH) // timedelta(microseconds=1)
+
     def repeats(self, earlier: Change) -> bool:
         """Whether it says nothing that the change before did not say."""
         return (self.score, self.origin, self.is_aside) == (
@@ -44,6 +56,20 @@ class Change(msgspec.Struct, frozen=True):
             earlier.origin,
             earlier.is_aside,
         ) and self.comment in (None, earlier.comment)
+
+
+def read_number(number: int) -> datetime:
+    """The time of the change of that number."""
+    return EPOCH + timedelta(microseconds=number)
+
+
+def name_action(change: Change, earlier: Change | None) -> Action:
+    """Say what a change did, after the one before."""
+    if change.origin is not None and change.origin.call in _ACTIONS:
+        return _ACTIONS[change.origin.call]
+    if change.score is None:
+        return "removed"
+    return "set" if earlier is None or earlier.score is None else "replaced"
 
 
 def without_repetitions(changes: Iterable[Change]) -> list[Change]:

@@ -8,8 +8,11 @@ import { Sheet } from "./sheet.js";
 const MARKED = "heliscore.marked";
 const NO_KEYS = "heliscore.no-keys";
 
+/** Control and Enter, as one key. */
+const SAVE = "Save";
+
 /** The keys that `press` handles. */
-const MEANT = /^([-0-9jkynudchz?]|Enter|ArrowLeft|ArrowRight)$/;
+const MEANT = /^([-0-9jkynudchz?]|Enter|Save|ArrowLeft|ArrowRight)$/;
 
 let review, sheet;
 let moving = false;
@@ -142,7 +145,7 @@ async function during(act) {
   }
   while (typedAhead.length && !moving) {
     const key = typedAhead.shift();
-    if (sheet?.marked.isExplaining) sheet.marked.write(key);
+    if (sheet?.marked.isExplaining && key !== SAVE) sheet.marked.write(key);
     else press(key);
   }
 }
@@ -162,6 +165,11 @@ async function saveAndGo() {
   sheet.freshen();
 }
 
+function saveAndStay() {
+  if (sheet.marked.isExplaining) sheet.marked.focus();
+  sheet.save();
+}
+
 /** Handle a key; returns whether it has a meaning. */
 function press(key) {
   if (moving) {
@@ -172,6 +180,7 @@ function press(key) {
   else if (key === "k" || key === "ArrowLeft") during(() => leave(-1));
   else if (!sheet) return false;
   else if (key === "Enter") during(saveAndGo);
+  else if (key === SAVE) saveAndStay();
   else if (key === "?") showHelp();
   else if (key === "c") sheet.marked.explain();
   else if (key === "h") sheet.marked.unfold();
@@ -235,10 +244,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey) {
-    if (key === "Enter" && sheet) {
-      event.preventDefault();
-      sheet.save();
-    }
+    if (key === "Enter" && press(SAVE)) event.preventDefault();
     return;
   }
   const field = target.closest("form[data-name]") && sheet?.scores.find((score) => score.form.contains(target));
@@ -254,11 +260,10 @@ document.addEventListener("keydown", (event) => {
 
 /** Handle a key in a comment; returns whether it is no part of it. */
 function commentKey({ key, ctrlKey }) {
-  const score = sheet.marked;
-  if (key === "Escape") score.takeBack();
-  else if (key === "Enter" && ctrlKey) sheet.save();
-  else return false;
-  score.focus();
+  if (key === "Enter" && ctrlKey) return press(SAVE);
+  if (key !== "Escape") return false;
+  sheet.marked.takeBack();
+  sheet.marked.focus();
   return true;
 }
 

@@ -109,7 +109,8 @@ export class Score {
 
   /** Write a key into the comment. */
   write(key) {
-    if (key.length === 1) this.comment.setRangeText(key, this.comment.selectionStart, this.comment.selectionEnd, "end");
+    const text = key === "Enter" ? "\n" : key.length === 1 ? key : "";
+    this.comment.setRangeText(text, this.comment.selectionStart, this.comment.selectionEnd, "end");
     this.show();
   }
 

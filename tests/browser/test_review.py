@@ -352,5 +352,13 @@ async def test_scores_can_be_given_without_script(
     assert (await stored(ground))[request_id] == given
     await page.get_by_role("button", name="Remove accuracy").click()
     assert "accuracy" not in (await stored(ground))[request_id]
-    await page.get_by_role("button", name="Undo").click()
+    await page.get_by_role("status").get_by_role("button", name="Undo").click()
+    assert (await stored(ground))[request_id] == given
+    await page.locator('form[data-name="accuracy"]').get_by_text("Comment", exact=True).click()
+    await page.get_by_label("Comment on accuracy").fill("half of it is right")
+    await page.locator('form[data-name="accuracy"] .score-save').click()
+    about = page.locator('form[data-name="accuracy"] .score-about')
+    await expect(about.locator("> .why")).to_have_text("half of it is right")
+    await about.get_by_role("button", name="Undo").click()
+    await expect(about.locator("> .why")).to_have_count(0)
     assert (await stored(ground))[request_id] == given

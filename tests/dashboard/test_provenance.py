@@ -30,7 +30,11 @@ async def shown(visitor: httpx.AsyncClient, name: str = "accuracy") -> str:
     form = page[page.index(f'data-name="{name}"') :]
     found = re.search(r'<div class="score-about">(.*?)</div>', form, re.DOTALL)
     assert found
-    return read_text(re.sub("<time.*?</time>", "AT", found[1])).replace(" ,", ",")
+    return (
+        read_text(re.sub("<time.*?</time>", "AT", found[1]))
+        .replace(" ,", ",")
+        .replace(f"Undo {name}", "Undo")
+    )
 
 
 async def name_reviewer(visitor: httpx.AsyncClient, name: str) -> httpx.Response:

@@ -28,7 +28,9 @@ async def shown(visitor: httpx.AsyncClient, name: str = "accuracy") -> str:
     """Who gave a score, when and why, as text without times."""
     page = (await visitor.get("/requests/a")).text
     form = page[page.index(f'data-name="{name}"') :]
-    found = re.search(r'<div class="score-about">(.*?)</div>', form, re.DOTALL)
+    found = re.search(
+        r'<div class="score-about">(.*?)</div>\s*<details class="fold score-comment"', form, re.DOTALL
+    )
     assert found
     return (
         read_text(re.sub("<time.*?</time>", "AT", found[1]))

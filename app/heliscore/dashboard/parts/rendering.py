@@ -21,6 +21,7 @@ _TITLES: Final = {
     403: "Not allowed",
     404: "Page not found",
     405: "Method not allowed",
+    409: "Conflict",
     413: "Too large",
     429: "Too many requests",
     503: "Temporarily unavailable",

@@ -9,13 +9,13 @@ ON CONFLICT ON CONSTRAINT score_name_name_key DO NOTHING
 SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::text[])
 
 -- name: record
--- A batch of posts, none to the same request. $1..$3 and $10 have one element for each post (organization, request id,
--- time, origin), $4..$7 one for each score (number of its post, from 1; name; value; whether it was a boolean), as array
+-- A batch of posts, none to the same request. $3..$5 and $10 have one element for each post (organization, request id,
+-- time, origin), $6..$9 one for each score (number of its post, from 1; name; value; whether it was a boolean), as array
 -- literals.
 --
 -- The requests' rows are upserted first, in one order for all writers, and so locked until the commit: two writers of
 -- one request wait for each other instead of deadlocking, and the time that a score copies from its request cannot
--- change in between. Where $8 is false, only requests that exist are scored, and returned.
+-- change in between. Where $1 is false, only requests that exist are scored, and returned.
 -- New requests get their numbers in order of arrival, and scores are written in order of those numbers. So number, time
 -- and place in the table rise together, and every index except the one of values is only appended to.
 -- A request that this statement makes (xmax is 0) has no scores yet, and no other transaction can add any before the
@@ -23,16 +23,16 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 -- primary key refuses the batch.
 -- An equal score of the same origin posted again changes nothing and costs next to nothing. One that is replaced is kept
 -- by the table's trigger; the new one is later by a microsecond at least, whatever the clock says, since score and time
--- identify a change. $9 is the lock timeout in milliseconds: set here, it takes no round trip, and it ends with the
+-- identify a change. $2 is the lock timeout in milliseconds: set here, it takes no round trip, and it ends with the
 -- transaction.
 WITH posted AS (
     INSERT INTO request AS r (request_no, organization_id, request_id, created_at, updated_at)
     SELECT n.request_no, n.organization_id, n.request_id, n.posted_at, n.posted_at
-    FROM (SELECT set_config('lock_timeout', $9::text, true)) AS timeout, (
+    FROM (SELECT set_config('lock_timeout', $2::text, true)) AS timeout, (
         SELECT nextval('request_request_no_seq') AS request_no, p.organization_id, p.request_id,
             date_trunc('milliseconds', p.posted_at) AS posted_at
-        FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
-        WHERE $8::boolean OR EXISTS (
+        FROM unnest($3::integer[], $4::text[], $5::timestamptz[]) AS p (organization_id, request_id, posted_at)
+        WHERE $1::boolean OR EXISTS (
             SELECT FROM request AS known
             WHERE known.organization_id = p.organization_id AND known.request_id = p.request_id
         )
@@ -45,10 +45,10 @@ WITH posted AS (
 given AS (
     SELECT v.value, posted.request_no, posted.created_at, p.posted_at, posted.organization_id, v.name_id, p.origin_id,
         nullif(v.is_boolean, false) AS is_boolean, posted.is_new
-    FROM unnest($1::integer[], $2::text[], $3::timestamptz[], $10::integer[])
+    FROM unnest($3::integer[], $4::text[], $5::timestamptz[], $10::integer[])
         WITH ORDINALITY AS p (organization_id, request_id, posted_at, origin_id, post)
     JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
-    JOIN unnest($4::text::integer[], $5::text::integer[], $6::text::bigint[], $7::text::boolean[])
+    JOIN unnest($6::text::integer[], $7::text::integer[], $8::text::bigint[], $9::text::boolean[])
         AS v (post, name_id, value, is_boolean)
         ON v.post = p.post
     ORDER BY posted.request_no, v.name_id
@@ -74,23 +74,23 @@ recorded AS (
     WHERE (s.value, s.is_boolean, s.origin_id)
         IS DISTINCT FROM (excluded.value, excluded.is_boolean, excluded.origin_id)
 )
-SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
+SELECT organization_id, request_id FROM posted WHERE NOT $1::boolean
 
 -- name: record_in_order
--- The same for posts of which several may be to one request, or have comments. $1..$3 have one element for each request,
--- $4..$7 one for each value, in order of arrival within a request: the last one of a name is the score (`is_last`), the
--- others are its history at once. $9 is the lock timeout, $10..$13 belong to the values: origin, time, whether it is the
+-- The same for posts of which several may be to one request, or have comments. $3..$5 have one element for each request,
+-- $6..$9 one for each value, in order of arrival within a request: the last one of a name is the score (`is_last`), the
+-- others are its history at once. $2 is the lock timeout, $10..$13 belong to the values: origin, time, whether it is the
 -- last one, comment.
 -- What is equal to the present score is written all the same where another value came between, or where its comment is
 -- another.
 WITH posted AS (
     INSERT INTO request AS r (request_no, organization_id, request_id, created_at, updated_at)
     SELECT n.request_no, n.organization_id, n.request_id, n.posted_at, n.posted_at
-    FROM (SELECT set_config('lock_timeout', $9::text, true)) AS timeout, (
+    FROM (SELECT set_config('lock_timeout', $2::text, true)) AS timeout, (
         SELECT nextval('request_request_no_seq') AS request_no, p.organization_id, p.request_id,
             date_trunc('milliseconds', p.posted_at) AS posted_at
-        FROM unnest($1::integer[], $2::text[], $3::timestamptz[]) AS p (organization_id, request_id, posted_at)
-        WHERE $8::boolean OR EXISTS (
+        FROM unnest($3::integer[], $4::text[], $5::timestamptz[]) AS p (organization_id, request_id, posted_at)
+        WHERE $1::boolean OR EXISTS (
             SELECT FROM request AS known
             WHERE known.organization_id = p.organization_id AND known.request_id = p.request_id
         )
@@ -104,10 +104,10 @@ given AS (
     SELECT v.value, posted.request_no, posted.created_at, v.scored_at, posted.organization_id, v.name_id, v.origin_id,
         nullif(v.is_boolean, false) AS is_boolean, v.is_last, v.comment,
         bool_or(NOT v.is_last) OVER (PARTITION BY posted.request_no, v.name_id) AS is_chain
-    FROM unnest($1::integer[], $2::text[]) WITH ORDINALITY AS p (organization_id, request_id, post)
+    FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS p (organization_id, request_id, post)
     JOIN posted ON posted.organization_id = p.organization_id AND posted.request_id = p.request_id
     JOIN unnest(
-        $4::text::integer[], $5::text::integer[], $6::text::bigint[], $7::text::boolean[], $10::integer[],
+        $6::text::integer[], $7::text::integer[], $8::text::bigint[], $9::text::boolean[], $10::integer[],
         $11::timestamptz[], $12::boolean[], $13::text[]
     ) AS v (post, name_id, value, is_boolean, origin_id, scored_at, is_last, comment)
         ON v.post = p.post
@@ -150,7 +150,7 @@ commented AS (
     LEFT JOIN recorded AS w ON w.request_no = g.request_no AND w.name_id = g.name_id AND g.is_last
     WHERE g.comment IS NOT NULL AND (NOT g.is_last OR w.request_no IS NOT NULL)
 )
-SELECT organization_id, request_id FROM posted WHERE NOT $8::boolean
+SELECT organization_id, request_id FROM posted WHERE NOT $1::boolean
 
 -- name: try_lock_uploads
 SELECT pg_try_advisory_xact_lock(727651802, $1)

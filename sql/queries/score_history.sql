@@ -109,3 +109,18 @@ SELECT w.request_no, w.scored_at, w.organization_id, w.name_id, g.comment
 FROM restored AS w
 JOIN given AS g ON g.request_no = w.request_no AND g.name_id = w.name_id
 WHERE g.comment IS NOT NULL
+
+-- name: take_back
+-- Marks changes as taken back, by number of the request, name and time.
+-- Runs after the statement that replaced the present values: they are in the history now.
+WITH marked AS (
+    UPDATE score_history AS h
+    SET taken_back_at = $5
+    FROM unnest($2::bigint[], $3::integer[], $4::timestamptz[]) AS g (request_no, name_id, scored_at)
+    WHERE h.request_no = g.request_no AND h.organization_id + 0 = $1
+    AND h.name_id = g.name_id AND h.scored_at = g.scored_at
+    RETURNING h.request_no
+)
+UPDATE request AS r
+SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $5))
+WHERE r.request_no IN (SELECT request_no FROM marked) AND r.organization_id + 0 = $1

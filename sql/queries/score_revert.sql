@@ -90,17 +90,3 @@ FROM unnest($2::bigint[], $3::integer[], $4::timestamptz[]) AS g (request_no, na
 JOIN score_comment AS m
     ON m.request_no = g.request_no AND m.organization_id + 0 = $1
     AND m.name_id = g.name_id AND m.scored_at = g.scored_at
-
--- name: mark
--- Runs after the statement that replaced the present values: they are in the history now.
-WITH marked AS (
-    UPDATE score_history AS h
-    SET taken_back_at = $5
-    FROM unnest($2::bigint[], $3::integer[], $4::timestamptz[]) AS g (request_no, name_id, scored_at)
-    WHERE h.request_no = g.request_no AND h.organization_id + 0 = $1
-    AND h.name_id = g.name_id AND h.scored_at = g.scored_at
-    RETURNING h.request_no
-)
-UPDATE request AS r
-SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $5))
-WHERE r.request_no IN (SELECT request_no FROM marked) AND r.organization_id + 0 = $1

@@ -182,6 +182,40 @@ async def test_scores_are_added_removed_and_brought_back(
     }
 
 
+async def test_keys_comment_undo_and_unfold_the_history(
+    start_ground: StartGround, open_page: OpenPage, assert_accessible: AssertAccessible
+) -> None:
+    ground = await start_ground(5)
+    page = await reviewing(open_page, ground, 1)
+    ids = await listed(page)
+    before = (await stored(ground))[ids[1]]
+    await page.locator("main").get_by_label("Your name").fill("ada")
+    await press(page, "Enter")
+    await expect(page.get_by_title("The author of the scores that you give")).to_have_text("ada")
+    about = page.locator('form[data-name="accuracy"] .score-about')
+    await press(page, "6 1 c")
+    await page.keyboard.type("junk jumps")
+    await press(page, "Control+Enter")
+    await expect(state(page, "accuracy")).to_have_text("Saved")
+    await expect(about.locator("> p").first).to_contain_text("61 by human:ada")
+    await expect(about.locator("> .why")).to_have_text("junk jumps")
+    await expect(about.locator("ol")).to_be_hidden()
+    await press(page, "h")
+    await expect(about.locator("ol > li").first).to_contain_text("61 replaced by human:ada")
+    await assert_accessible(page)
+    await press(page, "z")
+    await expect(about.locator("> p").first).to_contain_text("restored by human:ada")
+    assert (await stored(ground))[ids[1]] == before
+    await press(page, "c x Escape z")
+    await expect(state(page, "accuracy")).to_have_text("Nothing of yours to undo")
+    # As fast as they come: the letters belong to the comment, though the next request is still to come.
+    await press(page, "6 2 Enter 6 3 c d u n k Control+Enter")
+    await expect(about.locator("> .why")).to_have_text("dunk")
+    after = await stored(ground)
+    assert [after[id_]["accuracy"] for id_ in ids[1:3]] == [(62, False), (63, False)]
+    assert after[ids[2]].get(FEEDBACK) == before.get(FEEDBACK) or FEEDBACK not in after[ids[2]]
+
+
 async def test_what_cannot_be_saved_keeps_its_place_until_it_can(
     start_ground: StartGround, open_page: OpenPage, watch: Watch
 ) -> None:
@@ -318,5 +352,13 @@ async def test_scores_can_be_given_without_script(
     assert (await stored(ground))[request_id] == given
     await page.get_by_role("button", name="Remove accuracy").click()
     assert "accuracy" not in (await stored(ground))[request_id]
-    await page.get_by_role("button", name="Undo").click()
+    await page.get_by_role("status").get_by_role("button", name="Undo").click()
+    assert (await stored(ground))[request_id] == given
+    await page.locator('form[data-name="accuracy"]').get_by_text("Comment", exact=True).click()
+    await page.get_by_label("Comment on accuracy").fill("half of it is right")
+    await page.locator('form[data-name="accuracy"] .score-save').click()
+    about = page.locator('form[data-name="accuracy"] .score-about')
+    await expect(about.locator("> .why")).to_have_text("half of it is right")
+    await about.get_by_role("button", name="Undo").click()
+    await expect(about.locator("> .why")).to_have_count(0)
     assert (await stored(ground))[request_id] == given

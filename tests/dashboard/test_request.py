@@ -199,7 +199,7 @@ async def test_what_was_removed_by_form_can_be_brought_back(service: Service, si
         assert name not in await stored(client)
         assert f"{name} was removed." in page
         form = page[page.index('<form class="notice"') :]
-        undo = dict(re.findall(r'name="(name|value)" value="([^"]*)"', form)[:2])
+        undo = dict(re.findall(r'name="(name|change|act)" value="([^"]*)"', form)[:3])
         await submit(visitor, "/requests/a/score", **undo)
     assert await stored(client) == {"accuracy": 40, "cited": 1}
     assert await kinds(service) == {"accuracy": False, "cited": True}

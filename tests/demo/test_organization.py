@@ -99,9 +99,7 @@ async def test_what_was_filled_in_is_there_through_a_running_service(
             demo_request.logged.status,
             demo_request.logged.request_model,
             demo_request.logged.prompt_version,
-            {name: score.value for name, score in demo_request.scores.scores.items()}
-            if demo_request.scores
-            else {},
+            {name: score.value for name, score in demo_request.scores.items()},
         )
         for demo_request in demo_requests(id_)
     ]
@@ -126,12 +124,37 @@ async def test_filling_again_moves_what_is_there_and_keeps_scores_by_hand(
     written = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]["scores"]
     given = {"accuracy": written["accuracy"] - 1, "by_hand": 3}
     await demo.post(f"/v1/request/{request.request_id}/score", json={"scores": given})
+    assert (await demo.delete(f"/v1/request/{request.request_id}/score/relevance")).is_success
+    del written["relevance"]
     later = datetime(2026, 3, 6, 15, 30, tzinfo=UTC)
     await fill(connection, id_, later)
     assert await organization.count(connection, id_) == RequestCount(requests=COUNT, others=0)
     row = (await demo.get(f"/v1/request/{request.request_id}")).json()["data"]
     assert row["scores"] == written | given
     assert row["request_created_at"] == format_time(demo_requests(id_, later)[60].logged.created_at)
+
+
+async def test_history_of_what_was_filled_in_is_there_once(connection: Connection, service: Service) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    client = await service.client(key=key)
+    await fill(connection, id_)
+    await fill(connection, id_)
+    corrected = next(
+        one for one in demo_requests(id_) if one.posts and one.posts[-1].origin.author.kind == "human"
+    )
+    *_, human = corrected.posts
+    [name] = human.scores
+    answer = await client.get(f"/v1/request/{corrected.logged.request_id}/scores")
+    score = answer.json()["data"]["scores"][name]
+    expected = [
+        (post.scores[name].value, str(post.origin.author), post.comments.get(name))
+        for post in reversed(corrected.posts)
+        if name in post.scores
+    ]
+    columns = ("value", "author", "comment")
+    assert [tuple(change[column] for column in columns) for change in score["history"]] == expected
+    assert [opinion["author"] for opinion in score["opinions"]] == [author for _, author, _ in expected]
+    assert len(expected) > 1
 
 
 async def test_organization_of_somebody_is_left_alone(connection: Connection, stranger: int) -> None:
@@ -187,5 +210,5 @@ async def test_organization_that_was_removed_can_be_made_again(
         client = await service.client(key=key)
         query = {"filter": {"request_response_rmt": {"scores": {"accuracy": {"gte": 0}}}}, "limit": 1000}
         rows = (await client.post("/v1/request/query", json=query)).json()["data"]
-        assert len(rows) == sum(demo_request.scores is not None for demo_request in demo_requests(id_))
+        assert len(rows) == sum(bool(demo_request.scores) for demo_request in demo_requests(id_))
         await organization.remove(connection, id_, lambda _: None)

@@ -30,11 +30,7 @@ def properties(demo_request: DemoRequest) -> dict[str, str]:
 
 
 def average(month: list[DemoRequest], score: str) -> float:
-    return mean(
-        demo_request.scores.scores[score].value
-        for demo_request in month
-        if demo_request.scores and score in demo_request.scores.scores
-    )
+    return mean(demo_request.scores[score].value for demo_request in month if score in demo_request.scores)
 
 
 def of_version(month: list[DemoRequest], version: str) -> list[DemoRequest]:
@@ -76,14 +72,14 @@ def test_days_are_busier_than_nights_and_weekends(month: list[DemoRequest]) -> N
 
 
 def test_share_without_scores_is_15_percent(month: list[DemoRequest]) -> None:
-    assert 0.13 < mean(demo_request.scores is None for demo_request in month) < 0.17
+    assert 0.13 < mean(not demo_request.scores for demo_request in month) < 0.17
 
 
 def test_few_requests_fail_and_those_have_no_scores(month: list[DemoRequest]) -> None:
     failed = [demo_request for demo_request in month if demo_request.logged.status != 200]
     assert {demo_request.logged.status for demo_request in failed} == {429, 500, 503}
     assert 0.01 < len(failed) / len(month) < 0.03
-    assert {demo_request.scores for demo_request in failed} == {None}
+    assert {demo_request.posts for demo_request in failed} == {()}
 
 
 def test_scores_are_those_of_the_feature(month: list[DemoRequest]) -> None:
@@ -91,20 +87,55 @@ def test_scores_are_those_of_the_feature(month: list[DemoRequest]) -> None:
     booleans = {"has_citations", "is_hallucinated", FEEDBACK}
     for demo_request in month:
         if demo_request.scores:
-            assert demo_request.scores.request_id == demo_request.logged.request_id
-            assert (
-                demo_request.scores.scores.keys() - {FEEDBACK} == judged[properties(demo_request)["feature"]]
-            )
-            for name, score in demo_request.scores.scores.items():
+            assert {post.request_id for post in demo_request.posts} == {demo_request.logged.request_id}
+            assert demo_request.scores.keys() - {FEEDBACK} == judged[properties(demo_request)["feature"]]
+            for name, score in demo_request.scores.items():
                 assert score.is_boolean == (name in booleans)
                 assert 0 <= score.value <= (1 if score.is_boolean else 100)
 
 
+def test_scores_are_given_by_judges_a_check_the_shop_and_people(month: list[DemoRequest]) -> None:
+    names: dict[str, set[str]] = {}
+    for post in (post for demo_request in month for post in demo_request.posts):
+        names.setdefault(str(post.origin.author), set()).update(post.scores)
+    judged = {"accuracy", "relevance", "faithfulness", "toxicity", "is_hallucinated"}
+    assert names == {
+        "judge:relevance-judge@1": judged,
+        "judge:relevance-judge@2": judged,
+        "code:format-check": {"has_citations"},
+        "api:shop": {FEEDBACK},
+        "human:ada": {"accuracy", "relevance"},
+        "human:bob": {"accuracy", "relevance"},
+    }
+
+
+def test_people_correct_one_answer_in_twelve_and_say_why(month: list[DemoRequest]) -> None:
+    scored = [demo_request for demo_request in month if demo_request.scores]
+    corrected = [one for one in scored if one.posts[-1].origin.author.kind == "human"]
+    assert 0.06 < len(corrected) / len(scored) < 0.11
+    for *earlier, last in (one.posts for one in corrected):
+        [name] = last.scores
+        assert last.comments.keys() == {name}
+        before = {name: score for post in earlier for name, score in post.scores.items()}
+        assert 12 <= abs(before[name].value - last.scores[name].value) <= 35
+
+
+def test_newer_judge_took_over_in_the_middle(month: list[DemoRequest]) -> None:
+    again = 0
+    for demo_request in month:
+        judges = [post.origin.author for post in demo_request.posts if post.origin.author.kind == "judge"]
+        is_newer = demo_request.logged.created_at >= NOW - timedelta(days=15)
+        again += len(judges) == 2
+        assert [author.version for author in judges] in ([["2"], []] if is_newer else [["1"], ["1", "2"], []])
+        assert [post.posted_at for post in demo_request.posts] == sorted(
+            post.posted_at for post in demo_request.posts
+        )
+    assert 0.03 < again / len(month) < 0.06
+
+
 def test_thumbs_are_on_a_part_of_what_customers_got(month: list[DemoRequest]) -> None:
     thumbed = {
-        properties(demo_request)["feature"]
-        for demo_request in month
-        if demo_request.scores and FEEDBACK in demo_request.scores.scores
+        properties(demo_request)["feature"] for demo_request in month if FEEDBACK in demo_request.scores
     }
     assert thumbed == {SUPPORT.name}
 
@@ -136,11 +167,7 @@ def test_variant_b_is_more_accurate_and_slower(month: list[DemoRequest]) -> None
 def test_answer_that_is_made_up_is_a_poor_one(month: list[DemoRequest]) -> None:
     scored = [demo_request for demo_request in month if demo_request.scores]
     made_up, sound = (
-        [
-            demo_request
-            for demo_request in scored
-            if demo_request.scores and demo_request.scores.scores["is_hallucinated"].value == value
-        ]
+        [demo_request for demo_request in scored if demo_request.scores["is_hallucinated"].value == value]
         for value in (1, 0)
     )
     assert average(made_up, "accuracy") < 60 < average(sound, "accuracy")
@@ -148,7 +175,7 @@ def test_answer_that_is_made_up_is_a_poor_one(month: list[DemoRequest]) -> None:
 
 def test_citations_are_there_where_the_score_says_so(month: list[DemoRequest]) -> None:
     for demo_request in month:
-        if demo_request.scores and (score := demo_request.scores.scores.get("has_citations")):
+        if demo_request.scores and (score := demo_request.scores.get("has_citations")):
             assert bool(re.search(r"\[\d\]", demo_request.logged.response_body or "")) == bool(score.value)
 
 

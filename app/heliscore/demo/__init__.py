@@ -4,6 +4,7 @@ exchange, texts/   the questions and answers of its three features
 features           the features with their prompts and models
 providers          the models, and bodies in their providers' formats
 judgement          how good an answer is, and the scores it gets
+reviewers          the authors of the scores, and the corrections of people
 traffic            makes requests with scores from a seed: pure
 organization       makes, fills and removes the organization in the database
 """

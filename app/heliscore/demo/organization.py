@@ -4,7 +4,7 @@ the mark is a key of a certain name, made in the same transaction as the organiz
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -13,7 +13,7 @@ import msgspec
 from heliscore.demo.traffic import ID_PREFIX, DemoRequest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import StartError
-from heliscore.store import keys, organizations, request_log, scores
+from heliscore.store import keys, organizations, request_log, score_history, scores
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
 from heliscore.store.scores import ScoreWrite
@@ -60,30 +60,32 @@ async def _check_own(connection: Connection, id_: int, name: str) -> None:
 
 
 async def fill(connection: Connection, requests: Iterator[DemoRequest], advance: Advance) -> None:
-    """Write requests in chunks. Those with the same ids are replaced; the scores that they have stay, because
-    people may have given them."""
+    """Write requests in chunks. Those with the same ids are replaced; scores that they have or had stay as
+    they are, because people may have given or removed them."""
     ids = scores.ScoreIds()
     while chunk := list(islice(requests, _CHUNK)):
         # In the order in which every writer locks requests.
         chunk.sort(key=lambda demo_request: demo_request.logged.request_id)
-        posts = [demo_request.scores for demo_request in chunk if demo_request.scores is not None]
-        for post in posts:  # before the transaction, as it must be
-            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
-            await ids.origins.ensure(connection, post.organization_id, {post.origin})
+        await scores.ensure_ids(
+            connection, ids, [post for demo_request in chunk for post in demo_request.posts]
+        )
         async with connection.transaction():
             for demo_request in chunk:
                 await request_log.log(connection, demo_request.logged)  # locks it: nobody scores meanwhile
-            await scores.record(connection, ids, [post async for post in _unscored(connection, posts)])
+            posts = [post for demo_request in chunk for post in await _find_new(connection, demo_request)]
+            await scores.record(connection, ids, posts)
         advance(len(chunk))
 
 
-async def _unscored(connection: Connection, posts: Iterable[ScoreWrite]) -> AsyncIterator[ScoreWrite]:
-    """The posts without the scores that their requests have already."""
-    for post in posts:
-        known = await scores.find_scores(connection, post.organization_id, post.request_id)
-        missing = {name: score for name, score in post.scores.items() if name not in known}
-        if missing:
-            yield msgspec.structs.replace(post, scores=missing)
+async def _find_new(connection: Connection, demo_request: DemoRequest) -> list[ScoreWrite]:
+    """The posts without the scores that the request has or had."""
+    logged = demo_request.logged
+    known = await score_history.find_changes(connection, logged.organization_id, logged.request_id) or {}
+    return [
+        msgspec.structs.replace(post, scores=missing)
+        for post in demo_request.posts
+        if (missing := {name: score for name, score in post.scores.items() if name not in known})
+    ]
 
 
 async def count(connection: Connection, organization_id: int) -> RequestCount:

@@ -7,6 +7,8 @@ and the ids are the same at any time. The numbers tell three stories:
               `support-reply` went out; `relevance` fell where it is used, and the thumbs with it
     variant   B is more accurate than A, and a little slower
     models    the small ones are quick and cheap, and make things up more often
+
+`reviewers` tells who gave the scores.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from heliscore.demo.features import (
 )
 from heliscore.demo.judgement import Judgement, draw_scores, judge
 from heliscore.demo.providers import Model, make_error_body, make_request_body, make_response_body
-from heliscore.domain.author import Author, Origin
+from heliscore.demo.reviewers import draw_posts
+from heliscore.domain.score import Score
 from heliscore.domain.times import truncated
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.scores import ScoreWrite
@@ -54,6 +57,7 @@ _NEWEST_AGE: Final = timedelta(minutes=2)
 
 _RELEASE_SHARE: Final = 0.2
 _STAGING_LEAD: Final = timedelta(days=1)
+_NEWER_JUDGE_SHARE: Final = 0.5
 _UNSCORED_SHARE: Final = 0.13
 """Of the answers. Errors are never scored: together 15 % of the requests."""
 
@@ -70,14 +74,17 @@ _ERRORS: Final = (
     (503, "overloaded_error", "Overloaded"),
 )
 
-_ORIGIN: Final = Origin(Author("judge", "demo-judge", "1"), "demo")
-
 
 class DemoRequest(msgspec.Struct, frozen=True):
-    """A request, and its scores if it has any."""
+    """A request, and the posts of its scores in order of time."""
 
     logged: LoggedRequest
-    scores: ScoreWrite | None
+    posts: tuple[ScoreWrite, ...]
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """The scores that it has after them."""
+        return {name: score for post in self.posts for name, score in post.scores.items()}
 
 
 def make_requests(
@@ -85,9 +92,10 @@ def make_requests(
 ) -> Iterator[DemoRequest]:
     """Make `count` requests of the last `days` days, oldest first."""
     released_at = now - timedelta(days=days * _RELEASE_SHARE)
+    switched_at = now - timedelta(days=days * _NEWER_JUDGE_SHARE)
     for number, at in enumerate(_make_times(count, days, seed, now)):
         rng = Random(f"{seed}/{number}")  # noqa: S311 - nothing here is a secret
-        yield _make_request(rng, organization_id, at, released_at, now)
+        yield _make_request(rng, organization_id, at, released_at, switched_at, now)
 
 
 def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[datetime]:
@@ -106,7 +114,12 @@ def _make_times(count: int, days: int, seed: int, now: datetime) -> Iterator[dat
 
 
 def _make_request(
-    rng: Random, organization_id: int, at: datetime, released_at: datetime, now: datetime
+    rng: Random,
+    organization_id: int,
+    at: datetime,
+    released_at: datetime,
+    switched_at: datetime,
+    now: datetime,
 ) -> DemoRequest:
     request_id = f"{ID_PREFIX}{rng.getrandbits(80):020x}"
     environment = "staging" if rng.random() < 0.15 else "production"
@@ -140,7 +153,7 @@ def _make_request(
         ),
         **call,
     )
-    return DemoRequest(request, _draw_scores(rng, feature, judgement, request, now))
+    return DemoRequest(request, _draw_posts(rng, feature, judgement, request, switched_at, now))
 
 
 def _draw_variables(rng: Random) -> dict[str, str]:
@@ -210,14 +223,19 @@ def _choose_answer(rng: Random, feature: Feature, exchange: Exchange, judgement:
     return exchange.answer if judgement.has_citations else _CITATION.sub("", exchange.answer)
 
 
-def _draw_scores(
-    rng: Random, feature: Feature, judgement: Judgement, request: LoggedRequest, now: datetime
-) -> ScoreWrite | None:
+def _draw_posts(
+    rng: Random,
+    feature: Feature,
+    judgement: Judgement,
+    request: LoggedRequest,
+    switched_at: datetime,
+    now: datetime,
+) -> tuple[ScoreWrite, ...]:
     if request.status != 200 or rng.random() < _UNSCORED_SHARE:
-        return None
+        return ()
     judged_at = min(request.created_at + timedelta(seconds=rng.randint(20, 400)), now)
     scores = draw_scores(rng, feature, judgement)
-    return ScoreWrite(request.organization_id, request.request_id, scores, judged_at, _ORIGIN)
+    return draw_posts(rng, request, scores, judgement, judged_at=judged_at, switched_at=switched_at, now=now)
 
 
 def _encode(value: object) -> str:

@@ -6,18 +6,24 @@ Pure functions of the changes of one score of one request, the oldest first.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import msgspec
 
 from heliscore.domain.author import Author, Origin
 from heliscore.domain.score import Score
+from heliscore.domain.times import EPOCH
+
+Action = Literal["set", "replaced", "removed", "restored", "taken back"]
 
 RESTORE: Final = "restore"
 REVERT: Final = "revert"
 COPYING_CALLS: Final = (RESTORE, REVERT)
 """The calls that bring values back."""
+
+_ACTIONS: Final[dict[str, Action]] = {RESTORE: "restored", REVERT: "taken back"}
+"""By the calls that do nothing else."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -43,6 +49,11 @@ class Change(msgspec.Struct, frozen=True):
     def author(self) -> Author | None:
         return None if self.origin is None else self.origin.author
 
+    @property
+    def number(self) -> int:
+        """Its time in microseconds since 1970, by which clients name it."""
+        return (self.at - EPOCH) // timedelta(microseconds=1)
+
     def was_taken_back(self, at: datetime | None) -> bool:
         """Whether it is no opinion any more, now or at a time."""
         return self.taken_back_at is not None and (at is None or self.taken_back_at <= at)
@@ -54,6 +65,20 @@ class Change(msgspec.Struct, frozen=True):
             earlier.origin,
             earlier.is_aside,
         ) and self.comment in (None, earlier.comment)
+
+
+def read_number(number: int) -> datetime:
+    """The time of the change of that number."""
+    return EPOCH + timedelta(microseconds=number)
+
+
+def name_action(change: Change, earlier: Change | None) -> Action:
+    """Say what a change did, after the one before."""
+    if change.origin is not None and change.origin.call in _ACTIONS:
+        return _ACTIONS[change.origin.call]
+    if change.score is None:
+        return "removed"
+    return "set" if earlier is None or earlier.score is None else "replaced"
 
 
 def without_repetitions(changes: Iterable[Change]) -> list[Change]:
@@ -104,6 +129,17 @@ def find_remaining(changes: Sequence[Change], taken_back: Container[datetime]) -
     no other."""
     for change in reversed(changes):
         if not change.is_aside and change.taken_back_at is None and change.at not in taken_back:
+            return change
+    return None
+
+
+def find_undone(changes: Sequence[Change]) -> Change | None:
+    """What stood before the present value, which undoing brings back; None if there was nothing. What undoing
+    itself took back, at the time of the present value, comes back when that is undone."""
+    present = newest_shown(changes)
+    for change in reversed(changes):
+        is_kept = change.taken_back_at is None or (present and change.taken_back_at == present.at)
+        if not change.is_aside and change is not present and is_kept:
             return change
     return None
 

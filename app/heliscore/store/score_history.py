@@ -19,6 +19,10 @@ from heliscore.store.statements import load
 _SQL = load("score_history")
 
 
+ChangeKey = tuple[int, int, datetime]
+"""What identifies a change: the number of its request, the id of its name and its time."""
+
+
 class PutBack(msgspec.Struct, frozen=True):
     """A score that is to be what it was, or not to be."""
 
@@ -96,3 +100,15 @@ async def put_back(
         [put.comment for put in scores],
         at,
     )
+
+
+async def take_back(
+    connection: Connection, organization_id: int, changes: Sequence[ChangeKey], at: datetime
+) -> None:
+    """Mark past changes as taken back, which ends them as opinions."""
+    await connection.execute(_SQL["take_back"], organization_id, *columns_of(changes), at)
+
+
+def columns_of(changes: Sequence[ChangeKey]) -> tuple[list[object], ...]:
+    """Numbers of requests, ids of names and times."""
+    return tuple([change[place] for change in changes] for place in range(3))

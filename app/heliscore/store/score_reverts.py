@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
 import msgspec
+from asyncpg import Record
 
 from heliscore.domain.author import Origin
 from heliscore.domain.filter_tree import score_names
@@ -29,7 +30,8 @@ from heliscore.domain.score_changes import (
 from heliscore.domain.times import exactly_now
 from heliscore.observability.event_loop import Turn
 from heliscore.store.connections.pool import Connection, Database
-from heliscore.store.score_history import PutBack, make_change, put_back
+from heliscore.store.score_history import PutBack, columns_of, make_change, put_back
+from heliscore.store.score_history import take_back as take_back_changes
 from heliscore.store.scores import ScoreIds
 from heliscore.store.search.compiler import compile_condition
 from heliscore.store.search.slots import Compiled
@@ -152,27 +154,24 @@ class _TakingBack:
         self._caller = caller
         self._scope = scope
         self._is_dry = is_dry
-        self._find = scope.find.fill(_SQL["find"])
-        self._changes = scope.changes.fill(_SQL["changes"])
 
     async def step(self, connection: Connection, after: int, width: int) -> tuple[Reverted, int | None]:
         end = await connection.fetchval(_SQL["step"], after, width)
         if end is None:
             return Reverted(), None
         wanted, scope = self._wanted, self._scope
-        found = await connection.fetch(
-            self._find,
+        times = wanted.since, wanted.until
+        fixed = (
             wanted.organization_id,
             after,
             end,
             scope.origins,
             scope.name_ids,
-            wanted.since,
-            wanted.until,
+            *times,
             scope.copies,
             _BATCH,
-            *scope.find.arguments,
         )
+        found = await _find(connection, scope.find, *fixed)
         numbers = [number for number, matches in found if matches]
         taken = await self._take_back(connection, numbers) if numbers else Reverted()
         return taken, found[-1][0] if len(found) == _BATCH else end
@@ -195,14 +194,8 @@ class _TakingBack:
 
     async def _plan(self, connection: Connection, numbers: list[int]) -> _Plan:
         scope = self._scope
-        rows = await connection.fetch(
-            self._changes,
-            self._wanted.organization_id,
-            numbers,
-            scope.origins,
-            scope.name_ids,
-            *scope.changes.arguments,
-        )
+        fixed = self._wanted.organization_id, numbers, scope.origins, scope.name_ids
+        rows = await _fetch_changes(connection, scope.changes, *fixed)
         plan, turn = _Plan([], []), Turn()
         for (number, name_id, name), group in groupby(rows, itemgetter(0, 1, 2)):
             changes = [make_change(*row[3:]) for row in group]
@@ -222,7 +215,7 @@ class _TakingBack:
             for score in plan.scores
             if score.remaining is not None and score.remaining.score is not None
         ]
-        rows = await connection.fetch(_SQL["comments"], organization_id, *_columns(restored))
+        rows = await connection.fetch(_SQL["comments"], organization_id, *columns_of(restored))
         comments = {(number, name_id): comment for number, name_id, comment in rows}
         await self._ids.names.find(connection, organization_id, {score.name for score in plan.scores})
         return [
@@ -239,9 +232,12 @@ class _TakingBack:
     async def _write(self, connection: Connection, plan: _Plan, puts: list[PutBack]) -> None:
         organization_id, at = self._wanted.organization_id, exactly_now()
         await put_back(connection, self._ids, organization_id, puts, at)
-        await connection.execute(_SQL["mark"], organization_id, *_columns(plan.marks), at)
+        await take_back_changes(connection, organization_id, plan.marks, at)
 
 
-def _columns(changes: Sequence[tuple[int, int, datetime]]) -> tuple[list[object], ...]:
-    """Numbers of requests, names and times."""
-    return tuple([change[place] for change in changes] for place in range(3))
+async def _find(connection: Connection, compiled: Compiled, *fixed: object) -> list[Record]:
+    return await connection.fetch(compiled.fill(_SQL["find"]), *fixed, *compiled.arguments)
+
+
+async def _fetch_changes(connection: Connection, compiled: Compiled, *fixed: object) -> list[Record]:
+    return await connection.fetch(compiled.fill(_SQL["changes"]), *fixed, *compiled.arguments)

@@ -87,13 +87,16 @@ async def record(
     requests = {(post.organization_id, post.request_id) for post in posts}
     await ensure_ids(connection, ids, posts)
     is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
-    statement, values = _plain_values(ids, posts) if is_plain else _values_in_order(ids, posts)
-    rows = await connection.fetch(statement, *values[:7], accept_unknown, str(lock_timeout_ms), *values[7:])
+    general = accept_unknown, str(lock_timeout_ms)
+    if is_plain:
+        rows = await connection.fetch(_SQL["record"], *general, *_plain_values(ids, posts))
+    else:
+        rows = await connection.fetch(_SQL["record_in_order"], *general, *_values_in_order(ids, posts))
     return requests if accept_unknown else set(map(tuple, rows))
 
 
-def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequence[object]]:
-    """The statement and values of posts without comments, none to the same request."""
+def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
+    """The values of posts without comments, none to the same request."""
     numbers: list[int] = []
     name_ids: list[int] = []
     values: list[int] = []
@@ -105,7 +108,7 @@ def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequ
             name_ids.append(names[name])
             values.append(score.value)
             booleans.append(score.is_boolean)
-    return _SQL["record"], (
+    return (
         [post.organization_id for post in posts],
         [post.request_id for post in posts],
         [post.posted_at for post in posts],
@@ -117,8 +120,8 @@ def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequ
     )
 
 
-def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, Sequence[object]]:
-    """The statement and values of any posts."""
+def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
+    """The values of any posts."""
     requests: dict[tuple[int, str], ScoreWrite] = {}
     places: dict[tuple[int, str], int] = {}
     changes: dict[tuple[int, int], list[_Change]] = {}
@@ -140,7 +143,7 @@ def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[str, S
         for (place, name_id), some in changes.items()
         for change in some
     ]
-    return _SQL["record_in_order"], (
+    return (
         [post.organization_id for post in requests.values()],
         [post.request_id for post in requests.values()],
         [post.posted_at for post in requests.values()],

@@ -8,6 +8,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import nullable
 from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES, plain_name
 from heliscore.domain.score import MAX_COMMENT_LENGTH, Score
 
@@ -57,6 +58,9 @@ def _read_comment(raw: object, path: str, errors: FieldErrors) -> str | None:
     return raw if raw.strip() else None
 
 
+COMMENT: Final = ValueType[str | None]({"type": "string", "maxLength": MAX_COMMENT_LENGTH}, _read_comment)
+"""The comment on a score."""
+
 COMMENTED_SCORES: Final = ValueType[CommentedScores](
     {
         **SCORES.schema,
@@ -67,7 +71,7 @@ COMMENTED_SCORES: Final = ValueType[CommentedScores](
                     "type": "object",
                     "properties": {
                         VALUE: SCORE_SCHEMA,
-                        _COMMENT: {"type": ["string", "null"], "maxLength": MAX_COMMENT_LENGTH},
+                        _COMMENT: nullable(COMMENT.schema),
                     },
                     "required": [VALUE],
                     "additionalProperties": False,

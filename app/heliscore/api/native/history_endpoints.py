@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -15,21 +15,18 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import TIME, integer
 from heliscore.api.native.upload_items import ITEM_AUTHOR, ITEM_FIELDS, REQUEST_ID, SCORES
 from heliscore.api.shared import envelope
-from heliscore.api.shared.authors import origin_of
-from heliscore.api.shared.score_commands import record_scores
+from heliscore.api.shared.score_commands import record_scores, restore_score
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score_changes import (
     RESTORE,
-    REVERT,
     Change,
     find_opinions,
-    make_origin_of_copy,
+    name_action,
     newest_shown,
+    read_number,
 )
-from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.store import score_history as store
-from heliscore.store.score_history import PutBack
 
 _BODY: Final = make_body(
     *ITEM_FIELDS,
@@ -74,14 +71,14 @@ async def get_scores(call: ApiCall) -> Response:
     async with call.services.database.connection() as connection:
         changes = await store.find_changes(connection, call.principal.organization_id, request_id)
     if changes is None:
-        raise _no_request(request_id)
+        raise NotFound(f"there is no request {request_id}")
     shown = {name: _show_score(some, at) for name, some in changes.items()}
     return envelope.answer(
         {"requestId": request_id, "scores": {name: score for name, score in shown.items() if score}}
     )
 
 
-async def restore_score(call: ApiCall) -> Response:
+async def post_restore(call: ApiCall) -> Response:
     """Set a score back to the value of an earlier change, as a new change.
 
     The value's author and comment stay as they were; the new change says who restored it. To restore a
@@ -89,36 +86,9 @@ async def restore_score(call: ApiCall) -> Response:
     """
     request_id = read_path_parameter(call.request, "requestId")
     name = plain_name(read_path_parameter(call.request, "name"))
-    at = EPOCH + timedelta(microseconds=_RESTORE_BODY.decode(await call.body())[_CHANGE])
-    services, organization_id, caller = (
-        call.services,
-        call.principal.organization_id,
-        origin_of(call, RESTORE),
-    )
-    async with services.database.connection() as connection:
-        # Outside the transaction: the ids stay in the cache when it is rolled back.
-        found = await store.find_changes(connection, organization_id, request_id, name) or {}
-        change = next((change for change in found.get(name, ()) if change.at == at), None)
-        if change is None:
-            raise NotFound(f"the score {name} of request {request_id} has no such change")
-        origin = make_origin_of_copy(change, caller)
-        await services.ids.names.ensure(connection, organization_id, [name])
-        await services.ids.origins.ensure(connection, organization_id, [origin])
-        async with connection.transaction():
-            now = exactly_now()
-            number = await store.lock_request(connection, organization_id, request_id, now)
-            if number is None:
-                raise _no_request(request_id)
-            present = await store.find_changes(connection, organization_id, request_id, name) or {}
-            newest = newest_shown(present.get(name, []))
-            if newest is None or newest.at != at:
-                put = PutBack(number, name, change.score, origin, change.comment)
-                await store.put_back(connection, services.ids, organization_id, [put], now)
+    number = _RESTORE_BODY.decode(await call.body())[_CHANGE]
+    await restore_score(call, request_id, name, read_number(number), RESTORE)
     return envelope.DONE
-
-
-def _no_request(request_id: str) -> NotFound:
-    return NotFound(f"there is no request {request_id}")
 
 
 def _show_score(changes: Sequence[Change], at: datetime | None) -> dict[str, Any] | None:
@@ -141,7 +111,7 @@ def _show_value(change: Change | None) -> dict[str, Any]:
     if change is None:
         return dict.fromkeys(_VALUE) | {"isBoolean": False}
     return {
-        "change": number_of(change),
+        "change": change.number,
         "value": None if change.score is None else change.score.value,
         "isBoolean": change.score is not None and change.score.is_boolean,
         "author": None if change.author is None else str(change.author),
@@ -155,28 +125,12 @@ def _show_change(change: Change, earlier: Change | None, at: datetime | None) ->
     is_taken_back = taken_back_at is not None and (at is None or taken_back_at <= at)
     return {
         **_show_value(change),
-        "action": _name_action(change, earlier),
+        "action": name_action(change, earlier),
         "call": None if origin is None else origin.call,
         "restoredBy": None if origin is None else origin.restored_by or None,
         "takenBackAt": _format_exactly(taken_back_at) if is_taken_back and taken_back_at else None,
         "isAside": change.is_aside,
     }
-
-
-def _name_action(change: Change, earlier: Change | None) -> str:
-    if change.origin is not None and change.origin.call in _ACTIONS:
-        return _ACTIONS[change.origin.call]
-    if change.score is None:
-        return "removed"
-    return "set" if earlier is None or earlier.score is None else "replaced"
-
-
-_ACTIONS: Final = {RESTORE: "restored", REVERT: "taken back"}
-
-
-def number_of(change: Change) -> int:
-    """The number of a change of a score: its time in microseconds since 1970."""
-    return (change.at - EPOCH) // timedelta(microseconds=1)
 
 
 def _format_exactly(at: datetime) -> str:
@@ -241,7 +195,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/request/{requestId}/score/{name}/restore",
-        restore_score,
+        post_restore,
         "w",
         "Scores",
         body=_RESTORE_BODY,

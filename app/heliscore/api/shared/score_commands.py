@@ -1,8 +1,9 @@
-"""Sets scores and properties of requests, for all dialects."""
+"""Sets, removes and restores scores, and sets properties of requests, for all dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.shared.authors import origin_of
@@ -10,9 +11,13 @@ from heliscore.api.shared.definition_checks import check_scores
 from heliscore.domain.author import Author
 from heliscore.domain.errors import Conflict, NotFound
 from heliscore.domain.score import Score
+from heliscore.domain.score_changes import Change, make_origin_of_copy, newest_shown
 from heliscore.domain.times import exactly_now, now
 from heliscore.store import properties as property_store
+from heliscore.store import score_history
 from heliscore.store import scores as score_store
+from heliscore.store.connections.pool import Connection
+from heliscore.store.score_history import PutBack
 from heliscore.store.scores import NO_COMMENTS, ScoreWrite
 
 
@@ -42,10 +47,12 @@ async def record_scores(
     return warnings
 
 
-async def remove_score(call: ApiCall, request_id: str, name: str, call_name: str) -> bool:
+async def remove_score(
+    call: ApiCall, request_id: str, name: str, call_name: str, *, author: Author | None = None
+) -> bool:
     """Remove a score; False where there is none. Raises Conflict where it is a human's, which stays."""
     services, organization_id = call.services, call.principal.organization_id
-    origin = origin_of(call, call_name)
+    origin = origin_of(call, call_name, author)
     yielding = (await services.definitions.find(organization_id)).yielding(origin.author, [name])
     async with services.database.connection() as connection:
         removed = await score_store.remove_score(
@@ -63,6 +70,62 @@ async def remove_score(call: ApiCall, request_id: str, name: str, call_name: str
             if name in scores:
                 raise Conflict(f"the score {name} is a human's: by its definition only a human removes it")
     return removed
+
+
+async def restore_score(
+    call: ApiCall,
+    request_id: str,
+    name: str,
+    change_at: datetime | None,
+    call_name: str,
+    *,
+    instead_of: datetime | None = None,
+    author: Author | None = None,
+) -> None:
+    """Set a score back to what its change of that time made it, or with None remove it, as a new change; with
+    `instead_of` only if nothing came after its change of that time, which is taken back.
+
+    The value's author and comment stay. Raises NotFound, and Conflict where something came after.
+    """
+    services, organization_id = call.services, call.principal.organization_id
+    async with services.database.connection() as connection:
+        # Outside the transaction: the ids stay in the cache when it is rolled back.
+        change = await _find_change(connection, organization_id, request_id, name, change_at)
+        origin = make_origin_of_copy(change, origin_of(call, call_name, author))
+        await services.ids.names.ensure(connection, organization_id, [name])
+        await services.ids.origins.ensure(connection, organization_id, [origin])
+        async with connection.transaction():
+            at = exactly_now()
+            number = await score_history.lock_request(connection, organization_id, request_id, at)
+            if number is None:
+                raise NotFound(f"there is no request {request_id}")
+            present = await score_history.find_changes(connection, organization_id, request_id, name) or {}
+            newest = newest_shown(present.get(name, []))
+            newest_at = None if newest is None else newest.at
+            if instead_of is not None and newest_at != instead_of:
+                raise Conflict(f"the score {name} was changed meanwhile: reload the page")
+            if newest_at != change_at:
+                score, comment = (None, None) if change is None else (change.score, change.comment)
+                put = PutBack(number, name, score, origin, comment)
+                await score_history.put_back(connection, services.ids, organization_id, [put], at)
+                if instead_of is not None:
+                    name_id = services.ids.names.known(organization_id)[name]
+                    await score_history.take_back(
+                        connection, organization_id, [(number, name_id, instead_of)], at
+                    )
+
+
+async def _find_change(
+    connection: Connection, organization_id: int, request_id: str, name: str, at: datetime | None
+) -> Change | None:
+    """Raises NotFound for a time without a change."""
+    if at is None:
+        return None
+    found = await score_history.find_changes(connection, organization_id, request_id, name) or {}
+    for change in found.get(name, ()):
+        if change.at == at:
+            return change
+    raise NotFound(f"the score {name} of request {request_id} has no such change")
 
 
 async def set_properties(call: ApiCall, request_id: str, properties: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from heliscore.api.http.large_work import LARGE_BYTES
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.dashboard.parts.conversation import Layout, lay_out, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
+from heliscore.dashboard.parts.provenance import Provenance, describe_provenance
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
     PATH,
@@ -24,9 +25,12 @@ from heliscore.dashboard.parts.search_address import (
     read_search,
 )
 from heliscore.domain.errors import InvalidInput, NotFound
-from heliscore.domain.score import FEEDBACK, Score
+from heliscore.domain.score import FEEDBACK, MAX_COMMENT_LENGTH, Score
+from heliscore.domain.score_changes import Change, newest_shown
+from heliscore.store import score_history
 from heliscore.store import scores as score_store
 from heliscore.store.connections.pool import Connection
+from heliscore.store.definition_cache import Definitions
 from heliscore.store.search import request_search
 
 _FEW_NAMES: Final = 12
@@ -34,6 +38,24 @@ _FEW_NAMES: Final = 12
 
 _HEADERS: Final = {"Content-Security-Policy": make_policy(media_src="data:")}
 """Players of sounds that are on the page; pictures may be everywhere."""
+
+
+class ScoreSheet(msgspec.Struct, frozen=True):
+    """Everything that is known of the scores of a request."""
+
+    changes: dict[str, list[Change]]
+    """By name, the oldest first."""
+
+    kinds: dict[str, bool]
+    """The organization's score names, and whether each is used for booleans."""
+
+    definitions: Definitions
+
+    @property
+    def given(self) -> dict[str, Score]:
+        """The present scores."""
+        newest = {name: newest_shown(some) for name, some in self.changes.items()}
+        return {name: change.score for name, change in newest.items() if change and change.score}
 
 
 class ScoreField(msgspec.Struct, frozen=True):
@@ -47,7 +69,11 @@ class ScoreField(msgspec.Struct, frozen=True):
     entered: str | None = None
     """An input that could not be saved, for the reason in `error`."""
 
+    comment: str = ""
+    """The comment that was entered with it."""
+
     error: str = ""
+    provenance: Provenance = Provenance()
 
 
 def value_string(score: Score) -> str:
@@ -60,29 +86,30 @@ async def show_request(page: PageRequest, error: ScoreField | None = None) -> Re
     request_id = read_path_parameter(page.request, "requestId")
     async with page.services.database.connection() as connection:
         request = await find_request(page, connection, request_id)
-        given = await score_store.find_scores(connection, page.organization_id, request_id)
+        changes = await score_history.find_changes(connection, page.organization_id, request_id) or {}
         kinds = await score_store.list_kinds(connection, page.organization_id, MAX_NAMES)
+    sheet = ScoreSheet(changes, kinds, await page.services.definitions.find(page.organization_id))
     bodies = request.request_body, request.response_body
     size = working_size(*bodies)
     layout = await page.services.large_work.run(lay_out, *bodies, size_bytes=size)
     if size >= LARGE_BYTES:
-        return await asyncio.to_thread(_render, page, request, layout, given, kinds, error)
-    return _render(page, request, layout, given, kinds, error)
+        return await asyncio.to_thread(_render, page, request, layout, sheet, error)
+    return _render(page, request, layout, sheet, error)
 
 
 def _render(
     page: PageRequest,
     request: request_search.Request,
     layout: Layout,
-    given: dict[str, Score],
-    kinds: dict[str, bool],
+    sheet: ScoreSheet,
     error: ScoreField | None,
 ) -> Response:
     params = page.request.query_params
     search = read_search(params)
     query, misread = _read_query(search)
     asked_for = [*mentioned_scores(query), *search.columns]
-    fields = _make_fields(given, kinds, asked_for, error)
+    given = sheet.given
+    fields = [_describe(page, field, sheet) for field in _make_fields(sheet, given, asked_for, error)]
     return page.render(
         "pages/request_detail.html",
         status=400 if error else 200,
@@ -92,7 +119,7 @@ def _render(
         properties=msgspec.json.decode(request.properties, type=dict[str, str]),
         thumb=next(field for field in fields if field.name == FEEDBACK),
         fields=[field for field in fields if field.name != FEEDBACK],
-        names=[name for name in kinds if name not in given],
+        names=[name for name in sheet.kinds if name not in given],
         marked=next(iter(asked_for), None),
         misread=misread,
         here=search.request_href(request.request_id),
@@ -100,9 +127,9 @@ def _render(
         save=search.request_href(request.request_id, "/score"),
         data=SearchAddress().request_href(request.request_id, "/scores"),
         following=_following(request, query, SearchAddress() if misread else search, given),
-        removed=params.get("removed", ""),
-        was=params.get("was", ""),
+        removed=next((field for field in fields if field.name == params.get("removed")), None),
         error=error,
+        max_comment_length=MAX_COMMENT_LENGTH,
     )
 
 
@@ -115,19 +142,29 @@ def _read_query(search: SearchAddress) -> tuple[Query, str]:
 
 
 def _make_fields(
-    given: dict[str, Score], kinds: dict[str, bool], asked_for: list[str], error: ScoreField | None
+    sheet: ScoreSheet, given: dict[str, Score], asked_for: list[str], error: ScoreField | None
 ) -> list[ScoreField]:
-    """Make a field for each score that the request has or the search mentions; for all if they are few."""
-    names = {FEEDBACK, *given, *asked_for, *(kinds if len(kinds) <= _FEW_NAMES else ())}
+    """Make a field for each score that the request has, had, or the search mentions; for all if they are
+    few."""
+    kinds = sheet.kinds
+    names = {FEEDBACK, *sheet.changes, *asked_for, *(kinds if len(kinds) <= _FEW_NAMES else ())}
     fields = []
     for name in sorted(names):
         score = given.get(name)
         is_boolean = name == FEEDBACK or (kinds.get(name, False) if score is None else score.is_boolean)
         field = ScoreField(name, is_boolean, "" if score is None else value_string(score))
         if error is not None and error.name == name:
-            field = msgspec.structs.replace(field, entered=error.entered, error=error.error)
+            changed = {"entered": error.entered, "comment": error.comment, "error": error.error}
+            field = msgspec.structs.replace(field, **changed)
         fields.append(field)
     return fields
+
+
+def _describe(page: PageRequest, field: ScoreField, sheet: ScoreSheet) -> ScoreField:
+    """The field with its provenance."""
+    changes, definition = sheet.changes.get(field.name, []), sheet.definitions.by_name.get(field.name)
+    provenance = describe_provenance(field.name, changes, definition, page.signed_in.author)
+    return msgspec.structs.replace(field, provenance=provenance)
 
 
 def _following(

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Signing in and out, and the name of the person, which is asked for once a session."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from starlette.responses import Response
 
 from heliscore.api.http.auth import address_of
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
-from heliscore.dashboard.parts.session import end_session, local_path, make_signer, start_session
+from heliscore.dashboard.parts.session import (
+    end_session,
+    find_reviewer,
+    local_path,
+    make_signer,
+    read_reviewer,
+    set_reviewer,
+    start_session,
+)
 from heliscore.domain.api_key import hash_key
-from heliscore.domain.errors import Unauthenticated
+from heliscore.domain.errors import InvalidInput, Unauthenticated
 from heliscore.store import signing_secrets
 
 
@@ -34,15 +42,29 @@ async def sign_in(page: PageRequest) -> Response:
             "This API key may only write scores. To see them, use a key with read permission.",
             403,
         )
+    try:
+        reviewer = read_reviewer(page.form.get("name", ""))
+    except InvalidInput as error:
+        return _form(page, target, f"Your name: {error.errors[0].message}.", 400)
     response = redirect(target)
     async with page.services.database.connection() as connection:
         secret = await signing_secrets.find(connection, "session")
     start_session(response, page.request, principal.key_id, make_signer(secret, hash_key(key)))
+    set_reviewer(response, page.request, reviewer)
     return response
 
 
 def _form(page: PageRequest, target: str, error: str | None = None, status: int = 200) -> Response:
-    return page.render("pages/sign_in.html", status=status, target=target, error=error)
+    known = find_reviewer(page.request)
+    name = page.form.get("name", "" if known is None else known.name)
+    return page.render("pages/sign_in.html", status=status, target=target, error=error, name=name)
+
+
+async def name_reviewer(page: PageRequest) -> Response:
+    """Keep the name of the person, or with an empty one forget it, and show the page where it was entered."""
+    response = redirect(local_path(page.form.get("next", "/")))
+    set_reviewer(response, page.request, read_reviewer(page.form.get("name", "")))
+    return response
 
 
 async def sign_out(page: PageRequest) -> Response:
@@ -54,5 +76,6 @@ async def sign_out(page: PageRequest) -> Response:
 PAGES = (
     Page(path="/sign-in", handler=show_sign_in, permission=None),
     Page(method="POST", path="/sign-in", handler=sign_in, permission=None),
+    Page(method="POST", path="/reviewer", handler=name_reviewer, permission="w"),
     Page(method="POST", path="/sign-out", handler=sign_out),
 )

@@ -21,6 +21,7 @@ _TITLES: Final = {
     403: "Not allowed",
     404: "Page not found",
     405: "Method not allowed",
+    409: "Conflict",
     413: "Too large",
     429: "Too many requests",
     503: "Temporarily unavailable",
@@ -51,7 +52,11 @@ def respond(
 ) -> Response:
     """Render a template."""
     content = _environment.get_template(template).render(
-        path=request.scope["path"], session=session, menu=menu, **context
+        path=request.scope["path"],
+        visited=_target(request) if request.method == "GET" else "/",
+        session=session,
+        menu=menu,
+        **context,
     )
     return Html(content, status, headers)
 
@@ -60,8 +65,6 @@ def render_error_page(
     request: Request, error: ApiError, session: Session | None = None, menu: tuple[tuple[str, str], ...] = ()
 ) -> Response:
     """Render an error for people. The caller sets the status."""
-    query = request.url.query
-    target = request.scope["path"] + (f"?{query}" if query else "")
     return respond(
         "pages/error.html",
         request,
@@ -71,5 +74,10 @@ def render_error_page(
         message=str(error),
         errors=error.errors if isinstance(error, InvalidInput) and len(error.errors) > 1 else (),
         # A link can only repeat a GET, and only some errors may be gone the next time.
-        retry=target if request.method == "GET" and error.status in _PASSING else None,
+        retry=_target(request) if request.method == "GET" and error.status in _PASSING else None,
     )
+
+
+def _target(request: Request) -> str:
+    path, query = str(request.scope["path"]), request.url.query
+    return f"{path}?{query}" if query else path

@@ -4,6 +4,9 @@ The cookie holds the key's number and the session's id. It is signed with a secr
 valid in every process and after a restart, and for the key's hash: after an older backup was restored, the
 number may become another key's. The session ends at once, in every process, when the person signs out, the
 key is revoked or the secret is rotated (`heliscore keys rotate-secret session`).
+
+A second cookie holds the name of the person, who is the author of scores given by hand. It is not signed:
+a key that may write may name any author.
 """
 
 from __future__ import annotations
@@ -13,19 +16,21 @@ import hmac
 import re
 import secrets
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from itsdangerous import BadData, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliscore.domain.errors import Forbidden
+from heliscore.domain.author import Author, read_author
+from heliscore.domain.errors import FieldError, Forbidden, InvalidInput
 from heliscore.store import sessions
 from heliscore.store.connections.pool import Database
 from heliscore.store.sessions import SignedInKey
 
 COOKIE: Final = "heliscore_session"
+REVIEWER_COOKIE: Final = "heliscore_reviewer"
 LIFETIME_S: Final = 12 * 3600
 
 _COOKIE: Final = re.compile(r"([1-9]\d{0,9})\.(([\w-]{22})\.[\w-]+\.[\w-]+)", re.ASCII)
@@ -42,6 +47,14 @@ class Session(msgspec.Struct, frozen=True):
 
     csrf_token: str
     """Known to our forms and not to another site's. It is the session's id too."""
+
+    reviewer: Author | None = None
+    """Who the person says that they are."""
+
+    @property
+    def author(self) -> Author:
+        """The author of scores given by hand: the person, or else the key's author."""
+        return self.reviewer or self.holder.principal.author
 
     @property
     def may_write(self) -> bool:
@@ -61,7 +74,7 @@ async def find_session(request: Request, database: Database) -> Session | None:
         csrf_token = make_signer(holder.secret, holder.key_hash).unsign(cookie[2], max_age=LIFETIME_S)
     except BadData:
         return None
-    return Session(holder, csrf_token.decode())
+    return Session(holder, csrf_token.decode(), find_reviewer(request))
 
 
 def start_session(response: Response, request: Request, key_id: int, signer: TimestampSigner) -> None:
@@ -70,9 +83,46 @@ def start_session(response: Response, request: Request, key_id: int, signer: Tim
     SameSite=Lax lets people follow links into the dashboard; another site's form is still sent without the
     cookie. Secure is set if the browser says that it uses https: headers of proxies are not trusted.
     """
+    _set_cookie(response, request, COOKIE, f"{key_id}.{signer.sign(secrets.token_urlsafe(16)).decode()}")
+
+
+async def end_session(response: Response, request: Request, session: Session, database: Database) -> None:
+    """Remove the cookies, and make copies of the session's invalid."""
+    async with database.connection() as connection:
+        await sessions.end_session(connection, session.csrf_token, LIFETIME_S)
+    _delete_cookie(response, request, COOKIE)
+    set_reviewer(response, request, None)
+
+
+def find_reviewer(request: Request) -> Author | None:
+    """The person of the request's cookie; None if there is none, or it holds no name."""
+    cookie = request.cookies.get(REVIEWER_COOKIE)
+    author = None if cookie is None else read_author(f"human:{unquote(cookie)}")
+    return author if isinstance(author, Author) else None
+
+
+def read_reviewer(name: str) -> Author | None:
+    """Read the name that a person entered; None for an empty one. Raises InvalidInput."""
+    if not name.strip():
+        return None
+    author = read_author(f"human:{name}")
+    if isinstance(author, str):
+        raise InvalidInput([FieldError("name", author)])
+    return author
+
+
+def set_reviewer(response: Response, request: Request, reviewer: Author | None) -> None:
+    """Set the cookie of a person, for as long as a session may last, or with None remove it."""
+    if reviewer is not None:
+        _set_cookie(response, request, REVIEWER_COOKIE, quote(reviewer.name, safe=""))
+    elif REVIEWER_COOKIE in request.cookies:
+        _delete_cookie(response, request, REVIEWER_COOKIE)
+
+
+def _set_cookie(response: Response, request: Request, name: str, value: str) -> None:
     response.set_cookie(
-        COOKIE,
-        f"{key_id}.{signer.sign(secrets.token_urlsafe(16)).decode()}",
+        name,
+        value,
         max_age=LIFETIME_S,
         path="/",
         secure=_is_https(request),
@@ -81,11 +131,8 @@ def start_session(response: Response, request: Request, key_id: int, signer: Tim
     )
 
 
-async def end_session(response: Response, request: Request, session: Session, database: Database) -> None:
-    """Remove the cookie, and make copies of it invalid."""
-    async with database.connection() as connection:
-        await sessions.end_session(connection, session.csrf_token, LIFETIME_S)
-    response.delete_cookie(COOKIE, path="/", secure=_is_https(request), httponly=True, samesite="lax")
+def _delete_cookie(response: Response, request: Request, name: str) -> None:
+    response.delete_cookie(name, path="/", secure=_is_https(request), httponly=True, samesite="lax")
 
 
 def make_signer(secret: bytes, key_hash: bytes) -> TimestampSigner:

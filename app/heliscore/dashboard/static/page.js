@@ -2,6 +2,9 @@
 
 const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
+/** Make an element with some properties. */
+export const element = (name, properties) => Object.assign(document.createElement(name), properties);
+
 /** Show the `<time datetime>` elements inside `root` in the reader's zone; the exact time is in the title. */
 export function localiseTimes(root = document) {
   for (const element of root.querySelectorAll("time[datetime]")) {

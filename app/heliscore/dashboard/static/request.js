@@ -3,13 +3,16 @@
 
 import { localiseTimes, notify, RequestError } from "./page.js";
 import { extendQueue, findInQueue } from "./queue.js";
-import { Sheet } from "./scores.js";
+import { Sheet } from "./sheet.js";
 
 const MARKED = "heliscore.marked";
 const NO_KEYS = "heliscore.no-keys";
 
+/** Control and Enter, as one key. */
+const SAVE = "Save";
+
 /** The keys that `press` handles. */
-const MEANT = /^([-0-9jkynud?]|Enter|ArrowLeft|ArrowRight)$/;
+const MEANT = /^([-0-9jkynudchz?]|Enter|Save|ArrowLeft|ArrowRight)$/;
 
 let review, sheet;
 let moving = false;
@@ -19,8 +22,9 @@ function begin() {
   review = document.getElementById("review");
   const scores = document.getElementById("scores");
   const mayWrite = scores !== null && "mayWrite" in scores.dataset;
-  sheet = mayWrite ? new Sheet(scores, review.dataset.save, renew) : null;
+  sheet = mayWrite ? new Sheet(scores, review.dataset.save, renew, refresh) : null;
   if (sheet) {
+    setTabOrder(scores);
     const marked = sessionStorage.getItem(MARKED) ?? review.dataset.marked;
     const integers = sheet.scores.filter((score) => score.input);
     sheet.mark(sheet.scores.find((score) => score.name === marked) ?? integers[0] ?? sheet.scores[0]);
@@ -38,6 +42,14 @@ function begin() {
     event.preventDefault();
     press("j");
   });
+}
+
+/** Let Tab lead from score to score, where single keys lead to what belongs to one. */
+function setTabOrder(root) {
+  const tabIndex = localStorage.getItem(NO_KEYS) ? 0 : -1;
+  for (const part of root.querySelectorAll(".score-about :is(summary, button), .score-comment > summary")) {
+    part.tabIndex = tabIndex;
+  }
 }
 
 /** Fetch another page. Throws RequestError, with status 401 after the end of the session. */
@@ -68,6 +80,21 @@ async function renew() {
   takeToken(page);
 }
 
+/** Show who gave the scores, when and why, as it is now. Without an answer it stays as it was. */
+async function refresh() {
+  const [shown, scores] = [review, sheet.scores];
+  const page = await load(review.dataset.here).catch((error) => {
+    if (!(error instanceof RequestError)) throw error;
+    return null;
+  });
+  if (page === null || review !== shown || organizationOf(page) !== organizationOf(document)) return;
+  localiseTimes(page);
+  setTabOrder(page);
+  for (const form of page.querySelectorAll("form[data-name]")) {
+    scores.find((score) => score.name === form.dataset.name)?.takeProvenance(form);
+  }
+}
+
 function takeToken(page) {
   const select = (source) => source.querySelector('meta[name="csrf-token"]');
   select(document).content = select(page).content;
@@ -84,6 +111,7 @@ async function show(address) {
   localiseTimes(next);
   review.replaceWith(document.adoptNode(next));
   history.replaceState(null, "", next.dataset.here);
+  for (const field of document.querySelectorAll('form[action="/reviewer"] [name="next"]')) field.value = next.dataset.here;
   scrollTo(0, 0);
   begin();
   return true;
@@ -115,7 +143,11 @@ async function during(act) {
   } finally {
     moving = false;
   }
-  while (typedAhead.length && !moving) press(typedAhead.shift());
+  while (typedAhead.length && !moving) {
+    const key = typedAhead.shift();
+    if (sheet?.marked.isExplaining && key !== SAVE) sheet.marked.write(key);
+    else press(key);
+  }
 }
 
 async function leave(by) {
@@ -128,20 +160,31 @@ async function leave(by) {
 }
 
 async function saveAndGo() {
-  if (await sheet.save()) await go(1);
+  if (await sheet.save({ isLeaving: true })) await go(1);
   else typedAhead = [];
+  sheet.freshen();
+}
+
+function saveAndStay() {
+  if (sheet.marked.isExplaining) sheet.marked.focus();
+  sheet.save();
 }
 
 /** Handle a key; returns whether it has a meaning. */
 function press(key) {
   if (moving) {
-    if (!MEANT.test(key)) return false;
+    // After `c` come the letters of a comment.
+    if (!MEANT.test(key) && !typedAhead.includes("c")) return false;
     typedAhead.push(key);
   } else if (key === "j" || key === "ArrowRight") during(() => leave(1));
   else if (key === "k" || key === "ArrowLeft") during(() => leave(-1));
   else if (!sheet) return false;
   else if (key === "Enter") during(saveAndGo);
+  else if (key === SAVE) saveAndStay();
   else if (key === "?") showHelp();
+  else if (key === "c") sheet.marked.explain();
+  else if (key === "h") sheet.marked.unfold();
+  else if (key === "z") sheet.undo(sheet.marked);
   else if (key === "u" || key === "d") sheet.scores.find((score) => score.isThumb).choose(String(key === "u"));
   else if (key === "y" || key === "n") return answer(key === "y");
   else if (/^[-0-9]$/.test(key)) return type(key);
@@ -196,12 +239,12 @@ const isText = (target) => target.matches("textarea, select, input:not([type=rad
 document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (event.defaultPrevented || event.isComposing || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  if (isText(target)) return;
+  if (isText(target)) {
+    if (sheet?.marked.isExplaining && commentKey(event)) event.preventDefault();
+    return;
+  }
   if (event.ctrlKey) {
-    if (key === "Enter" && sheet) {
-      event.preventDefault();
-      sheet.save();
-    }
+    if (key === "Enter" && press(SAVE)) event.preventDefault();
     return;
   }
   const field = target.closest("form[data-name]") && sheet?.scores.find((score) => score.form.contains(target));
@@ -214,6 +257,15 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat && key !== "ArrowUp" && key !== "ArrowDown") return;
   if (press(key)) event.preventDefault();
 });
+
+/** Handle a key in a comment; returns whether it is no part of it. */
+function commentKey({ key, ctrlKey }) {
+  if (key === "Enter" && ctrlKey) return press(SAVE);
+  if (key !== "Escape") return false;
+  sheet.marked.takeBack();
+  sheet.marked.focus();
+  return true;
+}
 
 /** Handle a key in the field of a number; returns whether that was all. */
 function fieldKey(event, field) {
@@ -236,6 +288,7 @@ if (useKeys) {
   useKeys.addEventListener("change", () => {
     if (useKeys.checked) localStorage.removeItem(NO_KEYS);
     else localStorage.setItem(NO_KEYS, "true");
+    setTabOrder(document);
   });
 }
 

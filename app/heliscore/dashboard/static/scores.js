@@ -1,13 +1,11 @@
-// The scores of one request as forms, with the input, the stored value and the state of saving.
+// One score of a request as a form, with the input, the stored value and the state of saving.
 //
-// A choice (yes or no, a thumb) is saved at once, a number on Enter or Save. Input that could not be saved stays, with
-// the reason beside it.
+// A choice (yes or no, a thumb) is saved at once, a number on Enter or Save, a comment with the value. Input that could
+// not be saved stays, with the reason beside it.
 
-import { RequestError, send } from "./page.js";
+import { element } from "./page.js";
 
 const INTEGER = /^[+-]?\d{1,20}$/;
-
-const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
 /** The form of one score. */
 export class Score {
@@ -19,6 +17,7 @@ export class Score {
     this.isBoolean = form.dataset.kind === "boolean";
     this.stored = form.dataset.stored;
     this.input = form.querySelector("input.num");
+    this.comment = form.querySelector("textarea");
     this.state = form.querySelector(".score-state");
     this.wanted = null;
     form.classList.add("is-live");
@@ -28,12 +27,14 @@ export class Score {
       this.#act(event.submitter);
     });
     form.addEventListener("focusin", () => sheet.mark(this));
+    this.comment.addEventListener("input", () => this.show());
     form.addEventListener("change", (event) => { if (event.target.type === "radio") this.choose(event.target.value); });
     if (this.input) this.#addSteps();
   }
 
   #act(submitter) {
     if (submitter?.value === "remove") this.sheet.remove(this);
+    else if (submitter?.value === "undo") this.sheet.undo(this);
     else if (submitter?.classList.contains("thumb")) this.choose(submitter.value);
     else this.sheet.save();
   }
@@ -48,8 +49,14 @@ export class Score {
     this.input.addEventListener("input", () => { this.wanted = this.input.value.trim(); this.show(); });
   }
 
-  /** The input that is not stored yet, or null. */
+  /** The comment that is not stored yet; empty if none. */
+  get reason() {
+    return this.comment.value.trim();
+  }
+
+  /** The value that is to be stored with what was entered, or null. */
   get unsaved() {
+    if (this.reason) return this.wanted ?? this.stored;
     return this.wanted === null || this.wanted === this.stored ? null : this.wanted;
   }
 
@@ -74,11 +81,52 @@ export class Score {
   takeBack() {
     this.wanted = null;
     if (this.input) this.input.value = this.stored;
+    this.#clearComment();
     this.show();
+  }
+
+  #clearComment() {
+    this.comment.value = "";
+    this.comment.parentElement.open = false;
+  }
+
+  /** Open the field of the comment. */
+  explain() {
+    this.comment.parentElement.open = true;
+    this.comment.focus();
+  }
+
+  /** Show the history and the other opinions, or fold them. */
+  unfold() {
+    const folds = [...this.form.querySelectorAll(".score-about details")];
+    const isOpen = folds.some((fold) => fold.open);
+    for (const fold of folds) fold.open = !isOpen;
+  }
+
+  get isExplaining() {
+    return document.activeElement === this.comment;
+  }
+
+  /** Write a key into the comment. */
+  write(key) {
+    const text = key === "Enter" ? "\n" : key.length === 1 ? key : "";
+    this.comment.setRangeText(text, this.comment.selectionStart, this.comment.selectionEnd, "end");
+    this.show();
+  }
+
+  /** The number of the newest change, where it is the reviewer's. */
+  get change() {
+    return this.form.querySelector('input[name="change"]')?.value;
+  }
+
+  /** Take who gave the score, when and why, from the same form of another page. */
+  takeProvenance(form) {
+    this.form.querySelector(".score-about").replaceWith(document.adoptNode(form.querySelector(".score-about")));
   }
 
   /** Why the input cannot be saved, or null. */
   get error() {
+    if (this.unsaved === "") return "a comment needs a value";
     return this.input && !INTEGER.test(this.unsaved) ? "expected an integer" : null;
   }
 
@@ -87,6 +135,7 @@ export class Score {
     this.stored = stored;
     this.wanted = null;
     if (this.input) this.input.value = stored;
+    this.#clearComment();
     this.show(note);
   }
 
@@ -97,7 +146,7 @@ export class Score {
     for (const radio of this.form.querySelectorAll('input[type="radio"]')) {
       radio.checked = radio.value === value;
       // Else Tab would go from the other radio button to this one, not to the next score.
-      if (radio.checked && document.activeElement?.form === this.form) radio.focus();
+      if (radio.checked && document.activeElement?.form === this.form && !this.isExplaining) radio.focus();
     }
     this.input?.toggleAttribute("aria-invalid", kind === "error");
     this.form.classList.toggle("is-unsaved", this.unsaved !== null);
@@ -111,117 +160,5 @@ export class Score {
       this.form.querySelector('input[type="radio"], .thumb');
     target.focus();
     this.input?.select();
-  }
-}
-
-/** All score forms of the page. */
-export class Sheet {
-  constructor(root, path, renew) {
-    this.path = path;
-    this.renew = renew;
-    this.isOutOfDate = false;
-    this.marked = null;
-    this.scores = [...root.querySelectorAll("form[data-name]")].map((form) => new Score(form, this));
-  }
-
-  get unsaved() {
-    return this.scores.filter((score) => score.unsaved !== null);
-  }
-
-  mark(score) {
-    this.marked?.form.classList.remove("is-marked");
-    this.marked = score;
-    score.form.classList.add("is-marked");
-  }
-
-  /** Save all unsaved input; resolves to whether all is saved. Saves run one after the other. */
-  save() {
-    this.saving = (this.saving ?? Promise.resolve()).then(() => this.#save());
-    return this.saving;
-  }
-
-  async #save() {
-    const scores = this.unsaved;
-    const emptied = scores.filter((score) => score.input && score.unsaved === "");
-    const sent = scores.filter((score) => !emptied.includes(score));
-    const invalid = sent.filter((score) => score.error !== null);
-    for (const score of invalid) score.show(`Not saved: ${score.error}`, "error");
-    const results = [
-      await this.#put(sent.filter((score) => !invalid.includes(score))),
-      ...await Promise.all(emptied.map((score) => this.#remove(score))),
-    ];
-    return invalid.length === 0 && emptied.length === 0 && results.every(Boolean);
-  }
-
-  async #put(scores) {
-    if (scores.length === 0) return true;
-    const wanted = new Map(scores.map((score) => [score, score.unsaved]));
-    const body = { scores: Object.fromEntries(scores.map((score) => [score.name, score.unsaved])) };
-    const stored = await this.#call(scores, "PUT", this.path, body);
-    if (stored === null) return false;
-    for (const score of scores) {
-      const value = Object.hasOwn(stored, score.name) ? stored[score.name] : "";
-      // Input that was typed meanwhile is not saved.
-      if (score.wanted === wanted.get(score)) score.confirm(value, "Saved");
-      else score.stored = value;
-    }
-    return true;
-  }
-
-  /** Save a score without a form: its name, the input `unsaved`, and `show` for its state. */
-  async give(score, retry) {
-    const body = { scores: { [score.name]: score.unsaved } };
-    return await this.#call([score], "PUT", this.path, body, retry) !== null;
-  }
-
-  /** Remove a score; can be undone. */
-  remove(score) {
-    this.saving = (this.saving ?? Promise.resolve()).then(() => this.#remove(score));
-    return this.saving;
-  }
-
-  async #remove(score) {
-    const was = score.stored;
-    if (was === "") {
-      score.takeBack();
-      return true;
-    }
-    const stored = await this.#call([score], "DELETE", `${this.path}/${encodeURIComponent(score.name)}`,
-      undefined, () => this.remove(score));
-    if (stored === null) return false;
-    const note = document.createDocumentFragment();
-    const undo = element("button", { type: "button", className: "link", textContent: "Undo" });
-    undo.addEventListener("click", () => { score.wanted = was; this.save().then(() => score.focus()); });
-    note.append("Removed. ", undo);
-    score.confirm("", note);
-    undo.focus();
-    return true;
-  }
-
-  /** Call the server. An error is shown beside the scores, with a way to try again; then the result is null. */
-  async #call(scores, method, path, body, retry = () => this.save()) {
-    for (const score of scores) score.show("Saving…");
-    try {
-      if (this.isOutOfDate) await this.renew();
-      this.isOutOfDate = false;
-      return (await send(method, path, body)).scores;
-    } catch (error) {
-      if (!(error instanceof RequestError)) throw error;
-      this.isOutOfDate ||= [401, 403].includes(error.status);
-      for (const score of scores) score.show(this.#explain(error, retry), "error");
-      return null;
-    }
-  }
-
-  #explain(error, retry) {
-    const note = document.createDocumentFragment();
-    note.append(`Not saved: ${error.status === 401 ? "you are signed out" : error.message}. `);
-    if (error.status === 401) {
-      note.append(element("a", { href: "/sign-in", target: "_blank", textContent: "Sign in" }), " (a new tab), then ");
-    }
-    const again = element("button", { type: "button", className: "link", textContent: "try again" });
-    again.addEventListener("click", retry);
-    note.append(again);
-    return note;
   }
 }

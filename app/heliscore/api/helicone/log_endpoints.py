@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from heliscore.api.helicone.log_body import BODY, NAMING_BODY, read_log
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.json_schema import NULL
 from heliscore.api.shared import envelope
 from heliscore.api.shared.computed_costs import with_cost
 from heliscore.store import request_log as store
@@ -66,6 +67,7 @@ ENDPOINTS: Final = tuple(
         body=NAMING_BODY if provider is None else BODY,
         answer={"const": "ok"},
         answer_type="text/plain",
+        warned_answer=envelope.schema(NULL, warnings=envelope.DETAILS),
         answer_example="ok",
     )
     for path, provider in _PROVIDERS.items()

@@ -102,6 +102,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The body of that status."""
 
     answer_type: str = "application/json"
+    warned_answer: Schema | None = None
+    """The JSON of a success with warnings, where the answer is not JSON otherwise."""
+
     answer_is_secret: bool = False
     """Whether the answer may be kept nowhere."""
 

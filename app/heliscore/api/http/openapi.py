@@ -114,7 +114,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": {
             str(endpoint.success): {
                 "description": "Done",
-                "content": {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)},
+                "content": _answers(endpoint),
             },
             **{str(status): _error_response(status, endpoint.error_schema) for status in statuses},
         },
@@ -135,6 +135,13 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["security"] = [{name: []} for name in endpoint.security]
         operation["x-permission"] = endpoint.permission
     return operation
+
+
+def _answers(endpoint: Endpoint) -> dict[str, Any]:
+    content = {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)}
+    if endpoint.warned_answer is not None:
+        content["application/json"] = _content(endpoint.warned_answer, None)
+    return content
 
 
 def _content(schema: Schema, example: object) -> dict[str, Any]:

@@ -88,21 +88,22 @@ WARNINGS: Final[Schema] = {
     "items": {"type": "string"},
 }
 
+DETAILS: Final[Schema] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+        "required": ["path", "message"],
+        "additionalProperties": False,
+    },
+}
+
 ERROR_SCHEMA: Schema = {
     "type": "object",
     "properties": {
         "data": {"type": "null"},
         "error": {"type": "string", "description": "The error message, for people."},
-        "details": {
-            "type": "array",
-            "description": "Every error of the input.",
-            "items": {
-                "type": "object",
-                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
-                "required": ["path", "message"],
-                "additionalProperties": False,
-            },
-        },
+        "details": {**DETAILS, "description": "Every error of the input."},
     },
     "required": ["data", "error"],
     "additionalProperties": False,

@@ -329,6 +329,8 @@ async def test_long_revert_goes_on_at_next_and_leaves_what_came_meanwhile(
     for number in range(5):
         await give(client, f"r{number}", JUDGE, a=number)
     part = await revert(client)
+    while part["requests"] == 0:  # it walks through other tests' requests first
+        part = await revert(client, next=part["next"])
     assert (part["requests"], part["done"]) == (2, False)
     await give(client, "r4", JUDGE, a=99)
     total = part["requests"]

@@ -97,7 +97,7 @@ async def test_fraction_is_refused_without_a_scale_and_on_other_calls(
 
 async def test_document_has_the_parameters(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
-    mode, scale = document["paths"][PATH]["post"]["parameters"]
+    mode, scale, _ = document["paths"][PATH]["post"]["parameters"]
     assert mode == {
         "name": "mode",
         "in": "query",

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -55,6 +56,8 @@ class Load:
         self.healed_s: list[float] = []
         self._written: dict[str, _Written] = {}
         self._keyed: list[tuple[str, int]] = []
+        self._name = uuid.uuid4().hex
+        """Begins its keys: there may be several loads."""
         """The acknowledged posts with keys, each by its request and number."""
         self._succeeded_at = [0.0] * CLIENTS
         self._failed_at = 0.0
@@ -95,7 +98,7 @@ class Load:
         self.healed_s.append(healed_at - begun)
 
     async def _post_on(self, client: int) -> None:
-        connection = _Connection(self.address, self.key)
+        connection = _Connection(self.address, self.key, self._name)
         number = 0
         while not self._stopping:
             number += 1
@@ -145,7 +148,7 @@ class Load:
 
     async def _repeat(self) -> None:
         """Post some of what was acknowledged once more, with its key."""
-        connection = _Connection(self.address, self.key)
+        connection = _Connection(self.address, self.key, self._name)
         for request_id, number in self._keyed[:: len(self._keyed) // _DUPLICATES + 1]:
             status = None
             async with asyncio.timeout(PATIENCE_S):
@@ -172,7 +175,8 @@ async def under_load(address: str, key: str, after: int = 100) -> AsyncIterator[
 class _Connection:
     """One client's connection, made anew when it breaks."""
 
-    def __init__(self, address: str, key: str) -> None:
+    def __init__(self, address: str, key: str, load: str) -> None:
+        self._load = load
         self._url = urlsplit(address)
         self._head = f"Host: test\r\nAuthorization: Bearer {key}\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -180,7 +184,7 @@ class _Connection:
     async def post(self, request_id: str, number: int, *, has_key: bool) -> int | None:
         """The status of the answer, None if there was none."""
         body = json.dumps({"scores": {"n": number, "twice": 2 * number}})
-        key = f"Idempotency-Key: {request_id} {number}\r\n" if has_key else ""
+        key = f"Idempotency-Key: {self._load} {request_id} {number}\r\n" if has_key else ""
         head = (
             f"POST /v1/request/{request_id}/score HTTP/1.1\r\n{self._head}{key}"
             f"Content-Length: {len(body)}\r\n\r\n"

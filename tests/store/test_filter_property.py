@@ -55,6 +55,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.score_definitions import set_definition
 from heliscore.store.scores import NO_COMMENTS, ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, selectivity
+from heliscore.store.search.found_requests import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -544,5 +545,5 @@ async def search(
     )
 
 
-def ids(*pages: request_search.Page) -> list[str]:
+def ids(*pages: Page) -> list[str]:
     return [request.request_id for page in pages for request in page.requests]

@@ -32,8 +32,9 @@ from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.scores import ScoreNames
+from heliscore.store.search.found_requests import Page
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.request_search import Page, count, search
+from heliscore.store.search.request_search import count, search
 from heliscore.store.search.selectivity import MIN_THRESHOLD
 from heliscore.store.statements import load
 

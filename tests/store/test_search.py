@@ -28,8 +28,9 @@ from heliscore.domain.score import FEEDBACK, Score
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite, record
+from heliscore.store.search.found_requests import Scored
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.request_search import Scored, count, find, search
+from heliscore.store.search.request_search import count, find, search
 
 from tests.origins import ORIGIN
 

@@ -11,7 +11,7 @@ from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.keys import ApiKey, UsableKey
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.score_definitions import Version
-from heliscore.store.search.request_search import Request
+from heliscore.store.search.found_requests import Request
 from heliscore.store.sessions import SignedInKey
 from heliscore.store.statements import SQL_FOLDER, load
 

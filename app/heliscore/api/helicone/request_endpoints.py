@@ -30,6 +30,7 @@ from heliscore.store import request_log
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_history import find_details
 from heliscore.store.search import request_search as store
+from heliscore.store.search.found_requests import Page
 
 
 async def query_requests(call: ApiCall) -> Response:
@@ -52,7 +53,7 @@ async def query_requests(call: ApiCall) -> Response:
     return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
 
 
-async def _find_page(call: ApiCall, connection: Connection, query: Query) -> store.Page:
+async def _find_page(call: ApiCall, connection: Connection, query: Query) -> Page:
     return await store.search(
         connection,
         call.services.ids.names,
@@ -67,7 +68,7 @@ async def _find_page(call: ApiCall, connection: Connection, query: Query) -> sto
 
 async def _find_with_details(
     call: ApiCall, connection: Connection, query: Query, sign: Sign
-) -> tuple[store.Page, list[Row]]:
+) -> tuple[Page, list[Row]]:
     # One snapshot, so that a row's scores and their details are the same.
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         page = await _find_page(call, connection, query)

@@ -11,7 +11,7 @@ from msgspec import Raw
 from heliscore.api.helicone.signed_bodies import Sign
 from heliscore.api.http.json_schema import REFERENCE, reference
 from heliscore.domain.times import encode_time
-from heliscore.store.search.request_search import Request
+from heliscore.store.search.found_requests import Request
 
 
 class ScoreDetail(msgspec.Struct, frozen=True):

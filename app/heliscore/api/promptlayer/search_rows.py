@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from heliscore.domain.times import format_time
-from heliscore.store.search.request_search import Request
+from heliscore.store.search.found_requests import Request
 
 _SAFE_INTEGER: Final = 2**53 - 1
 

@@ -32,6 +32,7 @@ from heliscore.store import scores as score_store
 from heliscore.store.connections.pool import Connection
 from heliscore.store.definition_cache import Definitions
 from heliscore.store.search import request_search
+from heliscore.store.search.found_requests import Request
 
 _FEW_NAMES: Final = 12
 """If an organization has at most this many score names, each request has a field for all of them."""
@@ -99,7 +100,7 @@ async def show_request(page: PageRequest, error: ScoreField | None = None) -> Re
 
 def _render(
     page: PageRequest,
-    request: request_search.Request,
+    request: Request,
     layout: Layout,
     sheet: ScoreSheet,
     error: ScoreField | None,
@@ -167,9 +168,7 @@ def _describe(page: PageRequest, field: ScoreField, sheet: ScoreSheet) -> ScoreF
     return msgspec.structs.replace(field, provenance=provenance)
 
 
-def _following(
-    request: request_search.Request, query: Query, search: SearchAddress, given: dict[str, Score]
-) -> str | None:
+def _following(request: Request, query: Query, search: SearchAddress, given: dict[str, Score]) -> str | None:
     """The address that leads to the next request. It holds the present position of this one: a new score may
     move it to another position, or out of the search."""
     position = find_position(request, query.sort, {name: score.value for name, score in given.items()})
@@ -207,7 +206,7 @@ async def show_next(page: PageRequest) -> Response:
     )
 
 
-async def find_request(page: PageRequest, connection: Connection, request_id: str) -> request_search.Request:
+async def find_request(page: PageRequest, connection: Connection, request_id: str) -> Request:
     """Return a request of the organization. Raises NotFound."""
     request = await request_search.find(connection, page.services.ids.names, page.organization_id, request_id)
     if request is None:

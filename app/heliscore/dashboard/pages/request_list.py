@@ -29,6 +29,8 @@ from heliscore.domain.score import FEEDBACK
 from heliscore.domain.times import now
 from heliscore.store import evaluations, scores
 from heliscore.store.search import request_search as store
+from heliscore.store.search.found_requests import Page as FoundPage
+from heliscore.store.search.found_requests import Request
 
 _ROWS: Final = 50
 _COUNT_TIMEOUT_S: Final = 1.0
@@ -87,7 +89,7 @@ async def _list_kinds(page: PageRequest) -> dict[str, bool]:
         return await scores.list_kinds(connection, page.organization_id, MAX_NAMES)
 
 
-async def _find(page: PageRequest, query: Query) -> store.Page:
+async def _find(page: PageRequest, query: Query) -> FoundPage:
     async with page.services.database.connection() as connection:
         return await store.search(
             connection,
@@ -139,14 +141,14 @@ _SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "
 
 
 async def _make_rows(
-    page: PageRequest, requests: Sequence[store.Request], search: SearchAddress
+    page: PageRequest, requests: Sequence[Request], search: SearchAddress
 ) -> list[RequestRow]:
     bodies = [request.request_body for request in requests]
     titles = await page.services.large_work.run(read_titles, bodies, size_bytes=working_size(*bodies))
     return [_make_row(request, title, search) for request, title in zip(requests, titles, strict=True)]
 
 
-def _make_row(request: store.Request, title: str, search: SearchAddress) -> RequestRow:
+def _make_row(request: Request, title: str, search: SearchAddress) -> RequestRow:
     scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
     return RequestRow(
         id=request.request_id,

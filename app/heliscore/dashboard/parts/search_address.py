@@ -12,8 +12,8 @@ from starlette.datastructures import QueryParams
 from heliscore.api.helicone.query_bodies import Query, decode_query
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Property, Score, Sort, score_names
+from heliscore.store.search.found_requests import Request
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.request_search import Request
 
 PATH: Final = "/requests"
 

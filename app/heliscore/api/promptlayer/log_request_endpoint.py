@@ -49,6 +49,7 @@ from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.providers.usage import Usage, amount, completed
 from heliscore.store import prompt_tracking as store
+from heliscore.store.definition_cache import NO_DEFINITIONS
 from heliscore.store.request_log import LoggedRequest
 
 _TOKENS: Final = integer(0, MAX_VALUE // 2)
@@ -110,7 +111,8 @@ async def log_request(call: ApiCall) -> Response:
     organization_id = call.principal.organization_id
     logged = await services.large_work.run(_read_call, body, organization_id, size_bytes=len(body))
     origin = origin_of(call, "log")
-    warnings = await check_scores(call, logged.scores)
+    definitions = await services.definitions.find(organization_id) if logged.scores else NO_DEFINITIONS
+    warnings = check_scores(definitions, logged.scores)
     request = await with_cost(logged.request, services.prices)
     async with services.database.connection() as connection:
         request_id = await store.log_once(

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import step
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import Score
 from heliscore.domain.score_definition import Breach, find_breaches
 from heliscore.observability import metrics
+from heliscore.store.definition_cache import Definitions
 
 
-async def check_scores(call: ApiCall, scores: Mapping[str, Score]) -> list[str]:
-    """Return what definitions warn of. Raises InvalidInput with every score that one refuses, and Unavailable
-    when the definitions cannot be looked up."""
-    if not scores:
-        return []
-    definitions = await call.services.definitions.find(call.principal.organization_id)
+def check_scores(definitions: Definitions, scores: Mapping[str, Score]) -> list[str]:
+    """Return what definitions warn of. Raises InvalidInput with every score that one refuses."""
     if not definitions.enforced or not (breaches := find_breaches(definitions.enforced, scores)):
         return []
     count_breaches(breaches)

@@ -36,14 +36,15 @@ async def record_scores(
     Raises InvalidInput where a definition refuses a score, NotFound where scores for unknown requests are
     rejected, Unavailable when the database is away or the writer has too much to write.
     """
-    warnings = await check_scores(call, scores)
-    if scores:
-        organization_id, origin = call.principal.organization_id, origin_of(call, name, author)
-        definitions = await call.services.definitions.find(organization_id)
-        yielding = definitions.yielding(origin.author, scores)
-        post = ScoreWrite(organization_id, request_id, scores, exactly_now(), origin, comments, yielding)
-        if not await call.services.writer.record(post):
-            raise NotFound(f"there is no request {request_id}")
+    if not scores:
+        return []
+    organization_id, origin = call.principal.organization_id, origin_of(call, name, author)
+    definitions = await call.services.definitions.find(organization_id)
+    warnings = check_scores(definitions, scores)
+    yielding = definitions.yielding(origin.author, scores)
+    post = ScoreWrite(organization_id, request_id, scores, exactly_now(), origin, comments, yielding)
+    if not await call.services.writer.record(post):
+        raise NotFound(f"there is no request {request_id}")
     return warnings
 
 

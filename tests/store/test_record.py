@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 import pytest
+from heliscore.domain.author import Author, Origin
 from heliscore.domain.score import Score
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
+from heliscore.store.remembered_ids import RememberedIds
 from heliscore.store.scores import ScoreIds, ScoreWrite, record
 
 from tests.origins import ORIGIN
@@ -280,6 +282,22 @@ async def test_name_made_by_another_process_is_found(
     assert await ours.names.find(connections[0], organization_id, ["a"]) == {}
     made = await theirs.names.ensure(connections[1], organization_id, ["a"])
     assert await ours.names.find(connections[0], organization_id, ["a"]) == made
+
+
+async def test_batch_is_written_while_the_cache_of_ids_is_emptied(
+    connection: Connection, organization_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RememberedIds, "_CAPACITY", 2)
+    ids = ScoreIds()
+    await record(connection, ids, [post(organization_id, {"a": 1, "b": 1})])
+    authors = [Origin(Author("judge", str(number)), "score") for number in range(3)]
+    batch = [
+        msgspec.structs.replace(post(organization_id, {name: 2}, request_id=id_), origin=author)
+        for name, id_, author in zip("acd", ("r", "s", "r"), authors, strict=True)
+    ]
+    await record(connection, ids, batch)
+    assert await values(connection, organization_id, "r") == {"a": 2, "b": 1, "d": 2}
+    assert await values(connection, organization_id, "s") == {"c": 2}
 
 
 # Many writers at once

@@ -76,8 +76,8 @@ async def _find_human_scores(
 ) -> set[_Score]:
     """The scores among those that yield whose present value is a human's."""
     asked = {
-        (post.organization_id, post.request_id, name): ids.names.known(post.organization_id)[name]
-        for post in posts
+        (post.organization_id, post.request_id, name): its.names[name]
+        for post, its in zip(posts, await ensure_ids(connection, ids, posts), strict=True)
         for name in post.yielding & post.scores.keys()
     }
     rows = await connection.fetch(
@@ -121,16 +121,21 @@ def _only(post: ScoreWrite, names: set[str]) -> ScoreWrite:
 
 
 async def _keep_aside(connection: Connection, ids: ScoreIds, posts: Sequence[ScoreWrite]) -> None:
-    given = [(post, name, score) for post in posts for name, score in post.scores.items()]
+    post_ids = await ensure_ids(connection, ids, posts)
+    given = [
+        (post, its, name, score)
+        for post, its in zip(posts, post_ids, strict=True)
+        for name, score in post.scores.items()
+    ]
     if given:
         await connection.execute(
             _SQL["keep_aside"],
-            [post.organization_id for post, _, _ in given],
-            [post.request_id for post, _, _ in given],
-            array_literal([ids.names.known(post.organization_id)[name] for post, name, _ in given]),
-            array_literal([score.value for _, _, score in given]),
-            array_literal([score.is_boolean for _, _, score in given]),
-            array_literal([ids.origins.known(post.organization_id)[post.origin] for post, _, _ in given]),
-            [post.posted_at for post, _, _ in given],
-            [post.comments.get(name) for post, name, _ in given],
+            [post.organization_id for post, _, _, _ in given],
+            [post.request_id for post, _, _, _ in given],
+            array_literal([its.names[name] for _, its, name, _ in given]),
+            array_literal([score.value for _, _, _, score in given]),
+            array_literal([score.is_boolean for _, _, _, score in given]),
+            array_literal([its.origin for _, its, _, _ in given]),
+            [post.posted_at for post, _, _, _ in given],
+            [post.comments.get(name) for post, _, name, _ in given],
         )

@@ -86,9 +86,10 @@ async def lock_request(
 async def put_back(
     connection: Connection, ids: ScoreIds, organization_id: int, scores: Sequence[PutBack], at: datetime
 ) -> None:
-    """Set scores to values that they had, or remove them. Their requests must be locked, and names and
-    origins known to `ids`."""
-    names, origins = ids.names.known(organization_id), ids.origins.known(organization_id)
+    """Set scores to values that they had, or remove them. Their requests must be locked, and their names and
+    origins have ids."""
+    names = await ids.names.find(connection, organization_id, {put.name for put in scores})
+    origins = await ids.origins.find(connection, organization_id, {put.origin for put in scores})
     await connection.execute(
         _SQL["put_back"],
         organization_id,

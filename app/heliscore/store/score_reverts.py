@@ -186,7 +186,7 @@ class _TakingBack:
                 await connection.execute(_SQL["lock"], organization_id, numbers)
                 plan = await self._plan(connection, numbers)
                 puts = await self._put_backs(connection, plan)
-                if plan.origins <= origins.known(organization_id).keys():
+                if len(await origins.find(connection, organization_id, plan.origins)) == len(plan.origins):
                     await self._write(connection, plan, puts)
                     return plan.count()
             # Outside the transaction, which has written nothing: the ids are remembered.
@@ -217,7 +217,6 @@ class _TakingBack:
         ]
         rows = await connection.fetch(_SQL["comments"], organization_id, *columns_of(restored))
         comments = {(number, name_id): comment for number, name_id, comment in rows}
-        await self._ids.names.find(connection, organization_id, {score.name for score in plan.scores})
         return [
             PutBack(
                 score.request_no,

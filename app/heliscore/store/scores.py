@@ -61,13 +61,26 @@ class ScoreIds:
         self.origins = ScoreOrigins()
 
 
-async def ensure_ids(connection: Connection, ids: ScoreIds, posts: Iterable[ScoreWrite]) -> None:
-    """Add the names and origins that are new. Do not call this in a transaction with new ones."""
+class PostIds(msgspec.Struct, frozen=True):
+    """The ids that one post is written with."""
+
+    names: Mapping[str, int]
+    origin: int
+
+
+async def ensure_ids(connection: Connection, ids: ScoreIds, posts: Iterable[ScoreWrite]) -> list[PostIds]:
+    """Return the ids of each post's names and origin, adding those that are new: not in a transaction."""
+    found = []
     for post in posts:
-        if not post.scores.keys() <= ids.names.known(post.organization_id).keys():
-            await ids.names.ensure(connection, post.organization_id, post.scores.keys())
-        if post.origin not in ids.origins.known(post.organization_id):
-            await ids.origins.ensure(connection, post.organization_id, {post.origin})
+        organization_id = post.organization_id
+        names = ids.names.known(organization_id)
+        if not post.scores.keys() <= names.keys():
+            names = await ids.names.ensure(connection, organization_id, post.scores.keys())
+        origin = ids.origins.known(organization_id).get(post.origin)
+        if origin is None:
+            origin = (await ids.origins.ensure(connection, organization_id, {post.origin}))[post.origin]
+        found.append(PostIds(names, origin))
+    return found
 
 
 async def record(
@@ -85,27 +98,26 @@ async def record(
     for locked rows up to the timeout (0: without one).
     """
     requests = {(post.organization_id, post.request_id) for post in posts}
-    await ensure_ids(connection, ids, posts)
+    post_ids = await ensure_ids(connection, ids, posts)
     is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
     general = accept_unknown, str(lock_timeout_ms)
     if is_plain:
-        rows = await connection.fetch(_SQL["record"], *general, *_plain_values(ids, posts))
+        rows = await connection.fetch(_SQL["record"], *general, *_plain_values(post_ids, posts))
     else:
-        rows = await connection.fetch(_SQL["record_in_order"], *general, *_values_in_order(ids, posts))
+        rows = await connection.fetch(_SQL["record_in_order"], *general, *_values_in_order(post_ids, posts))
     return requests if accept_unknown else set(map(tuple, rows))
 
 
-def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
+def _plain_values(ids: Sequence[PostIds], posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
     """The values of posts without comments, none to the same request."""
     numbers: list[int] = []
     name_ids: list[int] = []
     values: list[int] = []
     booleans: list[bool] = []
-    for number, post in enumerate(posts, 1):
-        names = ids.names.known(post.organization_id)
+    for number, (post, its) in enumerate(zip(posts, ids, strict=True), 1):
         for name, score in post.scores.items():
             numbers.append(number)
-            name_ids.append(names[name])
+            name_ids.append(its.names[name])
             values.append(score.value)
             booleans.append(score.is_boolean)
     return (
@@ -116,26 +128,24 @@ def _plain_values(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[object, .
         array_literal(name_ids),
         array_literal(values),
         array_literal(booleans),
-        [ids.origins.known(post.organization_id)[post.origin] for post in posts],
+        [its.origin for its in ids],
     )
 
 
-def _values_in_order(ids: ScoreIds, posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
+def _values_in_order(ids: Sequence[PostIds], posts: Sequence[ScoreWrite]) -> tuple[object, ...]:
     """The values of any posts."""
     requests: dict[tuple[int, str], ScoreWrite] = {}
     places: dict[tuple[int, str], int] = {}
     changes: dict[tuple[int, int], list[_Change]] = {}
-    for post in posts:
+    for post, its in zip(posts, ids, strict=True):
         key = post.organization_id, post.request_id
         requests.setdefault(key, post)
         place = places.setdefault(key, len(places) + 1)
-        names = ids.names.known(post.organization_id)
-        origin_id = ids.origins.known(post.organization_id)[post.origin]
         for name, score in post.scores.items():
-            earlier = changes.setdefault((place, names[name]), [])
+            earlier = changes.setdefault((place, its.names[name]), [])
             # Those of one upload have one time, but score and time identify a change.
             at = max(post.posted_at, earlier[-1].at + MICROSECOND) if earlier else post.posted_at
-            change = _Change(score, origin_id, post.comments.get(name), at)
+            change = _Change(score, its.origin, post.comments.get(name), at)
             if not earlier or not change.repeats(earlier[-1]):
                 earlier.append(change)
     given = [

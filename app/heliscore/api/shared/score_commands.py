@@ -93,7 +93,7 @@ async def restore_score(
         # Outside the transaction: the ids stay in the cache when it is rolled back.
         change = await _find_change(connection, organization_id, request_id, name, change_at)
         origin = make_origin_of_copy(change, origin_of(call, call_name, author))
-        await services.ids.names.ensure(connection, organization_id, [name])
+        names = await services.ids.names.ensure(connection, organization_id, [name])
         await services.ids.origins.ensure(connection, organization_id, [origin])
         async with connection.transaction():
             at = exactly_now()
@@ -110,10 +110,8 @@ async def restore_score(
                 put = PutBack(number, name, score, origin, comment)
                 await score_history.put_back(connection, services.ids, organization_id, [put], at)
                 if instead_of is not None:
-                    name_id = services.ids.names.known(organization_id)[name]
-                    await score_history.take_back(
-                        connection, organization_id, [(number, name_id, instead_of)], at
-                    )
+                    undone = number, names[name], instead_of
+                    await score_history.take_back(connection, organization_id, [undone], at)
 
 
 async def _find_change(

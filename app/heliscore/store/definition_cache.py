@@ -10,7 +10,6 @@ for good.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -20,6 +19,7 @@ import msgspec
 from heliscore.domain.author import Author
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.connections.shared_lookups import SharedLookups
 from heliscore.store.score_definitions import Version, find_version, list_versioned
 
 _REMEMBERED_S: Final = 1.0
@@ -28,7 +28,6 @@ _CAPACITY: Final = 200_000
 """Organizations, definitions and labels that are remembered; a long description counts as several."""
 
 _DESCRIPTION_WEIGHT: Final = 1 / 20
-
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -72,23 +71,20 @@ class DefinitionCache:
         self._database = database
         self._remembered: dict[int, tuple[float, Definitions]] = {}
         self._weight = 0
-        self._asking: dict[int, asyncio.Task[Definitions]] = {}
+        self._lookups = SharedLookups[int, Definitions]()
 
     async def find(self, organization_id: int) -> Definitions:
         """Raises Unavailable."""
         until, definitions = self._remembered.get(organization_id, (0.0, NO_DEFINITIONS))
         if time.monotonic() < until:
             return definitions
-        if (asking := self._asking.get(organization_id)) is None:
-            asking = self._asking[organization_id] = asyncio.create_task(self._look_up(organization_id))
-            asking.add_done_callback(_retrieve_exception)
-        return await asyncio.shield(asking)
+        return await self._lookups.join(organization_id, self._look_up)
 
     def forget(self, organization_id: int) -> None:
         """Look the organization's definitions up again before the next post: call it once they have changed.
         A look-up that has begun may have missed the change, so nobody joins it and nothing of it is kept."""
         self._drop(organization_id)
-        self._asking.pop(organization_id, None)
+        self._lookups.close(organization_id)
 
     async def _look_up(self, organization_id: int) -> Definitions:
         _, known = self._remembered.get(organization_id, (0.0, NO_DEFINITIONS))
@@ -96,15 +92,12 @@ class DefinitionCache:
             async with self._database.connection() as connection:
                 asked_at = time.monotonic()
                 definitions = await _load(connection, organization_id, known)
-            if self._is_current(organization_id):
+            if self._lookups.is_open(organization_id):
                 self._remember(organization_id, asked_at + _REMEMBERED_S, definitions)
         finally:
-            if self._is_current(organization_id):
-                del self._asking[organization_id]
+            if self._lookups.is_open(organization_id):
+                self._lookups.close(organization_id)
         return definitions
-
-    def _is_current(self, organization_id: int) -> bool:
-        return self._asking.get(organization_id) is asyncio.current_task()
 
     def _remember(self, organization_id: int, until: float, definitions: Definitions) -> None:
         self._drop(organization_id)
@@ -130,9 +123,3 @@ def _weight_of(definitions: Definitions) -> int:
         1 + len(definition.labels) + int(len(definition.description or "") * _DESCRIPTION_WEIGHT)
         for definition in definitions.by_name.values()
     )
-
-
-def _retrieve_exception(asking: asyncio.Task[Definitions]) -> None:
-    """Retrieve the exception of a look-up, which asyncio would log if every caller was cancelled."""
-    if not asking.cancelled():
-        asking.exception()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 import time
@@ -17,6 +16,7 @@ from heliscore.domain.api_key import PREFIX, Principal, hash_key
 from heliscore.domain.errors import TooManyFailures, Unauthenticated
 from heliscore.store import keys
 from heliscore.store.connections.pool import Database
+from heliscore.store.connections.shared_lookups import SharedLookups
 
 _REMEMBERED_S: Final = 2.0
 """How long a revoked key may still work in a process that has just looked it up; the promise is 5 s."""
@@ -59,8 +59,9 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._remembered: dict[bytes, tuple[float, Principal]] = {}
-        self._beginning: dict[bytes, asyncio.Task[Principal]] = {}
-        """Look-ups that wait for a connection."""
+        self._beginning = SharedLookups[bytes, Principal]()
+        """Those that wait for a connection. One that has begun is not joined: it may miss a key that was made
+        since."""
         self._failures = _Failures()
 
     async def principal(self, key: str, address: str) -> Principal:
@@ -73,7 +74,7 @@ class Keyring:
             if principal is None:
                 self._failures.raise_if_too_many(address)
             try:
-                principal = await asyncio.shield(self._ask(key_hash))
+                principal = await self._beginning.join(key_hash, self._look_up)
             except Unauthenticated:
                 self._failures.count(address)
                 raise
@@ -81,20 +82,12 @@ class Keyring:
             raise Unauthenticated("the API key is not valid")
         return principal
 
-    def _ask(self, key_hash: bytes) -> asyncio.Task[Principal]:
-        """Look a key up, once for all calls that wait for it: they may be a thousand. One that has begun
-        is not joined: it may miss a key that was made since."""
-        if (asking := self._beginning.get(key_hash)) is None:
-            asking = self._beginning[key_hash] = asyncio.create_task(self._look_up(key_hash))
-            asking.add_done_callback(_retrieve_exception)
-        return asking
-
     async def _look_up(self, key_hash: bytes) -> Principal:
         async with AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(self._database.connection())
             finally:
-                del self._beginning[key_hash]
+                self._beginning.close(key_hash)
             asked_at = time.monotonic()
             principal = await keys.find(connection, key_hash)
         if principal is None:
@@ -104,12 +97,6 @@ class Keyring:
             self._remembered.clear()
         self._remembered[key_hash] = asked_at + _REMEMBERED_S, principal
         return principal
-
-
-def _retrieve_exception(asking: asyncio.Task[Principal]) -> None:
-    """Retrieve the exception of a look-up, which asyncio would log if every caller was cancelled."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 def address_of(request: Request) -> str:

@@ -45,9 +45,6 @@ WHERE c.organization_id = n.organization_id AND c.key = n.key
 -- name: complete
 UPDATE idempotent_call SET status = $3, headers = $4, body = $5 WHERE organization_id = $1 AND key = $2
 
--- name: list_organizations
-SELECT id FROM organization ORDER BY id
-
 -- name: forget
 -- Calls that no longer count. Those that are being taken over by another call are left to it.
 DELETE FROM idempotent_call

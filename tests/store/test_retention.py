@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from heliscore.jobs.pruning import kept_pruned
-from heliscore.store import idempotent_calls, organizations
+from heliscore.store import organizations, retention
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.retention import Deleted, days_ago, prune, prune_batch
 from heliscore.store.statements import load
@@ -231,7 +231,7 @@ async def test_service_prunes_when_it_is_told_to(
 async def test_old_idempotency_keys_go_whether_or_not_requests_do(
     connection: Connection, database: Database, organization_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotent_calls, "_BATCH", 2)
+    monkeypatch.setattr(retention, "_BATCH", 2)
     other = await organizations.ensure(connection, "other")
     keys = [
         (id_, f"{age} {n}", age) for id_ in (organization_id, other) for n in range(3) for age in (1, 23, 24)

@@ -11,9 +11,8 @@ from typing import Final
 
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
-from heliscore.store import idempotent_calls
 from heliscore.store.connections.pool import Database
-from heliscore.store.retention import days_ago, prune, prune_history
+from heliscore.store.retention import days_ago, prune, prune_calls, prune_history
 
 _log = logging.getLogger("heliscore")
 
@@ -29,7 +28,7 @@ async def kept_pruned(
     """Prune until the block ends. `days` is the retention period; None: requests stay."""
 
     async def work() -> None:
-        await idempotent_calls.prune(database)
+        await prune_calls(database)
         if days is not None:
             await _prune_requests(database, days)
 

@@ -6,8 +6,6 @@ the service or PostgreSQL is killed, and no key is left to a call that never end
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Collection
 from typing import Final
 
@@ -15,7 +13,7 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.errors import Unavailable
-from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
 _SQL = load("idempotent_call")
@@ -25,9 +23,6 @@ _WAIT_MS: Final = 1000
 
 Place = tuple[int, str]
 """Organization and key."""
-
-_BATCH: Final = 1000
-_SHORTEST_PAUSE_S: Final = 0.02
 
 
 class IdempotentCall(msgspec.Struct, frozen=True):
@@ -125,21 +120,7 @@ def _places(calls: Collection[IdempotentCall]) -> tuple[list[int], list[str]]:
     return [call.organization_id for call in calls], [call.key for call in calls]
 
 
-async def prune(database: Database) -> None:
-    """Delete the calls whose keys no longer count, in small batches with pauses. Raises Unavailable."""
-    async with database.connection() as connection:
-        organizations = [id_ for (id_,) in await connection.fetch(_SQL["list_organizations"])]
-    for organization_id in organizations:
-        while await _prune_batch(database, organization_id) == _BATCH:
-            pass
-
-
-async def _prune_batch(database: Database, organization_id: int) -> int:
-    begun = time.monotonic()
-    async with database.connection() as connection:
-        status = await connection.execute(_SQL["forget"], organization_id, _BATCH)
-    count = int(status.rpartition(" ")[2])
-    if count:
-        # At most half of the time is ours.
-        await asyncio.sleep(max(_SHORTEST_PAUSE_S, time.monotonic() - begun))
-    return count
+async def forget(connection: Connection, organization_id: int, limit: int) -> int:
+    """Delete up to so many of the organization's calls whose keys no longer count; returns their number."""
+    status = await connection.execute(_SQL["forget"], organization_id, limit)
+    return int(status.rpartition(" ")[2])

@@ -1,5 +1,5 @@
 """Retention: requests that were created long enough ago go, with all their scores, and so do old values of
-scores that were replaced long enough ago.
+scores that were replaced long enough ago, and calls whose Idempotency-Keys no longer count.
 
 It happens in small batches with pauses, so that writers and disks get on meanwhile, one batch at a time over
 all processes. A request that is being written is left to a later batch. A score that is posted to one that is
@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.times import EPOCH
+from heliscore.store import idempotent_calls
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -57,9 +58,7 @@ async def prune(
     Raises Unavailable.
     """
     total = Deleted()
-    async with database.connection() as connection:
-        organizations = [id_ for (id_,) in await connection.fetch(_SQL["list_organizations"])]
-    for organization_id in organizations:
+    for organization_id in await _list_organizations(database):
         batch: Deleted | None = None
         while batch is None or batch.requests == _BATCH:
             begun = time.monotonic()
@@ -73,6 +72,23 @@ async def prune(
                     progress(total)
                 await _rest(begun)
     return total, True
+
+
+async def prune_calls(database: Database) -> None:
+    """Delete the calls whose Idempotency-Keys no longer count. Raises Unavailable."""
+    for organization_id in await _list_organizations(database):
+        forgotten = _BATCH
+        while forgotten == _BATCH:
+            begun = time.monotonic()
+            async with database.connection() as connection:
+                forgotten = await idempotent_calls.forget(connection, organization_id, _BATCH)
+            if forgotten:
+                await _rest(begun)
+
+
+async def _list_organizations(database: Database) -> list[int]:
+    async with database.connection() as connection:
+        return [id_ for (id_,) in await connection.fetch(_SQL["list_organizations"])]
 
 
 async def _rest(begun: float) -> None:

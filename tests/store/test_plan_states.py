@@ -32,6 +32,7 @@ from heliscore.settings import Settings
 from heliscore.store import evaluations, organizations, table_statistics
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.evaluations import ScoreSelection
+from heliscore.store.facets import find_facets
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search, selectivity
 
@@ -235,9 +236,7 @@ READS: dict[str, Read] = {
         connection, names, ScoreSelection(organization, ALL, BEGINNING, END), ["accuracy"], 10, MODEL
     ),
     "names": lambda connection, _, organization: evaluations.list_names(connection, organization),
-    "facets": lambda connection, _, organization: evaluations.find_facets(
-        connection, organization, BEGINNING, END
-    ),
+    "facets": lambda connection, _, organization: find_facets(connection, organization, BEGINNING, END),
 }
 
 

@@ -17,6 +17,7 @@ from heliscore.store.scores import ScoreNames
 from heliscore.store.search.author_groups import JOINED, OWN
 from heliscore.store.search.compiler import compile_conditions, compile_lookups, compile_opinions
 from heliscore.store.search.selectivity import ALL, choose_start
+from heliscore.store.search.slots import Compiled
 from heliscore.store.statements import load
 
 _SQL = load("evaluation")
@@ -31,14 +32,8 @@ _BINS: Final[dict[BucketUnit, timedelta]] = {"minute": timedelta(minutes=1), "ho
 
 _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
-PROPERTY: Final = "property:"
-"""The prefix of a facet's field that is a property."""
-
 _MAX_LOOKUPS: Final = 10_000
 """Of fewer scores, the requests are looked up one by one; else all requests of the time are read."""
-
-_FACET_REQUESTS: Final = 1000
-_FACET_VALUES: Final = 50
 
 
 class ScoreSelection(msgspec.Struct, frozen=True):
@@ -120,21 +115,6 @@ class Group(msgspec.Struct, frozen=True):
     all_boolean: bool
 
 
-class Facets(msgspec.Struct, frozen=True):
-    """The values of each field that requests can be grouped by, the most frequent first. A field is a column
-    or `property:<key>`."""
-
-    values: dict[str, list[str]] = {}
-
-    def of(self, field: str) -> list[str]:
-        return self.values.get(field, [])
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of properties, sorted."""
-        return [field.removeprefix(PROPERTY) for field in self.values if field.startswith(PROPERTY)]
-
-
 async def list_names(connection: Connection, organization_id: int) -> list[str]:
     """Return every name under which the organization has a score, sorted."""
     return [name for (name,) in await connection.fetch(_SQL["names"], organization_id)]
@@ -182,16 +162,6 @@ async def spread(
     ]
 
 
-async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
-    """Return the values that requests can be grouped by. Only the newest requests are read, so rare values
-    may be missing."""
-    rows = await connection.fetch(_SQL["facets"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
-    values: dict[str, list[str]] = {}
-    for field, value in rows:
-        values.setdefault(field, []).append(value)
-    return Facets(values)
-
-
 async def distributions(
     connection: Connection, names: ScoreNames, range_: ScoreSelection, bins: int
 ) -> list[Bin]:
@@ -235,11 +205,7 @@ async def compare_opinions(
     fixed = (organization_id, range_.start, range_.end, [name_ids[group_by.name]])
     by_hash = not await _is_of_few_requests(connection, range_)
     compiled = compile_opinions(range_.tree, name_ids, len(fixed) + 1, group_by, by_hash=by_hash)
-    statement = compiled.fill(_SQL["compare"])
-    async with AsyncExitStack() as stack:
-        if by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
-        return _make_groups(await connection.fetch(statement, *fixed, *compiled.arguments))
+    return _make_groups(await _run(connection, "compare", compiled, fixed, by_hash=by_hash))
 
 
 def _make_groups(rows: list[asyncpg.Record]) -> list[Group]:
@@ -274,12 +240,19 @@ async def _fetch(
         name_ids = {**name_ids, **of_group}
         group_of = OWN if scores == list(of_group.values()) else JOINED
     compiled = compile_conditions(range_.tree, name_ids, len(fixed) + 1, group_by, group_of)
-    if compiled.slots.request == "" and group_of is OWN:
-        return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
-    if start.scores or await _is_small(connection, range_, scores):
+    by_hash = compiled.slots.request != "" or group_of is not OWN
+    if by_hash and (start.scores or await _is_small(connection, range_, scores)):
         compiled = compile_lookups(range_.tree, name_ids, len(fixed) + 1, group_by, start.scores)
-        return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
-    async with joined_by_hash(connection):
+        by_hash = False
+    return await _run(connection, statement, compiled, fixed, by_hash=by_hash)
+
+
+async def _run(
+    connection: Connection, statement: str, compiled: Compiled, fixed: tuple[object, ...], *, by_hash: bool
+) -> list[asyncpg.Record]:
+    async with AsyncExitStack() as stack:
+        if by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
 
 

@@ -22,7 +22,7 @@ from heliscore.api.shared.authors import AUTHOR, origin_of
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.author import Origin
-from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
+from heliscore.domain.errors import Unavailable
 from heliscore.domain.filter_tree import Everything
 from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score import MAX_SCORES_PER_CALL
@@ -124,12 +124,10 @@ async def revert_scores(call: ApiCall) -> Response:
 
 
 def _make_wanted(call: ApiCall, body: Values, until: datetime) -> Wanted:
-    author, names = body[_AUTHOR], body[_NAMES]
-    if author is None:
-        raise InvalidInput([FieldError(_AUTHOR.key, "missing")])
+    names = body[_NAMES]
     return Wanted(
         call.principal.organization_id,
-        author,
+        body[_AUTHOR],
         until,
         body[_SINCE] or EPOCH,
         body[_ALL_VERSIONS],

@@ -29,18 +29,20 @@ def _sent_author(call: ApiCall) -> Author | None:
     return None
 
 
-def _read_author(raw: Any, path: str, errors: FieldErrors) -> Author | None:
+def _read_author(raw: Any, path: str, errors: FieldErrors) -> Author:
     if not isinstance(raw, str):
         errors.add_unexpected(path, f"a string, {EXPECTED}", raw)
-        return None
+        return _NOBODY
     author = read_author(raw)
     if isinstance(author, str):
         errors.add(path, author)
-        return None
+        return _NOBODY
     return author
 
 
-AUTHOR: Final = ValueType[Author | None](
+_NOBODY: Final = Author("api", "")
+
+AUTHOR: Final = ValueType[Author](
     {"type": "string", "pattern": "^(human|judge|code|api):.+$", "maxLength": 520}, _read_author
 )
 """An author as clients send it."""

@@ -20,7 +20,8 @@ from heliscore.domain.messages import described
 from heliscore.domain.statistics import Interval, Sample, interval_of_means, interval_of_shares
 from heliscore.domain.times import now
 from heliscore.store import evaluations
-from heliscore.store.evaluations import PROPERTY, Facets, Spread, Total
+from heliscore.store.evaluations import Spread, Total
+from heliscore.store.facets import PROPERTY, Facets, find_facets
 
 COLUMNS: Final = {
     "model": "Model",
@@ -101,9 +102,7 @@ async def show_comparison(page: PageRequest) -> Response:
     try:
         async with page.services.database.connection() as connection:
             known = await evaluations.list_names(connection, organization_id)
-            facets = await evaluations.find_facets(
-                connection, organization_id, time_range.start, time_range.end
-            )
+            facets = await find_facets(connection, organization_id, time_range.start, time_range.end)
             selection = _select(time_range, by, facets, known)
             spreads = await evaluations.spread(
                 connection,

@@ -25,7 +25,7 @@ from heliscore.dashboard.parts.trends import Bin, Card, TrendPoint, make_bins, m
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.times import now
 from heliscore.store import evaluations
-from heliscore.store.evaluations import Facets
+from heliscore.store.facets import Facets, find_facets
 
 _OWN: Final = frozenset(("score", "step"))
 _MAX_CARDS: Final = 120
@@ -122,7 +122,7 @@ async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview
         spreads = await evaluations.spread(
             connection, names, time_range.selection(organization_id), chosen, _BINS
         )
-        facets = await evaluations.find_facets(connection, organization_id, time_range.start, time_range.end)
+        facets = await find_facets(connection, organization_id, time_range.start, time_range.end)
     by_name = {card.name: card for card in cards}
     shown = [format_bucket(begin, step) for begin in begins]
     panels = []

@@ -27,7 +27,8 @@ from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Column, Score, Sort
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.times import now
-from heliscore.store import evaluations, scores
+from heliscore.store import scores
+from heliscore.store.facets import find_facets
 from heliscore.store.search import request_search as store
 from heliscore.store.search.found_requests import Page as FoundPage
 from heliscore.store.search.found_requests import Request
@@ -214,7 +215,7 @@ async def list_values(page: PageRequest) -> Response:
     """Answer the values of the newest requests' fields, for the filter builder to offer."""
     end = now()
     async with page.services.database.connection() as connection:
-        facets = await evaluations.find_facets(connection, page.organization_id, end - _FACETS_PERIOD, end)
+        facets = await find_facets(connection, page.organization_id, end - _FACETS_PERIOD, end)
     return answer_data({"values": facets.values})
 
 

@@ -33,7 +33,7 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import Conflict, InvalidInput
 from heliscore.domain.score import Score
-from heliscore.domain.score_changes import find_undone, newest_shown, read_number
+from heliscore.domain.score_changes import RESTORE, find_undone, newest_shown, read_number
 from heliscore.store import score_history
 from heliscore.store import scores as store
 
@@ -175,7 +175,7 @@ async def _undo(page: PageRequest, request_id: str, name: str, number: int) -> N
         request_id,
         name,
         None if before is None else before.at,
-        "restore",
+        RESTORE,
         instead_of=read_number(number),
         author=author,
     )

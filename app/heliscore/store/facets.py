@@ -1,0 +1,44 @@
+"""The values of columns and properties by which requests can be grouped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
+
+_SQL = load("facet")
+
+PROPERTY: Final = "property:"
+"""The prefix of a facet's field that is a property."""
+
+_FACET_REQUESTS: Final = 1000
+_FACET_VALUES: Final = 50
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """The values of each field that requests can be grouped by, the most frequent first. A field is a column
+    or `property:<key>`."""
+
+    values: dict[str, list[str]] = {}
+
+    def of(self, field: str) -> list[str]:
+        return self.values.get(field, [])
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of properties, sorted."""
+        return [field.removeprefix(PROPERTY) for field in self.values if field.startswith(PROPERTY)]
+
+
+async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
+    """Return the values that requests can be grouped by. Only the newest requests are read, so rare values
+    may be missing."""
+    rows = await connection.fetch(_SQL["find"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
+    values: dict[str, list[str]] = {}
+    for field, value in rows:
+        values.setdefault(field, []).append(value)
+    return Facets(values)

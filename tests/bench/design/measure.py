@@ -15,6 +15,10 @@ from .candidates import Candidate
 from .searches import COLUMNS, FORMS, SHAPES, maps, sent
 from .workload import ORGANIZATION, ScoreWrite, arguments
 
+_TABLES = """
+SELECT relname FROM pg_class WHERE relname IN ('score', 'score_history', 'request') AND relkind = 'r'
+"""
+
 
 class Writing(msgspec.Struct):
     """One phase of writes. Rates count the time inside the database only."""
@@ -76,15 +80,11 @@ async def wal(connection: asyncpg.Connection[Any]) -> tuple[int, int]:
 
 
 async def sizes(connection: asyncpg.Connection[Any]) -> dict[str, float]:
-    """Return bytes per row of each table and index: of `score` per score, of `request` per request."""
-    tables = [
-        name
-        for (name,) in await connection.fetch(
-            "SELECT relname FROM pg_class "
-            "WHERE relname IN ('score', 'score_history', 'request') AND relkind = 'r'"
-        )
-    ]
-    counts = {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
+    """Return bytes per row of each table that holds any, and of its indexes."""
+    counts = {
+        table: await connection.fetchval(f"SELECT count(*) FROM {table}")
+        for (table,) in await connection.fetch(_TABLES)
+    }
     rows = await connection.fetch(
         """
         SELECT t.relname AS owner, t.relname AS name, pg_table_size(t.oid) AS bytes
@@ -94,12 +94,12 @@ async def sizes(connection: asyncpg.Connection[Any]) -> dict[str, float]:
         FROM pg_class t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid
         WHERE t.relname = ANY ($1)
         """,
-        tables,
+        [table for table, count in counts.items() if count],
     )
-    found = {row["name"]: round(row["bytes"] / max(counts[row["owner"]], 1), 1) for row in rows}
-    for table in counts:
-        parts = [size for name, size in found.items() if name == table or name.startswith(f"{table}_")]
-        found[f"{table} in all"] = round(sum(parts), 1)
+    found = {row["name"]: round(row["bytes"] / counts[row["owner"]], 1) for row in rows}
+    for owner in {row["owner"] for row in rows}:
+        parts = [found[row["name"]] for row in rows if row["owner"] == owner]
+        found[f"{owner} in all"] = round(sum(parts), 1)
     return dict(sorted(found.items(), key=lambda item: item[0], reverse=True))
 
 

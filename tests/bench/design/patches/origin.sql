@@ -1,6 +1,16 @@
 -- name: schema
--- Who scored, as a small number on the score, without a history: what the number alone costs.
+-- Who scored, as a small number on the score. The history stays empty without another patch.
 ALTER TABLE score ADD origin_id int, ALTER scored_at TYPE timestamptz;
+CREATE TABLE score_history (
+    value bigint,
+    request_no bigint NOT NULL,
+    scored_at timestamptz NOT NULL,
+    organization_id int NOT NULL,
+    name_id int NOT NULL,
+    origin_id int,
+    is_boolean boolean,
+    CONSTRAINT score_history_key PRIMARY KEY (request_no, organization_id, name_id, scored_at)
+);
 
 -- name: upsert
 -- $1-$3 one element per request; $4-$8 one per score; free of duplicates.

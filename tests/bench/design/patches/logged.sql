@@ -1,26 +1,5 @@
--- name: schema
--- Replaced values are moved by a trigger, once a statement.
-ALTER TABLE score ADD origin_id int, ALTER scored_at TYPE timestamptz;
-CREATE TABLE score_history (
-    value bigint,
-    request_no bigint NOT NULL,
-    scored_at timestamptz NOT NULL,
-    organization_id int NOT NULL,
-    name_id int NOT NULL,
-    origin_id int,
-    is_boolean boolean,
-    CONSTRAINT score_history_key PRIMARY KEY (request_no, organization_id, name_id, scored_at)
-);
-CREATE FUNCTION keep_replaced() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
-    SELECT value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean FROM replaced;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER keep AFTER UPDATE ON score REFERENCING OLD TABLE AS replaced
-FOR EACH STATEMENT EXECUTE FUNCTION keep_replaced();
-
 -- name: upsert
+-- Every value is appended to the history when it comes, not when it is replaced.
 -- $1-$3 one element per request; $4-$8 one per score; free of duplicates.
 -- Numbers are drawn in order of arrival, so that number, time and place in the heap rise together and every
 -- index page splits after its newest entry; rows are locked in order of their key, so that writers never deadlock.
@@ -38,13 +17,20 @@ WITH touched AS (
     ORDER BY n.organization_id, n.request_id
     ON CONFLICT (organization_id, request_id) DO UPDATE SET updated_at = excluded.updated_at
     RETURNING organization_id, request_id, request_no, created_at, updated_at
+),
+given AS (
+    SELECT p.value, t.request_no, t.created_at, clock_timestamp() AS at, t.organization_id, p.name_id, p.is_boolean
+    FROM unnest($4::int[], $5::text[], $6::int[], $7::bigint[], $8::boolean[])
+        AS p (organization_id, request_id, name_id, value, is_boolean)
+    JOIN touched t ON t.organization_id = p.organization_id AND t.request_id = p.request_id
+    ORDER BY t.request_no, p.name_id
+),
+logged AS (
+    INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
+    SELECT value, request_no, at, organization_id, name_id, 1, is_boolean FROM given
 )
 INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean, origin_id)
-SELECT p.value, t.request_no, t.created_at, clock_timestamp(), t.organization_id, p.name_id, p.is_boolean, 1
-FROM unnest($4::int[], $5::text[], $6::int[], $7::bigint[], $8::boolean[])
-    AS p (organization_id, request_id, name_id, value, is_boolean)
-JOIN touched t ON t.organization_id = p.organization_id AND t.request_id = p.request_id
-ORDER BY t.request_no, p.name_id
+SELECT value, request_no, created_at, at, organization_id, name_id, is_boolean, 1 FROM given
 ON CONFLICT (request_no, organization_id, name_id) DO UPDATE
 SET value = excluded.value, is_boolean = excluded.is_boolean, origin_id = excluded.origin_id,
     scored_at = greatest(excluded.scored_at, score.scored_at + interval '1 microsecond')

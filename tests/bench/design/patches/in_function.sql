@@ -1,22 +1,10 @@
 -- name: schema
 -- Two statements in a function: the second one's snapshot is taken when the requests are locked.
-ALTER TABLE score ADD origin_id int, ALTER scored_at TYPE timestamptz;
-CREATE TABLE score_history (
-    value bigint,
-    request_no bigint NOT NULL,
-    scored_at timestamptz NOT NULL,
-    organization_id int NOT NULL,
-    name_id int NOT NULL,
-    origin_id int,
-    is_boolean boolean,
-    CONSTRAINT score_history_key PRIMARY KEY (request_no, organization_id, name_id, scored_at)
-);
 CREATE FUNCTION record_scores(int[], text[], timestamptz[], int[], text[], int[], bigint[], boolean[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE numbers bigint[]; times timestamptz[]; organizations int[]; requests text[];
 BEGIN
     WITH touched AS (
-
     INSERT INTO request (organization_id, request_id, request_no, created_at, updated_at)
     SELECT n.organization_id, n.request_id, n.request_no, n.at, n.at
     FROM (

@@ -139,6 +139,23 @@ async def test_wrong_author_is_an_error(client: httpx.AsyncClient, author: str, 
 
 
 @pytest.mark.parametrize(
+    ("sent", "message"),
+    [([b"human:a", b"human:a"], "sent more than once"), ([b"human:\xe9"], "must be UTF-8")],
+)
+async def test_odd_header_is_an_error(client: httpx.AsyncClient, sent: list[bytes], message: str) -> None:
+    headers = [(b"Heliscore-Author", value) for value in sent]
+    response = await client.post("/v1/request/r/score", json={"scores": {"a": 1}}, headers=headers)
+    assert (response.status_code, response.json()) == (400, faulty(("Heliscore-Author", message)))
+    assert await scores_of(client, "r") is None
+
+
+async def test_time_that_is_given_twice_is_an_error(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/request/r/scores?asOf=2026-01-01&asOf=2026-01-02")
+    message = "expected a string, got an array"
+    assert (response.status_code, response.json()) == (400, faulty(("asOf", message)))
+
+
+@pytest.mark.parametrize(
     ("value", "errors"),
     [
         ({"value": None}, [("scores.a", "expected an integer or a boolean, got null")]),

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import ValueType, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_schema import COUNT, Schema, closed_object, struct_schema
+from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.request_body import hold_body, stream_body
 from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
@@ -49,8 +49,7 @@ _BODY: Final = make_body(
         "mode": "partial",
     },
 )
-_PARAMETERS: Final = (_MODE, SCALE)
-_QUERY: Final = make_body(*_PARAMETERS, is_open=True, example={"mode": "partial"})
+_QUERY: Final = Query(_MODE, SCALE)
 
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _MOST_HELD_BYTES: Final = MAX_LINE_BYTES + IN_MEMORY_BYTES
@@ -79,7 +78,7 @@ async def post_batch(call: ApiCall) -> Response:
     partial upload with an Idempotency-Key: its valid items are stored together, when the last one has come.
     """
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    query = _read_query(call.request.query_params)
+    query = _QUERY.read(call.request.query_params)
     mode, scale = query[_MODE], query[SCALE]
     if content_type not in _LINES:
         body = await call.large_body()
@@ -92,12 +91,6 @@ async def post_batch(call: ApiCall) -> Response:
         async for some in _without_pauses(lines):
             await spool.add(some)
         return await _store(call, mode, lambda: read_items(split_lines(spool.pieces()), scale))
-
-
-def _read_query(sent: QueryParams) -> Values:
-    """Raises InvalidInput, also for a parameter that is given twice."""
-    lists = {field.key: sent.getlist(field.key) for field in _PARAMETERS}
-    return _QUERY.read({key: some if len(some) > 1 else some[0] for key, some in lists.items() if some})
 
 
 class _Items(msgspec.Struct):
@@ -226,7 +219,7 @@ ENDPOINTS: Final = (
         post_batch,
         "w",
         "Scores",
-        query=_PARAMETERS,
+        query=_QUERY.fields,
         body=_BODY,
         data=closed_object(
             {"accepted": COUNT, "rejected": COUNT, "errors": _ERRORS, "warnings": _ERRORS},

@@ -12,6 +12,7 @@ from heliscore.api.http.body_fields import make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import Schema, closed_object, nullable
 from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import TIME, integer
 from heliscore.api.native.upload_items import ITEM_AUTHOR, ITEM_FIELDS, REQUEST_ID, SCORES
 from heliscore.api.shared import envelope
@@ -38,7 +39,7 @@ _BODY: Final = make_body(
 )
 
 _AS_OF: Final = optional("asOf", TIME, description="The scores as they were at that time.")
-_QUERY: Final = make_body(_AS_OF, is_open=True, example={"asOf": "2026-11-01T00:00:00Z"})
+_QUERY: Final = Query(_AS_OF)
 
 _CHANGE: Final = required(
     "change", integer(0, 2**53), description="The number of one of the score's changes."
@@ -67,7 +68,7 @@ async def get_scores(call: ApiCall) -> Response:
     of a change is its time in microseconds. A removed score has the value null.
     """
     request_id = read_path_parameter(call.request, "requestId")
-    at = _QUERY.read(dict(call.request.query_params))[_AS_OF]
+    at = _QUERY.read(call.request.query_params)[_AS_OF]
     async with call.services.database.connection() as connection:
         changes = await store.find_changes(connection, call.principal.organization_id, request_id)
     if changes is None:
@@ -182,7 +183,7 @@ ENDPOINTS: Final = (
         get_scores,
         "r",
         "Scores",
-        query=(_AS_OF,),
+        query=_QUERY.fields,
         data=closed_object(
             {
                 "requestId": {"type": "string"},

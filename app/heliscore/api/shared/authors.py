@@ -20,13 +20,22 @@ def origin_of(call: ApiCall, name: str, author: Author | None = None) -> Origin:
 
 
 def _sent_author(call: ApiCall) -> Author | None:
-    for name, value in call.request.scope["headers"]:
-        if name == _HEADER:
-            author = read_author(value.decode("utf-8", "replace"))
-            if isinstance(author, str):
-                raise InvalidInput([FieldError(HEADER, author)])
-            return author
-    return None
+    sent = [value for name, value in call.request.scope["headers"] if name == _HEADER]
+    if not sent:
+        return None
+    author = _read_header(sent)
+    if isinstance(author, str):
+        raise InvalidInput([FieldError(HEADER, author)])
+    return author
+
+
+def _read_header(sent: list[bytes]) -> Author | str:
+    if len(sent) > 1:
+        return "sent more than once"
+    try:
+        return read_author(sent[0].decode())
+    except UnicodeDecodeError:
+        return "must be UTF-8"
 
 
 def _read_author(raw: Any, path: str, errors: FieldErrors) -> Author:

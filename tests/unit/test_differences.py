@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 
 import pytest
-from heliscore.domain.statistics import Sample, interval_of_means, interval_of_shares
+from heliscore.domain.statistics.intervals import interval_of_means, interval_of_shares
+from heliscore.domain.statistics.samples import Sample
 
 
 def sample(*values: int) -> Sample:

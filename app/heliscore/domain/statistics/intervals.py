@@ -8,35 +8,13 @@ from typing import Final
 
 import msgspec
 
+from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.samples import Sample
+
 _Z: Final = NormalDist().inv_cdf(0.975)
 
 _MIN_COUNT: Final = 10
 """Smaller samples get no interval of means."""
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """The values of one score in one group, at least one, as exact sums."""
-
-    count: int
-    sum: int
-    squares: int
-    """The sum of the values' squares."""
-
-    @property
-    def mean(self) -> float:
-        return self.sum / self.count
-
-    @property
-    def variance(self) -> float | None:
-        """The sample variance, None for a single value. Computed in integers up to the division, so that no
-        digit is lost where values are large and close together."""
-        if self.count < 2:
-            return None
-        return (self.count * self.squares - self.sum * self.sum) / (self.count * (self.count - 1))
-
-    @property
-    def deviation(self) -> float | None:
-        return None if self.variance is None else sqrt(self.variance)
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -55,20 +33,9 @@ def interval_of_means(base: Sample, other: Sample) -> Interval | None:
         return None
     a, b = base.variance / base.count, other.variance / other.count
     degrees = (a + b) ** 2 / (a**2 / (base.count - 1) + b**2 / (other.count - 1))
-    margin = _t_quantile(degrees) * sqrt(a + b)
+    margin = t_quantile(0.975, degrees) * sqrt(a + b)
     difference = other.mean - base.mean
     return Interval(difference - margin, difference + margin)
-
-
-def _t_quantile(degrees: float) -> float:
-    """The 97.5 % quantile of Student's t, by Cornish and Fisher's expansion: for _MIN_COUNT within 0.03 %."""
-    z, n = _Z, degrees
-    return (
-        z
-        + (z**3 + z) / (4 * n)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
-    )
 
 
 def interval_of_shares(base: Sample, other: Sample) -> Interval:

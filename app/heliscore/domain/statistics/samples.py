@@ -1,0 +1,47 @@
+"""The values of one score in one group, as counts and exact sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import sqrt
+from typing import Self
+
+import msgspec
+
+Counts = Mapping[int, int]
+"""How often each value occurs."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """Values, at least one, as exact sums."""
+
+    count: int
+    sum: int | Fraction
+    squares: int | Fraction
+    """The sum of the values' squares."""
+
+    @classmethod
+    def of(cls, counts: Counts) -> Self:
+        return cls(
+            sum(counts.values()),
+            sum(value * count for value, count in counts.items()),
+            sum(value * value * count for value, count in counts.items()),
+        )
+
+    @property
+    def mean(self) -> float:
+        return float(Fraction(self.sum) / self.count)
+
+    @property
+    def variance(self) -> float | None:
+        """The sample variance, None for a single value. Computed exactly up to the division, so that no
+        digit is lost where values are large and close together."""
+        if self.count < 2:
+            return None
+        squares = self.count * self.squares - self.sum * self.sum
+        return float(Fraction(squares) / (self.count * (self.count - 1)))
+
+    @property
+    def deviation(self) -> float | None:
+        return None if self.variance is None else sqrt(self.variance)

@@ -17,7 +17,8 @@ from heliscore.dashboard.parts.trends import Bin, make_bins, sum_totals
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
 from heliscore.domain.messages import described
-from heliscore.domain.statistics.intervals import Interval, interval_of_means, interval_of_shares
+from heliscore.domain.statistics.interval import Interval
+from heliscore.domain.statistics.intervals import interval_of_means, interval_of_shares
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.times import now
 from heliscore.store import evaluations

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from heliscore.dashboard.parts.trends import Bin
 from heliscore.domain.score import FEEDBACK
-from heliscore.domain.statistics.intervals import Interval
+from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.times import format_time
 from heliscore.store.evaluations import Total
 

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from math import sqrt
-from statistics import NormalDist
 from typing import Final
 
-import msgspec
-
 from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.interval import Interval, wilson
 from heliscore.domain.statistics.samples import Sample
-
-_Z: Final = NormalDist().inv_cdf(0.975)
 
 _MIN_COUNT: Final = 10
 """Smaller samples get no interval of means."""
-
-
-class Interval(msgspec.Struct, frozen=True):
-    low: float
-    high: float
-
-    @property
-    def reach(self) -> float:
-        """The greatest distance from 0."""
-        return max(abs(self.low), abs(self.high))
 
 
 def interval_of_means(base: Sample, other: Sample) -> Interval | None:
@@ -40,17 +26,9 @@ def interval_of_means(base: Sample, other: Sample) -> Interval | None:
 
 def interval_of_shares(base: Sample, other: Sample) -> Interval:
     """Newcombe's interval of the difference of two proportions, which is valid for 0 and 1 too."""
-    (a_low, a_high), (b_low, b_high) = _wilson(base), _wilson(other)
+    a, b = (wilson(int(sample.sum), sample.count, 0.95) for sample in (base, other))
     difference = other.mean - base.mean
     return Interval(
-        difference - sqrt((other.mean - b_low) ** 2 + (a_high - base.mean) ** 2),
-        difference + sqrt((b_high - other.mean) ** 2 + (base.mean - a_low) ** 2),
+        difference - sqrt((other.mean - b.low) ** 2 + (a.high - base.mean) ** 2),
+        difference + sqrt((b.high - other.mean) ** 2 + (base.mean - a.low) ** 2),
     )
-
-
-def _wilson(sample: Sample) -> tuple[float, float]:
-    """Wilson's interval of one proportion."""
-    n, p, z2 = sample.count, sample.mean, _Z**2
-    middle = p + z2 / (2 * n)
-    margin = _Z * sqrt(p * (1 - p) / n + z2 / (4 * n**2))
-    return (middle - margin) / (1 + z2 / n), (middle + margin) / (1 + z2 / n)

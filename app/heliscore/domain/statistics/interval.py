@@ -1,0 +1,28 @@
+"""An interval, and that of a single proportion."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import msgspec
+
+from heliscore.domain.statistics.distributions import normal_quantile
+
+
+class Interval(msgspec.Struct, frozen=True):
+    low: float
+    high: float
+
+    @property
+    def reach(self) -> float:
+        """The greatest distance from 0."""
+        return max(abs(self.low), abs(self.high))
+
+
+def wilson(successes: int, trials: int, confidence: float) -> Interval:
+    """Wilson's interval of a proportion of trials, at least one."""
+    z = normal_quantile((1 + confidence) / 2)
+    p, z2 = successes / trials, z**2
+    middle = p + z2 / (2 * trials)
+    margin = z * sqrt(p * (1 - p) / trials + z2 / (4 * trials**2))
+    return Interval((middle - margin) / (1 + z2 / trials), (middle + margin) / (1 + z2 / trials))

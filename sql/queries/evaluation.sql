@@ -166,11 +166,13 @@ ORDER BY n.name, bin
 -- By group and score, for the scores $4. Equal values are counted first, because there are few different ones: then a
 -- percentile is found by adding up counts, without sorting all scores. It is interpolated between the values at two
 -- places, counted from 0, as by percentile_cont. Sums of squares, so that deviations are exact to the last digit
--- (stddev_samp of integers keeps 11).
+-- (stddev_samp of integers keeps 11). The values themselves where there are at most $5; and how many scores are from $6
+-- on.
 WITH counted AS (
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
-        bool_and(v.is_boolean IS NOT NULL) AS all_boolean
+        bool_and(v.is_boolean IS NOT NULL) AS all_boolean,
+        count(*) FILTER (WHERE v.request_created_at >= $6::timestamptz) AS last_count
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
@@ -183,38 +185,153 @@ WITH counted AS (
 ),
 placed AS (
     SELECT
-        group_value, name_id, value::numeric AS value, count, all_boolean,
+        group_value, name_id, value, value::numeric AS number, count, all_boolean, last_count,
         sum(count) OVER (PARTITION BY group_value, name_id ORDER BY value) AS next_place,
-        sum(count) OVER (PARTITION BY group_value, name_id) - 1 AS last_place
+        sum(count) OVER (PARTITION BY group_value, name_id) - 1 AS last_place,
+        count(*) OVER (PARTITION BY group_value, name_id) <= $5::integer AS is_listed
     FROM counted
 ),
 summed AS (
     SELECT
-        group_value, name_id, sum(count) AS count, sum(value * count) AS sum, sum(value * value * count) AS squares,
-        min(value) AS lowest, max(value) AS highest, bool_and(all_boolean) AS all_boolean,
+        group_value, name_id, sum(count) AS count, sum(number * count) AS sum, sum(number * number * count) AS squares,
+        min(number) AS lowest, max(number) AS highest, bool_and(all_boolean) AS all_boolean,
+        sum(last_count) AS last_count,
+        array_agg(value) FILTER (WHERE is_listed) AS values, array_agg(count) FILTER (WHERE is_listed) AS counts,
         ARRAY[last_place * 0.5, last_place * 0.9, last_place * 0.99] AS places,
         ARRAY[
-            min(value) FILTER (WHERE next_place > floor(last_place * 0.5)),
-            min(value) FILTER (WHERE next_place > floor(last_place * 0.9)),
-            min(value) FILTER (WHERE next_place > floor(last_place * 0.99))
+            min(number) FILTER (WHERE next_place > floor(last_place * 0.5)),
+            min(number) FILTER (WHERE next_place > floor(last_place * 0.9)),
+            min(number) FILTER (WHERE next_place > floor(last_place * 0.99))
         ] AS below,
         ARRAY[
-            min(value) FILTER (WHERE next_place > ceil(last_place * 0.5)),
-            min(value) FILTER (WHERE next_place > ceil(last_place * 0.9)),
-            min(value) FILTER (WHERE next_place > ceil(last_place * 0.99))
+            min(number) FILTER (WHERE next_place > ceil(last_place * 0.5)),
+            min(number) FILTER (WHERE next_place > ceil(last_place * 0.9)),
+            min(number) FILTER (WHERE next_place > ceil(last_place * 0.99))
         ] AS above
     FROM placed
     GROUP BY group_value, name_id, last_place
 )
 SELECT
-    s.group_value, n.name, s.count::bigint AS count, s.sum,
-    sqrt(((s.count * s.squares - s.sum * s.sum) / nullif(s.count * (s.count - 1), 0))::double precision) AS deviation,
-    s.lowest::bigint AS lowest, s.highest::bigint AS highest,
+    s.group_value, n.name, s.count::bigint AS count, s.sum, s.squares, s.lowest::bigint AS lowest,
+    s.highest::bigint AS highest,
     ARRAY(
         SELECT (p.below + (p.above - p.below) * (p.place - floor(p.place)))::double precision
         FROM unnest(s.places, s.below, s.above) AS p (place, below, above)
     ) AS percentiles,
-    s.all_boolean
+    s.all_boolean, s.last_count::bigint AS last_count, s.values, s.counts
 FROM summed AS s
 JOIN score_name AS n ON n.id = s.name_id
 ORDER BY s.group_value NULLS LAST, n.name
+
+-- name: compare_units
+-- By group and score, for the scores $4: sums over units (users, say) of their counts and sums of scores.
+WITH by_unit AS (
+    SELECT
+        /* group */ r.model /* end */ AS group_value, v.name_id, /* unit */ r.user_id /* end */ AS unit,
+        count(*) AS count, sum(v.value) AS sum
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    GROUP BY group_value, v.name_id, unit
+)
+SELECT
+    u.group_value, n.name, coalesce(sum(u.count) FILTER (WHERE u.unit IS NULL), 0)::bigint AS left_out,
+    count(u.unit) AS units, coalesce(sum(u.count) FILTER (WHERE u.unit IS NOT NULL), 0) AS count,
+    coalesce(sum(u.sum) FILTER (WHERE u.unit IS NOT NULL), 0) AS sum,
+    coalesce(sum(u.sum * u.sum) FILTER (WHERE u.unit IS NOT NULL), 0) AS sum_squares,
+    coalesce(sum(u.sum * u.count) FILTER (WHERE u.unit IS NOT NULL), 0) AS products,
+    coalesce(sum(u.count * u.count) FILTER (WHERE u.unit IS NOT NULL), 0) AS count_squares
+FROM by_unit AS u
+JOIN score_name AS n ON n.id = u.name_id
+GROUP BY u.group_value, n.name
+ORDER BY u.group_value NULLS LAST, n.name
+
+-- name: compare_pairs
+-- By group other than the base $7 and score, for the scores $4: the items (of a data set, say) that the base has too,
+-- by the sums and counts of their scores in both. These themselves where at most $5 differ, as `sum count sum count
+-- items`, else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other.
+WITH by_item AS (
+    SELECT
+        /* group */ r.model /* end */ AS group_value, v.name_id, /* unit */ r.user_id /* end */ AS item,
+        count(*) AS count, sum(v.value) AS sum, bool_or(v.request_created_at >= $6::timestamptz) AS is_of_last
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    GROUP BY group_value, v.name_id, item
+),
+sizes AS (
+    SELECT
+        group_value, name_id, count(item) AS items,
+        coalesce(sum(count) FILTER (WHERE item IS NULL), 0) AS left_out
+    FROM by_item
+    GROUP BY group_value, name_id
+),
+paired AS (
+    SELECT
+        o.group_value, o.name_id, b.sum AS base, b.count AS base_count, o.sum AS other, o.count AS other_count,
+        count(*) AS count, count(*) FILTER (WHERE b.is_of_last OR o.is_of_last) AS last_count
+    FROM by_item AS b
+    JOIN by_item AS o ON o.name_id = b.name_id AND o.item = b.item
+    WHERE b.group_value IS NOT DISTINCT FROM $7::text AND o.group_value IS DISTINCT FROM $7
+    GROUP BY o.group_value, o.name_id, b.sum, b.count, o.sum, o.count
+),
+placed AS (
+    SELECT
+        *, base / base_count AS x, other / other_count AS y,
+        count(*) OVER (PARTITION BY group_value, name_id) <= $5::integer AS is_listed
+    FROM paired
+),
+summed AS (
+    SELECT
+        group_value, name_id, sum(count) AS count, sum(last_count) AS last_count,
+        ARRAY[
+            sum(x * count), sum(y * count), sum(x * x * count), sum(y * y * count), sum((y - x) * (y - x) * count)
+        ] AS sums,
+        array_agg(concat_ws(' ', base, base_count, other, other_count, count)) FILTER (WHERE is_listed) AS items
+    FROM placed
+    GROUP BY group_value, name_id
+)
+SELECT
+    o.group_value, n.name, o.left_out::bigint AS left_out,
+    (coalesce(b.items, 0) - coalesce(s.count, 0))::bigint AS only_base,
+    (o.items - coalesce(s.count, 0))::bigint AS only_other, coalesce(s.last_count, 0)::bigint AS last_count,
+    coalesce(s.count, 0)::bigint AS count, s.sums, coalesce(s.items, CASE WHEN s.count IS NULL THEN '{}'::text[] END) AS items
+FROM sizes AS o
+LEFT JOIN sizes AS b ON b.name_id = o.name_id AND b.group_value IS NOT DISTINCT FROM $7
+LEFT JOIN summed AS s ON s.name_id = o.name_id AND s.group_value IS NOT DISTINCT FROM o.group_value
+JOIN score_name AS n ON n.id = o.name_id
+WHERE o.group_value IS DISTINCT FROM $7
+ORDER BY o.group_value NULLS LAST, n.name
+
+-- name: compare_covariates
+-- By group and score y, for the scores $4: sums with a number x of their requests, of those that have it.
+SELECT
+    c.group_value, n.name, count(*) AS count, sum(c.x) AS x, sum(c.y) AS y,
+    sum(c.x * c.x) AS xx, sum(c.y * c.y) AS yy, sum(c.x * c.y) AS xy
+FROM (
+    SELECT
+        /* group */ r.model /* end */ AS group_value, v.name_id, v.value::numeric AS y,
+        /* covariate */ r.latency_ms::numeric /* end */ AS x
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+) AS c
+JOIN score_name AS n ON n.id = c.name_id
+WHERE c.x IS NOT NULL
+GROUP BY c.group_value, n.name
+ORDER BY c.group_value NULLS LAST, n.name

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.store import evaluations
+from heliscore.store import score_scan
 from heliscore.store.connections.pool import Connection
 from heliscore.store.search import selectivity
 
@@ -119,7 +119,7 @@ async def test_scores_of_many_requests_are_compared_alike(
     scored: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Joined by hash."""
-    monkeypatch.setattr(evaluations, "_MAX_LOOKUPS", 0)
+    monkeypatch.setattr(score_scan, "_MAX_LOOKUPS", 0)
     monkeypatch.setattr(selectivity, "MIN_THRESHOLD", 1)
     monkeypatch.setattr(selectivity, "MAX_THRESHOLD", 1)
     body = {"filter": ACCURATE, "scores": ["accuracy", "tone"]}

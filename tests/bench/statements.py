@@ -15,8 +15,9 @@ import msgspec
 from heliscore.api.helicone.query_bodies import decode_query
 from heliscore.domain.filter_tree import Column, Everything
 from heliscore.postgres.binaries import find_binaries
-from heliscore.store import evaluations
+from heliscore.store import evaluations, score_groups
 from heliscore.store.connections.pool import Connection
+from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search
 
@@ -83,9 +84,9 @@ async def _ask(connection: Connection, names: ScoreNames, shape: Shape) -> None:
         return
     body = msgspec.json.decode(shape.body)
     start, end = (datetime.fromisoformat(body["timeFilter"][key]) for key in ("start", "end"))
-    range_ = evaluations.ScoreSelection(ORGANIZATION_ID, Everything(), start, end)
+    range_ = ScoreSelection(ORGANIZATION_ID, Everything(), start, end)
     if "compare" in shape.path:
-        await evaluations.compare(connection, names, range_, body["scores"], Column(body["groupBy"]))
+        await score_groups.compare(connection, names, range_, body["scores"], Column(body["groupBy"]))
     elif "distributions" in shape.path:
         await evaluations.distributions(connection, names, range_, _BINS)
     else:

@@ -42,6 +42,7 @@ from heliscore.store.search.compiler import (
 )
 from heliscore.store.search.leading_conditions import leading_scores
 from heliscore.store.search.page_order import Position
+from heliscore.store.search.score_columns import ScoreColumns
 from heliscore.store.search.slots import Compiled, Slots
 
 NAME_IDS = {"accuracy": 71, "relevance": 72, "tone": 73, "length": 74, "cited": 75, FEEDBACK: 76}
@@ -693,7 +694,7 @@ def test_nothing_is_counted_where_the_organization_has_none_of_the_scores() -> N
     ],
 )
 def test_group_is_compiled(group_by: Column | Property, group: str, arguments: tuple[object, ...]) -> None:
-    compiled = compile_conditions(Compare(USER, "=", "ada"), NAME_IDS, 2, group_by)
+    compiled = compile_conditions(Compare(USER, "=", "ada"), NAME_IDS, 2, ScoreColumns(group_by=group_by))
     assert compiled == Compiled(Slots(where="r.user_id = $2::text", joins="", group=group), arguments)
 
 

@@ -47,6 +47,7 @@ from heliscore.store.search.compiler import (
 )
 from heliscore.store.search.leading_conditions import leading_scores
 from heliscore.store.search.page_order import Position
+from heliscore.store.search.score_columns import ScoreColumns
 from heliscore.store.search.slots import Compiled, Slots
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -291,9 +292,16 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
     return [
         compile_search(tree, NEWEST_FIRST, None, ids, 4),
         compile_search(tree, sort, after, ids, 4),
-        compile_conditions(tree, ids, 2, group),
-        *(compile_conditions(tree, ids, 2, ScorePart(name, "author"), of) for name in ids for of in GroupOf),
-        *(compile_lookups(tree, ids, 2, ScorePart(name, "version"), ()) for name in ids),
+        compile_conditions(tree, ids, 2, ScoreColumns(group_by=group)),
+        *(
+            compile_conditions(tree, ids, 2, ScoreColumns(group_by=ScorePart(name, "author")), of)
+            for name in ids
+            for of in GroupOf
+        ),
+        *(
+            compile_lookups(tree, ids, 2, ScoreColumns(group_by=ScorePart(name, "version")), ())
+            for name in ids
+        ),
         *(
             compile_opinions(tree, ids, 2, ScorePart(name, "kind"), by_hash=by_hash)
             for name in ids

@@ -29,10 +29,10 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.settings import Settings
-from heliscore.store import evaluations, organizations, table_statistics
+from heliscore.store import evaluations, organizations, score_groups, score_scan, table_statistics
 from heliscore.store.connections.pool import Connection, open_database
-from heliscore.store.evaluations import ScoreSelection
 from heliscore.store.facets import find_facets
+from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search, selectivity
 
@@ -201,7 +201,7 @@ def averages(tree: Filter) -> Read:
 
 
 def compared(by: GroupBy, tree: Filter = TREES["all"]) -> Read:
-    return lambda connection, names, organization: evaluations.compare(
+    return lambda connection, names, organization: score_groups.compare(
         connection, names, ScoreSelection(organization, tree, BEGINNING, END), ["accuracy", "broad"], by
     )
 
@@ -220,7 +220,7 @@ READS: dict[str, Read] = {
     "compared by model, of 60 %": compared(MODEL, is_one("broad")),
     "compared by author": compared(ScorePart("broad", "author")),
     "compared by author, of 60 %": compared(ScorePart("accuracy", "author"), is_one("broad")),
-    "opinions": lambda connection, names, organization: evaluations.compare_opinions(
+    "opinions": lambda connection, names, organization: score_groups.compare_opinions(
         connection,
         names,
         ScoreSelection(organization, is_one("broad"), BEGINNING, END),
@@ -250,7 +250,7 @@ async def test_no_statement_reads_the_square_of_its_rows(
     if many:
         monkeypatch.setattr(selectivity, "MIN_THRESHOLD", 50)
         monkeypatch.setattr(selectivity, "MAX_THRESHOLD", 50)
-        monkeypatch.setattr(evaluations, "_MAX_LOOKUPS", 50)
+        monkeypatch.setattr(score_scan, "_MAX_LOOKUPS", 50)
     read = {}
     for organization, requests in (("first", FIRST), ("second", SECOND)):
         organization_id = await organizations.ensure(connection, organization)

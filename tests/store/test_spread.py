@@ -12,8 +12,9 @@ from heliscore.domain.filter_tree import Everything, Property
 from heliscore.domain.score import Score
 from heliscore.store import request_log, scores
 from heliscore.store.connections.pool import Connection
-from heliscore.store.evaluations import ScoreSelection, Spread, TimeBucket, spread, trends
+from heliscore.store.evaluations import Spread, TimeBucket, spread, trends
 from heliscore.store.request_log import LoggedRequest
+from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreIds, ScoreWrite
 
 from tests.origins import ORIGIN

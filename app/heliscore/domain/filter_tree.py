@@ -135,7 +135,6 @@ class FeedbackTime(msgspec.Struct, frozen=True):
 
 
 SortSubject = Column | Score | Property | Variable
-GroupBy = Column | Property | ScorePart
 Subject = Column | Score | ScorePart | Property | Variable | FeedbackTime
 
 Operator = Literal[
@@ -251,6 +250,18 @@ def score_names(tree: Filter) -> frozenset[str]:
                     return frozenset()
         case Everything() | Scored() | Tagged() | HasTag() | HasString():
             return frozenset()
+
+
+class Cases(msgspec.Struct, frozen=True):
+    """Groups of requests by the one of these filters that matches: its number from 0, as a string; SEVERAL
+    where more than one does, none where none does."""
+
+    filters: tuple[Filter, ...]
+
+
+SEVERAL: Final = "several"
+
+GroupBy = Column | Property | ScorePart | Cases
 
 
 class Sort(msgspec.Struct, frozen=True):

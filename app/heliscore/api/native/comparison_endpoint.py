@@ -7,30 +7,21 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
+from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
 from heliscore.api.http.value_types import NAME, choice, count, list_of
 from heliscore.api.shared import envelope
+from heliscore.api.shared.group_fields import GROUP_BY
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
-from heliscore.domain.filter_tree import Column, GroupBy, Property, ScorePart
-from heliscore.domain.messages import find_name_error
-from heliscore.store import evaluations as store
-
-GROUPABLE: Final = ("model", "provider", "prompt_id", "prompt_version", "user_id")
-"""The columns by which requests can be grouped."""
+from heliscore.domain.filter_tree import ScorePart
+from heliscore.store import score_groups as store
 
 _MAX_COMPARED: Final = 100
 _DEFAULT_GROUPS: Final = 100
 _MAX_GROUPS: Final = 1000
-
-
-_KEYS: Final = {"property": "key", "author": "score", "kind": "score", "version": "score"}
-_EXPECTED_GROUP: Final = ", ".join(
-    ("one of " + ", ".join(GROUPABLE), *(f'{{"{key}": {value}}}' for key, value in _KEYS.items()))
-)
 
 
 def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
@@ -40,38 +31,11 @@ def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
     return []
 
 
-def _read_group(raw: object, path: str, errors: FieldErrors) -> GroupBy:
-    match raw:
-        case str() if raw in GROUPABLE:
-            return Column(raw)
-        case {"property": str() as key, **rest} if not rest and not find_name_error(key):
-            return Property(key)
-        case {"author": str() as name, **rest} if not rest and not find_name_error(name):
-            return ScorePart(plain_name(name), "author")
-        case {"kind": str() as name, **rest} if not rest and not find_name_error(name):
-            return ScorePart(plain_name(name), "kind")
-        case {"version": str() as name, **rest} if not rest and not find_name_error(name):
-            return ScorePart(plain_name(name), "version")
-    errors.add_unexpected(path, _EXPECTED_GROUP, raw)
-    return Column("model")
-
-
 _NAMES: Final = list_of(NAME)
 _SCORES: Final = required(
     "scores", ValueType(_NAMES.schema | {"minItems": 1, "maxItems": _MAX_COMPARED}, _read_names)
 )
-_GROUP_BY: Final = required(
-    "groupBy",
-    ValueType[GroupBy](
-        {
-            "anyOf": [
-                {"enum": list(GROUPABLE)},
-                *(object_of(required(key, NAME)).schema for key in _KEYS),
-            ]
-        },
-        _read_group,
-    ),
-)
+_GROUP_BY: Final = required("groupBy", GROUP_BY)
 _OVER: Final = optional(
     "over",
     choice(("current", "opinions")),
@@ -112,7 +76,7 @@ async def compare(call: ApiCall) -> Response:
     Groups are the values of a column or of a property, or of one score the author, the author's kind or
     version; null for requests without it. Those with the most scores come first. The deviation is the
     sample's, null if there is one score; percentiles are interpolated; `shareTrue` is null unless all values
-    of the group were sent as booleans.
+    of the group were sent as booleans. Where `limit` leaves groups out, `groups` is how many there are.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[_TIMES])
@@ -123,24 +87,25 @@ async def compare(call: ApiCall) -> Response:
         else:
             groups = await store.compare(connection, names, selection, body[_SCORES], group_by)
     found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
-    found.sort(key=lambda members: -sum(group.count for group in members))
+    found.sort(key=lambda members: -sum(group.sample.count for group in members))
     return envelope.answer(
         [
             {"group": members[0].value, "scores": {group.name: _statistics(group) for group in members}}
             for members in found[: body[_LIMIT]]
-        ]
+        ],
+        **({"groups": len(found)} if len(found) > body[_LIMIT] else {}),
     )
 
 
 def _statistics(group: store.Group) -> dict[str, object]:
     return {
-        "count": group.count,
-        "average": group.sum / group.count,
-        "standardDeviation": group.deviation,
+        "count": group.sample.count,
+        "average": group.sample.mean,
+        "standardDeviation": group.sample.deviation,
         "min": group.lowest,
         **{f"p{p}": value for p, value in zip(store.PERCENTILES, group.percentiles, strict=True)},
         "max": group.highest,
-        "shareTrue": group.sum / group.count if group.all_boolean else None,
+        "shareTrue": group.sample.mean if group.all_boolean else None,
     }
 
 
@@ -171,5 +136,6 @@ ENDPOINTS: Final = (
                 },
             }
         ),
+        beside={"groups": COUNT},
     ),
 )

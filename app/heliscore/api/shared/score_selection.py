@@ -9,7 +9,7 @@ from heliscore.api.http.body_fields import Values, object_of, required
 from heliscore.api.http.value_types import TIME
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.domain.filter_tree import Filter
-from heliscore.store.evaluations import ScoreSelection
+from heliscore.store.score_scan import ScoreSelection
 
 _START: Final = required("start", TIME)
 _END: Final = required("end", TIME)

@@ -14,7 +14,7 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.messages import described
-from heliscore.store.evaluations import ScoreSelection
+from heliscore.store.score_scan import ScoreSelection
 
 RANGES: Final[dict[str, timedelta]] = {
     "24h": timedelta(hours=24),

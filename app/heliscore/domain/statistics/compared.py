@@ -59,9 +59,9 @@ class CovariateSums(msgspec.Struct, frozen=True):
 
     count: int
     x: int | Fraction
-    y: int
+    y: int | Fraction
     xx: int | Fraction
-    yy: int
+    yy: int | Fraction
     xy: int | Fraction
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+import msgspec
+
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
+    Cases,
     Column,
     Filter,
-    GroupBy,
     Property,
     Score,
     ScorePart,
@@ -21,7 +23,9 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.store.search.arguments import Arguments
 from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, join_authors, opinions
+from heliscore.store.search.cases import compile_cases
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
+from heliscore.store.search.covariates import join_covariate
 from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
 from heliscore.store.search.matching_rows import (
     MatchingRows,
@@ -34,6 +38,7 @@ from heliscore.store.search.matching_rows import (
     walk_in_time,
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
+from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.score_conditions import ScoreConditions
 from heliscore.store.search.score_table import ScoreTable
 from heliscore.store.search.slots import Compiled, Slots
@@ -138,20 +143,22 @@ def compile_conditions(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: GroupBy | None = None,
+    columns: ScoreColumns = NO_COLUMNS,
     group_of: GroupOf = OWN,
 ) -> Compiled:
     """Compile a filter for a statement that reads many scores, and may do without the request's row."""
     conditions = _conditions(name_ids, first_parameter, by_hash=True)
+    added = _add_columns(conditions, columns, group_of)  # first: its conditions on scores are joined with all
     rows = join_leading(conditions, tree)
-    needs_request = rows.where != "true" or rows.joins != "" or isinstance(group_by, Column | Property)
-    authors, group = _group(conditions, rows, group_by, group_of)
+    needs_request = rows.where != "true" or rows.joins != "" or columns.need_request
     slots = Slots(
-        source=f"score AS v{authors}" if authors else None,
+        source=f"score AS v{added.joins}" if added.joins else None,
         joins=rows.joins,
         where=rows.where,
         request=None if needs_request else "",
-        group=group,
+        group=added.group,
+        unit=added.unit,
+        covariate=added.covariate,
     )
     return Compiled(slots, conditions.arguments.all())
 
@@ -160,19 +167,26 @@ def compile_lookups(
     tree: Filter,
     name_ids: Mapping[str, int],
     first_parameter: int,
-    group_by: GroupBy | None,
+    columns: ScoreColumns,
     start: Sequence[str],
 ) -> Compiled:
     """Compile a filter for a statement that reads few scores, or those of few requests: of the rows of the
     leading scores `start`."""
     conditions = _conditions(name_ids, first_parameter)
+    added = _add_columns(conditions, columns, LOOKED_UP)
     if start:
         rows = begin_at(conditions, tree, start, Sort(None))
         source = all_scores(rows)
     else:
         rows, source = look_up_requests(conditions, tree)
-    authors, group = _group(conditions, rows, group_by, LOOKED_UP)
-    return Compiled(Slots(source=source + authors, request="", group=group), conditions.arguments.all())
+    slots = Slots(
+        source=source + added.joins,
+        request="",
+        group=added.group,
+        unit=added.unit,
+        covariate=added.covariate,
+    )
+    return Compiled(slots, conditions.arguments.all())
 
 
 def compile_opinions(
@@ -186,17 +200,31 @@ def compile_opinions(
     return Compiled(slots, conditions.arguments.all())
 
 
-def _group(
-    conditions: ConditionCompiler, rows: MatchingRows, group_by: GroupBy | None, of: GroupOf
-) -> tuple[str, str | None]:
-    """A join that the group needs behind the scores v, and the group."""
-    match group_by:
+class _Added(msgspec.Struct, frozen=True):
+    """The SQL of columns beside the scores v, and the joins that these need behind v."""
+
+    joins: str
+    group: str | None
+    unit: str | None
+    covariate: str | None
+
+
+def _add_columns(conditions: ConditionCompiler, columns: ScoreColumns, of: GroupOf) -> _Added:
+    joins, group, covariate = "", None, None
+    match columns.group_by:
         case None:
-            return "", None
-        case ScorePart():
-            return join_authors(conditions.scores, group_by, of)
-        case _:
-            return "", subject_expression(conditions, rows, group_by)
+            pass
+        case ScorePart() as part:
+            joins, group = join_authors(conditions.scores, part, of)
+        case Cases(filters):
+            group = compile_cases(conditions, filters)
+        case Column() | Property() as subject:
+            group = conditions.expression(subject)
+    if columns.covariate is not None:
+        joined, covariate = join_covariate(conditions, columns.covariate, by_hash=of is not LOOKED_UP)
+        joins += joined
+    unit = None if columns.unit is None else conditions.expression(columns.unit)
+    return _Added(joins, group, unit, covariate)
 
 
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:

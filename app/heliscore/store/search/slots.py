@@ -34,6 +34,12 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 
     group: str | None = None
 
+    unit: str | None = None
+    """What counts as one case: the user, or the item of a data set, of a request."""
+
+    covariate: str | None = None
+    """A number of the request that a score is adjusted by."""
+
     counts: str | None = None
     """One count for each leading score."""
 

@@ -1,0 +1,49 @@
+"""The field of bodies by which requests are grouped."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heliscore.api.http.body_fields import ValueType, object_of, required
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.value_types import NAME
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.domain.filter_tree import Column, Property, ScorePart
+from heliscore.domain.messages import find_name_error
+
+GROUPABLE: Final = ("model", "provider", "prompt_id", "prompt_version", "user_id")
+"""The columns by which requests can be grouped."""
+
+Group = Column | Property | ScorePart
+
+_KEYS: Final = {"property": "key", "author": "score", "kind": "score", "version": "score"}
+_EXPECTED_GROUP: Final = ", ".join(
+    ("one of " + ", ".join(GROUPABLE), *(f'{{"{key}": {value}}}' for key, value in _KEYS.items()))
+)
+
+
+def _read_group(raw: object, path: str, errors: FieldErrors) -> Group:
+    match raw:
+        case str() if raw in GROUPABLE:
+            return Column(raw)
+        case {"property": str() as key, **rest} if not rest and not find_name_error(key):
+            return Property(key)
+        case {"author": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "author")
+        case {"kind": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "kind")
+        case {"version": str() as name, **rest} if not rest and not find_name_error(name):
+            return ScorePart(plain_name(name), "version")
+    errors.add_unexpected(path, _EXPECTED_GROUP, raw)
+    return Column("model")
+
+
+GROUP_BY: Final = ValueType[Group](
+    {
+        "anyOf": [
+            {"enum": list(GROUPABLE)},
+            *(object_of(required(key, NAME)).schema for key in _KEYS),
+        ]
+    },
+    _read_group,
+)

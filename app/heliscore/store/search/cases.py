@@ -1,0 +1,18 @@
+"""Compile groups of requests by the one of several filters that matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from heliscore.domain.filter_tree import SEVERAL, Filter
+from heliscore.store.search.conditions import ConditionCompiler
+
+
+def compile_cases(conditions: ConditionCompiler, filters: Sequence[Filter]) -> str:
+    """The number of the filter that a request matches, as text."""
+    bits = " + ".join(
+        f"CASE WHEN {conditions.condition(tree)} THEN {1 << number} ELSE 0 END"
+        for number, tree in enumerate(filters)
+    )
+    numbers = " ".join(f"WHEN {1 << number} THEN '{number}'" for number in range(len(filters)))
+    return f"CASE {bits} WHEN 0 THEN NULL {numbers} ELSE '{SEVERAL}' END"

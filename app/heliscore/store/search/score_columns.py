@@ -1,0 +1,32 @@
+"""What a statement about scores reads of each beside its value."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from heliscore.domain.filter_tree import Cases, Column, GroupBy, Property
+from heliscore.store.search.covariates import Covariate
+
+
+class ScoreColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """None: not read."""
+
+    group_by: GroupBy | None = None
+    unit: Column | Property | None = None
+    """What counts as one case: the user, or the item of a data set, of a request."""
+
+    covariate: Covariate | None = None
+
+    @property
+    def need_request(self) -> bool:
+        """Whether one of them is in the request's row."""
+        return (
+            isinstance(self.group_by, Column | Property | Cases)
+            or self.unit is not None
+            or isinstance(self.covariate, Column)
+        )
+
+
+NO_COLUMNS: Final = ScoreColumns()

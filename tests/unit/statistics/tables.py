@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
-
-from heliscore.domain.statistics.compared import Arm, Pair
+from heliscore.domain.statistics.arms import compare_arms
+from heliscore.domain.statistics.compared import Arm, Comparison, Pair, Question
+from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.statistics.samples import Counts, Sample
+from numpy.typing import NDArray
 
 MAX_INT64 = 2**63 - 1
 MIN_INT64 = -(2**63)
@@ -28,12 +29,22 @@ def shares(true: int, count: int, last_week: int | None = None) -> Arm:
     return arm_of({value: k for value, k in ((1, true), (0, count - true)) if k}, last_week=last_week)
 
 
+def compare_twice(group: Arm, question: Question) -> Comparison:
+    """Compare a group with another one that is alike."""
+    return compare_arms(group, group, question)
+
+
+def ends(interval: Interval | None) -> tuple[float, float]:
+    assert interval is not None
+    return interval.low, interval.high
+
+
 def spread_out(counts: Counts) -> NDArray[np.float64]:
     return np.repeat(np.array(list(counts), dtype=float), list(counts.values()))
 
 
 def random_tables(number: int, seed: int, *, groups: int = 2) -> Iterator[list[dict[int, int]]]:
-    """Tables of 1 to 12 values, 2 to 200 scores a group, some constant, some with negative or large values."""
+    """Tables of 1 to 12 values, 2 to 200 scores a group, some constant, negative or large."""
     random = Random(seed)
     for _ in range(number):
         scale = random.choice((1, 5, 100, 10**6))

@@ -14,7 +14,7 @@ def judge(
 
     `interval` and p are both corrected, or both not.
     """
-    if isinstance(estimate, Bare) and estimate.reason == "tooFew":
+    if _is_too_little(estimate):
         return "tooFew"
     if _is_identical(estimate):
         return "identical"
@@ -28,6 +28,17 @@ def judge(
     if low <= -question.margin:
         return "noDifferenceShown"
     return "equivalent" if high < question.margin else "notWorse"
+
+
+def _is_too_little(estimate: Estimate) -> bool:
+    """Whether a group has a single score. A share's has an interval, but decides nothing."""
+    match estimate:
+        case Bare(reason=reason):
+            return reason == "tooFew"
+        case Newcombe(base_count=n, other_count=m):
+            return min(n, m) < 2
+        case _:
+            return False
 
 
 def _is_identical(estimate: Estimate) -> bool:

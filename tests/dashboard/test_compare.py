@@ -52,7 +52,7 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
             "accuracy average",
             "74.5 sd 8.80 · 30 scores",
             "79.2 +4.69 +0.01 to +9.38 sd 9.48 · 31 scores",
-            "50.5 -24.0 sd 0.71 · 2 scores few",
+            "50.5 -24.0 -27.5 to -20.5 sd 0.71 · 2 scores few",
         ],
         [
             "cited share of true",

@@ -17,8 +17,9 @@ from heliscore.dashboard.parts.trends import Bin, make_bins, sum_totals
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
 from heliscore.domain.messages import described
+from heliscore.domain.statistics.arms import compare_arms
+from heliscore.domain.statistics.compared import Arm, Question
 from heliscore.domain.statistics.interval import Interval
-from heliscore.domain.statistics.intervals import interval_of_means, interval_of_shares
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.times import now
 from heliscore.store import evaluations
@@ -163,6 +164,7 @@ def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Sco
     parts = [[spread for spread in spreads if spread.group == group] for group in groups]
     samples = [_sample(part) for part in parts]
     base = samples[0] if samples else None
+    question = Question(measure="share" if is_share else "mean")
     cells: list[ScoreCell | None] = []
     for number, (part, sample) in enumerate(zip(parts, samples, strict=True)):
         if sample is None:
@@ -170,8 +172,8 @@ def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> Sco
             continue
         difference, interval = None, None
         if number and base:
-            difference = sample.mean - base.mean
-            interval = (interval_of_shares if is_share else interval_of_means)(base, sample)
+            compared = compare_arms(Arm(sample=base), Arm(sample=sample), question)
+            difference, interval = compared.difference, compared.interval
         cells.append(ScoreCell(sum_totals(part), sample.deviation, difference, interval))
     bins = make_bins(spreads, groups)
     names = ["none" if group is None else group for group in groups]

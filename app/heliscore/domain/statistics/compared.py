@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from heliscore.domain.statistics.estimates import Estimate
 from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.statistics.samples import Counts, Sample
 
@@ -19,6 +20,7 @@ Direction = Literal["up", "down"]
 
 Verdict = Literal["better", "worse", "equivalent", "notWorse", "noDifferenceShown", "tooFew", "identical"]
 Correction = Literal["holm", "bh", "none"]
+Method = Literal["welch", "newcombe", "paired", "mcnemar", "clustered", "cuped", "sequential"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,10 +126,36 @@ class Effect(msgspec.Struct, frozen=True):
     interval: Interval | None
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One score of two groups: other minus base. Where a number is None, `reasons` says why by its name."""
+class Plan(msgspec.Struct, frozen=True):
+    """The number of scores in the base that show a difference is `spread` over its square, times a factor
+    that depends on confidence and power."""
 
-    method: Literal["welch", "newcombe", "paired", "mcnemar", "clustered", "cuped", "sequential"] | None
+    spread: float
+    """Of the difference between the means: its variance times the number of scores in the base."""
+
+    ratio: float
+    """Scores of the other group per score of the base; of pairs, 0."""
+
+    have: int
+    """How many scores the base has; of pairs, how many there are."""
+
+    last_week: tuple[int | None, ...]
+    """How many of the last seven days there are, of each group, or of pairs."""
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """A comparison's question and findings, from which it is corrected for the others beside it."""
+
+    question: Question
+    estimate: Estimate
+    plan: Plan | None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One score of two groups: other minus base. Where a number is None, `reasons` says why by its name; by
+    `effect_interval` for that of the effect."""
+
+    method: Method | None
     base: Summary
     other: Summary
     difference: float | None = None
@@ -150,3 +178,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     only_other: int | None = None
     warnings: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}
+
+    basis: Basis | None = None
+    """None where a group has no scores."""

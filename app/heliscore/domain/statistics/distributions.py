@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erfc, exp, lgamma, log, sqrt
+from functools import lru_cache
+from math import erfc, exp, lgamma, log, log1p, pi, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -11,6 +12,12 @@ _NORMAL: Final = NormalDist()
 _TINY: Final = 1e-300
 _MAX_TERMS: Final = 100_000
 _PRECISION: Final = 1e-16
+_LARGE: Final = 1000
+_NEARLY_NORMAL: Final = 1_000_000
+"""Degrees of freedom above which an expansion around the normal is exact to ten digits."""
+_MAX_STEPS: Final = 100
+_CLOSE: Final = 1e-10
+"""A step of Newton's this small leaves an error of about its square."""
 
 
 def normal_quantile(probability: float) -> float:
@@ -26,17 +33,26 @@ def t_two_sided(t: float, degrees: float) -> float:
     """The probability of a variable by Student's t further from 0 than t."""
     if degrees <= 0:
         raise ValueError("degrees of freedom must be positive")
+    if degrees > _NEARLY_NORMAL:
+        return normal_two_sided(t * (1 - 1 / (4 * degrees)) / sqrt(1 + t * t / (2 * degrees)))
     # x is near 1 where t is near 0: then the other end of the integral is the exact one.
-    return _incomplete_beta(degrees / (degrees + t * t), t * t / (degrees + t * t), degrees / 2, 0.5)
+    return _incomplete_beta(degrees / (degrees + t * t), t * t / (degrees + t * t), degrees / 2)
 
 
+@lru_cache(1024)
 def t_quantile(probability: float, degrees: float) -> float:
     """The value below which Student's t is with that probability, above one half."""
-    low, high = 0.0, 2.0
-    tail = 2 * (1 - probability)
-    while t_two_sided(high, degrees) > tail:
-        low, high = high, high * 2
-    return bisect(lambda t: t_two_sided(t, degrees) > tail, low, high)
+    tail, t = 2 * (1 - probability), normal_quantile(probability)
+    height = exp(_log_gamma_step(degrees / 2)) / sqrt(degrees * pi)
+    # Newton's method on logarithms, in which the tail is nearly straight. The normal quantile is below.
+    for _ in range(_MAX_STEPS):
+        p = t_two_sided(t, degrees)
+        density = height * exp(-(degrees + 1) / 2 * log1p(t * t / degrees))
+        step = log(p / tail) * p / (2 * density * t)
+        t *= exp(step)
+        if abs(step) < _CLOSE:
+            return t
+    raise ArithmeticError("the quantile of Student's t did not converge")
 
 
 def bisect(is_below: Callable[[float], bool], low: float, high: float) -> float:
@@ -80,14 +96,22 @@ def log_choose(n: int, k: int) -> float:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
-def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function at x; `rest` is 1 - x, which may be too small to be 1 - x."""
+def _incomplete_beta(x: float, rest: float, a: float) -> float:
+    """The regularised incomplete beta function of a and 1/2 at x; `rest` is 1 - x without cancellation."""
     if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0
-    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(rest))
-    if x < (a + 1) / (a + b + 2):
-        return front * _continued_fraction(x, a, b) / a
-    return 1 - front * _continued_fraction(rest, b, a) / b
+    log_x = log1p(-rest) if rest < 0.5 else log(x)
+    front = exp(_log_gamma_step(a) + a * log_x) * sqrt(rest / pi)
+    if x < (a + 1) / (a + 2.5):
+        return front * _continued_fraction(x, a, 0.5) / a
+    return 1 - front * _continued_fraction(rest, 0.5, a) * 2
+
+
+def _log_gamma_step(a: float) -> float:
+    """The logarithm of gamma(a + 1/2) / gamma(a): by its series where two large logarithms would cancel."""
+    if a < _LARGE:
+        return lgamma(a + 0.5) - lgamma(a)
+    return log(a) / 2 - 1 / (8 * a) + 1 / (192 * a**3)
 
 
 def _continued_fraction(x: float, a: float, b: float) -> float:

@@ -21,8 +21,13 @@ class Interval(msgspec.Struct, frozen=True):
 
 def wilson(successes: int, trials: int, confidence: float) -> Interval:
     """Wilson's interval of a proportion of trials, at least one."""
-    z = normal_quantile((1 + confidence) / 2)
+    return wilson_at(successes, trials, normal_quantile((1 + confidence) / 2))
+
+
+def wilson_at(successes: int, trials: int, z: float) -> Interval:
+    """Wilson's interval that reaches z standard errors to either side."""
     p, z2 = successes / trials, z**2
     middle = p + z2 / (2 * trials)
     margin = z * sqrt(p * (1 - p) / trials + z2 / (4 * trials**2))
-    return Interval((middle - margin) / (1 + z2 / trials), (middle + margin) / (1 + z2 / trials))
+    total = 1 + z2 / trials
+    return Interval(max((middle - margin) / total, 0.0), min((middle + margin) / total, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import sqrt
+from math import ceil, floor, sqrt
 from typing import Self
 
 import msgspec
@@ -45,3 +45,17 @@ class Sample(msgspec.Struct, frozen=True):
     @property
     def deviation(self) -> float | None:
         return None if self.variance is None else sqrt(self.variance)
+
+
+def percentile(counts: Counts, share: float) -> float:
+    """The value below which that share of the values is, interpolated as PostgreSQL's percentile_cont is."""
+    position = Fraction(str(share)) * (sum(counts.values()) - 1)
+    below, above = floor(position), ceil(position)
+    passed, low = 0, None
+    for value in sorted(counts):
+        passed += counts[value]
+        if low is None and passed > below:
+            low = value
+        if low is not None and passed > above:
+            return float(low + (value - low) * (position - below))
+    raise ValueError("a percentile needs a value and a share from 0 to 1")

@@ -1,0 +1,1 @@
+"""Statistics against published examples, scipy and statsmodels, random tables and simulated experiments."""

@@ -32,6 +32,7 @@ from heliscore.api.http.path_parameters import shown_path
 from heliscore.api.http.rate_limit import RateLimiter
 from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
+    ab_endpoint,
     batch_endpoint,
     comparison_endpoint,
     definition_endpoints,
@@ -85,6 +86,7 @@ _API: Final = (
     *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
+    *ab_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,

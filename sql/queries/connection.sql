@@ -18,6 +18,11 @@ SELECT CASE
     WHEN current_setting('transaction_read_only')::boolean THEN 'the database is read-only'
 END
 
+-- name: group_by_hash
+-- Until the end of the transaction: where few groups are expected of a condition on a property, and so few rows, all
+-- rows would be sorted first. What has to be in an order is still sorted.
+SELECT set_config('enable_sort', 'off', true)
+
 -- name: join_by_hash
 -- Until the end of the transaction.
 SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)

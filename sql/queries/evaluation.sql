@@ -254,11 +254,13 @@ ORDER BY u.group_value NULLS LAST, n.name
 -- name: compare_pairs
 -- By group other than the base $7 and score, for the scores $4: the items (of a data set, say) that the base has too,
 -- by the sums and counts of their scores in both. These themselves where at most $5 differ, as `sum count sum count
--- items`, else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other.
+-- items`, else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other;
+-- and whether all values are 0 or 1.
 WITH by_item AS (
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, /* unit */ r.user_id /* end */ AS item,
-        count(*) AS count, sum(v.value) AS sum, bool_or(v.request_created_at >= $6::timestamptz) AS is_of_last
+        count(*) AS count, sum(v.value) AS sum, bool_and(v.value BETWEEN 0 AND 1) AS is_share,
+        bool_or(v.request_created_at >= $6::timestamptz) AS is_of_last
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
@@ -271,7 +273,7 @@ WITH by_item AS (
 ),
 sizes AS (
     SELECT
-        group_value, name_id, count(item) AS items,
+        group_value, name_id, count(item) AS items, bool_and(is_share) FILTER (WHERE item IS NOT NULL) AS is_share,
         coalesce(sum(count) FILTER (WHERE item IS NULL), 0) AS left_out
     FROM by_item
     GROUP BY group_value, name_id
@@ -305,7 +307,8 @@ SELECT
     o.group_value, n.name, o.left_out::bigint AS left_out,
     (coalesce(b.items, 0) - coalesce(s.count, 0))::bigint AS only_base,
     (o.items - coalesce(s.count, 0))::bigint AS only_other, coalesce(s.last_count, 0)::bigint AS last_count,
-    coalesce(s.count, 0)::bigint AS count, s.sums, coalesce(s.items, CASE WHEN s.count IS NULL THEN '{}'::text[] END) AS items
+    coalesce(o.is_share, true) AND coalesce(b.is_share, true) AS is_share, coalesce(s.count, 0)::bigint AS count,
+    s.sums, s.items
 FROM sizes AS o
 LEFT JOIN sizes AS b ON b.name_id = o.name_id AND b.group_value IS NOT DISTINCT FROM $7
 LEFT JOIN summed AS s ON s.name_id = o.name_id AND s.group_value IS NOT DISTINCT FROM o.group_value
@@ -335,3 +338,61 @@ JOIN score_name AS n ON n.id = c.name_id
 WHERE c.x IS NOT NULL
 GROUP BY c.group_value, n.name
 ORDER BY c.group_value NULLS LAST, n.name
+
+-- name: rating_patterns
+-- By what the raters $4 (score names, or a slot that numbers others) gave to a request, null where one gave nothing: how
+-- many requests, in each of 40 groups of requests (or of units: those without one are in a group that is null). At most
+-- $5 patterns.
+SELECT f.ratings, array_agg(f.fold) AS folds, array_agg(f.count) AS counts
+FROM (
+    SELECT p.ratings, p.fold, count(*) AS count
+    FROM (
+        SELECT
+            /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = 1)] /* end */ AS ratings,
+            abs(/* fold */ hashint8(v.request_no) /* end */ % 40) AS fold
+        FROM (
+            SELECT
+                v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+                /* unit */ NULL::text /* end */ AS unit
+            FROM /* source */ score AS v /* end */
+            /* request */
+            JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+                AND r.created_at >= $2 AND r.created_at < $3
+            /* end */
+            /* joins */ /* end */
+            WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+                AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+        ) AS v
+        GROUP BY v.request_no
+    ) AS p
+    GROUP BY p.ratings, p.fold
+) AS f
+GROUP BY f.ratings
+LIMIT $5
+
+-- name: rating_sums
+-- Of the requests that both of two raters rated: sums of the ratings x, y and of their differences. $5: the greatest
+-- difference that is within the tolerance.
+SELECT
+    count(*) AS count, sum(p.x) AS x, sum(p.y) AS y, sum(p.x * p.x) AS xx, sum(p.y * p.y) AS yy, sum(p.x * p.y) AS xy,
+    sum(abs(p.x - p.y)) AS absolute, sum((p.x - p.y) * (p.x - p.y)) AS squares, count(*) FILTER (WHERE p.x = p.y) AS equal,
+    count(*) FILTER (WHERE abs(p.x - p.y) <= $5::bigint) AS within
+FROM (
+    SELECT
+        max(v.value) FILTER (WHERE v.rater = 1)::numeric AS x, max(v.value) FILTER (WHERE v.rater = 2)::numeric AS y
+    FROM (
+        SELECT
+            v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+            /* unit */ NULL::text /* end */ AS unit
+        FROM /* source */ score AS v /* end */
+        /* request */
+        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            AND r.created_at >= $2 AND r.created_at < $3
+        /* end */
+        /* joins */ /* end */
+        WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+            AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    ) AS v
+    GROUP BY v.request_no
+) AS p
+WHERE p.x IS NOT NULL AND p.y IS NOT NULL

@@ -61,6 +61,9 @@ class PairedGroup(msgspec.Struct, frozen=True):
     value: str | None
     name: str
     pairs: Pairs
+    is_share: bool
+    """Whether all values of both groups are 0 or 1."""
+
     left_out: int
     """How many of the group's scores are of no item."""
 
@@ -170,18 +173,19 @@ def _make_pairs(
     only_base: int,
     only_other: int,
     last_week: int,
+    is_share: bool,
     pairs: int,
-    sums: list[Decimal],
+    sums: list[Decimal] | None,
     items: list[str] | None,
 ) -> PairedGroup:
     made = Pairs(
-        items=None if items is None else _read_items(items),
-        sums=PairSums(pairs, *map(Fraction, sums)) if pairs else None,
+        items=None if pairs and items is None else _read_items(items or []),
+        sums=None if sums is None else PairSums(pairs, *map(Fraction, sums)),
         only_base=only_base,
         only_other=only_other,
         last_week=last_week,
     )
-    return PairedGroup(value, name, made, left_out)
+    return PairedGroup(value, name, made, is_share, left_out)
 
 
 def _read_items(items: list[str]) -> dict[tuple[int, int, int, int], int]:

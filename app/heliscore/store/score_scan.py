@@ -6,6 +6,7 @@ by one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
@@ -13,12 +14,18 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Filter, Score, ScorePart, score_names
-from heliscore.store.connections.hash_joins import joined_by_hash
+from heliscore.domain.filter_tree import Column, Filter, Property, Score, ScorePart, score_names
+from heliscore.domain.rater import Rater
+from heliscore.store.connections.hash_joins import grouped_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.author_groups import JOINED, OWN
-from heliscore.store.search.compiler import compile_conditions, compile_lookups, compile_opinions
+from heliscore.store.search.compiler import (
+    compile_conditions,
+    compile_lookups,
+    compile_opinions,
+    compile_raters,
+)
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.search.slots import Compiled
@@ -92,12 +99,33 @@ async def scan_opinions(
     return await _run(connection, statement, compiled, fixed, by_hash=by_hash)
 
 
+async def scan_raters(
+    connection: Connection,
+    names: ScoreNames,
+    statement: str,
+    range_: ScoreSelection,
+    raters: Sequence[Rater],
+    unit: Column | Property | None,
+    *arguments: object,
+) -> list[asyncpg.Record]:
+    """Run a statement about ratings, of raters that are authors."""
+    wanted = {rater.name for rater in raters} | score_names(range_.tree)
+    name_ids = await names.find(connection, range_.organization_id, wanted)
+    rated = [name_ids[rater.name] for rater in raters if rater.name in name_ids]
+    if not rated:
+        return []
+    fixed = (range_.organization_id, range_.start, range_.end, rated, *arguments)
+    by_hash = not await _is_of_few_requests(connection, range_)
+    compiled = compile_raters(range_.tree, name_ids, len(fixed) + 1, raters, unit, by_hash=by_hash)
+    return await _run(connection, statement, compiled, fixed, by_hash=by_hash)
+
+
 async def _run(
     connection: Connection, statement: str, compiled: Compiled, fixed: tuple[object, ...], *, by_hash: bool
 ) -> list[asyncpg.Record]:
     async with AsyncExitStack() as stack:
         if by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
+            await stack.enter_async_context(grouped_by_hash(connection))
         return await connection.fetch(compiled.fill(_SQL[statement]), *fixed, *compiled.arguments)
 
 

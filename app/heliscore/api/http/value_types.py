@@ -103,6 +103,19 @@ def integer(minimum: int, maximum: int, *, hint: str = "") -> ValueType[int]:
     return ValueType({"type": "integer", "minimum": minimum, "maximum": maximum}, read)
 
 
+def number_between(low: float, high: float) -> ValueType[int | float]:
+    """A number between two others, neither of which it may be."""
+    expected = f"a number above {low:g} and below {high:g}"
+
+    def read(raw: object, path: str, errors: FieldErrors) -> int | float:
+        if isinstance(raw, int | float) and not isinstance(raw, bool) and low < raw < high:
+            return raw
+        errors.add_unexpected(path, expected, raw)
+        return (low + high) / 2
+
+    return ValueType({"type": "number", "exclusiveMinimum": low, "exclusiveMaximum": high}, read)
+
+
 def count(maximum: int, *, hint: str = "") -> ValueType[int]:
     """An integer from 0 on, or a string of its digits, as query parameters used to be."""
     number = integer(0, maximum, hint=hint)

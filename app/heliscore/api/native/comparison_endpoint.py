@@ -7,14 +7,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
-from heliscore.api.http.value_types import NAME, choice, count, list_of
+from heliscore.api.http.value_types import choice, count
 from heliscore.api.shared import envelope
 from heliscore.api.shared.group_fields import GROUP_BY
-from heliscore.api.shared.score_maps import plain_name
+from heliscore.api.shared.score_maps import score_names
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
 from heliscore.domain.filter_tree import ScorePart
 from heliscore.store import score_groups as store
@@ -24,17 +23,7 @@ _DEFAULT_GROUPS: Final = 100
 _MAX_GROUPS: Final = 1000
 
 
-def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
-    if isinstance(raw, list) and 1 <= len(raw) <= _MAX_COMPARED:
-        return [plain_name(name) for name in _NAMES.read(raw, path, errors)]
-    errors.add(path, f"expected a list of 1 to {_MAX_COMPARED} names")
-    return []
-
-
-_NAMES: Final = list_of(NAME)
-_SCORES: Final = required(
-    "scores", ValueType(_NAMES.schema | {"minItems": 1, "maxItems": _MAX_COMPARED}, _read_names)
-)
+_SCORES: Final = required("scores", score_names(_MAX_COMPARED))
 _GROUP_BY: Final = required("groupBy", GROUP_BY)
 _OVER: Final = optional(
     "over",
@@ -88,13 +77,12 @@ async def compare(call: ApiCall) -> Response:
             groups = await store.compare(connection, names, selection, body[_SCORES], group_by)
     found = [list(members) for _, members in groupby(groups, lambda group: group.value)]
     found.sort(key=lambda members: -sum(group.sample.count for group in members))
-    return envelope.answer(
-        [
-            {"group": members[0].value, "scores": {group.name: _statistics(group) for group in members}}
-            for members in found[: body[_LIMIT]]
-        ],
-        **({"groups": len(found)} if len(found) > body[_LIMIT] else {}),
-    )
+    left_out: dict[str, object] = {"groups": len(found)} if len(found) > body[_LIMIT] else {}
+    rows = [
+        {"group": members[0].value, "scores": {group.name: _statistics(group) for group in members}}
+        for members in found[: body[_LIMIT]]
+    ]
+    return envelope.answer(rows, None, **left_out)
 
 
 def _statistics(group: store.Group) -> dict[str, object]:

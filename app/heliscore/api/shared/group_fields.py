@@ -1,4 +1,4 @@
-"""The field of bodies by which requests are grouped."""
+"""The fields of bodies by which requests are grouped, paired or counted as one."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ GROUP_BY: Final = ValueType[Group](
     },
     _read_group,
 )
+
+Unit = Column | Property
+_REQUEST: Final = "request"
+
+
+def _read_item(raw: object, path: str, errors: FieldErrors) -> Unit:
+    match raw:
+        case str() if raw in GROUPABLE:
+            return Column(raw)
+        case {"property": str() as key, **rest} if not rest and not find_name_error(key):
+            return Property(key)
+    errors.add_unexpected(path, _EXPECTED_ITEM, raw)
+    return Column("model")
+
+
+def _read_unit(raw: object, path: str, errors: FieldErrors) -> Unit | None:
+    return None if raw == _REQUEST else _read_item(raw, path, errors)
+
+
+_EXPECTED_ITEM: Final = f'one of {", ".join(GROUPABLE)}, {{"property": key}}'
+_OF_PROPERTY: Final = object_of(required("property", NAME)).schema
+
+ITEM: Final = ValueType[Unit]({"anyOf": [{"enum": list(GROUPABLE)}, _OF_PROPERTY]}, _read_item)
+"""What requests have in common."""
+
+UNIT: Final = ValueType[Unit | None]({"anyOf": [{"enum": [_REQUEST, *GROUPABLE]}, _OF_PROPERTY]}, _read_unit)
+"""What counts as one case. None: each request."""

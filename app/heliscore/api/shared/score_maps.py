@@ -7,7 +7,7 @@ from typing import Any, Final
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import Schema
-from heliscore.api.http.value_types import NAME
+from heliscore.api.http.value_types import NAME, list_of
 from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error
 from heliscore.domain.score import FEEDBACK, MAX_SCORES_PER_CALL, MAX_VALUE, MIN_VALUE, Score, read_score
 
@@ -97,3 +97,16 @@ def _read_score_name(raw: Any, path: str, errors: FieldErrors) -> str:
 
 SCORE_NAME: Final = ValueType[str](NAME.schema, _read_score_name)
 """A name as clients send it, perhaps with the suffix: `plain_name` is the name that is stored."""
+
+
+def score_names(maximum: int) -> ValueType[list[str]]:
+    """A list of names, at least one, each as it is stored."""
+    names = list_of(NAME)
+
+    def read(raw: object, path: str, errors: FieldErrors) -> list[str]:
+        if isinstance(raw, list) and 1 <= len(raw) <= maximum:
+            return [plain_name(name) for name in names.read(raw, path, errors)]
+        errors.add(path, f"expected a list of 1 to {maximum} names")
+        return []
+
+    return ValueType(names.schema | {"minItems": 1, "maxItems": maximum}, read)

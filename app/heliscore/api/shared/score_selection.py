@@ -23,7 +23,12 @@ TIME_FIELD: Final = required("timeFilter", TIME_RANGE)
 EXAMPLE_TIMES: Final = {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
 
 
+def read_times(times: Values) -> tuple[datetime, datetime]:
+    """Start and end."""
+    return times[_START], times[_END]
+
+
 def make_selection(organization_id: int, tree: Filter, times: Values | None) -> ScoreSelection:
     """Select requests by filter and time range (None: all time)."""
-    start, end = _EVER if times is None else (times[_START], times[_END])
+    start, end = _EVER if times is None else read_times(times)
     return ScoreSelection(organization_id, tree, start, end)

@@ -31,3 +31,11 @@ async def joined_by_hash(connection: Connection) -> AsyncIterator[None]:
     finally:
         # Not committed: within another transaction, that would keep the settings until its end.
         await transaction.rollback()
+
+
+@asynccontextmanager
+async def grouped_by_hash(connection: Connection) -> AsyncIterator[None]:
+    """Let them also group by hash: for statements that make few groups of many rows."""
+    async with joined_by_hash(connection):
+        await connection.fetch(_SQL["group_by_hash"])
+        yield

@@ -37,8 +37,8 @@ _OF_REQUEST: Final = f"{SAME_REQUEST.format('{0}', 'r')} AND {{0}}.name_id{HIDDE
 
 _OPINIONS: Final = (
     "(SELECT DISTINCT ON (r.request_no, o.author_no) "
-    "r.organization_id, r.created_at AS request_created_at, c.name_id, c.value, c.is_boolean, "
-    "{part} AS group_value\n"
+    "r.organization_id, r.request_no, r.created_at AS request_created_at, c.name_id, c.value, c.is_boolean, "
+    "{columns}\n"
     "FROM request AS r\n"
     "{changes}\n"
     "JOIN (SELECT o.*, dense_rank() OVER (ORDER BY o.kind, o.name, o.version) AS author_no "
@@ -76,14 +76,24 @@ def join_authors(scores: ScoreConditions, group: ScorePart, of: GroupOf) -> tupl
     return _AUTHORS.format(_LOOKED_UP.format(name)), part
 
 
-def opinions(conditions: ConditionCompiler, rows: MatchingRows, group: ScorePart, *, by_hash: bool) -> str:
-    """The opinions on one score of the requests that match, called v, each with its group_value; rows without
-    a value are none. The requests' time is from $2 up to and without $3."""
-    name = conditions.arguments.add(conditions.scores.name_ids[group.name], "integer")
+def grouped_opinions(
+    conditions: ConditionCompiler, rows: MatchingRows, group: ScorePart, *, by_hash: bool
+) -> str:
+    """The opinions on one score, each with its group_value."""
+    part = f"{ORIGIN_PARTS[group.part]} AS group_value"
+    return opinions(conditions, rows, group.name, part, by_hash=by_hash)
+
+
+def opinions(
+    conditions: ConditionCompiler, rows: MatchingRows, score: str, columns: str, *, by_hash: bool
+) -> str:
+    """The opinions on one score of the requests that match, called v; rows without a value are none.
+    `columns` are of the author o and the change c. The requests' time is from $2 up to and without $3."""
+    name = conditions.arguments.add(conditions.scores.name_ids[score], "integer")
     found = _OF_NAME if by_hash else _OF_REQUEST
     changes = _CHANGES.format(found.format("s", name), found.format("h", name))
     return _OPINIONS.format(
-        part=ORIGIN_PARTS[group.part],
+        columns=columns,
         changes=(
             f"JOIN ({changes}) AS c ON c.request_no = r.request_no"
             if by_hash

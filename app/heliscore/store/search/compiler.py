@@ -21,8 +21,9 @@ from heliscore.domain.filter_tree import (
     ScorePart,
     Sort,
 )
+from heliscore.domain.rater import Rater
 from heliscore.store.search.arguments import Arguments
-from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, join_authors, opinions
+from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, grouped_opinions, join_authors
 from heliscore.store.search.cases import compile_cases
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.covariates import join_covariate
@@ -38,6 +39,7 @@ from heliscore.store.search.matching_rows import (
     walk_in_time,
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
+from heliscore.store.search.raters import FOLD_OF_UNIT, ratings_of, ratings_of_request
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.score_conditions import ScoreConditions
 from heliscore.store.search.score_table import ScoreTable
@@ -159,6 +161,7 @@ def compile_conditions(
         group=added.group,
         unit=added.unit,
         covariate=added.covariate,
+        **_rating_slots(columns),
     )
     return Compiled(slots, conditions.arguments.all())
 
@@ -185,6 +188,30 @@ def compile_lookups(
         group=added.group,
         unit=added.unit,
         covariate=added.covariate,
+        **_rating_slots(columns),
+    )
+    return Compiled(slots, conditions.arguments.all())
+
+
+def compile_raters(
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    raters: Sequence[Rater],
+    unit: Column | Property | None,
+    *,
+    by_hash: bool,
+) -> Compiled:
+    """Compile a filter for a statement about the ratings of raters, some of which are authors."""
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    rows = join_leading(conditions, tree) if by_hash else MatchingRows(where=conditions.condition(tree))
+    slots = Slots(
+        source=ratings_of(conditions, rows, raters, by_hash=by_hash),
+        request="" if unit is None else None,
+        rater="v.rater",
+        unit=None if unit is None else conditions.expression(unit),
+        ratings=ratings_of_request(len(raters)),
+        fold=None if unit is None else FOLD_OF_UNIT,
     )
     return Compiled(slots, conditions.arguments.all())
 
@@ -195,9 +222,14 @@ def compile_opinions(
     """Compile a filter for a statement about the opinions on one score, instead of the scores themselves."""
     conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = join_leading(conditions, tree) if by_hash else MatchingRows(where=conditions.condition(tree))
-    source = opinions(conditions, rows, group_by, by_hash=by_hash)
+    source = grouped_opinions(conditions, rows, group_by, by_hash=by_hash)
     slots = Slots(source=source, request="", where="v.value IS NOT NULL", group="v.group_value")
     return Compiled(slots, conditions.arguments.all())
+
+
+def _rating_slots(columns: ScoreColumns) -> dict[str, str]:
+    fold = {} if columns.unit is None else {"fold": FOLD_OF_UNIT}
+    return {"ratings": ratings_of_request(columns.raters), **fold} if columns.raters else {}
 
 
 class _Added(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ class ScoreColumns(msgspec.Struct, frozen=True, kw_only=True):
     """What counts as one case: the user, or the item of a data set, of a request."""
 
     covariate: Covariate | None = None
+    raters: int = 0
+    """How many scores of a request are read together."""
 
     @property
     def need_request(self) -> bool:

@@ -37,6 +37,15 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     unit: str | None = None
     """What counts as one case: the user, or the item of a data set, of a request."""
 
+    rater: str | None = None
+    """The number of a score's rater, from 1."""
+
+    ratings: str | None = None
+    """The values of a request's raters, as an array."""
+
+    fold: str | None = None
+    """A number by whose remainder requests are put into groups at random."""
+
     covariate: str | None = None
     """A number of the request that a score is adjusted by."""
 

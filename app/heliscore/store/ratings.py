@@ -1,0 +1,99 @@
+"""What raters gave to the same requests, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.rater import Rater
+from heliscore.domain.statistics.agreement_sums import AgreementSums
+from heliscore.store.connections.pool import Connection
+from heliscore.store.score_scan import ScoreSelection, scan, scan_raters
+from heliscore.store.scores import ScoreNames
+from heliscore.store.search.score_columns import ScoreColumns
+
+MAX_PATTERNS: Final = 50_000
+FOLDS: Final = 40
+
+Pattern = tuple[int | None, ...]
+"""A request's values by rater; None where one gave none."""
+
+
+class Patterns(msgspec.Struct, frozen=True):
+    """How many requests have each pattern."""
+
+    folds: list[Counter[Pattern]]
+    """By group of requests, or of units, chosen at random."""
+
+    left_out: int
+    """How many requests have no unit."""
+
+    def whole(self) -> Counter[Pattern]:
+        whole = Counter[Pattern]()
+        for fold in self.folds:
+            whole.update(fold)
+        return whole
+
+
+async def find_patterns(
+    connection: Connection,
+    names: ScoreNames,
+    selection: ScoreSelection,
+    raters: Sequence[Rater],
+    unit: Column | Property | None = None,
+) -> list[tuple[list[int | None], list[int | None], list[int]]] | None:
+    """Return each pattern with its groups, and how many requests of each group have it; None where there are
+    more than MAX_PATTERNS."""
+    rows = await _scan(connection, names, "rating_patterns", selection, raters, unit, MAX_PATTERNS + 1)
+    return None if len(rows) > MAX_PATTERNS else [tuple(row) for row in rows]
+
+
+def make_patterns(rows: list[tuple[list[int | None], list[int | None], list[int]]]) -> Patterns:
+    """Sort what `find_patterns` returned by groups: takes time where there are many."""
+    folds = [Counter[Pattern]() for _ in range(FOLDS)]
+    left_out = 0
+    for ratings, numbers, counts in rows:
+        pattern = tuple(ratings)
+        for number, count in zip(numbers, counts, strict=True):
+            if number is None:
+                left_out += count
+            else:
+                folds[number][pattern] = count
+    return Patterns(folds, left_out)
+
+
+async def sum_ratings(
+    connection: Connection,
+    names: ScoreNames,
+    selection: ScoreSelection,
+    raters: Sequence[Rater],
+    tolerance: int,
+) -> AgreementSums:
+    """Return sums over the requests that both of two raters rated."""
+    [row] = await _scan(connection, names, "rating_sums", selection, raters, None, tolerance)
+    count, *sums, equal, within = row
+    return AgreementSums(count, *(int(Fraction(sum_ or 0)) for sum_ in sums), equal, within)
+
+
+async def _scan(
+    connection: Connection,
+    names: ScoreNames,
+    statement: str,
+    selection: ScoreSelection,
+    raters: Sequence[Rater],
+    unit: Column | Property | None,
+    argument: int,
+) -> list[asyncpg.Record]:
+    if any(rater.is_of_authors for rater in raters):
+        return await scan_raters(connection, names, statement, selection, raters, unit, argument)
+    name_ids = await names.find(connection, selection.organization_id, [rater.name for rater in raters])
+    # Names that are unknown have the number of no score.
+    numbers = [name_ids.get(rater.name, 0) for rater in raters]
+    columns = ScoreColumns(unit=unit, raters=len(raters))
+    return await scan(connection, names, statement, selection, argument, scores=numbers, columns=columns)

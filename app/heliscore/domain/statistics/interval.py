@@ -19,7 +19,7 @@ class Interval(msgspec.Struct, frozen=True):
         return max(abs(self.low), abs(self.high))
 
 
-def wilson(successes: int, trials: int, confidence: float) -> Interval:
+def wilson(successes: float, trials: float, confidence: float) -> Interval:
     """Wilson's interval of a proportion of trials, at least one."""
     return wilson_at(successes, trials, normal_quantile((1 + confidence) / 2))
 

@@ -1,0 +1,264 @@
+"""Agreement of any number of raters: Krippendorff's alpha, and where no rater is missing Fleiss' kappa.
+
+Any two ratings of a request are a pair that weighs 1/(m - 1), where m is how many ratings the request has; a
+request with one is left out. So two raters are no special case. Weights are whole: multiplied by `scale`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, combinations
+from math import lcm
+from typing import Self
+
+import msgspec
+
+from heliscore.domain.statistics.mid_ranks import doubled_ranks, sign_sums
+from heliscore.domain.statistics.pair_tables import Level, Pairs, dot
+
+Pattern = tuple[int | None, ...]
+"""One request's value by each rater, None where there is none."""
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    ratings: int
+    observed: int
+    expected: int
+    """In a unit in which observed / expected times the ratings is what Fleiss' kappa takes from 1."""
+
+
+def krippendorff_alpha(disagreement: Disagreement) -> float | None:
+    if not disagreement.expected:
+        return None
+    return 1 - (disagreement.ratings - 1) * disagreement.observed / disagreement.expected
+
+
+def fleiss_kappa(disagreement: Disagreement) -> float | None:
+    """Of raters of whom none is missing, at the nominal level."""
+    if not disagreement.expected:
+        return None
+    return 1 - disagreement.ratings * disagreement.observed / disagreement.expected
+
+
+class Ratings(msgspec.Struct, frozen=True):
+    """Requests of the same ratings, and the pairs of different ratings among them."""
+
+    level: Level
+    values: list[int]
+    items: list[tuple[int, ...]]
+    """The places in `values` of the ratings, ascending; at least two."""
+
+    counts: list[int]
+    scale: int
+    owners: list[int]
+    """Of each pair of ratings, the place of its item."""
+
+    pairs: list[tuple[int, int]]
+    weights: list[int]
+    """Of one pair: scale/(m - 1)."""
+
+    @classmethod
+    def of(cls, patterns: Mapping[Pattern, int], level: Level) -> Self:
+        grouped: Counter[tuple[int, ...]] = Counter()
+        for pattern, count in patterns.items():
+            grouped[_given(pattern)] += count
+        rated = sorted((item, count) for item, count in grouped.items() if len(item) > 1)
+        values = sorted({value for item, _ in rated for value in item})
+        places = {value: place for place, value in enumerate(values)}
+        items = [tuple(places[value] for value in item) for item, _ in rated]
+        return cls._of_items(level, values, items, [count for _, count in rated])
+
+    @classmethod
+    def _of_items(
+        cls, level: Level, values: list[int], items: list[tuple[int, ...]], counts: list[int]
+    ) -> Self:
+        scale = lcm(*(len(item) - 1 for item in items))
+        found = [
+            (owner, pair, scale // (len(item) - 1))
+            for owner, item in enumerate(items)
+            for pair in combinations(item, 2)
+            if pair[0] != pair[1]
+        ]
+        owners, pairs, weights = (
+            (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+        )
+        return cls(level, values, items, counts, scale, owners, pairs, weights)
+
+    @classmethod
+    def of_pairs(cls, pairs: Pairs, level: Level) -> Self:
+        """The ratings of two raters: one item for each of the pairs, in their order."""
+        items: list[tuple[int, ...]] = [
+            (min(i, j), max(i, j)) for i, j in zip(pairs.first, pairs.second, strict=True)
+        ]
+        return cls._of_items(level, pairs.values, items, pairs.counts)
+
+    def rest(self, fold: Mapping[Pattern, int]) -> list[int]:
+        """The counts that remain of each item without a part of the requests."""
+        taken: Counter[tuple[int, ...]] = Counter()
+        for pattern, count in fold.items():
+            taken[_given(pattern)] += count
+        return [
+            count - taken[tuple(self.values[place] for place in item)]
+            for item, count in zip(self.items, self.counts, strict=True)
+        ]
+
+    def margin(self, counts: list[int]) -> list[int]:
+        """How often each of `values` was given."""
+        margin = [0] * len(self.values)
+        for item, count in zip(self.items, counts, strict=True):
+            for place in item:
+                margin[place] += count
+        return margin
+
+    def disagreement(self, counts: list[int], margin: list[int] | None = None) -> Disagreement:
+        """Compute the disagreement of so many requests of each item, whose margin may be known."""
+        margin = self.margin(counts) if margin is None else margin
+        weights = [counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)]
+        moments = _Moments.of(self.level, self.values, margin)
+        return moments.disagreement(self.scale, dot(self._distances(doubled_ranks(margin)), weights))
+
+    def without_one(self) -> Iterator[Disagreement]:
+        """Of each item in turn, the disagreement without one of its requests."""
+        margin = self.margin(self.counts)
+        moments = _Moments.of(self.level, self.values, margin)
+        for item, observed in zip(self.items, self._observed_without_one(margin), strict=True):
+            yield moments.without(self.values, margin, item).disagreement(self.scale, observed)
+
+    def _distances(self, ranks: Sequence[int]) -> list[int]:
+        """Of each pair of ratings, the square of its distance."""
+        if self.level == "nominal":
+            return [1] * len(self.pairs)
+        scores = ranks if self.level == "ordinal" else self.values
+        return [(scores[low] - scores[high]) ** 2 for low, high in self.pairs]
+
+    def _observed_without_one(self, margin: Sequence[int]) -> Iterator[int]:
+        counts = [
+            self.counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)
+        ]
+        ranks = doubled_ranks(margin)
+        distances = self._distances(ranks)
+        total = dot(distances, counts)
+        if self.level == "ordinal":
+            shift = _RankShift.of(self.pairs, counts, ranks)
+            for item in self.items:
+                yield total + shift.change(item) - self._own(item, shift.ranks_without(item))
+        else:
+            own = [0] * len(self.items)
+            for owner, distance, weight in zip(self.owners, distances, self.weights, strict=True):
+                own[owner] += distance * weight
+            yield from (total - one for one in own)
+
+    def _own(self, item: tuple[int, ...], ranks: Sequence[int]) -> int:
+        distances = sum((low - high) ** 2 for low, high in combinations(ranks, 2))
+        return distances * (self.scale // (len(item) - 1))
+
+
+class _Moments(msgspec.Struct, frozen=True):
+    """What the disagreement expected by chance is computed from: o(v) of the ratings are v."""
+
+    level: Level
+    ratings: int
+    linear: int
+    """Σ o(v) v of intervals, else 0"""
+
+    power: int
+    """Σ o(v) v² of intervals, Σ o(v)² of names, Σ o(v)³ of ranks"""
+
+    @classmethod
+    def of(cls, level: Level, values: Sequence[int], margin: Sequence[int]) -> Self:
+        power = sum(_power(level, value, count) for value, count in zip(values, margin, strict=True))
+        return cls(level, sum(margin), dot(values, margin) if level == "interval" else 0, power)
+
+    def without(self, values: Sequence[int], margin: Sequence[int], item: tuple[int, ...]) -> _Moments:
+        power, linear = self.power, self.linear
+        for place in {*item}:
+            value, count, taken = values[place], margin[place], item.count(place)
+            power -= _power(self.level, value, count) - _power(self.level, value, count - taken)
+            linear -= value * taken if self.level == "interval" else 0
+        return _Moments(self.level, self.ratings - len(item), linear, power)
+
+    def disagreement(self, scale: int, observed: int) -> Disagreement:
+        n = self.ratings
+        if self.level == "nominal":
+            return Disagreement(n, 2 * observed, scale * (n * n - self.power))
+        if self.level == "interval":
+            return Disagreement(n, observed, scale * (n * self.power - self.linear**2))
+        # Ties leave the mean of mid-ranks; o equal ones take (o³ - o)/12 from the sum of squares.
+        return Disagreement(n, 3 * observed, scale * n * (n**3 - self.power))
+
+
+def _power(level: Level, value: int, count: int) -> int:
+    if level == "interval":
+        return count * value * value
+    return count * count if level == "nominal" else count**3
+
+
+class _RankShift(msgspec.Struct, frozen=True):
+    """How the distances of doubled ranks F change where one rating p is left out.
+
+    F(v) loses t(v): 2 where v is above p, 1 where it is equal. So the distance of a pair changes by
+    the difference T of its t: 2 where p is between the two, 1 where it is one of them, else 0.
+    """
+
+    ranks: list[int]
+    once: list[int]
+    """Of each place p: the sum of distance times T."""
+
+    twice: list[int]
+    """Of each place p: ΣT²"""
+
+    both: dict[tuple[int, int], int]
+    """Of each pair p < q: the sum of T by p times T by q."""
+
+    @classmethod
+    def of(cls, pairs: list[tuple[int, int]], counts: list[int], ranks: list[int]) -> Self:
+        table: Counter[tuple[int, int]] = Counter()
+        for pair, count in zip(pairs, counts, strict=True):
+            table[pair] += count
+        far = {(low, high): (ranks[high] - ranks[low]) * count for (low, high), count in table.items()}
+        once, twice = _between(far, 2, len(ranks)), _between(table, 4, len(ranks))
+        return cls(ranks, once, twice, _spanning(table, len(ranks)))
+
+    def change(self, item: tuple[int, ...]) -> int:
+        """By how much the sum of squared distances changes without the ratings of an item."""
+        squares = sum(self.twice[place] - 2 * self.once[place] for place in item)
+        products = sum(
+            self.twice[low] if low == high else self.both[low, high] for low, high in combinations(item, 2)
+        )
+        return squares + 2 * products
+
+    def ranks_without(self, item: tuple[int, ...]) -> list[int]:
+        """The doubled ranks of an item's places without its ratings."""
+        return [
+            self.ranks[place] - sum(2 * (place > other) + (place == other) for other in item)
+            for place in item
+        ]
+
+
+def _between(table: Mapping[tuple[int, int], int], inner: int, size: int) -> list[int]:
+    """Of each place: `inner` times the sum of the pairs around it, and once that of the pairs it ends."""
+    ends, steps = [0] * size, [0] * (size + 1)
+    for (low, high), count in table.items():
+        ends[low] += count
+        ends[high] += count
+        steps[low + 1] += count
+        steps[high] -= count
+    return [inner * around + end for around, end in zip(accumulate(steps), ends, strict=False)]
+
+
+def _spanning(table: Mapping[tuple[int, int], int], size: int) -> dict[tuple[int, int], int]:
+    """Of each pair p < q: the sum of the pairs around it, doubled by each end that is not the same."""
+    pairs = sorted(table)
+    counts = [table[pair] for pair in pairs]
+    lows, highs = [0] * size, [0] * size
+    for (low, high), count in zip(pairs, counts, strict=True):
+        lows[low] += count
+        highs[high] += count
+    u, w, n = doubled_ranks(lows), doubled_ranks(highs), sum(counts)
+    signs = sign_sums(pairs, counts, size)
+    return {(low, high): u[low] + n - w[high] - sign for (low, high), sign in zip(pairs, signs, strict=True)}
+
+
+def _given(pattern: Pattern) -> tuple[int, ...]:
+    return tuple(sorted(value for value in pattern if value is not None))

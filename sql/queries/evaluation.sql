@@ -371,15 +371,16 @@ GROUP BY f.ratings
 LIMIT $5
 
 -- name: rating_sums
--- Of the requests that both of two raters rated: sums of the ratings x, y and of their differences. $5: the greatest
--- difference that is within the tolerance.
+-- Of the requests that both of two raters rated, by group of requests as above: sums of the ratings x, y and of their
+-- differences. $5: the greatest difference that is within the tolerance.
 SELECT
-    count(*) AS count, sum(p.x) AS x, sum(p.y) AS y, sum(p.x * p.x) AS xx, sum(p.y * p.y) AS yy, sum(p.x * p.y) AS xy,
+    p.fold, count(*) AS count, sum(p.x) AS x, sum(p.y) AS y, sum(p.x * p.x) AS xx, sum(p.y * p.y) AS yy, sum(p.x * p.y) AS xy,
     sum(abs(p.x - p.y)) AS absolute, sum((p.x - p.y) * (p.x - p.y)) AS squares, count(*) FILTER (WHERE p.x = p.y) AS equal,
     count(*) FILTER (WHERE abs(p.x - p.y) <= $5::bigint) AS within
 FROM (
     SELECT
-        max(v.value) FILTER (WHERE v.rater = 1)::numeric AS x, max(v.value) FILTER (WHERE v.rater = 2)::numeric AS y
+        max(v.value) FILTER (WHERE v.rater = 1)::numeric AS x, max(v.value) FILTER (WHERE v.rater = 2)::numeric AS y,
+        abs(/* fold */ hashint8(v.request_no) /* end */ % 40) AS fold
     FROM (
         SELECT
             v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
@@ -395,4 +396,5 @@ FROM (
     ) AS v
     GROUP BY v.request_no
 ) AS p
-WHERE p.x IS NOT NULL AND p.y IS NOT NULL
+WHERE p.x IS NOT NULL AND p.y IS NOT NULL AND p.fold IS NOT NULL
+GROUP BY p.fold

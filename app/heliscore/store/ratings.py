@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Final
 
 import asyncpg
@@ -73,12 +72,12 @@ async def sum_ratings(
     names: ScoreNames,
     selection: ScoreSelection,
     raters: Sequence[Rater],
+    unit: Column | Property | None,
     tolerance: int,
-) -> AgreementSums:
-    """Return sums over the requests that both of two raters rated."""
-    [row] = await _scan(connection, names, "rating_sums", selection, raters, None, tolerance)
-    count, *sums, equal, within = row
-    return AgreementSums(count, *(int(Fraction(sum_ or 0)) for sum_ in sums), equal, within)
+) -> list[AgreementSums]:
+    """Return sums over the requests that both of two raters rated, of groups of requests or units."""
+    rows = await _scan(connection, names, "rating_sums", selection, raters, unit, tolerance)
+    return [AgreementSums(*map(int, sums)) for _, *sums in rows]
 
 
 async def _scan(

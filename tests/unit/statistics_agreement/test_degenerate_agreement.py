@@ -100,7 +100,7 @@ def test_fewer_than_50_pairs_are_few(count: int, warnings: tuple[str, ...]) -> N
     table = {(1, 1): count - 10, (0, 0): 8, (1, 0): 2}
     agreement = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=None)
     assert agreement.warnings == warnings
-    patterns = {(x, y, None): number for (x, y), number in table.items()}
+    patterns: dict[tuple[int | None, ...], int] = {(x, y, None): number for (x, y), number in table.items()}
     many = agree_many(patterns, level="nominal", confidence=0.95, folds=None)
     assert many.warnings == warnings
 

@@ -148,9 +148,7 @@ def _check_shares(values: Values, shares: dict[str, float], labels: list[str]) -
     total = sum(shares.values())
     left = len(labels) - len(shares)
     if left > 1 or (left == 1 and total >= 1) or (left == 0 and abs(total - 1) > 1e-6):
-        values.reject(
-            _EXPECTED_SHARES, "expected a share for each arm, or all but one, that add up to 1"
-        )
+        values.reject(_EXPECTED_SHARES, "expected a share for each arm, or all but one, that add up to 1")
 
 
 _BODY: Final = make_body(

@@ -24,7 +24,7 @@ def wilson(successes: float, trials: float, confidence: float) -> Interval:
     return wilson_at(successes, trials, normal_quantile((1 + confidence) / 2))
 
 
-def wilson_at(successes: int, trials: int, z: float) -> Interval:
+def wilson_at(successes: float, trials: float, z: float) -> Interval:
     """Wilson's interval that reaches z standard errors to either side."""
     p, z2 = successes / trials, z**2
     middle = p + z2 / (2 * trials)

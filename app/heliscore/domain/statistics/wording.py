@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.domain.statistics.compared import Comparison, Measure, Question, Verdict
-from heliscore.domain.statistics.interval import Interval
+from heliscore.domain.statistics.compared import Comparison, Question, Verdict
 
 MINUS: Final = "\u2212"
 
@@ -41,12 +40,20 @@ def describe(
 
 
 def describe_difference(question: Question, comparison: Comparison) -> str:
-    """`84.1 against 81.0, +3.1 (95 % 1.8 to 4.4)`"""
-    measure, interval = question.measure, comparison.interval_adjusted or comparison.interval
-    other, base = (number(of.mean or 0.0, measure) for of in (comparison.other, comparison.base))
-    text = f"{other} against {base}, {signed(comparison.difference or 0.0, measure)}"
+    """`84.1 against 81.0, +3.1 (95 % 1.8 to 4.4)`, of shares in percent and percentage points."""
+    interval = comparison.interval_adjusted or comparison.interval
+    difference = comparison.difference or 0.0
+    is_share = question.measure == "share"
+    decimals = 1 if is_share else decimals_for(difference if interval is None else interval.reach)
+    other, base = (_shown(of.mean or 0.0, is_share, decimals) for of in (comparison.other, comparison.base))
+    unit = (" %", " points") if is_share else ("", "")
+    sign = "+" if difference > 0 else ""
+    text = (
+        f"{other}{unit[0]} against {base}{unit[0]}, {sign}{_shown(difference, is_share, decimals)}{unit[1]}"
+    )
     if interval is not None:
-        text += f" ({confidence(question.confidence)} {between(interval, measure)})"
+        low, high = (_shown(end, is_share, decimals) for end in (interval.low, interval.high))
+        text += f" ({confidence(question.confidence)} {low} to {high})"
     return text
 
 
@@ -60,35 +67,21 @@ def label(group: str | None) -> str:
     return "requests without a value" if group is None else group
 
 
-def number(value: float, measure: Measure) -> str:
-    """A mean, or a share in percent."""
-    return f"{_digits(value * 100)} %" if measure == "share" else _digits(value)
-
-
-def signed(value: float, measure: Measure) -> str:
-    """A difference; of shares in percentage points."""
-    sign = "+" if value > 0 else ""
-    return f"{sign}{_digits(value * 100)} points" if measure == "share" else f"{sign}{_digits(value)}"
-
-
-def between(interval: Interval, measure: Measure) -> str:
-    factor = 100 if measure == "share" else 1
-    return f"{_digits(interval.low * factor)} to {_digits(interval.high * factor)}"
-
-
 def confidence(level: float) -> str:
     return f"{level * 100:.10g} %"
 
 
-def _digits(value: float) -> str:
-    """Three significant digits or more, without an exponent: enough to compare, not to compute with."""
-    if value == 0:
-        return "0"
-    decimals = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
-    text = f"{abs(value):,.{decimals}f}"
+def decimals_for(reach: float) -> int:
+    """The decimals that show a number of that size to three digits."""
+    size = abs(reach)
+    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or size == 0 else 3
+
+
+def _shown(value: float, is_share: bool, decimals: int) -> str:
+    text = f"{value * 100 if is_share else value:,.{decimals}f}"
     if not any(digit in text for digit in "123456789"):
-        text = f"{abs(value):.2g}"
-    return f"{MINUS}{text}" if value < 0 else text
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
 
 
 def _p(p: float) -> str:

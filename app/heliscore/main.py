@@ -34,6 +34,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     batch_endpoint,
     comparison_endpoint,
+    coverage_endpoint,
     definition_endpoints,
     document_endpoints,
     health,
@@ -85,6 +86,7 @@ _API: Final = (
     *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
+    *coverage_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,

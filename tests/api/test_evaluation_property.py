@@ -97,7 +97,9 @@ FILTERS: list[tuple[object, Callable[[Row], bool]]] = [
 ]
 
 questions = st.builds(
-    lambda filter_, start, end, minutes: Question(filter_[0], filter_[1], start, end, minutes),
+    lambda filter_, start, end, minutes: Question(
+        filter_[0], filter_[1], min(start, end), max(start, end), minutes
+    ),
     st.sampled_from(FILTERS),
     st.just(FIRST) | instants,
     st.just(FIRST + timedelta(days=9)) | instants,

@@ -687,15 +687,17 @@ def test_nothing_is_counted_where_the_organization_has_none_of_the_scores() -> N
 
 
 @pytest.mark.parametrize(
-    ("group_by", "group", "arguments"),
+    ("group_by", "group", "where", "arguments"),
     [
-        (Column("model"), "r.model", ("ada",)),
-        (Property("Env"), "(r.properties ->> $3::text)", ("ada", "Env")),
+        (Column("model"), "r.model", "r.user_id = $2::text", ("ada",)),
+        (Property("Env"), "(r.properties ->> $2::text)", "r.user_id = $3::text", ("Env", "ada")),
     ],
 )
-def test_group_is_compiled(group_by: Column | Property, group: str, arguments: tuple[object, ...]) -> None:
+def test_group_is_compiled(
+    group_by: Column | Property, group: str, where: str, arguments: tuple[object, ...]
+) -> None:
     compiled = compile_conditions(Compare(USER, "=", "ada"), NAME_IDS, 2, ScoreColumns(group_by=group_by))
-    assert compiled == Compiled(Slots(where="r.user_id = $2::text", joins="", group=group), arguments)
+    assert compiled == Compiled(Slots(where=where, joins="", group=group), arguments)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from heliscore.store.search.compiler import (
     compile_lookups,
     compile_opinions,
     compile_probe,
+    compile_requests,
     compile_search,
     compile_selectivity,
 )
@@ -308,6 +309,13 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
             for by_hash in (False, True)
         ),
         compile_count(tree, ids, 2),
+        *(
+            compile_requests(tree, ids, 2, by_hash=by_hash, group_by=group, scores=list(ids), value=value)
+            for by_hash in (False, True)
+            for value in (None, *map(Score, leading_scores(tree)))
+        ),
+        *(compile_requests(tree, ids, 2, [name], group_by=group) for name in leading_scores(tree)),
+        compile_requests(AllOf(()), ids, 2, scores=list(ids)),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
     ]

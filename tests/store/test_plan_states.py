@@ -29,7 +29,7 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.settings import Settings
-from heliscore.store import evaluations, organizations, score_groups, score_scan, table_statistics
+from heliscore.store import coverage, evaluations, organizations, score_groups, score_scan, table_statistics
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.facets import find_facets
 from heliscore.store.score_scan import ScoreSelection
@@ -206,6 +206,25 @@ def compared(by: GroupBy, tree: Filter = TREES["all"]) -> Read:
     )
 
 
+def covered(
+    tree: Filter,
+    by: Column | Property | None = None,
+    *,
+    buckets: coverage.Buckets = coverage.Buckets(),  # noqa: B008
+    limit: int = 9,
+) -> Read:
+    return lambda connection, names, organization: coverage.count_scored(
+        connection,
+        names,
+        ScoreSelection(organization, tree, BEGINNING, END),
+        ["accuracy", "broad", "never used"],
+        by,
+        buckets,
+        limit=limit,
+        max_rows=10_000,
+    )
+
+
 ALL = TREES["all"]
 READS: dict[str, Read] = {
     **{f"page of {name}": page(tree) for name, tree in TREES.items()},
@@ -235,6 +254,10 @@ READS: dict[str, Read] = {
     "spread by model": lambda connection, names, organization: evaluations.spread(
         connection, names, ScoreSelection(organization, ALL, BEGINNING, END), ["accuracy"], 10, MODEL
     ),
+    **{f"coverage of {name} by model": covered(tree, MODEL) for name, tree in TREES.items()},
+    "coverage": covered(ALL),
+    "coverage by hour": covered(ALL, buckets=coverage.Buckets("hour", 90)),
+    "coverage of the largest groups": covered(is_one("broad"), Property("variant"), limit=2),
     "names": lambda connection, _, organization: evaluations.list_names(connection, organization),
     "facets": lambda connection, _, organization: find_facets(connection, organization, BEGINNING, END),
 }

@@ -32,7 +32,7 @@ class Special(Enum):
 Target = Subject | Keyed | Special
 Table = dict[str, Target] | Keyed | Special
 
-_REQUEST_RESPONSE: Final[dict[str, Target]] = {
+REQUEST_RESPONSE: Final[dict[str, Target]] = {
     "provider": Column("provider"),
     "model": Column("model"),
     "user_id": Column("user_id"),
@@ -69,7 +69,7 @@ _REQUEST_RESPONSE: Final[dict[str, Target]] = {
 }
 
 TABLES: Final[dict[str, Table]] = {
-    "request_response_rmt": _REQUEST_RESPONSE,
+    "request_response_rmt": REQUEST_RESPONSE,
     "request": {
         "id": Column("request_id"),
         "created_at": Column("created_at"),

@@ -66,7 +66,7 @@ def _read_unit(raw: object, path: str, errors: FieldErrors) -> Unit | None:
     return None if raw == _REQUEST else _read_item(raw, path, errors)
 
 
-_EXPECTED_ITEM: Final = f'one of {", ".join(GROUPABLE)}, {{"property": key}}'
+_EXPECTED_ITEM: Final = f'one of {", ".join(GROUPABLE)} or {{"property": key}}'
 _OF_PROPERTY: Final = object_of(required("property", NAME)).schema
 
 ITEM: Final = ValueType[Unit]({"anyOf": [{"enum": list(GROUPABLE)}, _OF_PROPERTY]}, _read_item)

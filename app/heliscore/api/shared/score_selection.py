@@ -15,7 +15,14 @@ _START: Final = required("start", TIME)
 _END: Final = required("end", TIME)
 _EVER: Final = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 
-TIME_RANGE: Final = object_of(_START, _END)
+
+def _check_order(values: Values) -> None:
+    start, end = values.find(_START), values.find(_END)
+    if start is not None and end is not None and start > end:
+        values.errors.add(values.path, "start must not be after end")
+
+
+TIME_RANGE: Final = object_of(_START, _END, check=_check_order)
 
 FILTER_FIELD: Final = required("filter", FILTER, missing=FILTER_MISSING)
 TIME_FIELD: Final = required("timeFilter", TIME_RANGE)

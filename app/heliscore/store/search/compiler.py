@@ -27,13 +27,14 @@ from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, groupe
 from heliscore.store.search.cases import compile_cases
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.covariates import join_covariate
-from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
+from heliscore.store.search.leading_conditions import indexed_conditions, is_of_time, value_conditions
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     all_scores,
     begin_at,
     join_leading,
     look_up_requests,
+    named_scores,
     stand_in_scores,
     subject_expression,
     walk_in_time,
@@ -126,6 +127,47 @@ def compile_count(
     conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = stand_in_scores(conditions, tree, start)
     slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
+    return Compiled(slots, conditions.arguments.all())
+
+
+def compile_requests(
+    tree: Filter,
+    name_ids: Mapping[str, int],
+    first_parameter: int,
+    start: Sequence[str] = (),
+    *,
+    by_hash: bool = False,
+    group_by: Column | Property | None = None,
+    scores: Sequence[str] = (),
+    value: Score | None = None,
+) -> Compiled:
+    """Compile a filter for a statement that reads all requests that match. It may ask for their group, for a
+    row for each of the named scores that they have, called v, and for the value of a leading score."""
+    conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    if scores and group_by is None and is_of_time(tree):
+        return _compile_scores(conditions, tree, scores)
+    rows = begin_at(conditions, tree, start, Sort(None)) if start else join_leading(conditions, tree)
+    slots = Slots(
+        source=rows.source,
+        organization=rows.organization,
+        joins=rows.joins + (named_scores(conditions, scores, by_hash=by_hash) if scores else ""),
+        where=rows.where,
+        group=None if group_by is None else conditions.expression(group_by),
+        sort_value=subject_expression(conditions, rows, value) if value else None,
+    )
+    return Compiled(slots, conditions.arguments.all())
+
+
+def _compile_scores(conditions: ConditionCompiler, tree: Filter, names: Sequence[str]) -> Compiled:
+    """The same of scores alone, which stand in for their requests: these have a time and no more."""
+    ids = [conditions.scores.name_ids[name] for name in names]
+    in_time = msgspec.structs.replace(conditions, created_at="v.request_created_at").condition(tree)
+    slots = Slots(
+        source="score AS v CROSS JOIN LATERAL (SELECT v.request_created_at AS created_at) AS r",
+        organization="v.organization_id = $1",
+        joins="",
+        where=f"v.name_id = ANY({conditions.arguments.add(ids, 'integer[]')}) AND {in_time}",
+    )
     return Compiled(slots, conditions.arguments.all())
 
 

@@ -57,6 +57,13 @@ def is_one_score(tree: Filter) -> bool:
     return len(leading) == 1 and not rest and leading == value_conditions(tree)
 
 
+def is_of_time(tree: Filter) -> bool:
+    """Whether a filter has conditions on the time of requests, and no others."""
+    return all(
+        isinstance(part, Compare) and part.subject == Column("created_at") for part in _conjuncts(tree)
+    )
+
+
 def indexed_conditions(tree: Filter) -> list[Filter]:
     """The conditions that every match must meet and that an index of requests answers."""
     return [

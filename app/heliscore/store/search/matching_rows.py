@@ -34,7 +34,7 @@ from heliscore.store.search.comparisons import SubjectCondition
 from heliscore.store.search.conditions import ConditionCompiler
 from heliscore.store.search.leading_conditions import needs_score, split_leading
 from heliscore.store.search.page_order import direction
-from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST
+from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST, VISIBLE
 from heliscore.store.search.score_table import ScoreTable
 
 _CREATED_AT: Final = Column("created_at")
@@ -163,6 +163,16 @@ def all_scores(rows: MatchingRows) -> str:
     """All scores, called v, of the requests at which `begin_at` looks."""
     scores = f"SELECT v.* FROM score AS v WHERE {SAME_REQUEST.format('v', 's1')} OFFSET 0"
     return f"{rows.source}{rows.joins}\nCROSS JOIN LATERAL ({scores}) AS v"
+
+
+def named_scores(conditions: ConditionCompiler, names: Sequence[str], *, by_hash: bool) -> str:
+    """Join the scores of those names, called v, to the requests r."""
+    ids = [conditions.scores.name_ids[name] for name in names]
+    these = f"= ANY({conditions.arguments.add(ids, 'integer[]')})"
+    if by_hash:
+        return f"\nJOIN score AS v ON {VISIBLE.format('v')} AND v.name_id {these}"
+    scores = f"score AS v WHERE {SAME_REQUEST.format('v', 'r')} AND v.name_id{HIDDEN} {these}"
+    return f"\nCROSS JOIN LATERAL (SELECT v.name_id, v.value FROM {scores} OFFSET 0) AS v"
 
 
 def look_up_requests(conditions: ConditionCompiler, tree: Filter) -> tuple[MatchingRows, str]:

@@ -102,7 +102,7 @@ class _Search:
         if (
             not begin
             and not in_time
-            and await _is_by_hash(self._connection, self._organization_id, tree, start)
+            and await is_by_hash(self._connection, self._organization_id, tree, start)
         ):
             return await self.by_hash(tree, sort, after, offset, limit, start)
         compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
@@ -212,7 +212,7 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     start = await choose_start(connection, names, organization_id, tree, ALL)
     if start is None:
         return 0
-    by_hash = not (start.visible and is_one_score(tree)) and await _is_by_hash(
+    by_hash = not (start.visible and is_one_score(tree)) and await is_by_hash(
         connection, organization_id, tree, start
     )
     compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
@@ -225,7 +225,7 @@ async def count(connection: Connection, names: ScoreNames, organization_id: int,
     return int(row[0])
 
 
-async def _is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:
+async def is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:
     """Whether a statement that reads all matches joins tables by hash: it cannot begin at few scores, and the
     requests are too many to look their scores up one by one."""
     if start.scores or not score_names(tree):

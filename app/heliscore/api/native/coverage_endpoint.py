@@ -1,0 +1,195 @@
+"""`POST /v1/evals/coverage`: which requests lack which scores."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.value_types import choice, count, integer, list_of
+from heliscore.api.native.request_groups import GROUP_FIELD
+from heliscore.api.shared import envelope
+from heliscore.api.shared.filter_leaves import (
+    GIVEN_BACK,
+    SENT_FILTER,
+    Leaf,
+    between,
+    both,
+    equals,
+    lacks_score,
+)
+from heliscore.api.shared.score_maps import SCORE_NAME, plain_name
+from heliscore.api.shared.score_selection import TIME_RANGE, make_selection
+from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.times import encode_time
+from heliscore.store import coverage as store
+from heliscore.store.score_scan import ScoreSelection
+
+_MAX_SCORES: Final = 100
+_MAX_GROUPS: Final = 1000
+_DEFAULT_GROUPS: Final = 100
+_MAX_MINUTES: Final = 1440
+
+_MAX_COUNTS: Final = 10_000
+"""Of an answer, each with its filter: to make so many takes 40 ms."""
+
+_MAX_FILTER_BYTES: Final = 32 * 1024 * 1024
+"""Of the caller's filter in an answer, which each count repeats."""
+
+_UNITS: Final[dict[str, Any]] = {
+    "min": "minute",
+    "hour": "hour",
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "year": "year",
+}
+
+
+def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
+    if isinstance(raw, list) and 1 <= len(raw) <= _MAX_SCORES:
+        return list(dict.fromkeys(plain_name(name) for name in _NAMES.read(raw, path, errors)))
+    errors.add(path, f"expected a list of 1 to {_MAX_SCORES} names")
+    return []
+
+
+_NAMES: Final = list_of(SCORE_NAME)
+_SCORES: Final = required(
+    "scores", ValueType(_NAMES.schema | {"minItems": 1, "maxItems": _MAX_SCORES}, _read_names)
+)
+_TIMES: Final = optional("timeFilter", TIME_RANGE)
+_INCREMENT: Final = optional(
+    "increment",
+    choice(tuple(_UNITS), f"one of {', '.join(_UNITS)}"),
+    description="The length of the buckets of time; without it there are none.",
+)
+_MINUTES: Final = optional(
+    "timeZoneDifference",
+    integer(-_MAX_MINUTES, _MAX_MINUTES),
+    default=0,
+    description="How many minutes the caller's clock is behind UTC; moves the edges of the buckets.",
+)
+_LIMIT: Final = optional("limit", count(_MAX_GROUPS), default=_DEFAULT_GROUPS, description="Of groups.")
+_BODY: Final = make_body(
+    SENT_FILTER,
+    _TIMES,
+    _SCORES,
+    GROUP_FIELD,
+    _INCREMENT,
+    _MINUTES,
+    _LIMIT,
+    is_unique=True,
+    example={"filter": "all", "scores": ["accuracy"], "groupBy": {"property": "variant"}, "increment": "day"},
+)
+
+
+async def count_coverage(call: ApiCall) -> Response:
+    """Count which requests have which scores, by group and time, and get the filters of those that lack them.
+
+    Every request that the filter finds counts, those without any score too. `filter` finds exactly the
+    `missing` requests of its row: send it to `/v1/request/query`. Groups with the most requests come first,
+    `groups` says how many there are; buckets are named by the instant at which they begin, in order, without
+    those that have no request. A name that no score has is no error: it is listed in `unknownScores`. All
+    counts are of the same moment.
+    """
+    body = _BODY.decode(await call.body())
+    selection = make_selection(call.principal.organization_id, body[SENT_FILTER].tree, body[_TIMES])
+    max_rows = _max_rows(body)
+    async with call.services.database.connection() as connection:
+        coverage = await store.count_scored(
+            connection,
+            call.services.ids.names,
+            selection,
+            body[_SCORES],
+            body[GROUP_FIELD],
+            store.Buckets(_UNITS.get(body[_INCREMENT] or ""), body[_MINUTES]),
+            limit=body[_LIMIT],
+            max_rows=max_rows + 1,
+        )
+    if len(coverage.rows) > max_rows:
+        raise InvalidInput([FieldError("limit" if body[_INCREMENT] is None else "increment", _TOO_MANY)])
+    return envelope.answer(
+        {
+            "groups": coverage.groups,
+            "unknownScores": coverage.unknown,
+            "rows": [_make_row(body, selection, row) for row in coverage.rows],
+        }
+    )
+
+
+_TOO_MANY: Final = (
+    f"the answer would have more than {_MAX_COUNTS} counts, or too much of a long filter; "
+    "ask for fewer groups, buckets or scores"
+)
+
+
+def _max_rows(body: Values) -> int:
+    filter_bytes = len(msgspec.json.encode(body[SENT_FILTER].raw))
+    return min(_MAX_COUNTS, _MAX_FILTER_BYTES // filter_bytes) // len(body[_SCORES])
+
+
+def _make_row(body: Values, selection: ScoreSelection, row: store.Covered) -> dict[str, object]:
+    leaves = _leaves(body, selection, row)
+    return {
+        "group": row.group,
+        "time": None if row.begins_at is None else encode_time(row.begins_at),
+        "requests": row.count,
+        "scores": {
+            name: {
+                "scored": (scored := row.scored.get(name, 0)),
+                "missing": row.count - scored,
+                "share": scored / row.count,
+                "filter": both(body[SENT_FILTER].raw, *leaves, lacks_score(name)),
+            }
+            for name in body[_SCORES]
+        },
+    }
+
+
+def _leaves(body: Values, selection: ScoreSelection, row: store.Covered) -> list[Leaf]:
+    """The conditions of a row's requests, beside the caller's filter."""
+    group_by, leaves = body[GROUP_FIELD], []
+    if group_by is not None:
+        leaves.append(equals(group_by, row.group))
+    if row.begins_at is not None and row.ends_at is not None:
+        leaves.append(between(max(row.begins_at, selection.start), row.ends_at))
+    elif body[_TIMES] is not None:
+        leaves.append(between(selection.start, selection.end))
+    return leaves
+
+
+_SCORE: Final = {"scored": COUNT, "missing": COUNT, "share": NUMBER, "filter": GIVEN_BACK}
+
+ENDPOINTS: Final = (
+    envelope.endpoint(
+        "POST",
+        "/v1/evals/coverage",
+        count_coverage,
+        "r",
+        "Evaluation",
+        body=_BODY,
+        data=closed_object(
+            {
+                "groups": COUNT,
+                "unknownScores": {"type": "array", "items": STRING},
+                "rows": list_of_objects(
+                    {
+                        "group": nullable(STRING),
+                        "time": nullable(STRING),
+                        "requests": COUNT,
+                        "scores": {
+                            "type": "object",
+                            "additionalProperties": closed_object(_SCORE, required=tuple(_SCORE)),
+                        },
+                    }
+                ),
+            },
+            required=("groups", "unknownScores", "rows"),
+        ),
+    ),
+)

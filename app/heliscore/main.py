@@ -33,6 +33,7 @@ from heliscore.api.http.rate_limit import RateLimiter
 from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     ab_endpoint,
+    agreement_endpoint,
     batch_endpoint,
     comparison_endpoint,
     coverage_endpoint,
@@ -88,6 +89,7 @@ _API: Final = (
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
     *ab_endpoint.ENDPOINTS,
+    *agreement_endpoint.ENDPOINTS,
     *coverage_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,

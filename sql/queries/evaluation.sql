@@ -341,15 +341,15 @@ ORDER BY c.group_value NULLS LAST, n.name
 
 -- name: rating_patterns
 -- By what the raters $4 (score names, or a slot that numbers others) gave to a request, null where one gave nothing: how
--- many requests, in each of 40 groups of requests (or of units: those without one are in a group that is null). At most
--- $5 patterns.
+-- many requests; where there are units, in each of 40 groups of units, or in the group null without one. At most $5
+-- patterns.
 SELECT f.ratings, array_agg(f.fold) AS folds, array_agg(f.count) AS counts
 FROM (
     SELECT p.ratings, p.fold, count(*) AS count
     FROM (
         SELECT
             /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = 1)] /* end */ AS ratings,
-            abs(/* fold */ hashint8(v.request_no) /* end */ % 40) AS fold
+            abs(/* fold */ 0 /* end */ % 40) AS fold
         FROM (
             SELECT
                 v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
@@ -371,7 +371,7 @@ GROUP BY f.ratings
 LIMIT $5
 
 -- name: rating_sums
--- Of the requests that both of two raters rated, by group of requests as above: sums of the ratings x, y and of their
+-- Of the requests that both of two raters rated, by one of 40 groups of requests or units: sums of the ratings x, y and of their
 -- differences. $5: the greatest difference that is within the tolerance.
 SELECT
     p.fold, count(*) AS count, sum(p.x) AS x, sum(p.y) AS y, sum(p.x * p.x) AS xx, sum(p.y * p.y) AS yy, sum(p.x * p.y) AS xy,
@@ -398,3 +398,34 @@ FROM (
 ) AS p
 WHERE p.x IS NOT NULL AND p.y IS NOT NULL AND p.fold IS NOT NULL
 GROUP BY p.fold
+
+-- name: rated_requests
+-- The newest requests with each pattern of ratings, at most $5 of each; of those that two raters or more rated.
+SELECT p.ratings, array_agg(p.request_id ORDER BY p.place) AS request_ids
+FROM (
+    SELECT
+        p.ratings, r.request_id,
+        row_number() OVER (PARTITION BY p.ratings ORDER BY r.created_at DESC, r.request_id) AS place
+    FROM (
+        SELECT
+            v.request_no, /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = 1)] /* end */ AS ratings
+        FROM (
+            SELECT
+                v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+                /* unit */ NULL::text /* end */ AS unit
+            FROM /* source */ score AS v /* end */
+            /* request */
+            JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+                AND r.created_at >= $2 AND r.created_at < $3
+            /* end */
+            /* joins */ /* end */
+            WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+                AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+        ) AS v
+        GROUP BY v.request_no
+        HAVING count(*) > 1
+    ) AS p
+    JOIN request AS r ON r.organization_id + 0 = $1 AND r.request_no = p.request_no
+) AS p
+WHERE p.place <= $5
+GROUP BY p.ratings

@@ -89,6 +89,7 @@ BODIES: dict[tuple[str, str], object] = {
         "scores": [SCORE],
         "arms": {"by": {"property": PROPERTY}, "base": "prod", "others": ["new"]},
     },
+    ("POST", "/v1/evals/agreement"): {"filter": "all", "raters": [SCORE, "helicone-score-feedback"]},
     ("POST", "/v1/evals/coverage"): {"filter": "all", "scores": [SCORE], "groupBy": {"property": PROPERTY}},
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},

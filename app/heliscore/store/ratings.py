@@ -17,8 +17,11 @@ from heliscore.store.score_scan import ScoreSelection, scan, scan_raters
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.score_columns import ScoreColumns
 
-MAX_PATTERNS: Final = 50_000
+MAX_PATTERNS: Final = 20_000
 FOLDS: Final = 40
+
+PatternRows = list[tuple[list[int | None], list[int | None], list[int]]]
+"""Values by rater, groups of requests, and how many requests of each group have these values."""
 
 Pattern = tuple[int | None, ...]
 """A request's values by rater; None where one gave none."""
@@ -46,14 +49,14 @@ async def find_patterns(
     selection: ScoreSelection,
     raters: Sequence[Rater],
     unit: Column | Property | None = None,
-) -> list[tuple[list[int | None], list[int | None], list[int]]] | None:
+) -> PatternRows | None:
     """Return each pattern with its groups, and how many requests of each group have it; None where there are
     more than MAX_PATTERNS."""
     rows = await _scan(connection, names, "rating_patterns", selection, raters, unit, MAX_PATTERNS + 1)
     return None if len(rows) > MAX_PATTERNS else [tuple(row) for row in rows]
 
 
-def make_patterns(rows: list[tuple[list[int | None], list[int | None], list[int]]]) -> Patterns:
+def make_patterns(rows: PatternRows) -> Patterns:
     """Sort what `find_patterns` returned by groups: takes time where there are many."""
     folds = [Counter[Pattern]() for _ in range(FOLDS)]
     left_out = 0
@@ -78,6 +81,19 @@ async def sum_ratings(
     """Return sums over the requests that both of two raters rated, of groups of requests or units."""
     rows = await _scan(connection, names, "rating_sums", selection, raters, unit, tolerance)
     return [AgreementSums(*map(int, sums)) for _, *sums in rows]
+
+
+async def find_rated(
+    connection: Connection,
+    names: ScoreNames,
+    selection: ScoreSelection,
+    raters: Sequence[Rater],
+    limit: int,
+) -> dict[Pattern, list[str]]:
+    """Return the ids of the newest requests with each pattern, at most `limit` of each, of those that two
+    raters or more rated."""
+    rows = await _scan(connection, names, "rated_requests", selection, raters, None, limit)
+    return {tuple(ratings): ids for ratings, ids in rows}
 
 
 async def _scan(

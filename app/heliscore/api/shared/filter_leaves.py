@@ -14,6 +14,7 @@ from heliscore.api.shared.filter_columns import REQUEST_RESPONSE
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.domain.filter_tree import Column, Filter, Property
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 
 Leaf = dict[str, Any]
 """Conditions by table and column. All of them must hold."""
@@ -74,6 +75,13 @@ def lacks_score(name: str) -> Leaf:
 def has_score(name: str, value: int) -> Leaf:
     """The requests of which that score has that value."""
     return {_TABLE: {"scores": {name: {"equals": value}}}}
+
+
+def scored_between(name: str, low: int, high: int) -> Leaf:
+    """The requests of which that score is from `low` to `high`."""
+    if low == high:
+        return has_score(name, low)
+    return {_TABLE: {"scores": {name: {"gte": max(low, MIN_VALUE), "lte": min(high, MAX_VALUE)}}}}
 
 
 def between(start: datetime, end: datetime) -> Leaf:

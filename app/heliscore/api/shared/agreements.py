@@ -1,0 +1,208 @@
+"""Measures how well raters agree: reads what they gave to the same requests, and computes in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Final, Literal
+
+import msgspec
+
+from heliscore.api.http.request_state import Services
+from heliscore.api.shared.group_fields import Unit
+from heliscore.domain.rater import Rater
+from heliscore.domain.statistics.agreement import PairAgreement, agree_pair, agree_pair_sums
+from heliscore.domain.statistics.agreement_sums import AgreementSums
+from heliscore.domain.statistics.many_raters import ManyAgreement, agree_many
+from heliscore.domain.statistics.pair_tables import Level, level_of, worst_pairs
+from heliscore.domain.statistics.reference_agreement import ReferenceAgreement, against_reference
+from heliscore.store import ratings as store
+from heliscore.store.ratings import Pattern
+from heliscore.store.score_scan import ScoreSelection
+
+_MAX_WORST: Final = 20
+_MAX_CELL_IDS: Final = 1000
+"""Requests of a cell that are listed, where no filter finds them."""
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """Raters to compare."""
+
+    selection: ScoreSelection
+    raters: tuple[Rater, ...]
+    reference: int | None = None
+    """The number of the rater that is taken to be right."""
+
+    level: Level | Literal["auto"] = "auto"
+    threshold: int | None = None
+    """The least value that passes; None: 1, of values that are all 0 or 1."""
+
+    tolerance: int = 0
+    confidence: float = 0.95
+    unit: Unit | None = None
+
+
+class Worst(msgspec.Struct, frozen=True):
+    """Two values that differ, and how many requests have them."""
+
+    a: int
+    b: int
+    count: int
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two raters."""
+
+    a: Rater
+    b: Rater
+    only_a: int
+    """How many requests only the first one rated; None where there are too many values to count."""
+
+    only_b: int
+    agreement: PairAgreement
+    reference: ReferenceAgreement | None = None
+    worst: tuple[Worst, ...] = ()
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study found."""
+
+    level: Level
+    pairs: list[Pair]
+    together: ManyAgreement | None
+    """None of two raters."""
+
+    left_out: int = 0
+    """How many requests have no unit."""
+
+    unknown_scores: tuple[str, ...] = ()
+    """Names under which the organization has no score."""
+
+    ids: Mapping[Pattern, list[str]] | None = None
+    """The newest requests by pattern, where no filter finds them: raters that are authors."""
+
+
+async def measure(services: Services, study: Study) -> Agreement | None:
+    """Measure how well the raters agree; None where more than two have too many different values together.
+    Raises Unavailable."""
+    names = services.ids.names
+    async with (
+        services.database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        known = await names.find(connection, study.selection.organization_id, [r.name for r in study.raters])
+        rows = await store.find_patterns(connection, names, study.selection, study.raters, study.unit)
+        sums: list[AgreementSums] = []
+        ids = None
+        if rows is None and len(study.raters) > 2:
+            return None
+        if rows is None:
+            sums = await store.sum_ratings(
+                connection, names, study.selection, study.raters, study.unit, study.tolerance
+            )
+        elif any(rater.is_of_authors for rater in study.raters):
+            ids = await store.find_rated(connection, names, study.selection, study.raters, _MAX_CELL_IDS)
+    if rows is None:
+        return await asyncio.to_thread(_measure_sums, study, sums)
+    unknown = tuple(dict.fromkeys(rater.name for rater in study.raters if rater.name not in known))
+    found = await asyncio.to_thread(_measure_patterns, study, rows)
+    return msgspec.structs.replace(found, ids=ids, unknown_scores=unknown)
+
+
+def _measure_sums(study: Study, folds: list[AgreementSums]) -> Agreement:
+    level: Level = "ordinal" if study.level == "auto" else study.level
+    total = AgreementSums(*map(sum, zip(*map(msgspec.structs.astuple, folds), strict=True)))
+    agreement = agree_pair_sums(total, level=level, confidence=study.confidence, folds=folds)
+    first, second = study.raters
+    pair = Pair(a=first, b=second, only_a=0, only_b=0, agreement=agreement)
+    return Agreement(level=level, pairs=[pair], together=None)
+
+
+def _measure_patterns(study: Study, rows: store.PatternRows) -> Agreement:
+    patterns = store.make_patterns(rows)
+    whole = patterns.whole()
+    given = {value for pattern in whole for value in pattern if value is not None}
+    level: Level = level_of(given) if study.level == "auto" else study.level
+    folds = None if study.unit is None else patterns.folds
+    pairs = [
+        _measure_pair(study, level, place, whole, folds)
+        for place in combinations(range(len(study.raters)), 2)
+    ]
+    together = None
+    if len(study.raters) > 2:
+        together = agree_many(whole, level=level, confidence=study.confidence, folds=folds)
+    return Agreement(level=level, pairs=pairs, together=together, left_out=patterns.left_out)
+
+
+def _measure_pair(
+    study: Study,
+    level: Level,
+    places: tuple[int, int],
+    whole: Counter[Pattern],
+    folds: Sequence[Counter[Pattern]] | None,
+) -> Pair:
+    first, second = places
+    table, only_a, only_b = _table(whole, first, second)
+    agreement = agree_pair(
+        table,
+        level=level,
+        tolerance=study.tolerance,
+        confidence=study.confidence,
+        folds=None if folds is None else [_table(fold, first, second)[0] for fold in folds],
+    )
+    reference = None
+    if study.reference in places:
+        reference = _judge(study, table, whole, places)
+    worst = tuple(Worst(*pair, table[pair]) for pair in worst_pairs(table, _MAX_WORST))
+    return Pair(
+        a=study.raters[first],
+        b=study.raters[second],
+        only_a=only_a,
+        only_b=only_b,
+        agreement=agreement,
+        reference=reference,
+        worst=worst,
+    )
+
+
+def _table(patterns: Counter[Pattern], first: int, second: int) -> tuple[Counter[tuple[int, int]], int, int]:
+    """The pairs of two raters' values, and how many requests only one of them rated."""
+    table = Counter[tuple[int, int]]()
+    only_first = only_second = 0
+    for pattern, count in patterns.items():
+        x, y = pattern[first], pattern[second]
+        if x is not None and y is not None:
+            table[x, y] += count
+        elif x is not None:
+            only_first += count
+        elif y is not None:
+            only_second += count
+    return table, only_first, only_second
+
+
+def _judge(
+    study: Study, table: Counter[tuple[int, int]], whole: Counter[Pattern], places: tuple[int, int]
+) -> ReferenceAgreement | None:
+    """Measure the other rater by the reference; None where nothing says which values pass."""
+    threshold = study.threshold
+    if threshold is None:
+        if any(value not in (0, 1) for pair in table for value in pair):
+            return None
+        threshold = 1
+    least = threshold
+    reference_is_first = study.reference == places[0]
+    judge = places[1] if reference_is_first else places[0]
+    judged = Counter(dict.fromkeys((False, True), 0))
+    for pattern, count in whole.items():
+        value = pattern[judge]
+        if value is not None:
+            judged[value >= least] += count
+    return against_reference(
+        table,
+        positive=lambda value: value >= least,
+        reference_is_first=reference_is_first,
+        confidence=study.confidence,
+        judged=(judged[True], judged.total()),
+    )

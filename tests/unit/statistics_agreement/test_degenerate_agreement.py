@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from heliscore.domain.statistics.agreement import COEFFICIENTS, agree_pair, agree_pair_sums
+from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import AgreementSums
 from heliscore.domain.statistics.interval import Interval, wilson
 from heliscore.domain.statistics.jackknife import Coefficient
 from heliscore.domain.statistics.many_raters import agree_many
+from heliscore.domain.statistics.pair_coefficients import COEFFICIENTS
 from heliscore.domain.statistics.pair_tables import level_of
+from heliscore.domain.statistics.reliability import Pattern
 
 from tests.unit.statistics_agreement.tables import all_coefficients
 
@@ -100,7 +102,7 @@ def test_fewer_than_50_pairs_are_few(count: int, warnings: tuple[str, ...]) -> N
     table = {(1, 1): count - 10, (0, 0): 8, (1, 0): 2}
     agreement = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=None)
     assert agreement.warnings == warnings
-    patterns = {(x, y, None): number for (x, y), number in table.items()}
+    patterns: dict[Pattern, int] = {(x, y, None): number for (x, y), number in table.items()}
     many = agree_many(patterns, level="nominal", confidence=0.95, folds=None)
     assert many.warnings == warnings
 

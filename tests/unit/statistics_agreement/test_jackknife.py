@@ -9,7 +9,7 @@ import pytest
 from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import PairColumns
 from heliscore.domain.statistics.chance_agreement import ChanceSums
-from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.distributions import normal_quantile, t_quantile
 from heliscore.domain.statistics.interval import wilson
 from heliscore.domain.statistics.jackknife import Coefficient
 from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs
@@ -153,7 +153,8 @@ def test_units_whose_requests_are_alike_widen_the_interval_of_agreement() -> Non
     users = [{(1, 1): 10} if user % 4 else {(1, 0): 10} for user in range(40)]
     table = {(1, 1): 300, (1, 0): 100}
     found = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=users).coefficients
-    expected = wilson(29.25, 39, 0.95)
+    effective = 39 * (normal_quantile(0.975) / t_quantile(0.975, 39)) ** 2
+    expected = wilson(0.75 * effective, effective, 0.95)
     interval = found["observedAgreement"].interval
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)

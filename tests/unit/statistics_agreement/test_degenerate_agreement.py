@@ -122,6 +122,19 @@ def test_groups_without_requests_do_not_count() -> None:
     assert found == without
 
 
+def test_groups_without_two_ratings_of_a_request_do_not_count() -> None:
+    folds: list[dict[Pattern, int]] = [
+        {(0, 0, 1): 20, (1, 1, 1): 5},
+        {(1, None, None): 9},
+        {(1, 0, None): 3, (1, 1, 1): 20},
+    ]
+    patterns: dict[Pattern, int] = {(0, 0, 1): 20, (1, 1, 1): 25, (1, 0, None): 3, (1, None, None): 9}
+    found = agree_many(patterns, level="nominal", confidence=0.95, folds=folds)
+    without = agree_many(patterns, level="nominal", confidence=0.95, folds=[folds[0], folds[2]])
+    assert found == without
+    assert found.coefficients["krippendorffAlpha"].interval is not None
+
+
 def test_many_raters_without_two_ratings_of_a_request_have_no_coefficient() -> None:
     agreement = agree_many(
         {(1, None, None): 5, (None, 2, None): 3}, level="ordinal", confidence=0.95, folds=None

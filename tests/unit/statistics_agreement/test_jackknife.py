@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import atanh, sqrt, tanh
 from random import Random
+from time import process_time
 
 import pytest
 from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
@@ -12,9 +13,10 @@ from heliscore.domain.statistics.chance_agreement import ChanceSums
 from heliscore.domain.statistics.distributions import normal_quantile, t_quantile
 from heliscore.domain.statistics.interval import wilson
 from heliscore.domain.statistics.jackknife import Coefficient
+from heliscore.domain.statistics.many_raters import agree_many
 from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs
 from heliscore.domain.statistics.rank_agreement import RankSums, signs_of, signs_within
-from heliscore.domain.statistics.reliability import Ratings
+from heliscore.domain.statistics.reliability import Pattern, Ratings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,6 +131,26 @@ def test_folds_of_one_request_are_the_delete_one_jackknife() -> None:
         ends = pytest.approx((expected.interval.low, expected.interval.high), abs=1e-9)
         if name not in ("observedAgreement", "withinTolerance"):  # these are Wilson's
             assert (found.interval.low, found.interval.high) == ends, name
+
+
+def test_folds_of_one_request_are_the_delete_one_jackknife_of_many_raters() -> None:
+    random = Random(9)
+    items: list[Pattern] = [(x, y, random.choice([x, y, None])) for x, y in related(random, 60, 4, noise=0.5)]
+    patterns = {item: items.count(item) for item in items}
+    one_each = agree_many(patterns, level="ordinal", confidence=0.95, folds=[{item: 1} for item in items])
+    by_pattern = agree_many(patterns, level="ordinal", confidence=0.95, folds=None)
+    found, expected = (one.coefficients["krippendorffAlpha"].interval for one in (one_each, by_pattern))
+    assert found is not None
+    assert expected is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_2000_different_pairs_take_less_than_a_second() -> None:
+    random = Random(10)
+    table = {(random.randrange(10**6), random.randrange(10**6)): 1 for _ in range(2000)}
+    begin = process_time()
+    all_coefficients(table)
+    assert process_time() - begin < 1
 
 
 def test_sums_give_the_same_as_the_table_does() -> None:

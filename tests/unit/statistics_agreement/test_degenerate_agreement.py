@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import pytest
 from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import AgreementSums
@@ -9,10 +11,12 @@ from heliscore.domain.statistics.interval import Interval, wilson
 from heliscore.domain.statistics.jackknife import Coefficient
 from heliscore.domain.statistics.many_raters import agree_many
 from heliscore.domain.statistics.pair_coefficients import COEFFICIENTS
-from heliscore.domain.statistics.pair_tables import level_of
+from heliscore.domain.statistics.pair_tables import Level, level_of
 from heliscore.domain.statistics.reliability import Pattern
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.unit.statistics_agreement.tables import all_coefficients
+from tests.unit.statistics_agreement.tables import all_coefficients, any_values, observations, table_of
 
 KAPPAS = ("cohenKappa", "linearKappa", "quadraticKappa")
 CORRELATIONS = ("spearman", "kendallTauB", "pearson")
@@ -28,6 +32,20 @@ def test_no_pairs_give_no_coefficient(table: dict[tuple[int, int], int]) -> None
     agreement = agree_pair(table, level="ordinal", tolerance=0, confidence=0.95, folds=None)
     assert agreement.coefficients == dict.fromkeys(COEFFICIENTS, null("noPairs"))
     assert (agreement.count, agreement.confusion, agreement.warnings) == (0, (), ())
+
+
+@given(observations(any_values), st.sampled_from(["nominal", "ordinal", "interval"]))
+@settings(max_examples=100, deadline=None)
+def test_numbers_are_finite_and_inside_their_intervals(pairs: list[tuple[int, int]], level: Level) -> None:
+    for name, found in all_coefficients(table_of(pairs), level).items():
+        if found.value is None or found.interval is None:
+            assert found.reason is not None
+        else:
+            assert isfinite(found.value)
+            assert found.reason is None
+            assert found.interval.low <= found.value <= found.interval.high
+        if name in (*CHANCE, *CORRELATIONS) and found.value is not None:
+            assert -1 <= found.value <= 1
 
 
 def test_no_sums_give_no_coefficient() -> None:

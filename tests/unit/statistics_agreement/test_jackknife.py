@@ -14,7 +14,7 @@ from heliscore.domain.statistics.distributions import normal_quantile, t_quantil
 from heliscore.domain.statistics.interval import wilson
 from heliscore.domain.statistics.jackknife import Coefficient
 from heliscore.domain.statistics.many_raters import agree_many
-from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs
+from heliscore.domain.statistics.pair_tables import Level, Margins, PairLists
 from heliscore.domain.statistics.rank_agreement import RankSums, signs_of, signs_within
 from heliscore.domain.statistics.reliability import Pattern, Ratings
 from hypothesis import given, settings
@@ -48,7 +48,7 @@ JACKKNIFED = (*BOUNDED, "meanAbsoluteError", "rootMeanSquareError", "bias")
 quick = settings(max_examples=60, deadline=None)
 
 
-def rests(pairs: Pairs) -> list[list[int]]:
+def rests(pairs: PairLists) -> list[list[int]]:
     """The counts without one request of each pair."""
     return [
         [count - (place == left_out) for place, count in enumerate(pairs.counts)]
@@ -59,7 +59,7 @@ def rests(pairs: Pairs) -> list[list[int]]:
 @given(observations(any_values))
 @quick
 def test_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]]) -> None:
-    pairs = Pairs.of(table_of(drawn))
+    pairs = PairLists.of(table_of(drawn))
     columns = PairColumns.of(pairs, TOLERANCE)
     assert list(columns.without_one(pairs.counts)) == [columns.sums(rest) for rest in rests(pairs)]
     again = [ChanceSums.of(pairs.values, Margins.of(pairs, rest)) for rest in rests(pairs)]
@@ -69,7 +69,7 @@ def test_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]
 @given(observations(any_values))
 @quick
 def test_rank_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]]) -> None:
-    pairs = Pairs.of(table_of(drawn))
+    pairs = PairLists.of(table_of(drawn))
     again = [
         RankSums.of(pairs, rest, Margins.of(pairs, rest), signs_within(pairs, rest)) for rest in rests(pairs)
     ]

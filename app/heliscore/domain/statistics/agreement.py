@@ -19,10 +19,10 @@ from heliscore.domain.statistics.pair_coefficients import (
     coefficients_of,
     coefficients_of_sums,
 )
-from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs, PairTable
+from heliscore.domain.statistics.pair_tables import Level, Margins, PairLists, PairTable
 
 FEW: Final = 50
-"""With fewer requests than these, an interval of 95 % holds the true number in as few as 85 %."""
+"""Intervals of 95 % of 20 requests held the truth in 90 to 99 %: tests/bench/statistics_agreement.py."""
 
 _SMALL_SCALE: Final = 10
 _TIMES_SMALL: Final = 3
@@ -64,7 +64,7 @@ def agree_pair(
     table = {pair: count for pair, count in table.items() if count}
     if not table:
         return _no_pairs(level)
-    pairs, one_scale = Pairs.of(table), not scales_differ(table)
+    pairs, one_scale = PairLists.of(table), not scales_differ(table)
     measured = MeasuredTable.of(pairs, level, tolerance)
     full, coefficients = measured.all, coefficients_of(measured, confidence, folds)
     if level == "nominal" and len(pairs.values) > 2:
@@ -131,7 +131,7 @@ def _null(names: Iterable[str], reason: str) -> dict[str, Coefficient]:
     return {name: Coefficient(None, None, reason) for name in names}
 
 
-def _prevalence(pairs: Pairs) -> tuple[Prevalence, ...]:
+def _prevalence(pairs: PairLists) -> tuple[Prevalence, ...]:
     if len(pairs.values) > MAX_BINS:
         return ()
     margins, n = Margins.of(pairs, pairs.counts), sum(pairs.counts)

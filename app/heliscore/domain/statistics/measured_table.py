@@ -10,7 +10,7 @@ import msgspec
 
 from heliscore.domain.statistics.agreement_sums import AgreementSums, PairColumns
 from heliscore.domain.statistics.chance_agreement import ChanceSums
-from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs, PairTable, dot
+from heliscore.domain.statistics.pair_tables import Level, Margins, PairLists, PairTable, dot
 from heliscore.domain.statistics.rank_agreement import RankSums, signs_of, signs_within
 from heliscore.domain.statistics.reliability import Disagreement, Ratings
 
@@ -27,7 +27,7 @@ class TableSums(msgspec.Struct, frozen=True):
 class MeasuredTable(msgspec.Struct, frozen=True):
     """The sums of a table, and what they are computed from."""
 
-    pairs: Pairs
+    pairs: PairLists
     columns: PairColumns
     ratings: Ratings
     signs: list[int]
@@ -36,7 +36,7 @@ class MeasuredTable(msgspec.Struct, frozen=True):
     all: TableSums
 
     @classmethod
-    def of(cls, pairs: Pairs, level: Level, tolerance: int) -> Self:
+    def of(cls, pairs: PairLists, level: Level, tolerance: int) -> Self:
         columns, ratings, signs = (
             PairColumns.of(pairs, tolerance),
             Ratings.of_pairs(pairs, level),
@@ -64,7 +64,9 @@ class MeasuredTable(msgspec.Struct, frozen=True):
         return _sums(self.pairs, self.columns, self.ratings, rest, self.all.ranks.signs - lost)
 
 
-def _sums(pairs: Pairs, columns: PairColumns, ratings: Ratings, counts: list[int], signs: int) -> TableSums:
+def _sums(
+    pairs: PairLists, columns: PairColumns, ratings: Ratings, counts: list[int], signs: int
+) -> TableSums:
     margins = Margins.of(pairs, counts)
     return TableSums(
         columns.sums(counts),

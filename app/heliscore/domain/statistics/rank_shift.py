@@ -20,13 +20,13 @@ class RankShift(msgspec.Struct, frozen=True):
     """
 
     ranks: list[int]
-    once: list[int]
+    distances: list[int]
     """Of each place p: the sum of distance times T."""
 
-    twice: list[int]
+    squares: list[int]
     """Of each place p: ΣT²"""
 
-    both: dict[tuple[int, int], int]
+    products: dict[tuple[int, int], int]
     """Of each pair p < q: the sum of T by p times T by q."""
 
     @classmethod
@@ -35,16 +35,16 @@ class RankShift(msgspec.Struct, frozen=True):
         for pair, count in zip(pairs, counts, strict=True):
             table[pair] += count
         far = {(low, high): (ranks[high] - ranks[low]) * count for (low, high), count in table.items()}
-        once, twice = _between(far, 2, len(ranks)), _between(table, 4, len(ranks))
-        return cls(ranks, once, twice, _spanning(table, len(ranks)))
+        size = len(ranks)
+        return cls(ranks, _between(far, 2, size), _between(table, 4, size), _spanning(table, size))
 
     def change(self, item: tuple[int, ...]) -> int:
         """By how much the sum of squared distances changes without the ratings of an item."""
-        squares = sum(self.twice[place] - 2 * self.once[place] for place in item)
-        products = sum(
-            self.twice[low] if low == high else self.both[low, high] for low, high in combinations(item, 2)
+        single = sum(self.squares[place] - 2 * self.distances[place] for place in item)
+        return single + 2 * sum(
+            self.squares[low] if low == high else self.products[low, high]
+            for low, high in combinations(item, 2)
         )
-        return squares + 2 * products
 
     def ranks_without(self, item: tuple[int, ...]) -> list[int]:
         """The doubled ranks of an item's places without its ratings."""
@@ -66,7 +66,7 @@ def _between(table: Mapping[tuple[int, int], int], inner: int, size: int) -> lis
 
 
 def _spanning(table: Mapping[tuple[int, int], int], size: int) -> dict[tuple[int, int], int]:
-    """Of each pair p < q: the sum of the pairs around it, doubled by each end that is not the same."""
+    """Of each pair p < q: the sum of the pairs around it, doubled for each end that is not the same."""
     pairs = sorted(table)
     counts = [table[pair] for pair in pairs]
     lows, highs = [0] * size, [0] * size
@@ -75,4 +75,5 @@ def _spanning(table: Mapping[tuple[int, int], int], size: int) -> dict[tuple[int
         highs[high] += count
     u, w, n = doubled_ranks(lows), doubled_ranks(highs), sum(counts)
     signs = sign_sums(pairs, counts, size)
+    # The sum over pairs of (1 + sign(p - low)) (1 - sign(q - high)): of q - high, the signs sum up to w - n.
     return {(low, high): u[low] + n - w[high] - sign for (low, high), sign in zip(pairs, signs, strict=True)}

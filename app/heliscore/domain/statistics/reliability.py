@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 
 from heliscore.domain.statistics.mid_ranks import doubled_ranks
-from heliscore.domain.statistics.pair_tables import Level, Pairs, dot
+from heliscore.domain.statistics.pair_tables import Level, PairLists, dot
 from heliscore.domain.statistics.rank_shift import RankShift
 
 Pattern = tuple[int | None, ...]
@@ -23,10 +23,12 @@ Pattern = tuple[int | None, ...]
 
 
 class Disagreement(msgspec.Struct, frozen=True):
+    """How far all ratings of the same request are apart, and any two ratings."""
+
     ratings: int
     observed: int
     expected: int
-    """In a unit in which observed / expected times the ratings is what Fleiss' kappa takes from 1."""
+    """By chance, in such a unit that a coefficient is 1 - ratings * observed / expected."""
 
 
 def krippendorff_alpha(disagreement: Disagreement) -> float | None:
@@ -43,7 +45,7 @@ def fleiss_kappa(disagreement: Disagreement) -> float | None:
 
 
 class Ratings(msgspec.Struct, frozen=True):
-    """Requests of the same ratings, and the pairs of different ratings among them."""
+    """How many requests have which ratings, by whichever rater, and the pairs of different ratings."""
 
     level: Level
     values: list[int]
@@ -87,7 +89,7 @@ class Ratings(msgspec.Struct, frozen=True):
         return cls(level, values, items, counts, scale, owners, pairs, weights)
 
     @classmethod
-    def of_pairs(cls, pairs: Pairs, level: Level) -> Self:
+    def of_pairs(cls, pairs: PairLists, level: Level) -> Self:
         """The ratings of two raters: one item for each of the pairs, in their order."""
         items: list[tuple[int, ...]] = [
             (min(i, j), max(i, j)) for i, j in zip(pairs.first, pairs.second, strict=True)
@@ -115,9 +117,9 @@ class Ratings(msgspec.Struct, frozen=True):
     def disagreement(self, counts: list[int], margin: list[int] | None = None) -> Disagreement:
         """Compute the disagreement of so many requests of each item, whose margin may be known."""
         margin = self.margin(counts) if margin is None else margin
-        weights = [counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)]
         moments = _Moments.of(self.level, self.values, margin)
-        return moments.disagreement(self.scale, dot(self._distances(doubled_ranks(margin)), weights))
+        observed = dot(self._distances(doubled_ranks(margin)), self._weights(counts))
+        return moments.disagreement(self.scale, observed)
 
     def without_one(self) -> Iterator[Disagreement]:
         """Of each item in turn, the disagreement without one of its requests."""
@@ -125,6 +127,10 @@ class Ratings(msgspec.Struct, frozen=True):
         moments = _Moments.of(self.level, self.values, margin)
         for item, observed in zip(self.items, self._observed_without_one(margin), strict=True):
             yield moments.without(self.values, margin, item).disagreement(self.scale, observed)
+
+    def _weights(self, counts: Sequence[int]) -> list[int]:
+        """Of each pair of ratings, the weight of so many requests of its item."""
+        return [counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)]
 
     def _distances(self, ranks: Sequence[int]) -> list[int]:
         """Of each pair of ratings, the square of its distance."""
@@ -134,14 +140,11 @@ class Ratings(msgspec.Struct, frozen=True):
         return [(scores[low] - scores[high]) ** 2 for low, high in self.pairs]
 
     def _observed_without_one(self, margin: Sequence[int]) -> Iterator[int]:
-        counts = [
-            self.counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)
-        ]
-        ranks = doubled_ranks(margin)
+        weights, ranks = self._weights(self.counts), doubled_ranks(margin)
         distances = self._distances(ranks)
-        total = dot(distances, counts)
+        total = dot(distances, weights)
         if self.level == "ordinal":
-            shift = RankShift.of(self.pairs, counts, ranks)
+            shift = RankShift.of(self.pairs, weights, ranks)
             for item in self.items:
                 yield total + shift.change(item) - self._own(item, shift.ranks_without(item))
         else:

@@ -1,4 +1,4 @@
-"""How often intervals of agreement hold the truth: python -m tests.bench.statistics_agreement [draws]."""
+"""How often intervals of agreement hold the truth: `python -m tests.bench.statistics_agreement [draws]`."""
 
 from __future__ import annotations
 

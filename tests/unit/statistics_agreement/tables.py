@@ -9,7 +9,7 @@ from random import Random
 from heliscore.domain.statistics.agreement import agree_pair, scales_differ
 from heliscore.domain.statistics.agreement_sums import AgreementSums, PairColumns
 from heliscore.domain.statistics.jackknife import Coefficient
-from heliscore.domain.statistics.pair_tables import Level, Pairs, PairTable
+from heliscore.domain.statistics.pair_tables import Level, PairLists, PairTable
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -46,7 +46,7 @@ def all_coefficients(table: PairTable, level: Level = "ordinal") -> Mapping[str,
 
 
 def sums_of(table: PairTable) -> AgreementSums:
-    pairs = Pairs.of(table)
+    pairs = PairLists.of(table)
     return PairColumns.of(pairs, TOLERANCE).sums(pairs.counts)
 
 

@@ -45,6 +45,13 @@ def test_ranges_begin_at_multiples_of_their_width() -> None:
     assert sum(cell.count for cell in cells) == 60
 
 
+def test_ranges_end_where_scores_do() -> None:
+    table = {(value, value): 1 for value in [*range(30), INT64 - 1, -INT64]}
+    first, *_, last = confusion(table, one_scale=True)
+    assert (first.x_from, first.x_to) == (-INT64, -9 * 10**18 - 1)
+    assert (last.x_from, last.x_to) == (9 * 10**18, INT64 - 1)
+
+
 def test_different_scales_have_ranges_for_each() -> None:
     table = {(value % 5, value): 1 for value in range(100)}
     assert confusion(table, one_scale=False)[0] == Cell(x_from=0, x_to=0, y_from=0, y_to=4, count=1)

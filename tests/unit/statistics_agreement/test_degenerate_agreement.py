@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import pytest
-from heliscore.domain.statistics.agreement import COEFFICIENTS, agree_pair, agree_pair_sums
+from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import AgreementSums
 from heliscore.domain.statistics.interval import Interval, wilson
 from heliscore.domain.statistics.jackknife import Coefficient
 from heliscore.domain.statistics.many_raters import agree_many
-from heliscore.domain.statistics.pair_tables import level_of
+from heliscore.domain.statistics.pair_coefficients import COEFFICIENTS
+from heliscore.domain.statistics.pair_tables import Level, level_of
+from heliscore.domain.statistics.reliability import Pattern
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.unit.statistics_agreement.tables import all_coefficients
+from tests.unit.statistics_agreement.tables import all_coefficients, any_values, observations, table_of
 
 KAPPAS = ("cohenKappa", "linearKappa", "quadraticKappa")
 CORRELATIONS = ("spearman", "kendallTauB", "pearson")
@@ -26,6 +32,20 @@ def test_no_pairs_give_no_coefficient(table: dict[tuple[int, int], int]) -> None
     agreement = agree_pair(table, level="ordinal", tolerance=0, confidence=0.95, folds=None)
     assert agreement.coefficients == dict.fromkeys(COEFFICIENTS, null("noPairs"))
     assert (agreement.count, agreement.confusion, agreement.warnings) == (0, (), ())
+
+
+@given(observations(any_values), st.sampled_from(["nominal", "ordinal", "interval"]))
+@settings(max_examples=100, deadline=None)
+def test_numbers_are_finite_and_inside_their_intervals(pairs: list[tuple[int, int]], level: Level) -> None:
+    for name, found in all_coefficients(table_of(pairs), level).items():
+        if found.value is None or found.interval is None:
+            assert found.reason is not None
+        else:
+            assert isfinite(found.value)
+            assert found.reason is None
+            assert found.interval.low <= found.value <= found.interval.high
+        if name in (*CHANCE, *CORRELATIONS) and found.value is not None:
+            assert -1 <= found.value <= 1
 
 
 def test_no_sums_give_no_coefficient() -> None:
@@ -100,7 +120,7 @@ def test_fewer_than_50_pairs_are_few(count: int, warnings: tuple[str, ...]) -> N
     table = {(1, 1): count - 10, (0, 0): 8, (1, 0): 2}
     agreement = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=None)
     assert agreement.warnings == warnings
-    patterns: dict[tuple[int | None, ...], int] = {(x, y, None): number for (x, y), number in table.items()}
+    patterns: dict[Pattern, int] = {(x, y, None): number for (x, y), number in table.items()}
     many = agree_many(patterns, level="nominal", confidence=0.95, folds=None)
     assert many.warnings == warnings
 
@@ -118,6 +138,19 @@ def test_groups_without_requests_do_not_count() -> None:
     found = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=folds)
     without = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=[folds[0], folds[2]])
     assert found == without
+
+
+def test_groups_without_two_ratings_of_a_request_do_not_count() -> None:
+    folds: list[dict[Pattern, int]] = [
+        {(0, 0, 1): 20, (1, 1, 1): 5},
+        {(1, None, None): 9},
+        {(1, 0, None): 3, (1, 1, 1): 20},
+    ]
+    patterns: dict[Pattern, int] = {(0, 0, 1): 20, (1, 1, 1): 25, (1, 0, None): 3, (1, None, None): 9}
+    found = agree_many(patterns, level="nominal", confidence=0.95, folds=folds)
+    without = agree_many(patterns, level="nominal", confidence=0.95, folds=[folds[0], folds[2]])
+    assert found == without
+    assert found.coefficients["krippendorffAlpha"].interval is not None
 
 
 def test_many_raters_without_two_ratings_of_a_request_have_no_coefficient() -> None:

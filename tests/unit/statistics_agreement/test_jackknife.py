@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from math import atanh, sqrt, tanh
 from random import Random
+from time import process_time
 
 import pytest
 from heliscore.domain.statistics.agreement import agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import PairColumns
 from heliscore.domain.statistics.chance_agreement import ChanceSums
-from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.distributions import normal_quantile, t_quantile
 from heliscore.domain.statistics.interval import wilson
 from heliscore.domain.statistics.jackknife import Coefficient
-from heliscore.domain.statistics.pair_tables import Level, Margins, Pairs
+from heliscore.domain.statistics.many_raters import agree_many
+from heliscore.domain.statistics.pair_tables import Level, Margins, PairLists
 from heliscore.domain.statistics.rank_agreement import RankSums, signs_of, signs_within
-from heliscore.domain.statistics.reliability import Ratings
+from heliscore.domain.statistics.reliability import Pattern, Ratings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +48,7 @@ JACKKNIFED = (*BOUNDED, "meanAbsoluteError", "rootMeanSquareError", "bias")
 quick = settings(max_examples=60, deadline=None)
 
 
-def rests(pairs: Pairs) -> list[list[int]]:
+def rests(pairs: PairLists) -> list[list[int]]:
     """The counts without one request of each pair."""
     return [
         [count - (place == left_out) for place, count in enumerate(pairs.counts)]
@@ -57,7 +59,7 @@ def rests(pairs: Pairs) -> list[list[int]]:
 @given(observations(any_values))
 @quick
 def test_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]]) -> None:
-    pairs = Pairs.of(table_of(drawn))
+    pairs = PairLists.of(table_of(drawn))
     columns = PairColumns.of(pairs, TOLERANCE)
     assert list(columns.without_one(pairs.counts)) == [columns.sums(rest) for rest in rests(pairs)]
     again = [ChanceSums.of(pairs.values, Margins.of(pairs, rest)) for rest in rests(pairs)]
@@ -67,7 +69,7 @@ def test_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]
 @given(observations(any_values))
 @quick
 def test_rank_sums_without_one_equal_those_computed_again(drawn: list[tuple[int, int]]) -> None:
-    pairs = Pairs.of(table_of(drawn))
+    pairs = PairLists.of(table_of(drawn))
     again = [
         RankSums.of(pairs, rest, Margins.of(pairs, rest), signs_within(pairs, rest)) for rest in rests(pairs)
     ]
@@ -131,6 +133,26 @@ def test_folds_of_one_request_are_the_delete_one_jackknife() -> None:
             assert (found.interval.low, found.interval.high) == ends, name
 
 
+def test_folds_of_one_request_are_the_delete_one_jackknife_of_many_raters() -> None:
+    random = Random(9)
+    items: list[Pattern] = [(x, y, random.choice([x, y, None])) for x, y in related(random, 60, 4, noise=0.5)]
+    patterns = {item: items.count(item) for item in items}
+    one_each = agree_many(patterns, level="ordinal", confidence=0.95, folds=[{item: 1} for item in items])
+    by_pattern = agree_many(patterns, level="ordinal", confidence=0.95, folds=None)
+    found, expected = (one.coefficients["krippendorffAlpha"].interval for one in (one_each, by_pattern))
+    assert found is not None
+    assert expected is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_2000_different_pairs_take_less_than_a_second() -> None:
+    random = Random(10)
+    table = {(random.randrange(10**6), random.randrange(10**6)): 1 for _ in range(2000)}
+    begin = process_time()
+    all_coefficients(table)
+    assert process_time() - begin < 1
+
+
 def test_sums_give_the_same_as_the_table_does() -> None:
     drawn = related(Random(7), 300, 9, noise=0.4)
     folds = folded(Random(8), drawn, 40)
@@ -153,7 +175,8 @@ def test_units_whose_requests_are_alike_widen_the_interval_of_agreement() -> Non
     users = [{(1, 1): 10} if user % 4 else {(1, 0): 10} for user in range(40)]
     table = {(1, 1): 300, (1, 0): 100}
     found = agree_pair(table, level="nominal", tolerance=0, confidence=0.95, folds=users).coefficients
-    expected = wilson(29.25, 39, 0.95)
+    effective = 39 * (normal_quantile(0.975) / t_quantile(0.975, 39)) ** 2
+    expected = wilson(0.75 * effective, effective, 0.95)
     interval = found["observedAgreement"].interval
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)

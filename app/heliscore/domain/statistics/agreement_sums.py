@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import msgspec
 
-from heliscore.domain.statistics.pair_tables import Pairs, dot
+from heliscore.domain.statistics.pair_tables import PairLists, dot
 from heliscore.domain.statistics.reliability import Disagreement
 
 _LIMITS_Z: Final = 1.96
@@ -47,7 +47,7 @@ class PairColumns(msgspec.Struct, frozen=True):
     columns: list[list[int]]
 
     @classmethod
-    def of(cls, pairs: Pairs, tolerance: int) -> Self:
+    def of(cls, pairs: PairLists, tolerance: int) -> Self:
         return cls(_columns(pairs, tolerance))
 
     def sums(self, counts: list[int]) -> AgreementSums:
@@ -59,7 +59,7 @@ class PairColumns(msgspec.Struct, frozen=True):
         return (all_.rest(AgreementSums(*terms)) for terms in zip(*self.columns, strict=True))
 
 
-def _columns(pairs: Pairs, tolerance: int) -> list[list[int]]:
+def _columns(pairs: PairLists, tolerance: int) -> list[list[int]]:
     x, y = pairs.x, pairs.y
     apart = [abs(left - right) for left, right in zip(x, y, strict=True)]
     return [
@@ -105,7 +105,7 @@ def correlation(product: int, left: int, right: int) -> float | None:
         return None
     if product * product == left * right:
         return 1.0 if product > 0 else -1.0
-    return product / (sqrt(left) * sqrt(right))
+    return min(max(product / (sqrt(left) * sqrt(right)), -1.0), 1.0)
 
 
 def mean_absolute_error(sums: AgreementSums) -> float | None:

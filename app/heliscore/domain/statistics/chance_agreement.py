@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 
 from heliscore.domain.statistics.agreement_sums import AgreementSums
-from heliscore.domain.statistics.pair_tables import Margins, Pairs, dot
+from heliscore.domain.statistics.pair_tables import Margins, PairLists, dot
 from heliscore.domain.statistics.reliability import Disagreement
 
 
@@ -43,7 +43,7 @@ class ChanceSums(msgspec.Struct, frozen=True):
         )
 
     @classmethod
-    def without_one(cls, pairs: Pairs) -> Iterator[Self]:
+    def without_one(cls, pairs: PairLists) -> Iterator[Self]:
         """Of each pair in turn, the sums without one of its requests."""
         margins = Margins.of(pairs, pairs.counts)
         all_ = cls.of(pairs.values, margins)

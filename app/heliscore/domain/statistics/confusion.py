@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 from heliscore.domain.statistics.pair_tables import PairTable
 
 MAX_BINS: Final = 25
@@ -30,9 +31,9 @@ class Bins(msgspec.Struct, frozen=True):
     width: int
 
     def around(self, value: int) -> tuple[int, int]:
-        """The lowest and the highest value of the range that a value is in."""
+        """The lowest and the highest value of the range that a value is in, which a score can have."""
         low = value // self.width * self.width
-        return low, low + self.width - 1
+        return max(low, MIN_VALUE), min(low + self.width - 1, MAX_VALUE)
 
 
 def bins_of(values: Collection[int]) -> Bins:

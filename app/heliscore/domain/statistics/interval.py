@@ -29,5 +29,7 @@ def wilson_at(successes: float, trials: float, z: float) -> Interval:
     p, z2 = successes / trials, z**2
     middle = p + z2 / (2 * trials)
     margin = z * sqrt(p * (1 - p) / trials + z2 / (4 * trials**2))
-    total = 1 + z2 / trials
-    return Interval(max((middle - margin) / total, 0.0), min((middle + margin) / total, 1.0))
+    # The ends are 0 and 1 where all trials are alike, up to rounding.
+    low = (middle - margin) / (1 + z2 / trials) if successes > 0 else 0.0
+    high = (middle + margin) / (1 + z2 / trials) if successes < trials else 1.0
+    return Interval(low, high)

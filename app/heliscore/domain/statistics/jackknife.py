@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.distributions import normal_quantile, t_quantile
 from heliscore.domain.statistics.interval import Interval, wilson
 
 _SAME: Final = 1e-12
@@ -67,12 +67,16 @@ class Jackknife(msgspec.Struct, frozen=True, dict=True):
         return Coefficient(value, Interval(low if lowest is None else max(low, lowest), high))
 
     def share(self, successes: int, trials: int, without: Sequence[float | None] | None) -> Coefficient:
-        """Of a proportion, by Wilson; where groups are left out, of as many trials as vary like them."""
+        """Of a proportion, by Wilson; where groups are left out, of as many trials as vary like them.
+
+        Korn and Graubard's effective number of trials, which is also smaller where there are few groups.
+        """
         share = successes / trials
         error, _ = (None, None) if without is None else self._error(without)
         if error is None or not 0 < share < 1:
             return Coefficient(share, wilson(successes, trials, self.confidence))
-        effective = min(share * (1 - share) / error**2, trials)
+        few_groups = normal_quantile((1 + self.confidence) / 2) / self.quantile
+        effective = min(share * (1 - share) / error**2 * few_groups**2, trials)
         return Coefficient(share, wilson(share * effective, effective, self.confidence))
 
     def _error(self, without: Sequence[float | None]) -> tuple[float | None, str | None]:

@@ -53,7 +53,7 @@ def agree_many(
         null = Coefficient(None, None, "noPairs")
         names = ("allEqual", "krippendorffAlpha", "fleissKappa")
         return ManyAgreement(count=0, complete=complete, level=level, coefficients=dict.fromkeys(names, null))
-    rests = None if folds is None else [ratings.rest(fold) for fold in folds if any(fold.values())]
+    rests = None if folds is None else _rests(ratings, folds)
     jackknife = Jackknife(ratings.counts if rests is None else [1] * len(rests), confidence)
     return ManyAgreement(
         count=count,
@@ -66,6 +66,11 @@ def agree_many(
         },
         warnings=few(count),
     )
+
+
+def _rests(ratings: Ratings, folds: Sequence[Mapping[Pattern, int]]) -> list[list[int]]:
+    """The counts without each group that has any request with two ratings."""
+    return [rest for rest in map(ratings.rest, folds) if rest != ratings.counts]
 
 
 def _alpha(ratings: Ratings, rests: Sequence[list[int]] | None, jackknife: Jackknife) -> Coefficient:

@@ -17,8 +17,8 @@ Level = Literal["nominal", "ordinal", "interval"]
 """Which comparisons of values mean something: whether they are equal, which is higher, or how far apart."""
 
 
-class Pairs(msgspec.Struct, frozen=True):
-    """The different pairs in order, one list for each thing that is known of a pair."""
+class PairLists(msgspec.Struct, frozen=True):
+    """The different pairs of a table in order, one list for each thing that is known of a pair."""
 
     values: list[int]
     """The different values of either rater, ascending."""
@@ -60,7 +60,7 @@ class Margins(msgspec.Struct, frozen=True):
     second: list[int]
 
     @classmethod
-    def of(cls, pairs: Pairs, counts: Sequence[int]) -> Self:
+    def of(cls, pairs: PairLists, counts: Sequence[int]) -> Self:
         firsts, seconds = [0] * len(pairs.values), [0] * len(pairs.values)
         for first, second, count in zip(pairs.first, pairs.second, counts, strict=True):
             firsts[first] += count

@@ -11,7 +11,7 @@ import msgspec
 
 from heliscore.domain.statistics.agreement_sums import correlation
 from heliscore.domain.statistics.mid_ranks import doubled_ranks, sign_sums, signs_before
-from heliscore.domain.statistics.pair_tables import Margins, Pairs, dot
+from heliscore.domain.statistics.pair_tables import Margins, PairLists, dot
 
 
 class RankSums(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class RankSums(msgspec.Struct, frozen=True):
     """Σ sign(x - x') sign(y - y') over all requests and all requests"""
 
     @classmethod
-    def of(cls, pairs: Pairs, counts: Sequence[int], margins: Margins, signs: int) -> Self:
+    def of(cls, pairs: PairLists, counts: Sequence[int], margins: Margins, signs: int) -> Self:
         u, w = doubled_ranks(margins.first), doubled_ranks(margins.second)
         products = map(mul, map(u.__getitem__, pairs.first), map(w.__getitem__, pairs.second))
         return cls(
@@ -47,7 +47,7 @@ class RankSums(msgspec.Struct, frozen=True):
         )
 
     @classmethod
-    def without_one(cls, pairs: Pairs, signs: Sequence[int]) -> Iterator[Self]:
+    def without_one(cls, pairs: PairLists, signs: Sequence[int]) -> Iterator[Self]:
         """Of each pair in turn, the sums without one of its requests; `signs` are those by `signs_of`.
 
         Without a request (p, q), the doubled rank u(x) loses t(x): 2 where x is above p, 1 where it is equal.
@@ -72,12 +72,12 @@ class RankSums(msgspec.Struct, frozen=True):
             )
 
 
-def signs_of(pairs: Pairs) -> list[int]:
+def signs_of(pairs: PairLists) -> list[int]:
     """For each pair (x, y): Σ sign(x - x') sign(y - y') over all requests."""
     return sign_sums(list(zip(pairs.first, pairs.second, strict=True)), pairs.counts, len(pairs.values))
 
 
-def signs_within(pairs: Pairs, counts: Sequence[int]) -> int:
+def signs_within(pairs: PairLists, counts: Sequence[int]) -> int:
     """Σ sign(x - x') sign(y - y') over the requests of a part and those of the part."""
     places = zip(pairs.first, pairs.second, strict=True)
     part = [(place, count) for place, count in zip(places, counts, strict=True) if count]
@@ -85,7 +85,7 @@ def signs_within(pairs: Pairs, counts: Sequence[int]) -> int:
     return 2 * dot(signs_before([place for place, _ in part], numbers, len(pairs.values)), numbers)
 
 
-def _lost(pairs: Pairs, u: Sequence[int], w: Sequence[int]) -> tuple[list[int], list[int]]:
+def _lost(pairs: PairLists, u: Sequence[int], w: Sequence[int]) -> tuple[list[int], list[int]]:
     """Of each place p: Σ t(x) w(y) where p is taken from the first rater, Σ u(x) t(y) from the second."""
     by_first, by_second = [0] * len(u), [0] * len(w)
     for i, j, count in zip(pairs.first, pairs.second, pairs.counts, strict=True):

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, combinations
+from itertools import combinations
 from math import lcm
 from typing import Self
 
 import msgspec
 
-from heliscore.domain.statistics.mid_ranks import doubled_ranks, sign_sums
-from heliscore.domain.statistics.pair_tables import Level, Pairs, dot
+from heliscore.domain.statistics.mid_ranks import doubled_ranks
+from heliscore.domain.statistics.pair_tables import Level, PairLists, dot
+from heliscore.domain.statistics.rank_shift import RankShift
 
 Pattern = tuple[int | None, ...]
 """One request's value by each rater, None where there is none."""
 
 
 class Disagreement(msgspec.Struct, frozen=True):
+    """How far all ratings of the same request are apart, and any two ratings."""
+
     ratings: int
     observed: int
     expected: int
-    """In a unit in which observed / expected times the ratings is what Fleiss' kappa takes from 1."""
+    """By chance, in such a unit that a coefficient is 1 - ratings * observed / expected."""
 
 
 def krippendorff_alpha(disagreement: Disagreement) -> float | None:
@@ -42,7 +45,7 @@ def fleiss_kappa(disagreement: Disagreement) -> float | None:
 
 
 class Ratings(msgspec.Struct, frozen=True):
-    """Requests of the same ratings, and the pairs of different ratings among them."""
+    """How many requests have which ratings, by whichever rater, and the pairs of different ratings."""
 
     level: Level
     values: list[int]
@@ -86,7 +89,7 @@ class Ratings(msgspec.Struct, frozen=True):
         return cls(level, values, items, counts, scale, owners, pairs, weights)
 
     @classmethod
-    def of_pairs(cls, pairs: Pairs, level: Level) -> Self:
+    def of_pairs(cls, pairs: PairLists, level: Level) -> Self:
         """The ratings of two raters: one item for each of the pairs, in their order."""
         items: list[tuple[int, ...]] = [
             (min(i, j), max(i, j)) for i, j in zip(pairs.first, pairs.second, strict=True)
@@ -114,9 +117,9 @@ class Ratings(msgspec.Struct, frozen=True):
     def disagreement(self, counts: list[int], margin: list[int] | None = None) -> Disagreement:
         """Compute the disagreement of so many requests of each item, whose margin may be known."""
         margin = self.margin(counts) if margin is None else margin
-        weights = [counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)]
         moments = _Moments.of(self.level, self.values, margin)
-        return moments.disagreement(self.scale, dot(self._distances(doubled_ranks(margin)), weights))
+        observed = dot(self._distances(doubled_ranks(margin)), self._weights(counts))
+        return moments.disagreement(self.scale, observed)
 
     def without_one(self) -> Iterator[Disagreement]:
         """Of each item in turn, the disagreement without one of its requests."""
@@ -124,6 +127,10 @@ class Ratings(msgspec.Struct, frozen=True):
         moments = _Moments.of(self.level, self.values, margin)
         for item, observed in zip(self.items, self._observed_without_one(margin), strict=True):
             yield moments.without(self.values, margin, item).disagreement(self.scale, observed)
+
+    def _weights(self, counts: Sequence[int]) -> list[int]:
+        """Of each pair of ratings, the weight of so many requests of its item."""
+        return [counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)]
 
     def _distances(self, ranks: Sequence[int]) -> list[int]:
         """Of each pair of ratings, the square of its distance."""
@@ -133,14 +140,11 @@ class Ratings(msgspec.Struct, frozen=True):
         return [(scores[low] - scores[high]) ** 2 for low, high in self.pairs]
 
     def _observed_without_one(self, margin: Sequence[int]) -> Iterator[int]:
-        counts = [
-            self.counts[owner] * weight for owner, weight in zip(self.owners, self.weights, strict=True)
-        ]
-        ranks = doubled_ranks(margin)
+        weights, ranks = self._weights(self.counts), doubled_ranks(margin)
         distances = self._distances(ranks)
-        total = dot(distances, counts)
+        total = dot(distances, weights)
         if self.level == "ordinal":
-            shift = _RankShift.of(self.pairs, counts, ranks)
+            shift = RankShift.of(self.pairs, weights, ranks)
             for item in self.items:
                 yield total + shift.change(item) - self._own(item, shift.ranks_without(item))
         else:
@@ -192,72 +196,6 @@ def _power(level: Level, value: int, count: int) -> int:
     if level == "interval":
         return count * value * value
     return count * count if level == "nominal" else count**3
-
-
-class _RankShift(msgspec.Struct, frozen=True):
-    """How the distances of doubled ranks F change where one rating p is left out.
-
-    F(v) loses t(v): 2 where v is above p, 1 where it is equal. So the distance of a pair changes by
-    the difference T of its t: 2 where p is between the two, 1 where it is one of them, else 0.
-    """
-
-    ranks: list[int]
-    once: list[int]
-    """Of each place p: the sum of distance times T."""
-
-    twice: list[int]
-    """Of each place p: ΣT²"""
-
-    both: dict[tuple[int, int], int]
-    """Of each pair p < q: the sum of T by p times T by q."""
-
-    @classmethod
-    def of(cls, pairs: list[tuple[int, int]], counts: list[int], ranks: list[int]) -> Self:
-        table: Counter[tuple[int, int]] = Counter()
-        for pair, count in zip(pairs, counts, strict=True):
-            table[pair] += count
-        far = {(low, high): (ranks[high] - ranks[low]) * count for (low, high), count in table.items()}
-        once, twice = _between(far, 2, len(ranks)), _between(table, 4, len(ranks))
-        return cls(ranks, once, twice, _spanning(table, len(ranks)))
-
-    def change(self, item: tuple[int, ...]) -> int:
-        """By how much the sum of squared distances changes without the ratings of an item."""
-        squares = sum(self.twice[place] - 2 * self.once[place] for place in item)
-        products = sum(
-            self.twice[low] if low == high else self.both[low, high] for low, high in combinations(item, 2)
-        )
-        return squares + 2 * products
-
-    def ranks_without(self, item: tuple[int, ...]) -> list[int]:
-        """The doubled ranks of an item's places without its ratings."""
-        return [
-            self.ranks[place] - sum(2 * (place > other) + (place == other) for other in item)
-            for place in item
-        ]
-
-
-def _between(table: Mapping[tuple[int, int], int], inner: int, size: int) -> list[int]:
-    """Of each place: `inner` times the sum of the pairs around it, and once that of the pairs it ends."""
-    ends, steps = [0] * size, [0] * (size + 1)
-    for (low, high), count in table.items():
-        ends[low] += count
-        ends[high] += count
-        steps[low + 1] += count
-        steps[high] -= count
-    return [inner * around + end for around, end in zip(accumulate(steps), ends, strict=False)]
-
-
-def _spanning(table: Mapping[tuple[int, int], int], size: int) -> dict[tuple[int, int], int]:
-    """Of each pair p < q: the sum of the pairs around it, doubled by each end that is not the same."""
-    pairs = sorted(table)
-    counts = [table[pair] for pair in pairs]
-    lows, highs = [0] * size, [0] * size
-    for (low, high), count in zip(pairs, counts, strict=True):
-        lows[low] += count
-        highs[high] += count
-    u, w, n = doubled_ranks(lows), doubled_ranks(highs), sum(counts)
-    signs = sign_sums(pairs, counts, size)
-    return {(low, high): u[low] + n - w[high] - sign for (low, high), sign in zip(pairs, signs, strict=True)}
 
 
 def _given(pattern: Pattern) -> tuple[int, ...]:

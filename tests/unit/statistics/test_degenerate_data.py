@@ -145,6 +145,14 @@ def test_constant_covariate_has_no_answer() -> None:
     found = compare_twice(Arm(sample=Sample(3, 6, 14), covariate=sums), MEAN)
     assert outcome(found) == (0, None, None, "noDifferenceShown", "constantCovariate")
     assert found.warnings == ("covariateUnused",)
+    assert found.reasons["lift"] == found.reasons["lift_interval"] == "constantCovariate"
+
+
+def test_covariate_gives_way_to_units() -> None:
+    sums = CovariateSums(count=3, x=6, y=6, xx=14, yy=14, xy=13)
+    units = UnitSums(3, 3, 6, 14, 6, 3)
+    found = compare_twice(Arm(sample=Sample(3, 6, 14), covariate=sums, units=units), MEAN)
+    assert (found.method, found.warnings) == ("clustered", ("covariateUnused",))
 
 
 def test_one_unit_is_too_few() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from math import ceil, sqrt
+from operator import mul
 from random import Random
 
 import pytest
 from heliscore.domain.statistics.arms import compare_arms
-from heliscore.domain.statistics.compared import Arm, Pairs, Question, UnitSums
+from heliscore.domain.statistics.compared import Arm, CovariateSums, Pairs, Question, UnitSums
 from heliscore.domain.statistics.paired import compare_pairs
 from heliscore.domain.statistics.samples import Sample
 from statsmodels.stats.power import NormalIndPower
@@ -90,6 +91,24 @@ def test_units_multiply_by_their_design_effect() -> None:
     clustered = compare_twice(Arm(sample=sample, units=units), question)
     single = compare_twice(arm(*values), question)
     assert clustered.needed_per_arm == pytest.approx(10 * (single.needed_per_arm or 0), abs=10)
+
+
+def test_covariate_lessens_what_is_needed_of_the_scores_that_have_it() -> None:
+    y = [3 * x + noise for x, noise in zip(range(40), [0, 5, -5, 2] * 10, strict=True)]
+    with_covariate = CovariateSums(
+        40,
+        sum(range(40)),
+        sum(y),
+        sum(x * x for x in range(40)),
+        sum(v * v for v in y),
+        sum(map(mul, range(40), y)),
+    )
+    question = Question(measure="mean", minimum_effect=1)
+    plain = arm(*y, *y)
+    adjusted = Arm(sample=plain.sample, covariate=with_covariate)
+    found = [compare_twice(one, question) for one in (plain, adjusted)]
+    assert (found[0].needed_per_arm or 0) > 50 * (found[1].needed_per_arm or 0)
+    assert (found[1].needed_more or 0) == (found[1].needed_per_arm or 0) - 40
 
 
 def test_many_looks_need_more() -> None:

@@ -77,7 +77,8 @@ def with_needed(comparison: Comparison, needed: Needed) -> Comparison:
 def with_lift(comparison: Comparison, means: Means | None, question: Question) -> Comparison:
     """Add the difference in relation to the base."""
     if means is None or means.least < 2:
-        return explain(comparison, {"lift": "tooFew", "lift_interval": "tooFew"})
+        reason = "tooFew" if means else "constantCovariate"
+        return explain(comparison, {"lift": reason, "lift_interval": reason})
     lift = lift_of(means, question.confidence, question.measure == "share")
     interval = None
     if lift is not None and not question.tuning:

@@ -6,6 +6,7 @@ command prints the same tables.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import monotonic
 
 import click
@@ -15,18 +16,16 @@ from .tables import Table
 from .wrong_findings import gates, looks, pages
 
 
-def tables(draws: int) -> list[Table]:
-    return [
-        means(draws),
-        shares(),
-        pairs(draws),
-        clustered(draws),
-        covariates(draws),
-        lifts(draws),
-        looks(draws // 5),
-        pages(draws // 5),
-        gates(draws),
-    ]
+def tables(draws: int) -> Iterator[Table]:
+    yield means(draws)
+    yield shares()
+    yield pairs(draws)
+    yield clustered(draws)
+    yield covariates(draws)
+    yield lifts(draws)
+    yield looks(draws // 5)
+    yield pages(draws // 5)
+    yield gates(draws)
 
 
 @click.command()

@@ -94,15 +94,10 @@ def test_units_multiply_by_their_design_effect() -> None:
 
 
 def test_covariate_lessens_what_is_needed_of_the_scores_that_have_it() -> None:
-    y = [3 * x + noise for x, noise in zip(range(40), [0, 5, -5, 2] * 10, strict=True)]
-    with_covariate = CovariateSums(
-        40,
-        sum(range(40)),
-        sum(y),
-        sum(x * x for x in range(40)),
-        sum(v * v for v in y),
-        sum(map(mul, range(40), y)),
-    )
+    x = range(40)
+    y = [3 * value + noise for value, noise in zip(x, [0, 5, -5, 2] * 10, strict=True)]
+    products = [sum(map(mul, *pair)) for pair in ((x, x), (y, y), (x, y))]
+    with_covariate = CovariateSums(40, sum(x), sum(y), *products)
     question = Question(measure="mean", minimum_effect=1)
     plain = arm(*y, *y)
     adjusted = Arm(sample=plain.sample, covariate=with_covariate)

@@ -82,6 +82,15 @@ def test_one_constant_group_has_welchs_interval_with_the_other_ones_degrees() ->
     assert found.verdict == "worse"
 
 
+def test_smaller_constant_group_is_given_the_variance_of_both() -> None:
+    most = [100] * 285 + [0] * 15
+    small, equal, large = (compare_arms(arm(*[100] * n), arm(*most), MEAN) for n in (10, 300, 301))
+    assert (small.verdict, small.warnings) == ("noDifferenceShown", ("skewed", "pooledVariance"))
+    # From as many on, it is Welch's.
+    assert (equal.verdict, equal.warnings, large.warnings) == ("worse", (), ())
+    assert ends(small.interval) == pytest.approx((-18.6, 8.6), abs=0.1)
+
+
 @pytest.mark.parametrize("true", [0, 20])
 def test_shares_that_are_all_alike_keep_newcombes_interval(true: int) -> None:
     found = compare_arms(shares(true, 20), shares(true // 2, 10), SHARE)

@@ -125,6 +125,7 @@ def _warnings(
     warnings = {
         "fewScores": method == "newcombe" and sizes[0] < _FEW,
         "skewed": question.measure == "mean" and sizes[0] < _SKEW_SIZE and sizes[1] > _SKEW_RATIO * sizes[0],
+        "pooledVariance": method != "newcombe" and means is not None and means.is_pooled,
         "covariateUnused": has_covariate and (means is None or bool(base.units and other.units)),
         "arrivalOrder": bool(question.tuning),
     }

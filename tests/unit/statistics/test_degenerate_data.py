@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from math import comb
+from random import Random
 from statistics import stdev
 from typing import Any
 
@@ -20,13 +22,24 @@ from heliscore.domain.statistics.compared import (
     UnitSums,
 )
 from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.statistics.lifts import lift_interval
 from heliscore.domain.statistics.means import means_of_samples
 from heliscore.domain.statistics.paired import compare_pairs
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.statistics.single_groups import interval_of_mean
 
-from .tables import MAX_INT64, MIN_INT64, arm, compare_twice, ends, random_tables, shares
+from .tables import (
+    MAX_INT64,
+    MIN_INT64,
+    arm,
+    arm_of,
+    compare_twice,
+    ends,
+    random_items,
+    random_tables,
+    shares,
+)
 
 MEAN = Question(measure="mean")
 SHARE = Question(measure="share")
@@ -198,19 +211,41 @@ def test_interval_of_one_mean_needs_two_different_values() -> None:
     assert interval_of_mean(Sample.of({4: 9}), 0.95) is None
 
 
+QUESTIONS = [
+    MEAN,
+    Question(measure="mean", tuning=500, minimum_effect=1),
+    Question(measure="mean", margin=2, direction="down"),
+]
+ENDS = [MIN_INT64, MIN_INT64 + 1, 0, MAX_INT64 - 1, MAX_INT64]
+
+
+def assert_finite_or_explained(found: Comparison) -> None:
+    fields = msgspec.structs.asdict(found)
+    for field in fields.values():
+        for number in (field.low, field.high) if isinstance(field, Interval) else (field,):
+            assert not isinstance(number, float) or math.isfinite(number), found
+    assert {name for name in ASKED if fields[name] is None} == found.reasons.keys() & set(ASKED)
+    assert (found.needed_per_arm is None) == ("needed_per_arm" in found.reasons)
+
+
 def test_numbers_are_never_nan_and_missing_ones_have_a_reason() -> None:
-    questions = [
-        MEAN,
-        Question(measure="mean", tuning=500),
-        Question(measure="mean", margin=2, direction="down"),
+    random = Random(10)
+    tables = [*random_tables(300, seed=9)]
+    tables += [
+        [dict(Counter(random.choices(ENDS, k=random.randint(2, 9)))) for _ in range(2)] for _ in range(100)
     ]
-    for number, (base, other) in enumerate(random_tables(300, seed=9)):
-        tables = [dict(list(table.items())[: 1 + number % 3]) for table in (base, other)]
-        arms = [Arm(sample=Sample.of(table), counts=table) for table in tables]
-        for question in questions:
-            found = compare_arms(arms[0], arms[1], question)
-            fields = msgspec.structs.asdict(found)
-            for name, value in fields.items():
-                if isinstance(value, float):
-                    assert math.isfinite(value), (name, tables)
-            assert {name for name in ASKED if fields[name] is None} == found.reasons.keys() & set(ASKED)
+    for number, groups in enumerate(tables):
+        a, b = (arm_of(dict(list(group.items())[: 1 + number % 3])) for group in groups)
+        for question in QUESTIONS:
+            assert_finite_or_explained(compare_arms(a, b, question))
+
+
+def test_numbers_of_pairs_are_never_nan_and_missing_ones_have_a_reason() -> None:
+    random = Random(11)
+    items = [
+        {(random.choice(ENDS), 1, random.choice(ENDS), 1): 1 for _ in range(random.randint(1, 9))}
+        for _ in range(100)
+    ]
+    for table in [*random_items(200, seed=12, most=2), *items]:
+        for question in QUESTIONS:
+            assert_finite_or_explained(compare_pairs(Pairs(items=table), question))

@@ -130,6 +130,13 @@ def test_days_are_those_of_the_slower_group(
     assert found.reasons.get("needed_days") == reason
 
 
+@pytest.mark.parametrize("effect", [1e-200, 1e-7])
+def test_hardly_any_difference_needs_too_many_to_be_counted(effect: float) -> None:
+    question = Question(measure="mean", minimum_effect=effect)
+    found = compare_twice(arm(*range(50)), question)
+    assert (found.needed_per_arm, found.reasons["needed_per_arm"]) == (None, "tooMany")
+
+
 def test_enough_needs_no_more_days() -> None:
     found = compare_arms(arm(*range(50)), arm(*range(50)), Question(measure="mean", minimum_effect=30))
     assert (found.needed_more, found.needed_days) == (0, 0)

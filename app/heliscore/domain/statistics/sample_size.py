@@ -5,7 +5,8 @@ The difference that was observed is no argument: power computed from it says not
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,9 @@ from heliscore.domain.statistics.estimates import always_valid_z, rho_squared
 from heliscore.domain.statistics.means import Means
 from heliscore.domain.statistics.samples import Sample
 
-_DAYS = 7
+_DAYS: Final = 7
+_MOST: Final = 1e6
+"""Deviations in the difference: to show less than a millionth of one takes some 10^13 scores."""
 
 
 class Needed(msgspec.Struct, frozen=True):
@@ -65,6 +68,8 @@ def find_needed(plan: Plan | None, question: Question, alpha: float) -> Needed:
         return Needed(reason="tooFew")
     if not plan.spread:
         return Needed(reason="noVariance")
+    if sqrt(plan.spread) / difference > _MOST:
+        return Needed(reason="tooMany")
     unit = plan.spread / difference**2
     exact = (normal_quantile(1 - alpha / 2) + normal_quantile(question.power)) ** 2 * unit
     if question.tuning:

@@ -170,6 +170,18 @@ def test_constant_covariate_has_no_answer() -> None:
     assert found.reasons["lift"] == found.reasons["lift_interval"] == "constantCovariate"
 
 
+def test_group_without_units_or_covariate_has_no_answer() -> None:
+    sample, sums = Sample(3, 6, 14), CovariateSums(count=3, x=6, y=6, xx=14, yy=14, xy=13)
+    found = compare_arms(
+        Arm(sample=sample, covariate=sums),
+        Arm(sample=sample, covariate=CovariateSums(0, 0, 0, 0, 0, 0)),
+        MEAN,
+    )
+    assert outcome(found) == (0, None, None, "noDifferenceShown", "constantCovariate")
+    found = compare_twice(Arm(sample=sample, units=UnitSums(0, 0, 0, 0, 0, 0)), MEAN)
+    assert outcome(found) == (None, None, None, "tooFew", "tooFew")
+
+
 def test_covariate_gives_way_to_units() -> None:
     sums = CovariateSums(count=3, x=6, y=6, xx=14, yy=14, xy=13)
     units = UnitSums(3, 3, 6, 14, 6, 3)

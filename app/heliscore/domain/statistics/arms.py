@@ -41,7 +41,7 @@ def compare_arms(base: Arm, other: Arm, question: Question) -> Comparison:
 
     The method follows from what there is: sums by unit, a covariate, a tuning, a share, else Welch's.
     """
-    if base.sample is None or other.sample is None:
+    if base.sample is None or other.sample is None or _has_no_units(base) or _has_no_units(other):
         return nothing_to_compare(base.sample, other.sample)
     method, means = _method(base, other, question), _means(base, other)
     estimate = _estimate(base.sample, other.sample, means, method, question)
@@ -53,6 +53,10 @@ def compare_arms(base: Arm, other: Arm, question: Question) -> Comparison:
     )
     comparison = _with_superiority(comparison, base, other, _dependence(base, other, question))
     return replace(comparison, warnings=_warnings(base, other, means, method, question))
+
+
+def _has_no_units(arm: Arm) -> bool:
+    return arm.units is not None and not arm.units.units
 
 
 def _method(base: Arm, other: Arm, question: Question) -> Method:

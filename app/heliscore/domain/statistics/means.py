@@ -73,8 +73,10 @@ def _unit_variance(units: UnitSums) -> float:
 def means_with_covariate(base: CovariateSums, other: CovariateSums) -> Means | None:
     """CUPED's: the difference that is left where the covariate is alike, by the slope within the groups.
 
-    None where the covariate does not vary within any group.
+    None where the covariate does not vary within any group, or a group has none.
     """
+    if not base.count or not other.count:
+        return None
     total = _within(base.count, base.x, base.x, base.xx) + _within(other.count, other.x, other.x, other.xx)
     if not total:
         return None

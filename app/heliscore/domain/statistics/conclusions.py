@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,7 +15,16 @@ from heliscore.domain.statistics.sample_size import Needed, find_needed
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.statistics.verdicts import judge
 
-_NUMBERS = ("difference", "interval", "p", "lift", "lift_interval", "effect", "superiority", "superiority_p")
+_NUMBERS: Final = (
+    "difference",
+    "interval",
+    "p",
+    "lift",
+    "lift_interval",
+    "effect",
+    "superiority",
+    "superiority_p",
+)
 
 
 def summarize(sample: Sample | None) -> Summary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import exp, log
+from typing import Final
 
 import msgspec
 
@@ -12,8 +13,8 @@ from heliscore.domain.statistics.distributions import log_choose
 from heliscore.domain.statistics.estimates import AlwaysValid, Bare, Estimate, Student, rho_squared
 from heliscore.domain.statistics.samples import Sample
 
-_LEAST = 2
-_LEAST_FOR_LOOKS = 5
+_LEAST: Final = 2
+_LEAST_FOR_LOOKS: Final = 5
 """An always-valid interval starts here: below, its variance is too uncertain."""
 
 

@@ -15,10 +15,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast test-postgres test-python fuzz screenshots check audit bench bench-quick bench-peers \
-	bench-design schema lock clean
+	bench-design bench-statistics schema lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run ## serve on http://127.0.0.1:8585 (HELISCORE_* variables reach it)
 	@exec $(BIN)/heliscore serve
@@ -63,6 +63,9 @@ bench-peers: $(VENV)/bench $(VENV)/peers/installed ## measure Arize Phoenix and 
 
 bench-design: $(VENV)/test ## repeat the study behind the table layout (about 15 minutes)
 	$(BIN)/python -m tests.bench.design
+
+bench-statistics: $(VENV)/test ## simulate how often intervals cover, and findings are wrong (under 3 minutes)
+	$(BIN)/python -m tests.bench.statistics
 
 schema: $(VENV)/test ## write sql/schema.sql anew after a migration was added
 	$(BIN)/python -m tests.store.schema

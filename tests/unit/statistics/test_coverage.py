@@ -34,6 +34,11 @@ def test_welch_of_few_scores_is_on_the_safe_side(name: str) -> None:
     assert experiments.welch(SCORES[name], (3, 3), DRAWS) > 0.95
 
 
+@pytest.mark.parametrize("sizes", [(10, 300), (30, 300), (10, 12)])
+def test_few_scores_that_happen_to_be_equal_are_not_taken_for_certain(sizes: tuple[int, int]) -> None:
+    assert experiments.welch(mostly_full, sizes, 500) > 0.95
+
+
 @pytest.mark.parametrize("p", [(0.5, 0.5), (0.5, 0.6), (0.2, 0.3)])
 def test_newcombe_covers(p: tuple[float, float]) -> None:
     assert is_95(experiments.newcombe(p, (30, 30)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from math import comb
+from random import Random
 from statistics import stdev
 from typing import Any
 
@@ -20,13 +22,24 @@ from heliscore.domain.statistics.compared import (
     UnitSums,
 )
 from heliscore.domain.statistics.distributions import t_quantile
+from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.statistics.lifts import lift_interval
 from heliscore.domain.statistics.means import means_of_samples
 from heliscore.domain.statistics.paired import compare_pairs
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.statistics.single_groups import interval_of_mean
 
-from .tables import MAX_INT64, MIN_INT64, arm, compare_twice, ends, random_tables, shares
+from .tables import (
+    MAX_INT64,
+    MIN_INT64,
+    arm,
+    arm_of,
+    compare_twice,
+    ends,
+    random_items,
+    random_tables,
+    shares,
+)
 
 MEAN = Question(measure="mean")
 SHARE = Question(measure="share")
@@ -80,6 +93,15 @@ def test_one_constant_group_has_welchs_interval_with_the_other_ones_degrees() ->
     margin = 1.962341 * stdev(values) / math.sqrt(1000)  # Student's t with 999 degrees of freedom.
     assert found.interval.high == pytest.approx(-39.98 + margin, abs=1e-4)
     assert found.verdict == "worse"
+
+
+def test_smaller_constant_group_is_given_the_variance_of_both() -> None:
+    most = [100] * 285 + [0] * 15
+    small, equal, large = (compare_arms(arm(*[100] * n), arm(*most), MEAN) for n in (10, 300, 301))
+    assert (small.verdict, small.warnings) == ("noDifferenceShown", ("skewed", "pooledVariance"))
+    # From as many on, it is Welch's.
+    assert (equal.verdict, equal.warnings, large.warnings) == ("worse", (), ())
+    assert ends(small.interval) == pytest.approx((-18.6, 8.6), abs=0.1)
 
 
 @pytest.mark.parametrize("true", [0, 20])
@@ -145,6 +167,26 @@ def test_constant_covariate_has_no_answer() -> None:
     found = compare_twice(Arm(sample=Sample(3, 6, 14), covariate=sums), MEAN)
     assert outcome(found) == (0, None, None, "noDifferenceShown", "constantCovariate")
     assert found.warnings == ("covariateUnused",)
+    assert found.reasons["lift"] == found.reasons["lift_interval"] == "constantCovariate"
+
+
+def test_group_without_units_or_covariate_has_no_answer() -> None:
+    sample, sums = Sample(3, 6, 14), CovariateSums(count=3, x=6, y=6, xx=14, yy=14, xy=13)
+    found = compare_arms(
+        Arm(sample=sample, covariate=sums),
+        Arm(sample=sample, covariate=CovariateSums(0, 0, 0, 0, 0, 0)),
+        MEAN,
+    )
+    assert outcome(found) == (0, None, None, "noDifferenceShown", "constantCovariate")
+    found = compare_twice(Arm(sample=sample, units=UnitSums(0, 0, 0, 0, 0, 0)), MEAN)
+    assert outcome(found) == (None, None, None, "tooFew", "tooFew")
+
+
+def test_covariate_gives_way_to_units() -> None:
+    sums = CovariateSums(count=3, x=6, y=6, xx=14, yy=14, xy=13)
+    units = UnitSums(3, 3, 6, 14, 6, 3)
+    found = compare_twice(Arm(sample=Sample(3, 6, 14), covariate=sums, units=units), MEAN)
+    assert (found.method, found.warnings) == ("clustered", ("covariateUnused",))
 
 
 def test_one_unit_is_too_few() -> None:
@@ -181,19 +223,41 @@ def test_interval_of_one_mean_needs_two_different_values() -> None:
     assert interval_of_mean(Sample.of({4: 9}), 0.95) is None
 
 
+QUESTIONS = [
+    MEAN,
+    Question(measure="mean", tuning=500, minimum_effect=1),
+    Question(measure="mean", margin=2, direction="down"),
+]
+ENDS = [MIN_INT64, MIN_INT64 + 1, 0, MAX_INT64 - 1, MAX_INT64]
+
+
+def assert_finite_or_explained(found: Comparison) -> None:
+    fields = msgspec.structs.asdict(found)
+    for field in fields.values():
+        for number in (field.low, field.high) if isinstance(field, Interval) else (field,):
+            assert not isinstance(number, float) or math.isfinite(number), found
+    assert {name for name in ASKED if fields[name] is None} == found.reasons.keys() & set(ASKED)
+    assert (found.needed_per_arm is None) == ("needed_per_arm" in found.reasons)
+
+
 def test_numbers_are_never_nan_and_missing_ones_have_a_reason() -> None:
-    questions = [
-        MEAN,
-        Question(measure="mean", tuning=500),
-        Question(measure="mean", margin=2, direction="down"),
+    random = Random(10)
+    tables = [*random_tables(300, seed=9)]
+    tables += [
+        [dict(Counter(random.choices(ENDS, k=random.randint(2, 9)))) for _ in range(2)] for _ in range(100)
     ]
-    for number, (base, other) in enumerate(random_tables(300, seed=9)):
-        tables = [dict(list(table.items())[: 1 + number % 3]) for table in (base, other)]
-        arms = [Arm(sample=Sample.of(table), counts=table) for table in tables]
-        for question in questions:
-            found = compare_arms(arms[0], arms[1], question)
-            fields = msgspec.structs.asdict(found)
-            for name, value in fields.items():
-                if isinstance(value, float):
-                    assert math.isfinite(value), (name, tables)
-            assert {name for name in ASKED if fields[name] is None} == found.reasons.keys() & set(ASKED)
+    for number, groups in enumerate(tables):
+        a, b = (arm_of(dict(list(group.items())[: 1 + number % 3])) for group in groups)
+        for question in QUESTIONS:
+            assert_finite_or_explained(compare_arms(a, b, question))
+
+
+def test_numbers_of_pairs_are_never_nan_and_missing_ones_have_a_reason() -> None:
+    random = Random(11)
+    items = [
+        {(random.choice(ENDS), 1, random.choice(ENDS), 1): 1 for _ in range(random.randint(1, 9))}
+        for _ in range(100)
+    ]
+    for table in [*random_items(200, seed=12, most=2), *items]:
+        for question in QUESTIONS:
+            assert_finite_or_explained(compare_pairs(Pairs(items=table), question))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from math import ceil, sqrt
+from operator import mul
 from random import Random
 
 import pytest
 from heliscore.domain.statistics.arms import compare_arms
-from heliscore.domain.statistics.compared import Arm, Pairs, Question, UnitSums
+from heliscore.domain.statistics.compared import Arm, CovariateSums, Pairs, Question, UnitSums
 from heliscore.domain.statistics.paired import compare_pairs
 from heliscore.domain.statistics.samples import Sample
 from statsmodels.stats.power import NormalIndPower
@@ -92,6 +93,19 @@ def test_units_multiply_by_their_design_effect() -> None:
     assert clustered.needed_per_arm == pytest.approx(10 * (single.needed_per_arm or 0), abs=10)
 
 
+def test_covariate_lessens_what_is_needed_of_the_scores_that_have_it() -> None:
+    x = range(40)
+    y = [3 * value + noise for value, noise in zip(x, [0, 5, -5, 2] * 10, strict=True)]
+    products = [sum(map(mul, *pair)) for pair in ((x, x), (y, y), (x, y))]
+    with_covariate = CovariateSums(40, sum(x), sum(y), *products)
+    question = Question(measure="mean", minimum_effect=1)
+    plain = arm(*y, *y)
+    adjusted = Arm(sample=plain.sample, covariate=with_covariate)
+    found = [compare_twice(one, question) for one in (plain, adjusted)]
+    assert (found[0].needed_per_arm or 0) > 50 * (found[1].needed_per_arm or 0)
+    assert (found[1].needed_more or 0) == (found[1].needed_per_arm or 0) - 40
+
+
 def test_many_looks_need_more() -> None:
     base, other = arm(*range(50)), arm(*range(50))
     once = compare_arms(base, other, Question(measure="mean", minimum_effect=3))
@@ -114,6 +128,13 @@ def test_days_are_those_of_the_slower_group(
     more = found.needed_more or 0
     assert found.needed_days == (None if days is None else pytest.approx(days * more))
     assert found.reasons.get("needed_days") == reason
+
+
+@pytest.mark.parametrize("effect", [1e-200, 1e-7])
+def test_hardly_any_difference_needs_too_many_to_be_counted(effect: float) -> None:
+    question = Question(measure="mean", minimum_effect=effect)
+    found = compare_twice(arm(*range(50)), question)
+    assert (found.needed_per_arm, found.reasons["needed_per_arm"]) == (None, "tooMany")
 
 
 def test_enough_needs_no_more_days() -> None:

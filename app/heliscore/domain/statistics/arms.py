@@ -41,7 +41,7 @@ def compare_arms(base: Arm, other: Arm, question: Question) -> Comparison:
 
     The method follows from what there is: sums by unit, a covariate, a tuning, a share, else Welch's.
     """
-    if base.sample is None or other.sample is None:
+    if base.sample is None or other.sample is None or _has_no_units(base) or _has_no_units(other):
         return nothing_to_compare(base.sample, other.sample)
     method, means = _method(base, other, question), _means(base, other)
     estimate = _estimate(base.sample, other.sample, means, method, question)
@@ -53,6 +53,10 @@ def compare_arms(base: Arm, other: Arm, question: Question) -> Comparison:
     )
     comparison = _with_superiority(comparison, base, other, _dependence(base, other, question))
     return replace(comparison, warnings=_warnings(base, other, means, method, question))
+
+
+def _has_no_units(arm: Arm) -> bool:
+    return arm.units is not None and not arm.units.units
 
 
 def _method(base: Arm, other: Arm, question: Question) -> Method:
@@ -125,6 +129,7 @@ def _warnings(
     warnings = {
         "fewScores": method == "newcombe" and sizes[0] < _FEW,
         "skewed": question.measure == "mean" and sizes[0] < _SKEW_SIZE and sizes[1] > _SKEW_RATIO * sizes[0],
+        "pooledVariance": method != "newcombe" and means is not None and means.is_pooled,
         "covariateUnused": has_covariate and (means is None or bool(base.units and other.units)),
         "arrivalOrder": bool(question.tuning),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,7 +15,16 @@ from heliscore.domain.statistics.sample_size import Needed, find_needed
 from heliscore.domain.statistics.samples import Sample
 from heliscore.domain.statistics.verdicts import judge
 
-_NUMBERS = ("difference", "interval", "p", "lift", "lift_interval", "effect", "superiority", "superiority_p")
+_NUMBERS: Final = (
+    "difference",
+    "interval",
+    "p",
+    "lift",
+    "lift_interval",
+    "effect",
+    "superiority",
+    "superiority_p",
+)
 
 
 def summarize(sample: Sample | None) -> Summary:
@@ -77,7 +87,8 @@ def with_needed(comparison: Comparison, needed: Needed) -> Comparison:
 def with_lift(comparison: Comparison, means: Means | None, question: Question) -> Comparison:
     """Add the difference in relation to the base."""
     if means is None or means.least < 2:
-        return explain(comparison, {"lift": "tooFew", "lift_interval": "tooFew"})
+        reason = "tooFew" if means else "constantCovariate"
+        return explain(comparison, {"lift": reason, "lift_interval": reason})
     lift = lift_of(means, question.confidence, question.measure == "share")
     interval = None
     if lift is not None and not question.tuning:

@@ -7,6 +7,7 @@ interval at 1 - alpha. McNemar's exact test is the exception.
 from __future__ import annotations
 
 from math import exp, log, sqrt
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from heliscore.domain.statistics.distributions import (
 )
 from heliscore.domain.statistics.interval import Interval, wilson_at
 
-_GREATEST_Z = 40.0
+_GREATEST_Z: Final = 40.0
 """Further out than that, a double has no probability above 0."""
 
 

@@ -5,17 +5,20 @@ The difference that was observed is no argument: power computed from it says not
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
+from typing import Final
 
 import msgspec
 
 from heliscore.domain.statistics.compared import Arm, Plan, Question
 from heliscore.domain.statistics.distributions import bisect, normal_quantile
 from heliscore.domain.statistics.estimates import always_valid_z, rho_squared
-from heliscore.domain.statistics.means import Means, means_of_samples
+from heliscore.domain.statistics.means import Means
 from heliscore.domain.statistics.samples import Sample
 
-_DAYS = 7
+_DAYS: Final = 7
+_MOST: Final = 1e6
+"""Deviations in the difference: to show less than a millionth of one takes some 10^13 scores."""
 
 
 class Needed(msgspec.Struct, frozen=True):
@@ -31,10 +34,12 @@ def plan_arms(base: Arm, other: Arm, means: Means, question: Question) -> Plan |
     """Plan with the ratio of the groups, the variances and the design effect that were observed."""
     if base.sample is None or other.sample is None:
         return None
-    have, ratio = base.sample.count, other.sample.count / base.sample.count
-    spread = means.variance * have
+    have, have_of_other = base.sample.count, other.sample.count
+    if base.covariate and other.covariate and not (base.units and other.units):
+        have, have_of_other = base.covariate.count, other.covariate.count
+    ratio, spread = have_of_other / have, means.variance * have
     if question.measure == "share":
-        independent = means_of_samples(base.sample, other.sample).variance
+        independent = (base.sample.variance or 0.0) / have + (other.sample.variance or 0.0) / have_of_other
         design_effect = means.variance / independent if independent else 1.0
         spread = _share_spread(base.sample, ratio, question) * design_effect
     return Plan(spread, ratio, have, (base.last_week, other.last_week))
@@ -63,6 +68,8 @@ def find_needed(plan: Plan | None, question: Question, alpha: float) -> Needed:
         return Needed(reason="tooFew")
     if not plan.spread:
         return Needed(reason="noVariance")
+    if sqrt(plan.spread) / difference > _MOST:
+        return Needed(reason="tooMany")
     unit = plan.spread / difference**2
     exact = (normal_quantile(1 - alpha / 2) + normal_quantile(question.power)) ** 2 * unit
     if question.tuning:

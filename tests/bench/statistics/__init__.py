@@ -1,0 +1,1 @@
+"""How often intervals, corrections and the gate are right, in simulated experiments."""

@@ -167,8 +167,8 @@ ORDER BY n.name, bin
 -- percentile is found by adding up counts, without sorting all scores. It is interpolated between the values at two
 -- places, counted from 0, as by percentile_cont. Sums of squares, so that deviations are exact to the last digit
 -- (stddev_samp of integers keeps 11). The values themselves where there are at most $5; and how many scores are from $6
--- on.
-WITH counted AS (
+-- on. MATERIALIZED: what follows sorts what was counted, and the planner would rather sort all scores instead.
+WITH counted AS MATERIALIZED (
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
         bool_and(v.is_boolean IS NOT NULL) AS all_boolean,

@@ -14,7 +14,7 @@ from heliscore.api.http.value_types import NAME, choice, integer, list_of, mappi
 from heliscore.api.shared import envelope
 from heliscore.api.shared.comparison_answers import COMPARISON, show_comparison
 from heliscore.api.shared.experiment_arms import ARMS
-from heliscore.api.shared.experiments import Experiment, run
+from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, run
 from heliscore.api.shared.group_fields import ITEM, UNIT
 from heliscore.api.shared.score_maps import plain_name, score_names
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
@@ -26,7 +26,6 @@ from heliscore.store.search.covariates import Covariate
 _MAX_SCORES: Final = 50
 _MAX_AMOUNT: Final = 1e18
 _MAX_TUNING: Final = 10**9
-_DEFAULT_TUNING: Final = 5000
 
 _COVARIATES: Final[dict[str, Column]] = {
     "latency": Column("latency_ms"),
@@ -49,13 +48,13 @@ def _read_covariate(raw: object, path: str, errors: FieldErrors) -> Covariate:
     return Score("")
 
 
-_TUNING: Final = optional("tuning", integer(1, _MAX_TUNING), default=_DEFAULT_TUNING)
+_TUNING: Final = optional("tuning", integer(1, _MAX_TUNING), default=DEFAULT_TUNING)
 _TUNED: Final = object_of(_TUNING)
 
 
 def _read_sequential(raw: object, path: str, errors: FieldErrors) -> int | None:
     if isinstance(raw, bool):
-        return _DEFAULT_TUNING if raw else None
+        return DEFAULT_TUNING if raw else None
     values = _TUNED.read(raw, path, errors)
     return values.find(_TUNING)
 

@@ -36,6 +36,9 @@ from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.covariates import Covariate
 
+DEFAULT_TUNING: Final = 5000
+"""Of always-valid intervals: the number of scores at which they are narrowest."""
+
 _WEEK: Final = timedelta(days=7)
 
 _MAX_COUNTS: Final = 1_000_000
@@ -97,6 +100,9 @@ class Results(msgspec.Struct, frozen=True):
     in_several: int
     """How many scores are of requests that match the filters of several arms, and so are in none."""
 
+    groups: list[Group]
+    """The scores of each arm; none of a paired experiment, which reads items."""
+
 
 async def run(services: Services, experiment: Experiment) -> Results:
     """Compare each score of each other arm with the base's. Raises Unavailable."""
@@ -117,6 +123,12 @@ async def run(services: Services, experiment: Experiment) -> Results:
     return await asyncio.to_thread(_compare, experiment, directions, unknown, found)
 
 
+async def read_groups(services: Services, experiment: Experiment) -> list[Group]:
+    """The scores of each arm, request by request, of a paired experiment. Raises Unavailable."""
+    async with services.database.connection() as connection:
+        return await _read_groups(connection, services.ids.names, experiment, _selection_of(experiment))
+
+
 class _Found(msgspec.Struct, frozen=True):
     groups: list[Group] = []
     units: list[UnitGroup] = []
@@ -125,10 +137,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 async def _read(connection: Connection, names: ScoreNames, experiment: Experiment) -> _Found:
-    arms, scores, of = experiment.arms, experiment.scores, experiment.selection
-    since = _week_before_the_end(of)
-    selection = msgspec.structs.replace(of, tree=AllOf((of.tree, arms.tree)))
-    max_counts = min(score_groups.MAX_COUNTS, _MAX_COUNTS // (len(arms.keys) * len(scores)))
+    arms, scores, selection = experiment.arms, experiment.scores, _selection_of(experiment)
     if experiment.pair_by is not None:
         pairs = await score_groups.compare_pairs(
             connection,
@@ -138,8 +147,8 @@ async def _read(connection: Connection, names: ScoreNames, experiment: Experimen
             arms.group_by,
             experiment.pair_by,
             base=arms.keys[0],
-            max_counts=max_counts,
-            since=since,
+            max_counts=_max_counts(experiment),
+            since=_week_before_the_end(selection),
         )
         return _Found(pairs=pairs)
     units: list[UnitGroup] = []
@@ -154,10 +163,33 @@ async def _read(connection: Connection, names: ScoreNames, experiment: Experimen
         covariates = await score_groups.compare_covariates(
             connection, names, selection, scores, arms.group_by, experiment.covariate
         )
-    groups = await score_groups.compare(
-        connection, names, selection, scores, arms.group_by, max_counts=max_counts, since=since
-    )
+    groups = await _read_groups(connection, names, experiment, selection)
     return _Found(groups, units, [], covariates)
+
+
+def _selection_of(experiment: Experiment) -> ScoreSelection:
+    """The scores of all arms."""
+    tree = AllOf((experiment.selection.tree, experiment.arms.tree))
+    return msgspec.structs.replace(experiment.selection, tree=tree)
+
+
+async def _read_groups(
+    connection: Connection, names: ScoreNames, experiment: Experiment, selection: ScoreSelection
+) -> list[Group]:
+    return await score_groups.compare(
+        connection,
+        names,
+        selection,
+        experiment.scores,
+        experiment.arms.group_by,
+        max_counts=_max_counts(experiment),
+        since=_week_before_the_end(selection),
+    )
+
+
+def _max_counts(experiment: Experiment) -> int:
+    cells = len(experiment.arms.keys) * len(experiment.scores)
+    return min(score_groups.MAX_COUNTS, _MAX_COUNTS // cells)
 
 
 def _week_before_the_end(selection: ScoreSelection) -> datetime:
@@ -189,7 +221,7 @@ def _compare(
     primary = None if experiment.primary is None else [name in experiment.primary for name, *_ in asked]
     corrected = correct(comparisons, experiment.correction, experiment.confidence, primary)
     results = [Result(*one, comparison) for one, comparison in zip(asked, corrected, strict=True)]
-    return Results(results, unknown, _in_several(found))
+    return Results(results, unknown, _in_several(found), found.groups)
 
 
 _NO_SCORES: Final = Arm(sample=None), 0

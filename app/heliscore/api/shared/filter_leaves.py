@@ -67,6 +67,11 @@ def equals(subject: Column | Property, value: str | None) -> Leaf:
             return {_TABLE: {"properties": {key: condition}}}
 
 
+def has_property(key: str) -> Leaf:
+    """The requests with that property."""
+    return {_TABLE: {"properties": {key: {"exists": True}}}}
+
+
 def lacks_score(name: str) -> Leaf:
     """The requests without that score."""
     return {_TABLE: {"scores": {name: {"exists": False}}}}

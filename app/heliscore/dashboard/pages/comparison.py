@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
+from heliscore.api.http.request_state import Services
+from heliscore.api.shared.experiment_arms import make_arms
+from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, Result, read_groups, run
 from heliscore.dashboard.parts.charts import Chart
+from heliscore.dashboard.parts.comparison_method import (
+    COLUMNS,
+    FIELDS,
+    Method,
+    Selection,
+    is_field,
+    make_command,
+    read_method,
+    subject_of,
+)
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
 from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
-from heliscore.dashboard.parts.trends import Bin, make_bins, sum_totals
+from heliscore.dashboard.parts.trends import Bin
+from heliscore.dashboard.parts.value_bins import bin_counts
 from heliscore.domain.errors import FieldError, Unavailable
-from heliscore.domain.filter_tree import AnyOf, Column, Exists, Filter, Not, OneOf, Property
 from heliscore.domain.messages import described
-from heliscore.domain.statistics.arms import compare_arms
-from heliscore.domain.statistics.compared import Arm, Question
-from heliscore.domain.statistics.interval import Interval
-from heliscore.domain.statistics.samples import Sample
+from heliscore.domain.statistics.arms import measure_of
+from heliscore.domain.statistics.compared import Verdict
 from heliscore.domain.times import now
 from heliscore.store import evaluations
-from heliscore.store.evaluations import Spread, Total
 from heliscore.store.facets import PROPERTY, Facets, find_facets
-
-COLUMNS: Final = {
-    "model": "Model",
-    "provider": "Provider",
-    "prompt_id": "Prompt",
-    "prompt_version": "Prompt version",
-    "user_id": "User",
-}
-"""The columns by which requests can be grouped. Properties are possible, too."""
+from heliscore.store.score_groups import Group
 
 FEW: Final = 30
 """A group with fewer scores is marked as unreliable."""
 
-_OWN: Final = frozenset(("by", "group", "without", "score"))
+_OWN: Final = frozenset(("by", "group", "without", "score", "pair", "unit", "looks", "effect"))
 _DEFAULT_GROUPS: Final = 4
 _DEFAULT_SCORES: Final = 6
 _MAX_GROUPS: Final = 6
@@ -48,18 +50,26 @@ _MAX_SCORES: Final = 12
 _OFFERED: Final = 12
 _BINS: Final = 25
 
+VERDICTS: Final[dict[Verdict, str]] = {
+    "better": "better",
+    "worse": "worse",
+    "equivalent": "equivalent",
+    "notWorse": "not worse",
+    "noDifferenceShown": "no difference shown",
+    "tooFew": "too few",
+    "identical": "identical",
+}
+
 
 class ScoreCell(msgspec.Struct, frozen=True):
-    """One score of one group. `difference` is to the first group, None without one."""
+    """One score of one group, and its comparison with the first one; None of the first."""
 
-    total: Total
-    deviation: float | None
-    difference: float | None
-    interval: Interval | None
+    group: Group
+    result: Result | None
 
     @property
     def is_few(self) -> bool:
-        return self.total.count < FEW
+        return self.group.sample.count < FEW
 
 
 class ScoreRow(msgspec.Struct, frozen=True):
@@ -67,6 +77,7 @@ class ScoreRow(msgspec.Struct, frozen=True):
 
     name: str
     is_share: bool
+    is_boolean: bool
     cells: list[ScoreCell | None]
     bins: list[Bin]
     chart: Chart | None
@@ -76,55 +87,42 @@ class ScoreRow(msgspec.Struct, frozen=True):
         return any(cell is not None and cell.is_few for cell in self.cells)
 
 
-class Selection(msgspec.Struct, frozen=True):
-    """The groups and scores to compare."""
-
-    by: str
-    """A facet's field."""
-
-    groups: list[str | None]
-    """None is the group of the requests without a value."""
-
-    scores: list[str]
-
-
 async def show_comparison(page: PageRequest) -> Response:
     time_range = read_time_range(page.request.query_params, now(), _OWN)
     by = time_range.one("by") or "model"
-    errors = [*time_range.errors]
-    if by not in COLUMNS and (not by.startswith(PROPERTY) or by == PROPERTY):
-        columns = ", ".join(COLUMNS)
-        errors.append(FieldError("by", f"expected one of {columns} or {PROPERTY}<key>, got {described(by)}"))
+    how, errors = read_method(time_range)
+    errors = [*time_range.errors, *errors]
+    if not is_field(by):
+        errors.append(FieldError("by", f"expected {FIELDS}, got {described(by)}"))
     if len(time_range.all("group")) + bool(time_range.one("without")) > _MAX_GROUPS:
         errors.append(FieldError("group", f"at most {_MAX_GROUPS} at a time"))
     if len(time_range.all("score")) > _MAX_SCORES:
         errors.append(FieldError("score", f"at most {_MAX_SCORES} at a time"))
     if errors:
-        return _render(page, time_range, by, status=400, errors=errors)
-    organization_id = page.organization_id
+        return _render(page, time_range, by, how, status=400, errors=errors)
+    organization_id, services = page.organization_id, page.services
     try:
-        async with page.services.database.connection() as connection:
+        async with services.database.connection() as connection:
             known = await evaluations.list_names(connection, organization_id)
             facets = await find_facets(connection, organization_id, time_range.start, time_range.end)
-            selection = _select(time_range, by, facets, known)
-            spreads = await evaluations.spread(
-                connection,
-                page.services.ids.names,
-                time_range.selection(organization_id, _members(by, selection.groups)),
-                selection.scores,
-                _BINS,
-                _subject(by),
-            )
+        selection = _select(time_range, by, facets, known)
+        rows: list[ScoreRow] = []
+        experiment = None
+        if selection.groups and selection.scores:
+            experiment = _make_experiment(time_range, organization_id, selection, how)
+            rows = await _compare(services, experiment)
     except Unavailable as error:
-        return error_response(error, lambda error: _render(page, time_range, by, trouble=str(error)))
+        return error_response(error, lambda error: _render(page, time_range, by, how, trouble=str(error)))
     return _render(
         page,
         time_range,
         by,
+        how,
         facets=facets,
         known=known,
         selection=selection,
-        rows=make_rows(selection, spreads),
+        rows=rows,
+        command=None if experiment is None else make_command(time_range, selection, how),
     )
 
 
@@ -140,67 +138,63 @@ def _select(time_range: TimeRange, by: str, facets: Facets, known: list[str]) ->
     )
 
 
-def _subject(by: str) -> Column | Property:
-    return Column(by) if by in COLUMNS else Property(by.removeprefix(PROPERTY))
-
-
-def _members(by: str, groups: list[str | None]) -> Filter:
-    """Match the requests of these groups."""
-    subject = _subject(by)
-    values = OneOf(subject, tuple(group for group in groups if group is not None))
-    return AnyOf((values, Not(Exists(subject)))) if None in groups else values
-
-
-def make_rows(selection: Selection, spreads: list[Spread]) -> list[ScoreRow]:
-    """Make a row for each selected score."""
-    by_name: dict[str, list[Spread]] = defaultdict(list)
-    for spread in spreads:
-        by_name[spread.name].append(spread)
-    return [_make_row(name, selection.groups, by_name[name]) for name in selection.scores]
-
-
-def _make_row(name: str, groups: list[str | None], spreads: list[Spread]) -> ScoreRow:
-    is_share = bool(spreads) and all(spread.all_boolean for spread in spreads)
-    parts = [[spread for spread in spreads if spread.group == group] for group in groups]
-    samples = [_sample(part) for part in parts]
-    base = samples[0] if samples else None
-    question = Question(measure="share" if is_share else "mean")
-    cells: list[ScoreCell | None] = []
-    for number, (part, sample) in enumerate(zip(parts, samples, strict=True)):
-        if sample is None:
-            cells.append(None)
-            continue
-        difference, interval = None, None
-        if number and base:
-            compared = compare_arms(Arm(sample=base), Arm(sample=sample), question)
-            difference, interval = compared.difference, compared.interval
-        cells.append(ScoreCell(sum_totals(part), sample.deviation, difference, interval))
-    bins = make_bins(spreads, groups)
-    names = ["none" if group is None else group for group in groups]
-    chart = (make_shares if is_share else make_spread)(bins, names) if bins else None
-    return ScoreRow(name, is_share, cells, bins, chart)
-
-
-def _sample(part: list[Spread]) -> Sample | None:
-    if not part:
-        return None
-    return Sample(
-        count=sum(spread.count for spread in part),
-        sum=sum(spread.sum for spread in part),
-        squares=sum(spread.squares for spread in part),
+def _make_experiment(
+    time_range: TimeRange, organization_id: int, selection: Selection, how: Method
+) -> Experiment:
+    effects = dict.fromkeys(selection.scores, how.effect) if how.effect else {}
+    return Experiment(
+        selection=time_range.selection(organization_id),
+        scores=tuple(selection.scores),
+        arms=make_arms(subject_of(selection.by), selection.groups),
+        pair_by=None if how.pair is None else subject_of(how.pair),
+        unit=None if how.unit is None else subject_of(how.unit),
+        minimum_effects=effects,
+        tuning=DEFAULT_TUNING if how.repeats else None,
     )
+
+
+async def _compare(services: Services, experiment: Experiment) -> list[ScoreRow]:
+    results = await run(services, experiment)
+    groups = results.groups
+    if experiment.pair_by is not None:
+        groups = await read_groups(services, experiment)
+    by_cell = {(result.score, result.arm): result for result in results.results}
+    found = {(group.name, group.value): group for group in groups}
+    return [_make_row(name, experiment.arms.labels, found, by_cell) for name in experiment.scores]
+
+
+def _make_row(
+    name: str,
+    labels: Sequence[str | None],
+    groups: Mapping[tuple[str, str | None], Group],
+    results: Mapping[tuple[str, str | None], Result],
+) -> ScoreRow:
+    of_labels = [groups.get((name, label)) for label in labels]
+    there = [group for group in of_labels if group is not None]
+    is_share = bool(there) and measure_of([group.sample for group in there]) == "share"
+    cells = [
+        None if group is None else ScoreCell(group, results.get((name, label)))
+        for label, group in zip(labels, of_labels, strict=True)
+    ]
+    bins = bin_counts([None if group is None else group.counts for group in of_labels], _BINS)
+    names = ["none" if label is None else label for label in labels]
+    chart = (make_shares if is_share else make_spread)(bins, names) if bins else None
+    is_boolean = bool(there) and all(group.all_boolean for group in there)
+    return ScoreRow(name, is_share, is_boolean, cells, bins, chart)
 
 
 def _render(
     page: PageRequest,
     time_range: TimeRange,
     by: str,
+    how: Method,
     *,
     status: int = 200,
     facets: Facets | None = None,
     known: list[str] | None = None,
     selection: Selection | None = None,
     rows: list[ScoreRow] | None = None,
+    command: str | None = None,
     errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
@@ -222,7 +216,11 @@ def _render(
         known=known or [],
         chosen=selection.scores if selection else [],
         rows=rows or [],
+        how=how,
+        compared=sum(cell.result is not None for row in rows or [] for cell in row.cells if cell),
+        verdicts=VERDICTS,
         few=FEW,
+        command=command,
         errors=errors or [],
         trouble=trouble,
         shorter=shorter_ranges(time_range.length),

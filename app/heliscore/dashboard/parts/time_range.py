@@ -11,6 +11,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.shared.filter_leaves import Leaf, equals, has_property
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.messages import described
@@ -87,6 +88,17 @@ class TimeRange(msgspec.Struct, frozen=True):
             value = self.one("value")
             parts.append(Compare(Property(key), "=", value) if value else Exists(Property(key)))
         return AllOf(tuple(parts))
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """The same as `filter` in Helicone's JSON."""
+        found = [
+            equals(Column(column), self.one(name)) for name, column in _COLUMNS.items() if self.one(name)
+        ]
+        if key := self.one("key"):
+            value = self.one("value")
+            found.append(equals(Property(key), value) if value else has_property(key))
+        return found
 
     def selection(self, organization_id: int, *more: Filter) -> ScoreSelection:
         """The scores in the range of requests that match the filters and `more`."""

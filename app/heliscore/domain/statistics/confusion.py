@@ -40,9 +40,13 @@ def bins_of(values: Collection[int]) -> Bins:
     """At most 25 ranges: one value each where that is enough, else of 1, 2 or 5 times a power of ten."""
     if len({*values}) <= MAX_BINS:
         return Bins(1)
-    low, high = min(values), max(values)
+    return bins_between(min(values), max(values), MAX_BINS)
+
+
+def bins_between(low: int, high: int, most: int) -> Bins:
+    """At most so many ranges: 1, 2 or 5 times a power of ten wide, the least width that is enough."""
     widths = (step * 10**power for power in count_from() for step in (1, 2, 5))
-    return Bins(next(width for width in widths if high // width - low // width < MAX_BINS))
+    return Bins(next(width for width in widths if high // width - low // width < most))
 
 
 def confusion(table: PairTable, *, one_scale: bool) -> tuple[Cell, ...]:

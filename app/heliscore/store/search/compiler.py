@@ -143,7 +143,7 @@ def compile_requests(
     slots = Slots(
         source=rows.source,
         organization=rows.organization,
-        joins=rows.joins + (named_scores(conditions, scores, by_hash=by_hash) if scores else ""),
+        joins=rows.joins + (named_scores(conditions, tree, scores, by_hash=by_hash) if scores else ""),
         where=rows.where,
         group=_group(conditions, rows, group_by, OWN)[1],
         sort_value=subject_expression(conditions, rows, value) if value else None,

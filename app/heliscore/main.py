@@ -43,6 +43,7 @@ from heliscore.api.native import (
     history_endpoints,
     metrics_endpoint,
     revert_endpoint,
+    sample_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
@@ -91,6 +92,7 @@ _API: Final = (
     *ab_endpoint.ENDPOINTS,
     *agreement_endpoint.ENDPOINTS,
     *coverage_endpoint.ENDPOINTS,
+    *sample_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,

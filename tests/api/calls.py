@@ -91,6 +91,13 @@ BODIES: dict[tuple[str, str], object] = {
     },
     ("POST", "/v1/evals/agreement"): {"filter": "all", "raters": [SCORE, "helicone-score-feedback"]},
     ("POST", "/v1/evals/coverage"): {"filter": "all", "scores": [SCORE], "groupBy": {"property": PROPERTY}},
+    ("POST", "/v1/evals/sample"): {
+        "filter": "all",
+        "by": "threshold",
+        "score": SCORE,
+        "threshold": 90,
+        "seed": 1,
+    },
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},

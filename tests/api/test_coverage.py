@@ -246,7 +246,7 @@ async def test_answer_of_too_many_counts_is_refused(
             {"start": MARCH["end"], "end": MARCH["start"]},
             ("timeFilter", "start must not be after end"),
         ),
-        ("limit", 1001, ("limit", "expected an integer from 0 to 1000, got 1001")),
+        ("limit", 1001, ("limit", "expected an integer from 1 to 1000, got 1001")),
     ],
 )
 async def test_wrong_body_is_refused(

@@ -155,6 +155,15 @@ class Asker:
         ]
         await record(self._connection, self._ids, posts)
 
+    def hashes(self, seed: int) -> dict[str, int]:
+        """PostgreSQL's hash of each request's id."""
+        statement = (
+            "SELECT request_id, hashtextextended(request_id, $2) FROM request WHERE organization_id = $1"
+        )
+        return dict(
+            map(tuple, self._runner.run(self._connection.fetch(statement, self._organization_id, seed)))
+        )
+
     def ask(self, path: str, body: Json) -> Any:
         response = self._runner.run(self._client.post(path, json=body))
         assert response.status_code == 200, response.text

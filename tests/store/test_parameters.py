@@ -43,6 +43,7 @@ from heliscore.store.search.compiler import (
     compile_opinions,
     compile_probe,
     compile_requests,
+    compile_scores,
     compile_search,
     compile_selectivity,
 )
@@ -315,7 +316,7 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
             for value in (None, *map(Score, leading_scores(tree)))
         ),
         *(compile_requests(tree, ids, 2, [name], group_by=group) for name in leading_scores(tree)),
-        compile_requests(AllOf(()), ids, 2, scores=list(ids)),
+        compile_scores(AllOf(()), ids, 2, list(ids)),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
     ]

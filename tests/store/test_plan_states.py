@@ -29,7 +29,15 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.settings import Settings
-from heliscore.store import coverage, evaluations, organizations, score_groups, score_scan, table_statistics
+from heliscore.store import (
+    coverage,
+    evaluations,
+    organizations,
+    samples,
+    score_groups,
+    score_scan,
+    table_statistics,
+)
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.facets import find_facets
 from heliscore.store.score_scan import ScoreSelection
@@ -225,6 +233,15 @@ def covered(
     )
 
 
+def sampled(kind: Callable[..., Awaitable[samples.Sample]], tree: Filter, *arguments: object) -> Read:
+    return lambda connection, names, organization: kind(
+        connection,
+        names,
+        samples.Draw(ScoreSelection(organization, tree, BEGINNING, END), 7, 40),
+        *arguments,
+    )
+
+
 ALL = TREES["all"]
 READS: dict[str, Read] = {
     **{f"page of {name}": page(tree) for name, tree in TREES.items()},
@@ -258,6 +275,19 @@ READS: dict[str, Read] = {
     "coverage": covered(ALL),
     "coverage by hour": covered(ALL, buckets=coverage.Buckets("hour", 90)),
     "coverage of the largest groups": covered(is_one("broad"), Property("variant"), limit=2),
+    **{f"random sample of {name}": sampled(samples.sample_at_random, tree) for name, tree in TREES.items()},
+    "sample by model": sampled(samples.sample_strata, ALL, MODEL, "proportional"),
+    "sample by property, of 60 %": sampled(
+        samples.sample_strata, is_one("broad"), Property("variant"), "equal"
+    ),
+    "sample at a threshold": sampled(samples.sample_nearest, ALL, "accuracy", 50),
+    "sample at a threshold, of 0.1 %": sampled(samples.sample_nearest, is_one("rare"), "accuracy", 50),
+    "sample of disagreements": sampled(samples.sample_disagreements, ALL, ["accuracy", "relevance"]),
+    "sample of disagreements, of 60 %": sampled(
+        samples.sample_disagreements, is_one("broad"), ["accuracy", "relevance", "medium"]
+    ),
+    "sample of leverage": sampled(samples.sample_leverage, ALL, "accuracy"),
+    "sample of leverage by model": sampled(samples.sample_leverage, is_one("broad"), "accuracy", MODEL),
     "names": lambda connection, _, organization: evaluations.list_names(connection, organization),
     "facets": lambda connection, _, organization: find_facets(connection, organization, BEGINNING, END),
 }

@@ -107,7 +107,7 @@ async def _count(
     read = await choose_read(connection, names, selection, known)
     if read is None:
         return {}
-    compiled = read.compile(6, group_by=group_by, scores=list(known))
+    compiled = read.compile_scores(6, list(known), group_by)
     groups = None if shown is None else [group for group in shown if group is not None]
     fixed = (*_fixed(selection, buckets), groups, shown is not None and None in shown)
     names_by_id = {name_id: name for name, name_id in known.items()}

@@ -11,7 +11,8 @@ from heliscore.domain.filter_tree import AllOf, AnyOf, Column, Compare, Exists, 
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search.compiler import compile_requests
+from heliscore.store.search.compiler import compile_requests, compile_scores
+from heliscore.store.search.leading_conditions import is_of_time
 from heliscore.store.search.request_search import is_by_hash
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.search.slots import Compiled
@@ -48,6 +49,15 @@ class WholeRead(msgspec.Struct, frozen=True):
             scores=scores,
             value=value,
         )
+
+    def compile_scores(
+        self, first_parameter: int, scores: Sequence[str], group_by: Column | Property | None
+    ) -> Compiled:
+        """The same for a statement that reads nothing of requests but their group and time: scores stand in
+        for them where they can."""
+        if group_by is None and is_of_time(self.tree):
+            return compile_scores(self.tree, self.name_ids, first_parameter, scores)
+        return self.compile(first_parameter, group_by=group_by, scores=scores)
 
 
 async def choose_read(

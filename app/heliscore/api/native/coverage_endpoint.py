@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -11,8 +12,7 @@ from heliscore.api.http.body_fields import Values, ValueType, make_body, optiona
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
-from heliscore.api.http.value_types import choice, count, integer, list_of
-from heliscore.api.native.request_groups import GROUP_FIELD
+from heliscore.api.http.value_types import choice, integer, list_of
 from heliscore.api.shared import envelope
 from heliscore.api.shared.filter_leaves import (
     GIVEN_BACK,
@@ -23,6 +23,7 @@ from heliscore.api.shared.filter_leaves import (
     equals,
     lacks_score,
 )
+from heliscore.api.shared.group_fields import GROUP_FIELD
 from heliscore.api.shared.score_maps import SCORE_NAME, plain_name
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection
 from heliscore.domain.errors import FieldError, InvalidInput
@@ -36,7 +37,7 @@ _DEFAULT_GROUPS: Final = 100
 _MAX_MINUTES: Final = 1440
 
 _MAX_COUNTS: Final = 10_000
-"""Of an answer, each with its filter: to make so many takes 40 ms."""
+"""Of an answer, each with its filter: 4 MB of JSON."""
 
 _MAX_FILTER_BYTES: Final = 32 * 1024 * 1024
 """Of the caller's filter in an answer, which each count repeats."""
@@ -74,7 +75,7 @@ _MINUTES: Final = optional(
     default=0,
     description="How many minutes the caller's clock is behind UTC; moves the edges of the buckets.",
 )
-_LIMIT: Final = optional("limit", count(_MAX_GROUPS), default=_DEFAULT_GROUPS, description="Of groups.")
+_LIMIT: Final = optional("limit", integer(1, _MAX_GROUPS), default=_DEFAULT_GROUPS, description="Of groups.")
 _BODY: Final = make_body(
     SENT_FILTER,
     _TIMES,
@@ -113,13 +114,9 @@ async def count_coverage(call: ApiCall) -> Response:
         )
     if len(coverage.rows) > max_rows:
         raise InvalidInput([FieldError("limit" if body[_INCREMENT] is None else "increment", _TOO_MANY)])
-    return envelope.answer(
-        {
-            "groups": coverage.groups,
-            "unknownScores": coverage.unknown,
-            "rows": [_make_row(body, selection, row) for row in coverage.rows],
-        }
-    )
+    # In a thread, which gives way to other calls: 10,000 counts with their filters take 0.13 s.
+    rows = await asyncio.to_thread(_make_rows, body, selection, coverage.rows)
+    return envelope.answer({"groups": coverage.groups, "unknownScores": coverage.unknown, "rows": rows})
 
 
 _TOO_MANY: Final = (
@@ -131,6 +128,10 @@ _TOO_MANY: Final = (
 def _max_rows(body: Values) -> int:
     filter_bytes = len(msgspec.json.encode(body[SENT_FILTER].raw))
     return min(_MAX_COUNTS, _MAX_FILTER_BYTES // filter_bytes) // len(body[_SCORES])
+
+
+def _make_rows(body: Values, selection: ScoreSelection, rows: list[store.Covered]) -> list[dict[str, object]]:
+    return [_make_row(body, selection, row) for row in rows]
 
 
 def _make_row(body: Values, selection: ScoreSelection, row: store.Covered) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.api.http.body_fields import ValueType, object_of, required
+from heliscore.api.http.body_fields import ValueType, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.value_types import NAME
 from heliscore.api.shared.score_maps import plain_name
@@ -71,6 +71,10 @@ _OF_PROPERTY: Final = object_of(required("property", NAME)).schema
 
 ITEM: Final = ValueType[Unit]({"anyOf": [{"enum": list(GROUPABLE)}, _OF_PROPERTY]}, _read_item)
 """What requests have in common."""
+
+GROUP_FIELD: Final = optional(
+    "groupBy", ITEM, description="A column or a property; requests without it are the group null."
+)
 
 UNIT: Final = ValueType[Unit | None]({"anyOf": [{"enum": [_REQUEST, *GROUPABLE]}, _OF_PROPERTY]}, _read_unit)
 """What counts as one case. None: each request."""

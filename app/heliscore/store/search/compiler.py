@@ -27,7 +27,7 @@ from heliscore.store.search.author_groups import LOOKED_UP, OWN, GroupOf, groupe
 from heliscore.store.search.cases import compile_cases
 from heliscore.store.search.conditions import OUTCOME, ConditionCompiler
 from heliscore.store.search.covariates import join_covariate
-from heliscore.store.search.leading_conditions import indexed_conditions, is_of_time, value_conditions
+from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     all_scores,
@@ -144,13 +144,11 @@ def compile_requests(
     """Compile a filter for a statement that reads all requests that match. It may ask for their group, for a
     row for each of the named scores that they have, called v, and for the value of a leading score."""
     conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
-    if scores and group_by is None and is_of_time(tree):
-        return _compile_scores(conditions, tree, scores)
     rows = begin_at(conditions, tree, start, Sort(None)) if start else join_leading(conditions, tree)
     slots = Slots(
         source=rows.source,
         organization=rows.organization,
-        joins=rows.joins + (named_scores(conditions, scores, by_hash=by_hash) if scores else ""),
+        joins=rows.joins + (named_scores(conditions, tree, scores, by_hash=by_hash) if scores else ""),
         where=rows.where,
         group=None if group_by is None else conditions.expression(group_by),
         sort_value=subject_expression(conditions, rows, value) if value else None,
@@ -158,8 +156,12 @@ def compile_requests(
     return Compiled(slots, conditions.arguments.all())
 
 
-def _compile_scores(conditions: ConditionCompiler, tree: Filter, names: Sequence[str]) -> Compiled:
-    """The same of scores alone, which stand in for their requests: these have a time and no more."""
+def compile_scores(
+    tree: Filter, name_ids: Mapping[str, int], first_parameter: int, names: Sequence[str]
+) -> Compiled:
+    """Compile a filter that asks for nothing but time for a statement that reads the named scores, called v,
+    and of their requests r no more than the time."""
+    conditions = _conditions(name_ids, first_parameter)
     ids = [conditions.scores.name_ids[name] for name in names]
     in_time = msgspec.structs.replace(conditions, created_at="v.request_created_at").condition(tree)
     slots = Slots(

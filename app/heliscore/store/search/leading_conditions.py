@@ -64,7 +64,7 @@ def is_of_time(tree: Filter) -> bool:
     )
 
 
-def indexed_conditions(tree: Filter) -> list[Filter]:
+def indexed_conditions(tree: Filter) -> list[Compare]:
     """The conditions that every match must meet and that an index of requests answers."""
     return [
         part

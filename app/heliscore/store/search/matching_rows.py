@@ -32,7 +32,7 @@ from heliscore.domain.filter_tree import (
 )
 from heliscore.store.search.comparisons import SubjectCondition
 from heliscore.store.search.conditions import ConditionCompiler
-from heliscore.store.search.leading_conditions import needs_score, split_leading
+from heliscore.store.search.leading_conditions import indexed_conditions, needs_score, split_leading
 from heliscore.store.search.page_order import direction
 from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST, VISIBLE
 from heliscore.store.search.score_table import ScoreTable
@@ -165,12 +165,15 @@ def all_scores(rows: MatchingRows) -> str:
     return f"{rows.source}{rows.joins}\nCROSS JOIN LATERAL ({scores}) AS v"
 
 
-def named_scores(conditions: ConditionCompiler, names: Sequence[str], *, by_hash: bool) -> str:
-    """Join the scores of those names, called v, to the requests r."""
+def named_scores(conditions: ConditionCompiler, tree: Filter, names: Sequence[str], *, by_hash: bool) -> str:
+    """Join the scores of those names, called v, to the requests r. By hash, those of the filter's time are
+    read: scores have a copy of it."""
     ids = [conditions.scores.name_ids[name] for name in names]
     these = f"= ANY({conditions.arguments.add(ids, 'integer[]')})"
     if by_hash:
-        return f"\nJOIN score AS v ON {VISIBLE.format('v')} AND v.name_id {these}"
+        of_time = [part for part in indexed_conditions(tree) if part.subject == _CREATED_AT]
+        in_time = msgspec.structs.replace(conditions, created_at="v.request_created_at").all_of(of_time)
+        return f"\nJOIN score AS v ON {VISIBLE.format('v')} AND v.name_id {these} AND {in_time}"
     scores = f"score AS v WHERE {SAME_REQUEST.format('v', 'r')} AND v.name_id{HIDDEN} {these}"
     return f"\nCROSS JOIN LATERAL (SELECT v.name_id, v.value FROM {scores} OFFSET 0) AS v"
 

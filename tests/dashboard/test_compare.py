@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -47,18 +48,18 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
     comparison, accuracies, cited, only = read_tables(page)
     assert comparison == [
         ["Score", "A base", "B use as base", "C use as base"],
-        # The first interval with t(58.904, 0.975) = 2.00106, from the integral of its density.
+        # Four comparisons: the intervals are at 98.75 %, and the smallest p is multiplied by four.
         [
             "accuracy average",
             "74.5 sd 8.80 · 30 scores",
-            "79.2 +4.69 +0.01 to +9.38 sd 9.48 · 31 scores",
-            "50.5 -24.0 -27.5 to -20.5 sd 0.71 · 2 scores few",
+            "79.2 +4.7 -1.3 to +10.7 no difference shown p 0.15 sd 9.48 · 31 scores",
+            "50.5 -24.0 -28.5 to -19.5 worse p <0.0001 sd 0.71 · 2 scores few",
         ],
         [
             "cited share of true",
             "73.3% 30 scores",
-            "71% -2.4 pts -23.9 to +19.6 31 scores",
-            "100% +26.7 pts -40.3 to +44.4 2 scores few",
+            "71% -2.4 pts -29.2 to +25.1 no difference shown p 0.84 31 scores",
+            "100% +26.7 pts -50.5 to +49.5 no difference shown p 0.81 2 scores few",
         ],
         ["only average", "3 1 score few", "no score", "no score"],
     ]
@@ -112,7 +113,7 @@ async def test_requests_are_grouped_by_any_field_and_those_without_it_are_one_to
         rows = read_tables(await get(client, f"/compare?{WEEK}&by={by}&group={value}&without=1"))[0]
         assert rows == [
             ["Score", f"{value} base", "none"],
-            ["s average", "4 1 score few", "2 -2.00 1 score few"],
+            ["s average", "4 1 score few", "2 -2.00 ? too few 1 score few"],
         ]
 
 
@@ -141,7 +142,7 @@ async def test_time_and_filters_apply(service: Service, sign_in: SignIn) -> None
         ],
     )
     page = await get(await sign_in(), f"/compare?{WEEK}&key=env&value=prod")
-    assert read_tables(page)[0][1] == ["s average", "1 1 score few"]
+    assert read_tables(page)[0][1] == ["s share of 1", "100% 1 score few"]
 
 
 async def test_another_organizations_requests_are_no_group(service: Service, sign_in: SignIn) -> None:
@@ -152,11 +153,11 @@ async def test_another_organizations_requests_are_no_group(service: Service, sig
     )
     client = await sign_in("mine")
     page = await get(client, f"/compare?{WEEK}")
-    assert read_tables(page)[0] == [["Score", "mine"], ["s average", "1 1 score few"]]
+    assert read_tables(page)[0] == [["Score", "mine"], ["s share of 1", "100% 1 score few"]]
     assert "strangers" not in page
     page = await get(client, f"/compare?{WEEK}&group=mine&group=strangers&score=s&score=strangers")
     assert read_tables(page)[0][1:] == [
-        ["s average", "1 1 score few", "no score"],
+        ["s share of 1", "100% 1 score few", "no score"],
         ["strangers average", "no score", "no score"],
     ]
 
@@ -173,7 +174,7 @@ async def test_hostile_names_are_only_text(service: Service, sign_in: SignIn) ->
             assert response.status_code == 200
             assert read_tables(response.text)[0] == [
                 ["Score", " ".join(name.split())],
-                [f"{' '.join(name.split())} average", "1 1 score few"],
+                [f"{' '.join(name.split())} share of 1", "100% 1 score few"],
             ]
             assert "<script>alert" not in response.text
             assert "<img src=x" not in response.text
@@ -181,7 +182,79 @@ async def test_hostile_names_are_only_text(service: Service, sign_in: SignIn) ->
                 assert f'<option value="{escape(by)}" selected>' in response.text
 
 
+async def test_values_of_0_and_1_are_a_share_and_a_constant_group_has_an_interval(
+    service: Service, sign_in: SignIn
+) -> None:
+    ones = [variant("A", k=1)] * 200 + [variant("B", k=n < 139) for n in range(200)]
+    perfect = [variant("A", q=100)] * 40 + [variant("B", q=40 + 20 * (n % 3)) for n in range(40)]
+    await enter(service.dsn, [*ones, *perfect])
+    address = f"/compare?{WEEK}&by=property:variant&group=A&group=B&score=k&score=q"
+    page = await get(await sign_in(), address)
+    table, of_k, _ = read_tables(page)
+    assert table[1:] == [
+        ["k share of 1", "100% 200 scores", "69.5% -30.5 pts -38.2 to -23.3 worse p <0.0001 200 scores"],
+        [
+            "q average",
+            "100 sd 0 · 40 scores",
+            "59.5 -40.5 -46.6 to -34.4 worse p <0.0001 sd 16.6 · 40 scores",
+        ],
+    ]
+    assert of_k == [["Value", "A", "B"], ["0", "0", "61"], ["1", "200", "139"]]
+    assert "corrected for the 2 comparisons of this table" in read_text(page)
+
+
+async def test_items_are_paired_users_are_cases_and_looks_may_be_repeated(
+    service: Service, sign_in: SignIn
+) -> None:
+    def answer(group: str, item: int, value: int) -> Entry:
+        properties = {"variant": group, "item": str(item)}
+        return Entry(MONDAY, {"s": value}, {"user_id": f"u{item % 8}"}, properties)
+
+    values = [(item, 40 + 7 * (item % 8) + item % 3) for item in range(40)]
+    await enter(
+        service.dsn,
+        [
+            *(answer("A", item, value) for item, value in values),
+            *(answer("B", item, value + 1 + item % 2) for item, value in values[:39]),
+        ],
+    )
+    client = await sign_in()
+    address = f"/compare?{WEEK}&by=property:variant&group=A&group=B&score=s"
+
+    async def cell(how: str) -> str:
+        return read_tables(await get(client, address + how))[0][1][2]
+
+    assert await cell("") == "66.4 +0.88 -6.36 to +8.13 no difference shown p 0.81 sd 16.1 · 39 scores"
+    assert await cell("&pair=property:item") == (
+        "66.4 +1.49 +1.32 to +1.65 better p <0.0001 sd 16.1 · 39 scores, 39 pairs"
+    )
+    assert await cell("&unit=user_id") == (
+        "66.4 +0.9 -17.3 to +19.0 no difference shown p 0.92 sd 16.1 · 39 scores"
+    )
+    assert await cell("&looks=1&effect=5") == (
+        "66.4 +0.9 -26.1 to +27.8 no difference shown p 1 360 more a group needed, 63 days sd 16.1 · 39 scores"
+    )
+    page = await get(client, address + "&pair=property:item&looks=1&effect=5")
+    command = read_text(page).partition("The same question as a command ")[2]
+    assert command.startswith('curl "$HELISCORE_URL/v1/evals/ab" -H "Authorization: Bearer')
+    body = json.loads(command.partition("-d '")[2].partition("'")[0])
+    assert body == {
+        "filter": "all",
+        "timeFilter": {"start": "2026-03-02T00:00:00.000Z", "end": "2026-03-09T00:00:00.000Z"},
+        "scores": ["s"],
+        "arms": {"by": {"property": "variant"}, "base": "A", "others": ["B"]},
+        "pairBy": {"property": "item"},
+        "sequential": True,
+        "minimumEffect": {"s": 5},
+    }
+
+
 FAULTS = {
+    "pair=latency": "pair expected one of model, provider, prompt_id, prompt_version, user_id or "
+    'property:<key>, got "latency"',
+    "pair=model&unit=user_id": "unit cannot be combined with pair",
+    "effect=much": 'effect expected a number above 0, got "much"',
+    "effect=-1": 'effect expected a number above 0, got "-1"',
     "by=latency": "by expected one of model, provider, prompt_id, prompt_version, user_id or property:<key>, "
     'got "latency"',
     "by=property:": "by expected one of model, provider, prompt_id, prompt_version, user_id or "

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.filter_tree import GroupBy
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection, scan
 from heliscore.store.scores import ScoreNames
@@ -114,7 +114,7 @@ async def spread(
     range_: ScoreSelection,
     scores: Collection[str],
     bins: int,
-    group_by: Column | Property | None = None,
+    group_by: GroupBy | None = None,
 ) -> list[Spread]:
     """Count the values of the named scores in at most `bins` bins each, by name, group and then value,
     without empty bins. A score has the same bins in all groups. Groups are as in `compare`; without

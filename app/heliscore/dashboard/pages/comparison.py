@@ -26,9 +26,10 @@ from heliscore.dashboard.parts.comparison_method import (
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
 from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
-from heliscore.dashboard.parts.trends import Bin
+from heliscore.dashboard.parts.trends import Bin, make_bins
 from heliscore.dashboard.parts.value_bins import bin_counts
 from heliscore.domain.errors import FieldError, Unavailable
+from heliscore.domain.filter_tree import AllOf
 from heliscore.domain.messages import described
 from heliscore.domain.statistics.arms import measure_of
 from heliscore.domain.statistics.compared import Verdict
@@ -126,6 +127,13 @@ async def show_comparison(page: PageRequest) -> Response:
     )
 
 
+REASONS: Final = {
+    "tooFew": "there are too few scores for an interval",
+    "noVariance": "the values within a group do not differ, so there is no interval",
+}
+"""Why there is no interval, in words."""
+
+
 def _select(time_range: TimeRange, by: str, facets: Facets, known: list[str]) -> Selection:
     """Read the selection from the address; by default the most frequent groups and the first scores."""
     groups: list[str | None] = [*time_range.all("group")]
@@ -160,7 +168,23 @@ async def _compare(services: Services, experiment: Experiment) -> list[ScoreRow]
         groups = await read_groups(services, experiment)
     by_cell = {(result.score, result.arm): result for result in results.results}
     found = {(group.name, group.value): group for group in groups}
-    return [_make_row(name, experiment.arms.labels, found, by_cell) for name in experiment.scores]
+    bins = await _read_bins(services, experiment, [group.name for group in groups if group.counts is None])
+    return [_make_row(name, experiment.arms.labels, found, by_cell, bins) for name in experiment.scores]
+
+
+async def _read_bins(services: Services, experiment: Experiment, names: list[str]) -> dict[str, list[Bin]]:
+    """Bins of the scores that have too many values to be counted one by one."""
+    if not names:
+        return {}
+    arms, of = experiment.arms, experiment.selection
+    selection = msgspec.structs.replace(of, tree=AllOf((of.tree, arms.tree)))
+    async with services.database.connection() as connection:
+        spreads = await evaluations.spread(
+            connection, services.ids.names, selection, names, _BINS, arms.group_by
+        )
+    return {
+        name: make_bins([spread for spread in spreads if spread.name == name], arms.labels) for name in names
+    }
 
 
 def _make_row(
@@ -168,6 +192,7 @@ def _make_row(
     labels: Sequence[str | None],
     groups: Mapping[tuple[str, str | None], Group],
     results: Mapping[tuple[str, str | None], Result],
+    read_bins: Mapping[str, list[Bin]],
 ) -> ScoreRow:
     of_labels = [groups.get((name, label)) for label in labels]
     there = [group for group in of_labels if group is not None]
@@ -176,7 +201,8 @@ def _make_row(
         None if group is None else ScoreCell(group, results.get((name, label)))
         for label, group in zip(labels, of_labels, strict=True)
     ]
-    bins = bin_counts([None if group is None else group.counts for group in of_labels], _BINS)
+    counts = [None if group is None else group.counts for group in of_labels]
+    bins = read_bins[name] if name in read_bins else bin_counts(counts, _BINS)
     names = ["none" if label is None else label for label in labels]
     chart = (make_shares if is_share else make_spread)(bins, names) if bins else None
     is_boolean = bool(there) and all(group.all_boolean for group in there)
@@ -219,6 +245,7 @@ def _render(
         how=how,
         compared=sum(cell.result is not None for row in rows or [] for cell in row.cells if cell),
         verdicts=VERDICTS,
+        reasons=REASONS,
         few=FEW,
         command=command,
         errors=errors or [],

@@ -14,6 +14,7 @@ from heliscore.domain.times import format_time
 from heliscore.store.evaluations import Total
 
 _TO: Final = "\N{EN DASH}"
+_LEAST_PROBABILITY: Final = 0.0001
 
 
 def format_count(number: int) -> str:
@@ -77,6 +78,11 @@ def _sign(number: float) -> str:
     return "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else ""
 
 
+def format_probability(p: float) -> str:
+    """Two significant digits, `<0.0001` below."""
+    return f"<{_LEAST_PROBABILITY}" if p < _LEAST_PROBABILITY else f"{p:.2g}"
+
+
 def format_bin(bin_: Bin, is_share: bool) -> str:
     """Format the integers of a bin: `87`, or `80` to `89`; of booleans `false` and `true`."""
     if is_share:
@@ -130,6 +136,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "difference": format_difference,
     "interval": format_interval,
     "sign": _sign,
+    "probability": format_probability,
     "period": format_period,
     "bin": format_bin,
     "duration": format_duration,

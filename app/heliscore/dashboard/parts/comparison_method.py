@@ -64,6 +64,11 @@ def subject_of(field: str) -> Column | Property:
     return Column(field) if field in COLUMNS else Property(field.removeprefix(PROPERTY))
 
 
+def keys_of(*fields: str | None) -> list[str]:
+    """The keys of the properties among the fields."""
+    return [field.removeprefix(PROPERTY) for field in fields if field and field not in COLUMNS]
+
+
 def read_method(time_range: TimeRange) -> tuple[Method, list[FieldError]]:
     """Read the page's parameters `pair`, `unit`, `looks` and `effect`."""
     errors = []

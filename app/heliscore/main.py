@@ -37,6 +37,7 @@ from heliscore.api.native import (
     comparison_endpoint,
     definition_endpoints,
     document_endpoints,
+    gate_endpoint,
     health,
     history_endpoints,
     metrics_endpoint,
@@ -87,6 +88,7 @@ _API: Final = (
     *batch_endpoint.ENDPOINTS,
     *comparison_endpoint.ENDPOINTS,
     *ab_endpoint.ENDPOINTS,
+    *gate_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
@@ -99,7 +101,8 @@ _DOCUMENT: Final = openapi.make_document(
     | row.COMPONENTS
     | log_body.COMPONENTS
     | search_endpoint.COMPONENTS
-    | request_endpoint.COMPONENTS,
+    | request_endpoint.COMPONENTS
+    | gate_endpoint.COMPONENTS,
     envelope.ERROR_SCHEMA,
 )
 

@@ -126,7 +126,7 @@ async def test_whole_answer(scored: httpx.AsyncClient) -> None:
         "score": "p90 of latency",
         "check": "skip",
         "result": "skipped",
-        "reason": "skipped",
+        "reason": "skip is true",
     }
     assert margin == nothing | {
         "score": "accuracy",

@@ -173,8 +173,8 @@ def test_requests_of_one_user_count_as_one_case() -> None:
     units = UnitSums(
         units=2, count=200, sum=19000, sum_squares=181000000, products=1900000, count_squares=20000
     )
-    arms = {side: Arm(sample=Sample.of(HIGH), units=units) for side in ("candidate", "base")}
-    by_user = Evidence(measure="mean", **arms)
+    of_users = Arm(sample=Sample.of(HIGH), units=units)
+    by_user = Evidence(measure="mean", candidate=of_users, base=of_users)
     assert decided(not_worse_by(2), evidence(HIGH, HIGH)).result == "pass"
     assert decided(not_worse_by(2), by_user).result == "inconclusive"
     bound = Check(score="accuracy", at_least=93, sure=True)
@@ -374,7 +374,7 @@ def test_inconclusive_counts_for_what_was_asked(on_too_few: Outcome, code: int, 
 
 def test_skipped_check_is_listed() -> None:
     [result] = decide(GATE, [SKIPPED]).checks
-    assert (result.result, result.check, result.reason) == ("skipped", "skip", "skipped")
+    assert (result.result, result.check, result.reason) == ("skipped", "skip", "skip is true")
     of_rule = decided(not_worse_by(2, skip=True), evidence(None))
     assert (of_rule.result, of_rule.check) == ("skipped", "notWorseBy 2")
 

@@ -57,7 +57,7 @@ def _direction(case: Case) -> Direction:
 def _decide(case: Case, gate: Gate, comparison: Comparison | None) -> CheckResult:
     check = case.check
     result = CheckResult(
-        score=check.score, check=check.rule, group=case.group, result="skipped", reason="skipped"
+        score=check.score, check=check.rule, group=case.group, result="skipped", reason="skip is true"
     )
     if check.skip:
         return result

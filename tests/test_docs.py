@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,6 +248,12 @@ async def test_commands_run(service: Service, page: str) -> None:
         printed, complaints = await process.communicate()
     assert process.returncode == 0, printed.decode() + complaints.decode()
     assert ANSWERS[page] in printed.decode()
+
+
+async def test_gate_that_is_shown_is_one(client: httpx.AsyncClient) -> None:
+    [gate] = [tomllib.loads(text) for language, text in blocks("docs/gate.md") if language == "toml"]
+    answer = await client.post("/v1/evals/gate", json=gate)
+    assert (answer.status_code, answer.json()["data"]["result"]) == (200, "inconclusive")
 
 
 async def test_filter_that_is_shown_is_one(client: httpx.AsyncClient) -> None:

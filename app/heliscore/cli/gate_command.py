@@ -61,24 +61,25 @@ def gate(
         raise NotAsked("HELISCORE_API_KEY is not set")
     url = url or os.environ.get("HELISCORE_URL") or _DEFAULT_URL
     report = ask(url, key, read_question(file), wait, expect)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    _show_checks(report)
     _write(junit, render_junit(report))
     _write(markdown, render_markdown(report))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         _write(Path(summary), render_markdown(report), mode="a")
-    click.echo(f"{_on_one_line(report.name)}: {report.conclusion}")
+    _show(report)
     sys.exit(report.exit_code)
 
 
-def _show_checks(report: GateReport) -> None:
+def _show(report: GateReport) -> None:
+    """The result comes last, and says what the exit status says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     for check in report.checks:
         click.echo(f"{check.result:<{_RESULT_WIDTH}}  {_on_one_line(f'{check.title}: {check.reason}')}")
     if os.environ.get("GITHUB_ACTIONS"):
         for check in report.checks:
             if check.result in ("fail", "inconclusive"):
                 click.echo(_annotation(report, check))
+    click.echo(f"{_on_one_line(report.name)}: {report.conclusion}")
 
 
 def _annotation(report: GateReport, check: CheckResult) -> str:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,6 +203,7 @@ ANSWERS = {
     "README.md": '"scores":{"accuracy": 95, "relevance": 87, "has_citations": 1}',
     "docs/bulk.md": '{"data":{"accepted":1,"rejected":1,"errors":[{"index":1,',
     "docs/definitions.md": '"warnings":["scores.helpfulness: must be one of 0 (wrong), 1 (partly), 2 (right)',
+    "docs/experiments.md": '"verdict":"tooFew","uncorrectedVerdict":"tooFew"',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
@@ -248,6 +250,12 @@ async def test_commands_run(service: Service, page: str) -> None:
         printed, complaints = await process.communicate()
     assert process.returncode == 0, printed.decode() + complaints.decode()
     assert ANSWERS[page] in printed.decode()
+
+
+async def test_gate_that_is_shown_is_one(client: httpx.AsyncClient) -> None:
+    [gate] = [tomllib.loads(text) for language, text in blocks("docs/gate.md") if language == "toml"]
+    answer = await client.post("/v1/evals/gate", json=gate)
+    assert (answer.status_code, answer.json()["data"]["result"]) == (200, "inconclusive")
 
 
 async def test_filter_that_is_shown_is_one(client: httpx.AsyncClient) -> None:

@@ -39,6 +39,7 @@ from heliscore.api.native import (
     coverage_endpoint,
     definition_endpoints,
     document_endpoints,
+    gate_endpoint,
     health,
     history_endpoints,
     metrics_endpoint,
@@ -93,6 +94,7 @@ _API: Final = (
     *agreement_endpoint.ENDPOINTS,
     *coverage_endpoint.ENDPOINTS,
     *sample_endpoint.ENDPOINTS,
+    *gate_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
@@ -105,7 +107,8 @@ _DOCUMENT: Final = openapi.make_document(
     | row.COMPONENTS
     | log_body.COMPONENTS
     | search_endpoint.COMPONENTS
-    | request_endpoint.COMPONENTS,
+    | request_endpoint.COMPONENTS
+    | gate_endpoint.COMPONENTS,
     envelope.ERROR_SCHEMA,
 )
 

@@ -75,6 +75,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
+    given.pop("url", None)  # where `heliscore gate` finds a service
     if given.pop("workers", "1") != "1":
         raise InvalidSettings(f"{PREFIX}WORKERS: {ONE_PROCESS}")
     fields = Settings.__struct_fields__

@@ -98,6 +98,11 @@ BODIES: dict[tuple[str, str], object] = {
         "threshold": 90,
         "seed": 1,
     },
+    ("POST", "/v1/evals/gate"): {
+        "filter": "all",
+        "candidate": {"property": PROPERTY, "equals": "prod"},
+        "checks": [{"score": SCORE, "atLeast": 90}],
+    },
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},

@@ -232,7 +232,8 @@ async def test_items_are_paired_users_are_cases_and_looks_may_be_repeated(
         "66.4 +0.9 -17.3 to +19.0 no difference shown p 0.92 sd 16.1 · 39 scores"
     )
     assert await cell("&looks=1&effect=5") == (
-        "66.4 +0.9 -26.1 to +27.8 no difference shown p 1 360 more a group needed, 63 days sd 16.1 · 39 scores"
+        "66.4 +0.9 -26.1 to +27.8 no difference shown p 1 360 more a group needed, 63 days "
+        "sd 16.1 · 39 scores"
     )
     page = await get(client, address + "&pair=property:item&looks=1&effect=5")
     command = read_text(page).partition("The same question as a command ")[2]

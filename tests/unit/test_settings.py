@@ -88,6 +88,10 @@ def test_one_worker_is_no_error() -> None:
     assert read_settings({"HELISCORE_WORKERS": "1"}) == Settings()
 
 
+def test_address_of_a_service_is_for_commands_that_ask_one() -> None:
+    assert read_settings({"HELISCORE_URL": "http://127.0.0.1:8585"}) == Settings()
+
+
 def test_variable_of_another_program_is_ignored() -> None:
     assert read_settings({"PORT": "1", "HELICONE_PORT": "2", "XHELISCORE_PORT": "3"}) == Settings()
 

@@ -1,4 +1,5 @@
-"""The command line: serve, migrate, backups, demo, keys, doctor. An error is one line on stderr, status 1."""
+"""The command line: serve, migrate, backups, demo, keys, gate, doctor. An error is one line on stderr,
+status 1 but for `gate`."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ _PLACES: Final = {
     "revert": "revert_command:revert",
     "demo": "demo_command:demo",
     "keys": "key_commands:keys_group",
+    "gate": "gate_command:gate",
     "doctor": "doctor:doctor",
     "version": "doctor:version",
 }
@@ -30,7 +32,7 @@ def main() -> NoReturn:
     try:
         _commands.main(standalone_mode=False)
     except HeliscoreError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_status)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(1)
@@ -41,10 +43,10 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 1) -> NoReturn:
     line = " ".join(message.split()).encode(errors="backslashreplace").decode()
     click.echo(f"heliscore: {line}", err=True)
-    sys.exit(1)
+    sys.exit(status)
 
 
 class _LazyCommands(click.Group):

@@ -16,6 +16,7 @@ HeliscoreError
 │   ├── Defect               500  a bug of the service; the log says where
 │   └── Unavailable          503  the service cannot answer now; the same request may succeed later
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
+├── NotAsked                 why `heliscore gate` has no answer: one line, exit status 3
 └── StartError               why the service cannot start or a command cannot run: one line, exit status 1
     ├── InvalidSettings
     ├── DataFolderInUse
@@ -50,6 +51,9 @@ class FieldError(msgspec.Struct, frozen=True):
 
 class HeliscoreError(Exception):
     """The root of the tree; `str()` is the explanation."""
+
+    exit_status = 1
+    """Of a command that ends with it."""
 
 
 class ApiError(HeliscoreError):
@@ -156,6 +160,12 @@ class Defect(ApiError):
 
 class ServiceFailed(HeliscoreError):
     """The service ended although nobody stopped it; the log says why."""
+
+
+class NotAsked(HeliscoreError):
+    """Neither pass nor fail: a question that the service could not be asked."""
+
+    exit_status = 3
 
 
 class StartError(HeliscoreError):

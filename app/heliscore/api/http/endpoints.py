@@ -105,6 +105,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     warned_answer: Schema | None = None
     """The JSON of a success with warnings, where the answer is not JSON otherwise."""
 
+    formats: tuple[str, ...] = ()
+    """The media types of text in which the answer comes too, where the Accept header prefers them."""
+
     answer_is_secret: bool = False
     """Whether the answer may be kept nowhere."""
 

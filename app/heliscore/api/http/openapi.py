@@ -11,7 +11,7 @@ from heliscore import __version__
 from heliscore.api.http.body_fields import Field
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.http.idempotency import HEADER, KEY_PATTERN, REPLAYED_HEADER
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import STRING, Schema
 
 _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
@@ -141,6 +141,7 @@ def _answers(endpoint: Endpoint) -> dict[str, Any]:
     content = {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)}
     if endpoint.warned_answer is not None:
         content["application/json"] = _content(endpoint.warned_answer, None)
+    content |= {media_type: _content(STRING, None) for media_type in endpoint.formats}
     return content
 
 

@@ -58,6 +58,7 @@ def endpoint(
     data_example: object = None,
     beside: dict[str, Schema] | None = None,
     answer: Schema | None = None,
+    formats: tuple[str, ...] = (),
     answer_is_secret: bool = False,
     query: tuple[Field[Any], ...] = (),
     body: Body | None = None,
@@ -77,6 +78,7 @@ def endpoint(
         query=query,
         body=body,
         answer=answer or schema(data, **(beside or {})),
+        formats=formats,
         answer_is_secret=answer_is_secret,
         answer_example={"data": data_example, "error": None} if has_example else None,
     )

@@ -60,10 +60,11 @@ def means_of_samples(base: Sample, other: Sample) -> Means:
 
 def means_of_units(base: UnitSums, other: UnitSums) -> Means:
     """Of units that may have many scores each: the ratio estimator's variance between units."""
-    return _unpaired(*(_Group(Fraction(u.sum, u.count), _unit_variance(u), u.units) for u in (base, other)))
+    return _unpaired(*(_Group(Fraction(u.sum, u.count), unit_variance(u), u.units) for u in (base, other)))
 
 
-def _unit_variance(units: UnitSums) -> float:
+def unit_variance(units: UnitSums) -> float:
+    """The variance of the mean of one group, 0 of a single unit."""
     if units.units < _LEAST:
         return 0.0
     squares = units.count**2 * units.sum_squares

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import sqrt
 
+from heliscore.domain.statistics.compared import UnitSums
 from heliscore.domain.statistics.distributions import chi_square_tail, t_quantile
 from heliscore.domain.statistics.interval import Interval, wilson
+from heliscore.domain.statistics.means import unit_variance
 from heliscore.domain.statistics.samples import Sample
 
 
@@ -21,6 +24,17 @@ def interval_of_mean(sample: Sample, confidence: float) -> Interval | None:
 def interval_of_share(sample: Sample, confidence: float) -> Interval:
     """Wilson's interval of values that are 0 or 1."""
     return wilson(int(sample.sum), sample.count, confidence)
+
+
+def interval_of_units(units: UnitSums, confidence: float) -> Interval | None:
+    """Student's interval of the mean of scores of which those of one unit depend on each other; None for a
+    single unit and where all units are equal."""
+    variance = unit_variance(units)
+    if not variance:
+        return None
+    mean = float(Fraction(units.sum, units.count))
+    margin = t_quantile((1 + confidence) / 2, units.units - 1) * sqrt(variance)
+    return Interval(mean - margin, mean + margin)
 
 
 def sample_ratio_p(observed: Sequence[int], expected_shares: Sequence[float]) -> float | None:

@@ -31,7 +31,7 @@ def describe(
     if comparison.difference is not None:
         sentence += ", " + describe_difference(question, comparison)
     if comparison.p_adjusted is not None:
-        sentence += f", p {_p(comparison.p_adjusted)}"
+        sentence += f", p {show_p(comparison.p_adjusted)}"
     sentence += f"; {describe_counts(comparison)}"
     if comparison.needed_more:
         noun = "pairs" if comparison.pairs is not None else "scores a group"
@@ -45,14 +45,15 @@ def describe_difference(question: Question, comparison: Comparison) -> str:
     difference = comparison.difference or 0.0
     is_share = question.measure == "share"
     decimals = 1 if is_share else decimals_for(difference if interval is None else interval.reach)
-    other, base = (_shown(of.mean or 0.0, is_share, decimals) for of in (comparison.other, comparison.base))
+    other, base = (
+        show_number(of.mean or 0.0, is_share, decimals) for of in (comparison.other, comparison.base)
+    )
     unit = (" %", " points") if is_share else ("", "")
     sign = "+" if difference > 0 else ""
-    text = (
-        f"{other}{unit[0]} against {base}{unit[0]}, {sign}{_shown(difference, is_share, decimals)}{unit[1]}"
-    )
+    change = f"{sign}{show_number(difference, is_share, decimals)}{unit[1]}"
+    text = f"{other}{unit[0]} against {base}{unit[0]}, {change}"
     if interval is not None:
-        low, high = (_shown(end, is_share, decimals) for end in (interval.low, interval.high))
+        low, high = (show_number(end, is_share, decimals) for end in (interval.low, interval.high))
         text += f" ({confidence(question.confidence)} {low} to {high})"
     return text
 
@@ -77,12 +78,12 @@ def decimals_for(reach: float) -> int:
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or size == 0 else 3
 
 
-def _shown(value: float, is_share: bool, decimals: int) -> str:
+def show_number(value: float, is_share: bool, decimals: int) -> str:
     text = f"{value * 100 if is_share else value:,.{decimals}f}"
     if not any(digit in text for digit in "123456789"):
         text = text.lstrip("-")
     return text.replace("-", MINUS)
 
 
-def _p(p: float) -> str:
+def show_p(p: float) -> str:
     return f"below {_LEAST_P}" if p < _LEAST_P else f"{p:.2g}"

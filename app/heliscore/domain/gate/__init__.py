@@ -1,0 +1,1 @@
+"""Gates: checks of scores that decide whether a release may go on."""

@@ -340,7 +340,7 @@ GROUP BY c.group_value, n.name
 ORDER BY c.group_value NULLS LAST, n.name
 
 -- name: rating_patterns
--- By what the raters $4 (score names, or a slot that numbers others) gave to a request, null where one gave nothing: how
+-- By what the raters $4 (score names; or others, which slots number) gave to a request, null where one gave nothing: how
 -- many requests; where there are units, in each of 40 groups of units, or in the group null without one. At most $5
 -- patterns.
 SELECT f.ratings, array_agg(f.fold) AS folds, array_agg(f.count) AS counts
@@ -348,11 +348,11 @@ FROM (
     SELECT p.ratings, p.fold, count(*) AS count
     FROM (
         SELECT
-            /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = 1)] /* end */ AS ratings,
+            /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = ($4::integer[])[1])] /* end */ AS ratings,
             abs(/* fold */ 0 /* end */ % 40) AS fold
         FROM (
             SELECT
-                v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+                v.request_no, v.value, /* rater */ v.name_id /* end */ AS rater,
                 /* unit */ NULL::text /* end */ AS unit
             FROM /* source */ score AS v /* end */
             /* request */
@@ -379,11 +379,12 @@ SELECT
     count(*) FILTER (WHERE abs(p.x - p.y) <= $5::bigint) AS within
 FROM (
     SELECT
-        max(v.value) FILTER (WHERE v.rater = 1)::numeric AS x, max(v.value) FILTER (WHERE v.rater = 2)::numeric AS y,
+        (/* ratings */ ARRAY[max(v.value), max(v.value)] /* end */)[1]::numeric AS x,
+        (/* ratings */ ARRAY[max(v.value), max(v.value)] /* end */)[2]::numeric AS y,
         abs(/* fold */ hashint8(v.request_no) /* end */ % 40) AS fold
     FROM (
         SELECT
-            v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+            v.request_no, v.value, /* rater */ v.name_id /* end */ AS rater,
             /* unit */ NULL::text /* end */ AS unit
         FROM /* source */ score AS v /* end */
         /* request */
@@ -408,10 +409,10 @@ FROM (
         row_number() OVER (PARTITION BY p.ratings ORDER BY r.created_at DESC, r.request_id) AS place
     FROM (
         SELECT
-            v.request_no, /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = 1)] /* end */ AS ratings
+            v.request_no, /* ratings */ ARRAY[max(v.value) FILTER (WHERE v.rater = ($4::integer[])[1])] /* end */ AS ratings
         FROM (
             SELECT
-                v.request_no, v.value, /* rater */ array_position($4::integer[], v.name_id) /* end */ AS rater,
+                v.request_no, v.value, /* rater */ v.name_id /* end */ AS rater,
                 /* unit */ NULL::text /* end */ AS unit
             FROM /* source */ score AS v /* end */
             /* request */

@@ -40,7 +40,7 @@ from heliscore.store.search.matching_rows import (
     walk_in_time,
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
-from heliscore.store.search.raters import FOLD_OF_UNIT, ratings_of, ratings_of_request
+from heliscore.store.search.raters import FOLD_OF_UNIT, ratings_of, ratings_of_request, scores_of_request
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.score_conditions import ScoreConditions
 from heliscore.store.search.score_table import ScoreTable
@@ -273,7 +273,7 @@ def compile_opinions(
 
 def _rating_slots(columns: ScoreColumns) -> dict[str, str]:
     fold = {} if columns.unit is None else {"fold": FOLD_OF_UNIT}
-    return {"ratings": ratings_of_request(columns.raters), **fold} if columns.raters else {}
+    return {"ratings": scores_of_request(columns.raters), **fold} if columns.raters else {}
 
 
 class _Added(msgspec.Struct, frozen=True):

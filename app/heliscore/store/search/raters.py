@@ -33,10 +33,18 @@ _OF_AUTHORS: Final = (
 """Of several authors the newest opinion."""
 
 
+_RATED: Final = "max(v.value) FILTER (WHERE v.rater = {})"
+_NAME: Final = "($4::integer[])[{}]"
+
+
 def ratings_of_request(count: int) -> str:
-    """The values of the raters of a request, null where one gave none."""
-    values = (f"max(v.value) FILTER (WHERE v.rater = {number})" for number in range(1, count + 1))
-    return f"ARRAY[{', '.join(values)}]"
+    """The values of the raters of a request, by their numbers; null where one gave none."""
+    return f"ARRAY[{', '.join(_RATED.format(number) for number in range(1, count + 1))}]"
+
+
+def scores_of_request(count: int) -> str:
+    """The same of raters that are score names, the ids in $4."""
+    return f"ARRAY[{', '.join(_RATED.format(_NAME.format(number)) for number in range(1, count + 1))}]"
 
 
 def ratings_of(

@@ -13,7 +13,7 @@ from heliscore.api.http.value_types import NAME, choice, integer, list_of, numbe
 from heliscore.api.native.agreement_answers import AGREEMENT, Within, show_agreement
 from heliscore.api.shared import envelope
 from heliscore.api.shared.agreements import Study, measure
-from heliscore.api.shared.filter_leaves import SENT_FILTER, between
+from heliscore.api.shared.filter_leaves import SENT_FILTER, between, has
 from heliscore.api.shared.group_fields import UNIT
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection, read_times
@@ -150,7 +150,10 @@ async def measure_agreement(call: ApiCall) -> Response:
         message = "they gave too many different values together; compare two at a time"
         raise InvalidInput([FieldError("raters", message)])
     times = body[_TIMES]
-    within = Within(sent.raw, () if times is None else (between(*read_times(times)),))
+    leaves = [] if times is None else [between(*read_times(times))]
+    if study.unit is not None:
+        leaves.append(has(study.unit))
+    within = Within(sent.raw, tuple(leaves))
     return envelope.answer(show_agreement(found, raters, within))
 
 

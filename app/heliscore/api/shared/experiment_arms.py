@@ -41,22 +41,30 @@ class Arms(msgspec.Struct, frozen=True):
     keys: tuple[str | None, ...]
     """The groups as statements name them, in the same order."""
 
-    tree: Filter
-    """Matches the requests of all groups."""
+    filters: tuple[Filter, ...]
+    """Each matches the requests of one group, in the same order."""
+
+    @property
+    def tree(self) -> Filter:
+        """Matches the requests of all groups."""
+        match self.group_by:
+            case Cases(filters):
+                return AnyOf(filters)
+            case group_by:
+                tree = OneOf(group_by, tuple(label for label in self.labels if label is not None))
+                return AnyOf((tree, Not(Exists(group_by)))) if None in self.labels else tree
 
 
 def make_arms(group_by: Group, values: list[str | None]) -> Arms:
     """The groups of some values of what requests are grouped by."""
-    tree: Filter = OneOf(group_by, tuple(value for value in values if value is not None))
-    if None in values:
-        tree = AnyOf((tree, Not(Exists(group_by))))
-    return Arms(group_by, tuple(values), tuple(values), tree)
+    filters = (Not(Exists(group_by)) if value is None else OneOf(group_by, (value,)) for value in values)
+    return Arms(group_by, tuple(values), tuple(values), tuple(filters))
 
 
 def make_cases(labels: list[str], filters: list[Filter]) -> Arms:
     """The groups of the requests that match one of some filters; who matches several is in none."""
     keys = tuple(str(number) for number in range(len(filters)))
-    return Arms(Cases(tuple(filters)), tuple(labels), keys, AnyOf(tuple(filters)))
+    return Arms(Cases(tuple(filters)), tuple(labels), keys, tuple(filters))
 
 
 def _read_value(raw: object, path: str, errors: FieldErrors) -> str | None:
@@ -113,7 +121,7 @@ def _check_times(values: Values) -> None:
 
 
 _BY_TIMES: Final = object_of(_TIMES, check=_check_times)
-_NO_ARMS: Final = Arms(_CREATED_AT, (), (), AnyOf(()))
+_NO_ARMS: Final = Arms(_CREATED_AT, (), (), ())
 
 
 def _read_arms(raw: object, path: str, errors: FieldErrors) -> Arms:

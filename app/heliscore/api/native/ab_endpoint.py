@@ -10,7 +10,15 @@ from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, 
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, nullable
-from heliscore.api.http.value_types import NAME, choice, integer, list_of, mapping_of, number_between
+from heliscore.api.http.value_types import (
+    CONFIDENCE,
+    NAME,
+    choice,
+    integer,
+    list_of,
+    mapping_of,
+    number_between,
+)
 from heliscore.api.shared import envelope
 from heliscore.api.shared.comparison_answers import COMPARISON, show_comparison
 from heliscore.api.shared.experiment_arms import ARMS, Arms
@@ -59,6 +67,9 @@ _TUNED: Final = object_of(_TUNING)
 def _read_sequential(raw: object, path: str, errors: FieldErrors) -> int | None:
     if isinstance(raw, bool):
         return _DEFAULT_TUNING if raw else None
+    if not isinstance(raw, dict):
+        errors.add_unexpected(path, 'true, false or {"tuning": number}', raw)
+        return None
     values = _TUNED.read(raw, path, errors)
     return values.find(_TUNING)
 
@@ -85,7 +96,7 @@ _MEASURE: Final = optional(
     default={},
     description="By score; otherwise a share where all values are 0 or 1.",
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, 1), default=0.95)
+_CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _MARGIN: Final = optional(
     "margin", mapping_of(_AMOUNT), default={}, description="By score, a loss that does not matter."
 )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.value_types import NAME, choice, integer, list_of, number_between
+from heliscore.api.http.value_types import CONFIDENCE, NAME, choice, integer, list_of
 from heliscore.api.native.agreement_answers import AGREEMENT, Within, show_agreement
 from heliscore.api.shared import envelope
 from heliscore.api.shared.agreements import Study, measure
@@ -95,7 +95,7 @@ _THRESHOLD: Final = optional(
 _TOLERANCE: Final = optional(
     "tolerance", integer(0, MAX_VALUE), default=0, description="The greatest difference that still agrees."
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, 1), default=0.95)
+_CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _UNIT: Final = optional(
     "unit", UNIT, description="What counts as one case, where requests of one user or session are alike."
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from heliscore.api.http.body_fields import Values, ValueType, object_of, required
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import nullable
-from heliscore.api.http.value_types import NAME, list_of
+from heliscore.api.http.json_schema import STRING, nullable
+from heliscore.api.http.value_types import NAME, STORABLE_STRING, list_of
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.api.shared.group_fields import GROUP_BY, Group
 from heliscore.api.shared.score_selection import TIME_RANGE, read_times
@@ -68,10 +69,10 @@ def make_cases(labels: list[str], filters: list[Filter]) -> Arms:
 
 
 def _read_value(raw: object, path: str, errors: FieldErrors) -> str | None:
-    return None if raw is None else NAME.read(raw, path, errors)
+    return None if raw is None else STORABLE_STRING.read(raw, path, errors)
 
 
-_ARM: Final = ValueType[str | None](nullable(NAME.schema), _read_value)
+_ARM: Final = ValueType[str | None](nullable(STRING), _read_value)
 
 _BY: Final = required("by", GROUP_BY)
 _BASE: Final = required("base", _ARM)
@@ -118,6 +119,8 @@ def _check_times(values: Values) -> None:
     times = values.find(_TIMES)
     if times is not None and len(times) < 2:
         values.reject(_TIMES, "expected two ranges of time or more, the base first")
+    if times is not None and len({_label(*read_times(one)) for one in times}) < len(times):
+        values.reject(_TIMES, "the ranges must differ")
 
 
 _BY_TIMES: Final = object_of(_TIMES, check=_check_times)
@@ -142,9 +145,13 @@ def _read_arms(raw: object, path: str, errors: FieldErrors) -> Arms:
     return _NO_ARMS
 
 
+def _label(start: datetime, end: datetime) -> str:
+    return " to ".join(time.isoformat().replace("+00:00", "Z") for time in (start, end))
+
+
 def _make_times(times: list[Values]) -> Arms:
     ranges = [read_times(one) for one in times]
-    labels = [f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" for start, end in ranges]
+    labels = [_label(start, end) for start, end in ranges]
     filters = [
         AllOf((Compare(_CREATED_AT, ">=", start), Compare(_CREATED_AT, "<", end))) for start, end in ranges
     ]

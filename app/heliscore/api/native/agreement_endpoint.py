@@ -31,8 +31,9 @@ _VERSION: Final = optional("version", NAME)
 
 
 def _check_author(values: Values) -> None:
-    if all(values.find(field) is None for field in (_KIND, _AUTHOR_NAME, _VERSION)):
-        values.reject(_KIND, "expected a kind, a name or a version")
+    parts = (_KIND, _AUTHOR_NAME, _VERSION)
+    if all(values.has(part) and values.find(part) is None for part in parts):
+        values.errors.add(values.path, "expected a kind, a name or a version")
 
 
 _AUTHOR: Final = object_of(_KIND, _AUTHOR_NAME, _VERSION, check=_check_author)

@@ -252,7 +252,7 @@ GROUP BY u.group_value, n.name
 ORDER BY u.group_value NULLS LAST, n.name
 
 -- name: compare_pairs
--- By group other than the base $7 and score, for the scores $4: the items (of a data set, say) that the base has too,
+-- By group and score, for the scores $4: the items (of a data set, say) that the base $7 has too, of which itself has none,
 -- by the sums and counts of their scores in both. These themselves where at most $5 differ, as `sum count sum count
 -- items`, else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other;
 -- and whether all values are 0 or 1.
@@ -273,7 +273,7 @@ WITH by_item AS (
 ),
 sizes AS (
     SELECT
-        group_value, name_id, count(item) AS items, bool_and(is_share) FILTER (WHERE item IS NOT NULL) AS is_share,
+        group_value, name_id, sum(count) AS scores, count(item) AS items, bool_and(is_share) FILTER (WHERE item IS NOT NULL) AS is_share,
         coalesce(sum(count) FILTER (WHERE item IS NULL), 0) AS left_out
     FROM by_item
     GROUP BY group_value, name_id
@@ -304,7 +304,7 @@ summed AS (
     GROUP BY group_value, name_id
 )
 SELECT
-    o.group_value, n.name, o.left_out::bigint AS left_out,
+    o.group_value, n.name, o.scores::bigint AS scores, o.left_out::bigint AS left_out,
     (coalesce(b.items, 0) - coalesce(s.count, 0))::bigint AS only_base,
     (o.items - coalesce(s.count, 0))::bigint AS only_other, coalesce(s.last_count, 0)::bigint AS last_count,
     coalesce(o.is_share, true) AND coalesce(b.is_share, true) AS is_share, coalesce(s.count, 0)::bigint AS count,
@@ -313,7 +313,6 @@ FROM sizes AS o
 LEFT JOIN sizes AS b ON b.name_id = o.name_id AND b.group_value IS NOT DISTINCT FROM $7
 LEFT JOIN summed AS s ON s.name_id = o.name_id AND s.group_value IS NOT DISTINCT FROM o.group_value
 JOIN score_name AS n ON n.id = o.name_id
-WHERE o.group_value IS DISTINCT FROM $7
 ORDER BY o.group_value NULLS LAST, n.name
 
 -- name: compare_covariates
@@ -371,12 +370,16 @@ GROUP BY f.ratings
 LIMIT $5
 
 -- name: rating_sums
--- Of the requests that both of two raters rated, by one of 40 groups of requests or units: sums of the ratings x, y and of their
--- differences. $5: the greatest difference that is within the tolerance.
+-- By one of 40 groups of requests or units, or in the group null of those without a unit: how many requests either of two
+-- raters rated, and only one did; of those that both rated, sums of the ratings x, y and of their differences. $5: the
+-- greatest difference that is within the tolerance.
 SELECT
-    p.fold, count(*) AS count, sum(p.x) AS x, sum(p.y) AS y, sum(p.x * p.x) AS xx, sum(p.y * p.y) AS yy, sum(p.x * p.y) AS xy,
-    sum(abs(p.x - p.y)) AS absolute, sum((p.x - p.y) * (p.x - p.y)) AS squares, count(*) FILTER (WHERE p.x = p.y) AS equal,
-    count(*) FILTER (WHERE abs(p.x - p.y) <= $5::bigint) AS within
+    p.fold, count(*) AS total, count(*) FILTER (WHERE p.y IS NULL) AS only_first,
+    count(*) FILTER (WHERE p.x IS NULL) AS only_second, count(p.x - p.y) AS count,
+    sum(p.x) FILTER (WHERE p.y IS NOT NULL) AS x, sum(p.y) FILTER (WHERE p.x IS NOT NULL) AS y,
+    sum(p.x * p.x) FILTER (WHERE p.y IS NOT NULL) AS xx, sum(p.y * p.y) FILTER (WHERE p.x IS NOT NULL) AS yy,
+    sum(p.x * p.y) AS xy, sum(abs(p.x - p.y)) AS absolute, sum((p.x - p.y) * (p.x - p.y)) AS squares,
+    count(*) FILTER (WHERE p.x = p.y) AS equal, count(*) FILTER (WHERE abs(p.x - p.y) <= $5::bigint) AS within
 FROM (
     SELECT
         (/* ratings */ ARRAY[max(v.value), max(v.value)] /* end */)[1]::numeric AS x,
@@ -397,7 +400,6 @@ FROM (
     ) AS v
     GROUP BY v.request_no
 ) AS p
-WHERE p.x IS NOT NULL AND p.y IS NOT NULL AND p.fold IS NOT NULL
 GROUP BY p.fold
 
 -- name: rated_requests

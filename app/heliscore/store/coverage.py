@@ -9,7 +9,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.filter_tree import Cases, Column, Property
 from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.evaluations import BucketUnit
@@ -62,7 +62,7 @@ async def count_scored(
     names: ScoreNames,
     selection: ScoreSelection,
     scores: Sequence[str],
-    group_by: Column | Property | None = None,
+    group_by: Column | Property | Cases | None = None,
     buckets: Buckets = Buckets(),  # noqa: B008
     *,
     limit: int,
@@ -99,7 +99,7 @@ async def _count(
     names: ScoreNames,
     selection: ScoreSelection,
     known: Mapping[str, int],
-    group_by: Column | Property | None,
+    group_by: Column | Property | Cases | None,
     buckets: Buckets,
     shown: set[str | None] | None,
 ) -> _Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 import asyncpg
@@ -43,6 +44,17 @@ class Patterns(msgspec.Struct, frozen=True):
         return whole
 
 
+class RatingSums(msgspec.Struct, frozen=True):
+    """One group of requests, or of units, or the requests without a unit."""
+
+    sums: AgreementSums | None
+    """Of the requests that both of two raters rated; None: there are none."""
+
+    only_first: int = 0
+    only_second: int = 0
+    left_out: int = 0
+
+
 async def find_patterns(
     connection: Connection,
     names: ScoreNames,
@@ -77,10 +89,18 @@ async def sum_ratings(
     raters: Sequence[Rater],
     unit: Column | Property | None,
     tolerance: int,
-) -> list[AgreementSums]:
-    """Return sums over the requests that both of two raters rated, of groups of requests or units."""
+) -> list[RatingSums]:
+    """Return what two raters gave to groups of requests or units."""
     rows = await _scan(connection, names, "rating_sums", selection, raters, unit, tolerance)
-    return [AgreementSums(*map(int, sums)) for _, *sums in rows]
+    return [_make_sums(*row) for row in map(tuple, rows)]
+
+
+def _make_sums(
+    fold: int | None, total: int, only_first: int, only_second: int, count: int, *sums: Decimal
+) -> RatingSums:
+    if fold is None:
+        return RatingSums(None, left_out=total)
+    return RatingSums(AgreementSums(count, *map(int, sums)) if count else None, only_first, only_second)
 
 
 async def find_rated(

@@ -67,6 +67,9 @@ class PairedGroup(msgspec.Struct, frozen=True):
     left_out: int
     """How many of the group's scores are of no item."""
 
+    scores: int
+    """How many there are in the group, of an item or not."""
+
 
 class CovariateGroup(msgspec.Struct, frozen=True):
     """One score of one group, with the covariate; scores without it are left out."""
@@ -155,8 +158,8 @@ async def compare_pairs(
     max_counts: int,
     since: datetime,
 ) -> list[PairedGroup]:
-    """Return the other groups beside the base, item by item, by group and name. Items that only one of the
-    two has are counted."""
+    """Return the groups beside the base, item by item, by group and name. Items that only one of the two has
+    are counted; the base itself has no pairs."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     columns = ScoreColumns(group_by=group_by, unit=item)
     arguments = max_counts, since, base
@@ -169,6 +172,7 @@ async def compare_pairs(
 def _make_pairs(
     value: str | None,
     name: str,
+    scores: int,
     left_out: int,
     only_base: int,
     only_other: int,
@@ -185,7 +189,7 @@ def _make_pairs(
         only_other=only_other,
         last_week=last_week,
     )
-    return PairedGroup(value, name, made, is_share, left_out)
+    return PairedGroup(value, name, made, is_share, left_out, scores)
 
 
 def _read_items(items: list[str]) -> dict[tuple[int, int, int, int], int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from heliscore.domain.filter_tree import AllOf, AnyOf, Column, Compare, Exists, Filter, Property, Score
+from heliscore.domain.filter_tree import AllOf, AnyOf, Cases, Column, Compare, Exists, Filter, Property, Score
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
@@ -34,7 +34,7 @@ class WholeRead(msgspec.Struct, frozen=True):
         self,
         first_parameter: int,
         *,
-        group_by: Column | Property | None = None,
+        group_by: Column | Property | Cases | None = None,
         scores: Sequence[str] = (),
         value: Score | None = None,
     ) -> Compiled:
@@ -51,7 +51,7 @@ class WholeRead(msgspec.Struct, frozen=True):
         )
 
     def compile_scores(
-        self, first_parameter: int, scores: Sequence[str], group_by: Column | Property | None
+        self, first_parameter: int, scores: Sequence[str], group_by: Column | Property | Cases | None
     ) -> Compiled:
         """The same for a statement that reads nothing of requests but their group and time: scores stand in
         for them where they can."""

@@ -116,6 +116,11 @@ def number_between(low: float, high: float) -> ValueType[int | float]:
     return ValueType({"type": "number", "exclusiveMinimum": low, "exclusiveMaximum": high}, read)
 
 
+CONFIDENCE: Final = number_between(0.5, 0.999999)
+"""Of intervals. With a chance of error much smaller than its end, divided by the number of comparisons, a
+double is 1."""
+
+
 def count(maximum: int, *, hint: str = "") -> ValueType[int]:
     """An integer from 0 on, or a string of its digits, as query parameters used to be."""
     number = integer(0, maximum, hint=hint)

@@ -10,11 +10,19 @@ from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, 
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, nullable
-from heliscore.api.http.value_types import NAME, choice, integer, list_of, mapping_of, number_between
+from heliscore.api.http.value_types import (
+    CONFIDENCE,
+    NAME,
+    choice,
+    integer,
+    list_of,
+    mapping_of,
+    number_between,
+)
 from heliscore.api.shared import envelope
 from heliscore.api.shared.comparison_answers import COMPARISON, show_comparison
-from heliscore.api.shared.experiment_arms import ARMS
-from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, run
+from heliscore.api.shared.experiment_arms import ARMS, Arms
+from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, SampleRatio, run
 from heliscore.api.shared.group_fields import ITEM, UNIT
 from heliscore.api.shared.score_maps import plain_name, score_names
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection
@@ -26,6 +34,9 @@ from heliscore.store.search.covariates import Covariate
 _MAX_SCORES: Final = 50
 _MAX_AMOUNT: Final = 1e18
 _MAX_TUNING: Final = 10**9
+_MISMATCH: Final = 0.001
+_NULL: Final = "null"
+"""The arm of the requests without a value, where arms are keys."""
 
 _COVARIATES: Final[dict[str, Column]] = {
     "latency": Column("latency_ms"),
@@ -55,6 +66,9 @@ _TUNED: Final = object_of(_TUNING)
 def _read_sequential(raw: object, path: str, errors: FieldErrors) -> int | None:
     if isinstance(raw, bool):
         return DEFAULT_TUNING if raw else None
+    if not isinstance(raw, dict):
+        errors.add_unexpected(path, 'true, false or {"tuning": number}', raw)
+        return None
     values = _TUNED.read(raw, path, errors)
     return values.find(_TUNING)
 
@@ -81,7 +95,7 @@ _MEASURE: Final = optional(
     default={},
     description="By score; otherwise a share where all values are 0 or 1.",
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, 1), default=0.95)
+_CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _MARGIN: Final = optional(
     "margin", mapping_of(_AMOUNT), default={}, description="By score, a loss that does not matter."
 )
@@ -130,9 +144,12 @@ def _check(values: Values) -> None:
         for field in _BY_SCORE:
             _check_names(values, field, values.find(field) or {}, scores)
         _check_names(values, _PRIMARY, values.find(_PRIMARY) or (), scores)
+        covariate = values.find(_COVARIATE)
+        if isinstance(covariate, Score) and covariate.name in scores:
+            values.reject(_COVARIATE, f"{covariate.name} is among scores")
     shares = values.find(_EXPECTED_SHARES)
     if arms is not None and shares is not None:
-        _check_shares(values, shares, [str(label) for label in arms.labels])
+        _check_shares(values, shares, _arm_keys(arms))
 
 
 def _check_names(values: Values, field: Field[Any], names: Any, scores: list[str]) -> None:
@@ -141,7 +158,14 @@ def _check_names(values: Values, field: Field[Any], names: Any, scores: list[str
             values.reject(field, f"{name} is not among scores")
 
 
+def _arm_keys(arms: Arms) -> list[str]:
+    """The arms as keys of objects."""
+    return [_NULL if label is None else label for label in arms.labels]
+
+
 def _check_shares(values: Values, shares: dict[str, float], labels: list[str]) -> None:
+    if len(set(labels)) < len(labels):
+        values.reject(_EXPECTED_SHARES, f"{_NULL} is the name of two arms")
     for name in shares.keys() - set(labels):
         values.reject(_EXPECTED_SHARES, f"{name} is not among the arms")
     total = sum(shares.values())
@@ -203,7 +227,28 @@ def _make_experiment(organization_id: int, body: Values) -> Experiment:
         tuning=body[_SEQUENTIAL],
         correction=body[_CORRECTION],
         primary=None if primary is None else frozenset(map(plain_name, primary)),
+        expected_shares=_read_shares(body[_ARMS], body[_EXPECTED_SHARES]),
     )
+
+
+def _read_shares(arms: Arms, shares: dict[str, float] | None) -> tuple[float, ...] | None:
+    """By arm; the one that was left out has the rest."""
+    if shares is None:
+        return None
+    rest = 1 - sum(shares.values())
+    return tuple(shares.get(key, rest) for key in _arm_keys(arms))
+
+
+def _show_ratio(experiment: Experiment, ratio: SampleRatio | None) -> dict[str, object] | None:
+    if ratio is None:
+        return None
+    keys = _arm_keys(experiment.arms)
+    return {
+        "observed": dict(zip(keys, ratio.observed, strict=True)),
+        "expected": dict(zip(keys, experiment.expected_shares or (), strict=True)),
+        "p": ratio.p,
+        "mismatch": ratio.p is not None and ratio.p < _MISMATCH,
+    }
 
 
 async def compare_arms(call: ApiCall) -> Response:
@@ -212,7 +257,9 @@ async def compare_arms(call: ApiCall) -> Response:
     For each score and other arm: the difference with its interval and p, corrected for all comparisons of
     the call and uncorrected beside it, lift, effect size, the chance that a score of the arm is higher than
     one of the base (`superiority`), a verdict, and how many more scores a stated difference needs. What
-    cannot be said is null, and `reasons` says why.
+    cannot be said is null, and `reasons` says why. Where shares of the requests are expected, `sampleRatio`
+    says how many each arm has, and whether that is hardly chance (`mismatch`, p below 0.001): then something
+    other than the variant may differ. The arm of the requests without a value is there called `null`.
     """
     body = _BODY.decode(await call.body())
     experiment = _make_experiment(call.principal.organization_id, body)
@@ -226,10 +273,17 @@ async def compare_arms(call: ApiCall) -> Response:
             "comparisons": [show_comparison(result, base) for result in results.results],
             "unknownScores": results.unknown_scores,
             "inSeveralArms": results.in_several,
+            "sampleRatio": _show_ratio(experiment, results.ratio),
         }
     )
 
 
+_RATIO: Final = {
+    "observed": {"type": "object", "additionalProperties": COUNT},
+    "expected": {"type": "object", "additionalProperties": NUMBER},
+    "p": nullable(NUMBER),
+    "mismatch": {"type": "boolean"},
+}
 _ANSWER: Final = {
     "base": nullable(STRING),
     "confidence": NUMBER,
@@ -237,6 +291,7 @@ _ANSWER: Final = {
     "comparisons": {"type": "array", "items": COMPARISON},
     "unknownScores": {"type": "array", "items": STRING},
     "inSeveralArms": COUNT,
+    "sampleRatio": nullable(closed_object(_RATIO, required=tuple(_RATIO))),
 }
 
 ENDPOINTS: Final = (

@@ -16,7 +16,7 @@ from heliscore.api.http.json_schema import (
     list_of_objects,
     nullable,
 )
-from heliscore.api.shared.agreements import Agreement, Pair
+from heliscore.api.shared.agreements import MAX_CELL_IDS, Agreement, Pair
 from heliscore.api.shared.comparison_answers import INTERVAL, show_interval
 from heliscore.api.shared.filter_leaves import GIVEN_BACK, Leaf, both, of_ids, scored_between
 from heliscore.domain.rater import Rater
@@ -27,7 +27,7 @@ from heliscore.store.ratings import Pattern
 
 
 class Within(msgspec.Struct, frozen=True):
-    """The requests of the call: its filter, and its time as leaves."""
+    """The requests of the call: its filter, and as leaves its time and that they have a unit."""
 
     raw: Any
     leaves: tuple[Leaf, ...]
@@ -56,7 +56,7 @@ class CellFilters:
             if _is_in(pattern[a], x) and _is_in(pattern[b], y)
             for id_ in ids
         ]
-        return both("all", of_ids(found))
+        return both("all", of_ids(found[:MAX_CELL_IDS]))
 
 
 def _is_in(value: int | None, bounds: tuple[int, int]) -> bool:

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.value_types import NAME, choice, integer, list_of, number_between
+from heliscore.api.http.value_types import CONFIDENCE, NAME, choice, integer, list_of
 from heliscore.api.native.agreement_answers import AGREEMENT, Within, show_agreement
 from heliscore.api.shared import envelope
 from heliscore.api.shared.agreements import Study, measure
-from heliscore.api.shared.filter_leaves import SENT_FILTER, between
+from heliscore.api.shared.filter_leaves import SENT_FILTER, between, has
 from heliscore.api.shared.group_fields import UNIT
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection, read_times
@@ -31,8 +31,9 @@ _VERSION: Final = optional("version", NAME)
 
 
 def _check_author(values: Values) -> None:
-    if all(values.find(field) is None for field in (_KIND, _AUTHOR_NAME, _VERSION)):
-        values.reject(_KIND, "expected a kind, a name or a version")
+    parts = (_KIND, _AUTHOR_NAME, _VERSION)
+    if all(values.has(part) and values.find(part) is None for part in parts):
+        values.errors.add(values.path, "expected a kind, a name or a version")
 
 
 _AUTHOR: Final = object_of(_KIND, _AUTHOR_NAME, _VERSION, check=_check_author)
@@ -95,7 +96,7 @@ _THRESHOLD: Final = optional(
 _TOLERANCE: Final = optional(
     "tolerance", integer(0, MAX_VALUE), default=0, description="The greatest difference that still agrees."
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, 1), default=0.95)
+_CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _UNIT: Final = optional(
     "unit", UNIT, description="What counts as one case, where requests of one user or session are alike."
 )
@@ -150,7 +151,10 @@ async def measure_agreement(call: ApiCall) -> Response:
         message = "they gave too many different values together; compare two at a time"
         raise InvalidInput([FieldError("raters", message)])
     times = body[_TIMES]
-    within = Within(sent.raw, () if times is None else (between(*read_times(times)),))
+    leaves = [] if times is None else [between(*read_times(times))]
+    if study.unit is not None:
+        leaves.append(has(study.unit))
+    within = Within(sent.raw, tuple(leaves))
     return envelope.answer(show_agreement(found, raters, within))
 
 

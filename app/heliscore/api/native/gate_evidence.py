@@ -180,7 +180,7 @@ def _make_evidence(
     )
 
 
-_NO_PAIRS: Final = PairedGroup(None, "", Pairs(items={}), False, 0)
+_NO_PAIRS: Final = PairedGroup(None, "", Pairs(items={}), False, 0, 0)
 
 
 def _make_arm(side: _Side, key: _Key) -> Arm:

@@ -6,12 +6,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import comb
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import astuple, replace
 
 from heliscore.api.http.request_state import Services
 from heliscore.api.shared.group_fields import Unit
+from heliscore.domain.filter_tree import AllOf, Exists
 from heliscore.domain.rater import Rater
 from heliscore.domain.statistics.agreement import PairAgreement, agree_pair, agree_pair_sums
 from heliscore.domain.statistics.agreement_sums import AgreementSums
@@ -19,12 +22,17 @@ from heliscore.domain.statistics.many_raters import ManyAgreement, agree_many
 from heliscore.domain.statistics.pair_tables import Level, level_of, worst_pairs
 from heliscore.domain.statistics.reference_agreement import ReferenceAgreement, against_reference
 from heliscore.store import ratings as store
-from heliscore.store.ratings import Pattern
+from heliscore.store.connections.pool import Connection
+from heliscore.store.ratings import Pattern, RatingSums
 from heliscore.store.score_scan import ScoreSelection
+from heliscore.store.scores import ScoreNames
 
 _MAX_WORST: Final = 20
-_MAX_CELL_IDS: Final = 1000
+MAX_CELL_IDS: Final = 1000
 """Requests of a cell that are listed, where no filter finds them."""
+
+_MAX_IDS: Final = 200_000
+"""All of them together, in the cells of all pairs."""
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +66,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     a: Rater
     b: Rater
     only_a: int
-    """How many requests only the first one rated; None where there are too many values to count."""
+    """How many requests only the first one rated."""
 
     only_b: int
     agreement: PairAgreement
@@ -87,37 +95,60 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 async def measure(services: Services, study: Study) -> Agreement | None:
     """Measure how well the raters agree; None where more than two have too many different values together.
     Raises Unavailable."""
-    names = services.ids.names
+    names, selection = services.ids.names, study.selection
     async with (
         services.database.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        known = await names.find(connection, study.selection.organization_id, [r.name for r in study.raters])
-        rows = await store.find_patterns(connection, names, study.selection, study.raters, study.unit)
-        sums: list[AgreementSums] = []
+        known = await names.find(connection, selection.organization_id, [r.name for r in study.raters])
+        rows = await store.find_patterns(connection, names, selection, study.raters, study.unit)
+        sums: list[RatingSums] = []
         ids = None
         if rows is None and len(study.raters) > 2:
             return None
         if rows is None:
             sums = await store.sum_ratings(
-                connection, names, study.selection, study.raters, study.unit, study.tolerance
+                connection, names, selection, study.raters, study.unit, study.tolerance
             )
         elif any(rater.is_of_authors for rater in study.raters):
-            ids = await store.find_rated(connection, names, study.selection, study.raters, _MAX_CELL_IDS)
+            ids = await _find_rated(connection, names, study, len(rows))
     if rows is None:
-        return await asyncio.to_thread(_measure_sums, study, sums)
+        found = await asyncio.to_thread(_measure_sums, study, sums)
+    else:
+        found = await asyncio.to_thread(_measure_patterns, study, rows)
     unknown = tuple(dict.fromkeys(rater.name for rater in study.raters if rater.name not in known))
-    found = await asyncio.to_thread(_measure_patterns, study, rows)
-    return msgspec.structs.replace(found, ids=ids, unknown_scores=unknown)
+    return replace(found, ids=ids, unknown_scores=unknown)
 
 
-def _measure_sums(study: Study, folds: list[AgreementSums]) -> Agreement:
+async def _find_rated(
+    connection: Connection, names: ScoreNames, study: Study, patterns: int
+) -> dict[Pattern, list[str]]:
+    selection, pairs = study.selection, comb(len(study.raters), 2)
+    if study.unit is not None:
+        selection = replace(selection, tree=AllOf((selection.tree, Exists(study.unit))))
+    limit = min(MAX_CELL_IDS, _MAX_IDS // (pairs * max(patterns, 1)))
+    return await store.find_rated(connection, names, selection, study.raters, max(limit, 1))
+
+
+def _measure_sums(study: Study, rows: list[RatingSums]) -> Agreement:
     level: Level = "ordinal" if study.level == "auto" else study.level
-    total = AgreementSums(*map(sum, zip(*map(msgspec.structs.astuple, folds), strict=True)))
+    folds = [row.sums for row in rows if row.sums is not None]
+    total = AgreementSums(*map(sum, zip(_NO_SUMS, *map(astuple, folds), strict=True)))
     agreement = agree_pair_sums(total, level=level, confidence=study.confidence, folds=folds)
     first, second = study.raters
-    pair = Pair(a=first, b=second, only_a=0, only_b=0, agreement=agreement)
-    return Agreement(level=level, pairs=[pair], together=None)
+    pair = Pair(
+        a=first,
+        b=second,
+        only_a=sum(row.only_first for row in rows),
+        only_b=sum(row.only_second for row in rows),
+        agreement=agreement,
+    )
+    left_out = sum(row.left_out for row in rows)
+    return Agreement(level=level, pairs=[pair], together=None, left_out=left_out)
+
+
+_NO_SUMS: Final = (0,) * len(AgreementSums.__struct_fields__)
+"""So that there are sums where no request has two ratings."""
 
 
 def _measure_patterns(study: Study, rows: store.PatternRows) -> Agreement:

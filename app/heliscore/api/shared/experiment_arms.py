@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from heliscore.api.http.body_fields import Values, ValueType, object_of, required
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import nullable
-from heliscore.api.http.value_types import NAME, list_of
+from heliscore.api.http.json_schema import STRING, nullable
+from heliscore.api.http.value_types import NAME, STORABLE_STRING, list_of
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.api.shared.group_fields import GROUP_BY, Group
 from heliscore.api.shared.score_selection import TIME_RANGE, read_times
@@ -41,29 +42,37 @@ class Arms(msgspec.Struct, frozen=True):
     keys: tuple[str | None, ...]
     """The groups as statements name them, in the same order."""
 
-    tree: Filter
-    """Matches the requests of all groups."""
+    filters: tuple[Filter, ...]
+    """Each matches the requests of one group, in the same order."""
+
+    @property
+    def tree(self) -> Filter:
+        """Matches the requests of all groups."""
+        match self.group_by:
+            case Cases(filters):
+                return AnyOf(filters)
+            case group_by:
+                tree = OneOf(group_by, tuple(label for label in self.labels if label is not None))
+                return AnyOf((tree, Not(Exists(group_by)))) if None in self.labels else tree
 
 
 def make_arms(group_by: Group, values: list[str | None]) -> Arms:
     """The groups of some values of what requests are grouped by."""
-    tree: Filter = OneOf(group_by, tuple(value for value in values if value is not None))
-    if None in values:
-        tree = AnyOf((tree, Not(Exists(group_by))))
-    return Arms(group_by, tuple(values), tuple(values), tree)
+    filters = (Not(Exists(group_by)) if value is None else OneOf(group_by, (value,)) for value in values)
+    return Arms(group_by, tuple(values), tuple(values), tuple(filters))
 
 
 def make_cases(labels: list[str], filters: list[Filter]) -> Arms:
     """The groups of the requests that match one of some filters; who matches several is in none."""
     keys = tuple(str(number) for number in range(len(filters)))
-    return Arms(Cases(tuple(filters)), tuple(labels), keys, AnyOf(tuple(filters)))
+    return Arms(Cases(tuple(filters)), tuple(labels), keys, tuple(filters))
 
 
 def _read_value(raw: object, path: str, errors: FieldErrors) -> str | None:
-    return None if raw is None else NAME.read(raw, path, errors)
+    return None if raw is None else STORABLE_STRING.read(raw, path, errors)
 
 
-_ARM: Final = ValueType[str | None](nullable(NAME.schema), _read_value)
+_ARM: Final = ValueType[str | None](nullable(STRING), _read_value)
 
 _BY: Final = required("by", GROUP_BY)
 _BASE: Final = required("base", _ARM)
@@ -110,10 +119,12 @@ def _check_times(values: Values) -> None:
     times = values.find(_TIMES)
     if times is not None and len(times) < 2:
         values.reject(_TIMES, "expected two ranges of time or more, the base first")
+    if times is not None and len({_label(*read_times(one)) for one in times}) < len(times):
+        values.reject(_TIMES, "the ranges must differ")
 
 
 _BY_TIMES: Final = object_of(_TIMES, check=_check_times)
-_NO_ARMS: Final = Arms(_CREATED_AT, (), (), AnyOf(()))
+_NO_ARMS: Final = Arms(_CREATED_AT, (), (), ())
 
 
 def _read_arms(raw: object, path: str, errors: FieldErrors) -> Arms:
@@ -134,9 +145,13 @@ def _read_arms(raw: object, path: str, errors: FieldErrors) -> Arms:
     return _NO_ARMS
 
 
+def _label(start: datetime, end: datetime) -> str:
+    return " to ".join(time.isoformat().replace("+00:00", "Z") for time in (start, end))
+
+
 def _make_times(times: list[Values]) -> Arms:
     ranges = [read_times(one) for one in times]
-    labels = [f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" for start, end in ranges]
+    labels = [_label(start, end) for start, end in ranges]
     filters = [
         AllOf((Compare(_CREATED_AT, ">=", start), Compare(_CREATED_AT, "<", end))) for start, end in ranges
     ]

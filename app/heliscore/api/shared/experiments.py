@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from heliscore.api.http.request_state import Services
 from heliscore.api.shared.experiment_arms import Arms
-from heliscore.domain.filter_tree import SEVERAL, AllOf, Column, Exists, Property
+from heliscore.domain.filter_tree import SEVERAL, AllOf, Cases, Column, Exists, Property, Score
 from heliscore.domain.statistics.arms import compare_arms, measure_of
 from heliscore.domain.statistics.compared import (
     Arm,
@@ -28,8 +29,9 @@ from heliscore.domain.statistics.compared import (
 )
 from heliscore.domain.statistics.corrections import correct
 from heliscore.domain.statistics.paired import compare_pairs
+from heliscore.domain.statistics.single_groups import sample_ratio_p
 from heliscore.domain.times import now
-from heliscore.store import score_groups
+from heliscore.store import coverage, score_groups
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_groups import CovariateGroup, Group, PairedGroup, UnitGroup
 from heliscore.store.score_scan import ScoreSelection
@@ -46,6 +48,7 @@ _MAX_COUNTS: Final = 1_000_000
 
 Unit = Column | Property
 _Number = int | float
+_UNUSED: Final = "covariateUnused"
 _ByName = Mapping[str, _Number]
 
 
@@ -77,6 +80,19 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     primary: frozenset[str] | None = None
     """The scores whose comparisons are corrected for each other; None: all."""
 
+    expected_shares: tuple[float, ...] | None = None
+    """By arm, in their order, the share of the requests that it should have."""
+
+
+class SampleRatio(msgspec.Struct, frozen=True):
+    """The arms' requests beside the shares that they should have."""
+
+    observed: tuple[int, ...]
+    """How many requests each arm has, in their order."""
+
+    p: float | None
+    """None: there are no requests."""
+
 
 class Result(msgspec.Struct, frozen=True):
     """One score of one arm beside the base."""
@@ -103,6 +119,9 @@ class Results(msgspec.Struct, frozen=True):
     groups: list[Group]
     """The scores of each arm; none of a paired experiment, which reads items."""
 
+    ratio: SampleRatio | None
+    """None: no shares are expected."""
+
 
 async def run(services: Services, experiment: Experiment) -> Results:
     """Compare each score of each other arm with the base's. Raises Unavailable."""
@@ -117,9 +136,10 @@ async def run(services: Services, experiment: Experiment) -> Results:
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         names = services.ids.names
-        known = await names.find(connection, organization_id, experiment.scores)
+        wanted = _score_names(experiment)
+        known = await names.find(connection, organization_id, wanted)
         found = await _read(connection, names, experiment)
-    unknown = [name for name in experiment.scores if name not in known]
+    unknown = [name for name in wanted if name not in known]
     return await asyncio.to_thread(_compare, experiment, directions, unknown, found)
 
 
@@ -129,7 +149,15 @@ async def read_groups(services: Services, experiment: Experiment) -> list[Group]
         return await _read_groups(connection, services.ids.names, experiment, _selection_of(experiment))
 
 
-class _Found(msgspec.Struct, frozen=True):
+def _score_names(experiment: Experiment) -> tuple[str, ...]:
+    covariate = experiment.covariate
+    return (*experiment.scores, covariate.name) if isinstance(covariate, Score) else experiment.scores
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    sizes: tuple[int, ...] | None = None
+    """The requests of each arm; None: they were not asked for."""
+
     groups: list[Group] = []
     units: list[UnitGroup] = []
     pairs: list[PairedGroup] = []
@@ -138,6 +166,9 @@ class _Found(msgspec.Struct, frozen=True):
 
 async def _read(connection: Connection, names: ScoreNames, experiment: Experiment) -> _Found:
     arms, scores, selection = experiment.arms, experiment.scores, _selection_of(experiment)
+    sizes = None
+    if experiment.expected_shares is not None:
+        sizes = await _count_requests(connection, names, selection, arms)
     if experiment.pair_by is not None:
         pairs = await score_groups.compare_pairs(
             connection,
@@ -150,7 +181,7 @@ async def _read(connection: Connection, names: ScoreNames, experiment: Experimen
             max_counts=_max_counts(experiment),
             since=_week_before_the_end(selection),
         )
-        return _Found(pairs=pairs)
+        return _Found(sizes=sizes, pairs=pairs)
     units: list[UnitGroup] = []
     covariates: list[CovariateGroup] = []
     if experiment.unit is not None:
@@ -158,19 +189,30 @@ async def _read(connection: Connection, names: ScoreNames, experiment: Experimen
             connection, names, selection, scores, arms.group_by, experiment.unit
         )
         tree = AllOf((selection.tree, Exists(experiment.unit)))
-        selection = msgspec.structs.replace(selection, tree=tree)
+        selection = replace(selection, tree=tree)
     if experiment.covariate is not None:
         covariates = await score_groups.compare_covariates(
             connection, names, selection, scores, arms.group_by, experiment.covariate
         )
     groups = await _read_groups(connection, names, experiment, selection)
-    return _Found(groups, units, [], covariates)
+    return _Found(sizes=sizes, groups=groups, units=units, covariates=covariates)
+
+
+async def _count_requests(
+    connection: Connection, names: ScoreNames, selection: ScoreSelection, arms: Arms
+) -> tuple[int, ...]:
+    cases, limit = Cases(arms.filters), len(arms.filters) + 1
+    covered = await coverage.count_scored(
+        connection, names, selection, [], cases, limit=limit, max_rows=limit
+    )
+    counts = {row.group: row.count for row in covered.rows}
+    return tuple(counts.get(str(number), 0) for number in range(len(arms.filters)))
 
 
 def _selection_of(experiment: Experiment) -> ScoreSelection:
     """The scores of all arms."""
     tree = AllOf((experiment.selection.tree, experiment.arms.tree))
-    return msgspec.structs.replace(experiment.selection, tree=tree)
+    return replace(experiment.selection, tree=tree)
 
 
 async def _read_groups(
@@ -193,15 +235,16 @@ def _max_counts(experiment: Experiment) -> int:
 
 
 def _week_before_the_end(selection: ScoreSelection) -> datetime:
-    return min(selection.end, now()) - _WEEK
+    """Or the beginning: there is no week before the first one."""
+    end = min(selection.end, now())
+    return end - min(_WEEK, end - selection.start)
 
 
 def _compare(
     experiment: Experiment, directions: Mapping[str, Direction], unknown: list[str], found: _Found
 ) -> Results:
-    pairs = {(group.name, group.value): group for group in found.pairs}
-    arms = {(group.name, group.value): _make_arm(group, found) for group in found.groups}
     base, *others = zip(experiment.arms.keys, experiment.arms.labels, strict=True)
+    tables = _Pairs(found) if experiment.pair_by is not None else _Groups(found, experiment.covariate)
     asked = []
     comparisons = []
     for name in experiment.scores:
@@ -209,39 +252,76 @@ def _compare(
             continue
         question = _ask(experiment, directions, name, found)
         for key, label in others:
-            if experiment.pair_by is not None:
-                paired = pairs.get((name, key), _NO_PAIRS)
-                comparisons.append(compare_pairs(paired.pairs, question))
-                left_out = paired.left_out
-            else:
-                (one, none), (two, more) = (arms.get((name, arm), _NO_SCORES) for arm in (base[0], key))
-                comparisons.append(compare_arms(one, two, question))
-                left_out = none + more
+            comparison, left_out = tables.compare(name, base[0], key, question)
+            comparisons.append(comparison)
             asked.append((name, label, question, left_out))
     primary = None if experiment.primary is None else [name in experiment.primary for name, *_ in asked]
     corrected = correct(comparisons, experiment.correction, experiment.confidence, primary)
     results = [Result(*one, comparison) for one, comparison in zip(asked, corrected, strict=True)]
-    return Results(results, unknown, _in_several(found), found.groups)
+    return Results(results, unknown, _in_several(found), found.groups, _ratio(experiment, found.sizes))
 
 
-_NO_SCORES: Final = Arm(sample=None), 0
-_NO_PAIRS: Final = PairedGroup(None, "", Pairs(items={}), False, 0)
+class _Pairs:
+    """Compares groups item by item."""
+
+    def __init__(self, found: _Found) -> None:
+        self._pairs = {(group.name, group.value): group for group in found.pairs}
+
+    def compare(
+        self, name: str, base: str | None, other: str | None, question: Question
+    ) -> tuple[Comparison, int]:
+        """Also returns how many scores are left out."""
+        of_base = self._pairs.get((name, base))
+        found = self._pairs.get((name, other))
+        pairs = Pairs(items={}, only_base=0 if of_base is None else of_base.pairs.only_base)
+        left_out = sum(group.left_out for group in (of_base, found) if group is not None)
+        return compare_pairs(pairs if found is None else found.pairs, question), left_out
 
 
-def _make_arm(group: Group, found: _Found) -> tuple[Arm, int]:
-    """Also returns how many of its scores are left out."""
-    key = group.name, group.value
-    units = next((one for one in found.units if (one.name, one.value) == key), None)
-    covariate = next((one.sums for one in found.covariates if (one.name, one.value) == key), None)
-    arm = Arm(
-        sample=group.sample,
-        counts=group.counts,
-        units=None if units is None else units.sums,
-        covariate=covariate,
-        last_week=group.last_week,
-    )
-    left_out = 0 if units is None else units.left_out
-    return arm, left_out + (0 if covariate is None else group.sample.count - covariate.count)
+class _Groups:
+    """Compares groups that have nothing to do with each other."""
+
+    def __init__(self, found: _Found, covariate: Covariate | None) -> None:
+        self._groups = {(group.name, group.value): group for group in found.groups}
+        self._units = {(group.name, group.value): group for group in found.units}
+        self._covariates = {(group.name, group.value): group.sums for group in found.covariates}
+        self._has_covariate = covariate is not None
+
+    def compare(
+        self, name: str, base: str | None, other: str | None, question: Question
+    ) -> tuple[Comparison, int]:
+        """Also returns how many scores are left out."""
+        arms = [self._make_arm((name, group)) for group in (base, other)]
+        units = [self._units[name, group] for group in (base, other) if (name, group) in self._units]
+        left_out = sum(group.left_out for group in units)
+        comparison = compare_arms(arms[0], arms[1], question)
+        if not self._has_covariate:
+            return comparison, left_out
+        if arms[0].covariate is None or arms[1].covariate is None:
+            return replace(comparison, warnings=(*comparison.warnings, _UNUSED)), left_out
+        return comparison, left_out + sum(map(_without_covariate, arms))
+
+    def _make_arm(self, key: tuple[str, str | None]) -> Arm:
+        group, units = self._groups.get(key), self._units.get(key)
+        if group is None:
+            return Arm(sample=None)
+        return Arm(
+            sample=group.sample,
+            counts=group.counts,
+            units=None if units is None else units.sums,
+            covariate=self._covariates.get(key),
+            last_week=group.last_week,
+        )
+
+
+def _without_covariate(arm: Arm) -> int:
+    return arm.sample.count - arm.covariate.count if arm.sample and arm.covariate else 0
+
+
+def _ratio(experiment: Experiment, sizes: tuple[int, ...] | None) -> SampleRatio | None:
+    if sizes is None or experiment.expected_shares is None:
+        return None
+    return SampleRatio(sizes, sample_ratio_p(sizes, experiment.expected_shares))
 
 
 def _ask(experiment: Experiment, directions: Mapping[str, Direction], name: str, found: _Found) -> Question:
@@ -266,5 +346,5 @@ def _find_measure(experiment: Experiment, name: str, found: _Found) -> Measure:
 
 def _in_several(found: _Found) -> int:
     return sum(group.sample.count for group in found.groups if group.value == SEVERAL) + sum(
-        group.pairs.only_other for group in found.pairs if group.value == SEVERAL
+        group.scores for group in found.pairs if group.value == SEVERAL
     )

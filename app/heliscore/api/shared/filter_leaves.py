@@ -20,7 +20,7 @@ Leaf = dict[str, Any]
 """Conditions by table and column. All of them must hold."""
 
 _TABLE: Final = "request_response_rmt"
-_ADDED_CONDITIONS: Final = 6
+_ADDED_CONDITIONS: Final = 7
 _INT64: Final = range(-(2**63), 2**63)
 
 _KEYS: Final = {target: key for key, target in REQUEST_RESPONSE.items() if isinstance(target, Column)}
@@ -67,9 +67,13 @@ def equals(subject: Column | Property, value: str | None) -> Leaf:
             return {_TABLE: {"properties": {key: condition}}}
 
 
-def has_property(key: str) -> Leaf:
-    """The requests with that property."""
-    return {_TABLE: {"properties": {key: {"exists": True}}}}
+def has(subject: Column | Property) -> Leaf:
+    """The requests that have the column or property."""
+    match subject:
+        case Column():
+            return {_TABLE: {_KEYS[subject]: {"exists": True}}}
+        case Property(key):
+            return {_TABLE: {"properties": {key: {"exists": True}}}}
 
 
 def lacks_score(name: str) -> Leaf:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.shared.filter_leaves import Leaf, equals, has_property
+from heliscore.api.shared.filter_leaves import Leaf, equals, has
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.messages import described
@@ -97,7 +97,7 @@ class TimeRange(msgspec.Struct, frozen=True):
         ]
         if key := self.one("key"):
             value = self.one("value")
-            found.append(equals(Property(key), value) if value else has_property(key))
+            found.append(equals(Property(key), value) if value else has(Property(key)))
         return found
 
     def selection(self, organization_id: int, *more: Filter) -> ScoreSelection:

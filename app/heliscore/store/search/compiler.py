@@ -137,20 +137,21 @@ def compile_requests(
     start: Sequence[str] = (),
     *,
     by_hash: bool = False,
-    group_by: Column | Property | None = None,
+    group_by: Column | Property | Cases | None = None,
     scores: Sequence[str] = (),
     value: Score | None = None,
 ) -> Compiled:
     """Compile a filter for a statement that reads all requests that match. It may ask for their group, for a
     row for each of the named scores that they have, called v, and for the value of a leading score."""
     conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
+    group = _group(conditions, group_by)  # first: its conditions on scores are joined with all
     rows = begin_at(conditions, tree, start, Sort(None)) if start else join_leading(conditions, tree)
     slots = Slots(
         source=rows.source,
         organization=rows.organization,
         joins=rows.joins + (named_scores(conditions, tree, scores, by_hash=by_hash) if scores else ""),
         where=rows.where,
-        group=None if group_by is None else conditions.expression(group_by),
+        group=group,
         sort_value=subject_expression(conditions, rows, value) if value else None,
     )
     return Compiled(slots, conditions.arguments.all())
@@ -286,21 +287,26 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 def _add_columns(conditions: ConditionCompiler, columns: ScoreColumns, of: GroupOf) -> _Added:
-    joins, group, covariate = "", None, None
-    match columns.group_by:
-        case None:
-            pass
-        case ScorePart() as part:
-            joins, group = join_authors(conditions.scores, part, of)
-        case Cases(filters):
-            group = compile_cases(conditions, filters)
-        case Column() | Property() as subject:
-            group = conditions.expression(subject)
+    group, joins, covariate = None, "", None
+    if isinstance(columns.group_by, ScorePart):
+        joins, group = join_authors(conditions.scores, columns.group_by, of)
+    else:
+        group = _group(conditions, columns.group_by)
     if columns.covariate is not None:
         joined, covariate = join_covariate(conditions, columns.covariate, by_hash=of is not LOOKED_UP)
         joins += joined
     unit = None if columns.unit is None else conditions.expression(columns.unit)
     return _Added(joins, group, unit, covariate)
+
+
+def _group(conditions: ConditionCompiler, group_by: Column | Property | Cases | None) -> str | None:
+    match group_by:
+        case None:
+            return None
+        case Cases(filters):
+            return compile_cases(conditions, filters)
+        case Column() | Property() as subject:
+            return conditions.expression(subject)
 
 
 def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from heliscore.domain.bin_edges import Edge, bin_edges
 from heliscore.domain.filter_tree import Column, Property
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection, scan
@@ -75,8 +76,8 @@ class Bin(msgspec.Struct, frozen=True):
     """One score's values from `lower` up to and without `upper`, which only the last bin includes."""
 
     name: str
-    lower: float
-    upper: float
+    lower: Edge
+    upper: Edge
     count: int
 
 
@@ -141,6 +142,6 @@ async def distributions(
         counts.setdefault(name, {})[number] = count
         bounds[name] = int(lowest), int(highest), int(used)
     for name, (lowest, highest, used) in bounds.items():
-        edges = [(lowest * (used - i) + highest * i) / used for i in range(used + 1)]
+        edges = bin_edges(lowest, highest, used)
         found += [Bin(name, edges[i], edges[i + 1], counts[name].get(i, 0)) for i in range(used)]
     return found

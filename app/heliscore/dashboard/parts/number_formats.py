@@ -22,12 +22,19 @@ def format_count(number: int) -> str:
 
 
 def format_number(number: float) -> str:
-    """At most two decimals, fewer the larger it is."""
+    """At most two decimals, fewer the larger it is. Only 0 is shown as 0: `<0.01`, `\N{MINUS SIGN}<0.01`."""
+    if number < 0:
+        return f"\N{MINUS SIGN}{format_number(-number)}"
     if isinstance(number, int):
         return format_count(number)  # a float has only 53 bits
     if number.is_integer():
         return f"{number:,.0f}"
-    return f"{number:,.{_decimals(number)}f}"
+    return _above_0(number, _decimals(number))
+
+
+def _above_0(number: float, decimals: int) -> str:
+    smallest = 10**-decimals
+    return f"<{smallest:g}" if 0 < number < smallest / 2 else f"{number:,.{decimals}f}"
 
 
 def _decimals(number: float) -> int:
@@ -59,8 +66,7 @@ def format_difference(difference: float, is_share: bool, beside: float = 0) -> s
     number that is shown with as many decimals."""
     apart = abs(difference) * 100 if is_share else abs(difference)
     decimals = 1 if is_share else _decimals(max(apart, abs(beside)))
-    smallest = 10**-decimals
-    shown = f"<{smallest:g}" if 0 < apart < smallest / 2 else f"{apart:,.{decimals}f}"
+    shown = _above_0(apart, decimals)
     return f"{shown} pts" if is_share else shown
 
 
@@ -81,12 +87,8 @@ def format_bin(bin_: Bin, is_share: bool) -> str:
     """Format the integers of a bin: `87`, or `80` to `89`; of booleans `false` and `true`."""
     if is_share:
         return "true" if bin_.lower else "false"
-    last = bin_.lower + bin_.width - 1
-    return (
-        format_count(bin_.lower)
-        if bin_.width == 1
-        else f"{format_count(bin_.lower)} {_TO} {format_count(last)}"
-    )
+    lower, last = bin_.lower, bin_.lower + bin_.width - 1
+    return format_number(lower) if bin_.width == 1 else f"{format_number(lower)} {_TO} {format_number(last)}"
 
 
 def format_period(length: timedelta) -> str:

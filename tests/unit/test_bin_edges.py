@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from heliscore.domain.bin_edges import bin_edges
 from hypothesis import given
@@ -36,7 +38,7 @@ def test_every_integer_is_in_the_bin_that_counts_it(lowest: int, width: int) -> 
     assert len(edges) == bins + 1
     assert (edges[0], edges[-1] >= highest) == (lowest, True)
     if width:
-        assert all(low < high for low, high in zip(edges, edges[1:], strict=False))
+        assert all(low < high for low, high in pairwise(edges))
     near = {round(edge) + step for edge in edges for step in range(-2, 3)} | {lowest, highest}
     for value in near:
         if lowest <= value <= highest:

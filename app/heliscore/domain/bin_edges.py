@@ -13,9 +13,9 @@ def bin_edges(lowest: int, highest: int, bins: int) -> list[Edge]:
     highest.
 
     Each bin goes up to and without its upper edge, which only the last one includes. An edge that is a whole
-    number is an exact integer, others are doubles. Where doubles are too coarse, between 2^52 and 2^63, a
-    fraction is rounded up: the same integers are below it. Bins for single integers then begin at them, and the
-    last one ends at the integer after its own. Only the bin of a single value has no width.
+    number is an exact integer, others are doubles. Where doubles are too coarse, beyond 2^52, a fraction is
+    rounded up: the same integers are below it. Bins for single integers then begin at them, and the last one
+    ends at the integer after its own. Only the bin of a single value has no width.
     """
     exact = [Fraction(lowest * (bins - n) + highest * n, bins) for n in range(bins + 1)]
     if highest - lowest < bins and not all(map(_fits_a_double, exact)):

@@ -10,6 +10,7 @@ import msgspec
 
 from heliscore.domain.bin_edges import Edge, bin_edges
 from heliscore.domain.filter_tree import Column, Property
+from heliscore.domain.statistics.samples import Sample
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection, scan
 from heliscore.store.scores import ScoreNames
@@ -53,7 +54,25 @@ class Total(msgspec.Struct, frozen=True):
         return self.sum / self.count
 
 
-class TimeBucket(Total, frozen=True):
+class Period(Total, frozen=True):
+    """One score in a time."""
+
+    squares: int
+    """The sum of the values' squares."""
+
+    any_boolean: bool
+
+    @property
+    def sample(self) -> Sample:
+        return Sample(self.count, self.sum, self.squares)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether all values are 0 or 1 and some were sent as booleans: the average is the share of true."""
+        return self.any_boolean and self.lowest >= 0 and self.highest <= 1
+
+
+class TimeBucket(Period, frozen=True):
     """One score in one bucket of time."""
 
     name: str
@@ -106,7 +125,10 @@ async def trends(
     """Return totals of every score in the buckets that begin at those instants, by name and then time,
     without empty buckets. The first instant must be the range's start."""
     rows = await scan(connection, names, "trends", range_, instants)
-    return [TimeBucket(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
+    return [
+        TimeBucket(count, int(sum_), low, high, all_boolean, int(squares), *rest)
+        for count, sum_, low, high, all_boolean, squares, *rest in map(tuple, rows)
+    ]
 
 
 async def spread(

@@ -11,7 +11,6 @@ from heliscore.dashboard.parts.trends import Bin
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.times import format_time
-from heliscore.store.evaluations import Total
 
 _TO: Final = "\N{EN DASH}"
 
@@ -52,12 +51,8 @@ def format_share(share: float) -> str:
     return shown + "%"
 
 
-def format_average(total: Total) -> str:
-    """Format the share of true if every value was sent as a boolean, else the average."""
-    return format_value(total.average, total.all_boolean)
-
-
 def format_value(value: float, is_share: bool) -> str:
+    """Format a share, or an average."""
     return format_share(value) if is_share else format_number(value)
 
 
@@ -77,6 +72,12 @@ def format_interval(interval: Interval, is_share: bool) -> str:
         for end in (interval.low, interval.high)
     )
     return " to ".join(ends)
+
+
+def format_distances(interval: Interval, is_share: bool) -> str:
+    """Format an interval without signs, as `1.2 to 3.4`; of shares in percentage points."""
+    ends = (format_difference(end, is_share, interval.reach) for end in (interval.low, interval.high))
+    return " to ".join(end.removesuffix(" pts") for end in ends)
 
 
 def _sign(number: float) -> str:
@@ -127,10 +128,10 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": format_count,
     "number": format_number,
     "share": format_share,
-    "average": format_average,
     "value": format_value,
     "difference": format_difference,
     "interval": format_interval,
+    "distances": format_distances,
     "sign": _sign,
     "period": format_period,
     "bin": format_bin,

@@ -72,12 +72,17 @@ ORDER BY n.name, b.begins_at
 
 -- name: trends
 -- By score and bucket of time. The buckets begin at the instants $4, of which the first is $2, and are numbered from 1.
-SELECT b.count, b.sum, b.lowest, b.highest, b.all_boolean, n.name, b.number
+-- Sums of squares are exact: of values whose squares fit in 64 bits they are added up without numeric, which is quicker.
+SELECT
+    b.count, b.sum, b.lowest, b.highest, b.booleans = b.count AS all_boolean,
+    coalesce(b.squares, 0) + coalesce(b.large_squares, 0) AS squares, b.booleans > 0 AS any_boolean, n.name, b.number
 FROM (
     SELECT
         v.name_id, width_bucket(v.request_created_at, $4::timestamptz[]) AS number, count(*) AS count,
         sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest,
-        bool_and(v.is_boolean IS NOT NULL) AS all_boolean
+        count(v.is_boolean) AS booleans,
+        sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
+        sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no

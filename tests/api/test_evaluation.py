@@ -356,7 +356,23 @@ async def test_values_of_64_bits_are_spread(client: httpx.AsyncClient) -> None:
     await post(client, "2", {"a": MAX})
     [spread] = await ask(client, DISTRIBUTIONS, timeFilter={"start": "2020-01-01", "end": "2999-01-01"})
     assert [bin_["value"] for bin_ in spread["distribution"]] == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
-    assert (spread["distribution"][0]["lower"], spread["distribution"][-1]["upper"]) == (-(2.0**63), 2.0**63)
+    assert (spread["distribution"][0]["lower"], spread["distribution"][-1]["upper"]) == (-MAX - 1, MAX)
+
+
+@pytest.mark.parametrize("first", [0, 2**53, MAX - 2, -MAX - 1])
+async def test_edges_are_exact_and_every_value_is_in_its_own_bin(
+    client: httpx.AsyncClient, first: int
+) -> None:
+    values = [first, first + 1, first + 2]
+    for number, value in enumerate(values):
+        await post(client, str(number), {"a": value})
+    [spread] = await ask(client, DISTRIBUTIONS, timeFilter={"start": "2020-01-01", "end": "2999-01-01"})
+    *others, last = spread["distribution"]
+    holds = [bin_["lower"] <= value < bin_["upper"] for bin_, value in zip(others, values, strict=False)]
+    assert [*holds, last["lower"] <= values[-1] <= last["upper"]] == [True, True, True]
+    assert [bin_["value"] for bin_ in spread["distribution"]] == [1, 1, 1]
+    if first:
+        assert spread["distribution"] == bins(first, 1, first + 1, 1, first + 2, 1, first + 3)
 
 
 # The dashboard

@@ -17,6 +17,8 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
+FEW = "in the 7 days before, fewer than 30 scores"
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"><img src=x onerror='alert(2)'>",
@@ -52,15 +54,42 @@ async def test_cards_have_exact_numbers_and_the_trend_against_the_week_before(
     )
     page = await get(await sign_in(), f"/?{WEEK}")
     assert read_cards(page) == [
-        "accuracy 87.3 up by 6.83 from 80.5 in the 7 days before average of 3 scores From 85 - to 90",
-        "cited 33.3% down by 66.7 pts from 100% in the 7 days before true of 3 scores",
+        f"accuracy 87.3 ± no clear change from 80.5 {FEW} average of 3 scores From 85 - to 90",
+        f"cited 33.3% ± no clear change from 100% {FEW} true of 3 scores",
         "flat 7 ±0 the same as in the 7 days before average of 1 score From 7 - to 7",
-        "kind 100% true of 1 score",
-        "near 500.5 up by 0.50 from 500 in the 7 days before average of 2 scores From 500 - to 501",
+        "kind 100% ±0 the same as in the 7 days before true of 1 score",
+        f"near 500.5 ± no clear change from 500 {FEW} average of 2 scores From 500 - to 501",
         "new 100% new true of 1 score",
-        "tone 1.50 down by 3.50 from 5 in the 7 days before average of 2 scores From 1 - to 2",
+        f"tone 1.50 ± no clear change from 5 {FEW} average of 2 scores From 1 - to 2",
     ]
     assert "No scores in this period: late" in read_text(page)
+
+
+async def test_trend_is_shown_where_it_is_more_than_chance(service: Service, sign_in: SignIn) -> None:
+    """In each week 40 scores of a name. Of `cited`, half of the new ones were sent as integers."""
+    entries = []
+    for number in range(40):
+        value, few, many = 60 + number % 4, number < 10, number < 30
+        before = {"up": value, "down": value, "noise": value, "cited": few, "checked": int(few)}
+        entries.append(Entry(MONDAY - 7 * DAY, {**before, "alike": 50, "scale": 50}))
+        now = {"up": value + 2, "down": value - 2, "noise": 60 + number % 5, "checked": int(many)}
+        mixed = int(many) if number % 2 else many
+        entries.append(Entry(MONDAY, {**now, "cited": mixed, "alike": 70, "scale": many}))
+    await enter(service.dsn, entries)
+    page = await get(await sign_in(), f"/?{WEEK}")
+    week = "in the 7 days before"
+    assert read_cards(page) == [
+        f"alike 70 up by 20.0 from 50 {week} average of 40 scores From 70 - to 70",
+        f"checked 0.75 up by 0.50 from 0.25 {week}, 95 % 0.29 to 0.65 average of 40 scores From 0 - to 1",
+        f"cited 75% up by 50.0 pts from 25% {week}, 95 % 28.5 to 65.3 true of 40 scores",
+        f"down 59.5 down by 2.00 from 61.5 {week}, 95 % 1.50 to 2.50 average of 40 scores From 58 - to 61",
+        f"noise 62 ± no clear change from 61.5 {week}, 95 % -0.08 to +1.08"
+        " average of 40 scores From 60 - to 64",
+        "scale 75% true of 40 scores",
+        f"up 63.5 up by 2.00 from 61.5 {week}, 95 % 1.50 to 2.50 average of 40 scores From 62 - to 65",
+    ]
+    assert 'title="61.5 in the 7 days before, 95 % 1.50 to 2.50"' in page
+    assert "No clear change from 61.5 in the 7 days before: 95 % \N{MINUS SIGN}0.08 to +1.08" in page
 
 
 async def test_numbers_at_the_ends_of_64_bits_are_exact(service: Service, sign_in: SignIn) -> None:

@@ -45,7 +45,9 @@ from heliscore.domain.filter_tree import (
     Tagged,
     Value,
     Variable,
+    conjuncts,
     kind_of,
+    score_names,
 )
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
@@ -54,7 +56,7 @@ from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_definitions import set_definition
 from heliscore.store.scores import NO_COMMENTS, ScoreIds, ScoreNames, ScoreWrite, record
-from heliscore.store.search import request_search, selectivity
+from heliscore.store.search import request_search, search_explanation, selectivity
 from heliscore.store.search.found_requests import Page
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -490,6 +492,39 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
             assert found == Found(
                 len(expected_ids), expected_ids, expected_ids, expected_ids[offset : offset + limit]
             )
+
+        try:
+            check()
+        finally:
+            runner.run(connection.close())
+
+
+def test_explanation_counts_what_each_part_of_the_tree_means(dsn: str) -> None:
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(dsn))
+        names = ScoreNames()
+        organization_id, rows, _ = runner.run(prepare(connection))
+
+        def count(tree: Filter) -> int:
+            return sum(matches(row, tree) for row in rows)
+
+        @settings(max_examples=EXAMPLES)
+        @given(tree=trees, sort=sorts)
+        def check(tree: Filter, sort: Sort) -> None:
+            explain = search_explanation.explain_search
+            explained = runner.run(explain(connection, names, organization_id, tree, sort=sort, limit=3))
+            parts = conjuncts(tree)
+            assert explained.matches == count(tree)
+            assert [condition.matches for condition in explained.conditions] == [*map(count, parts)]
+            assert [condition.together for condition in explained.conditions] == [
+                count(AllOf(tuple(parts[: number + 1]))) for number in range(len(parts))
+            ]
+            for condition, part in zip(explained.conditions, parts, strict=True):
+                choices = part.parts if isinstance(part, AnyOf) else ()
+                assert [one.matches for one in condition.alternatives] == [*map(count, choices)]
+                unknown = [*score_names(part)] == ["never used"]
+                assert ("no score has this name" in condition.notes) is unknown
+            assert explained.plan.lines or not explained.matches
 
         try:
             check()

@@ -31,6 +31,7 @@ from heliscore.domain.filter_tree import (
 from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, open_database
+from heliscore.store.facets import Facets, find_facets
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.found_requests import Page
 from heliscore.store.search.page_order import Position
@@ -405,6 +406,18 @@ async def test_matches_of_scores_are_counted_without_a_look_at_requests(
     number, plan = await searches.count(tree)
     assert 0 < number <= plan.rows
     assert plan.scans <= {"score_value_idx", "score_pkey"}
+
+
+async def test_values_to_group_by_are_read_from_some_requests_of_every_part_of_the_time(
+    searches: Searches,
+) -> None:
+    recorder = Recorder(searches.connection)
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    facets = await find_facets(cast("Connection", recorder), searches.organization_id, start, end)
+    assert facets == Facets({"model": [f"model-{n}" for n in range(5)]}, is_whole=False)
+    plan = await explained(searches.connection, recorder.sent[0])
+    assert plan.scans == {"request_created_at_idx"}
+    assert plan.rows <= 2 * 4001
 
 
 # All matches

@@ -118,8 +118,12 @@ async def test_trends_are_what_python_finds(
         for name, value in scores_.items():
             found[name, number].append(value)
     expected = [
-        TimeBucket(len(values), sum(values), min(values), max(values), all_boolean(values), name, number)
+        TimeBucket(
+            len(values), sum(values), min(values), max(values), all_boolean(values),
+            sum(int(value) ** 2 for value in values), any(isinstance(value, bool) for value in values),
+            name, number,
+        )
         for (name, number), values in sorted(found.items())
-    ]
+    ]  # fmt: skip
     whole = ScoreSelection(organization_id, Everything(), START, START + timedelta(minutes=MINUTES))
     assert await trends(connection, ids.names, whole, INSTANTS) == expected

@@ -705,7 +705,17 @@ def test_query_has_the_defaults_of_the_contract() -> None:
 
 def test_null_counts_as_not_sent() -> None:
     absent = dict.fromkeys(
-        ("offset", "limit", "sort", "cursor", "isScored", "isCached", "includeInputs", "isPartOfExperiment")
+        (
+            "offset",
+            "limit",
+            "sort",
+            "cursor",
+            "isScored",
+            "isCached",
+            "includeInputs",
+            "isPartOfExperiment",
+            "explain",
+        )
     )
     assert query(**absent) == query()
 
@@ -854,8 +864,8 @@ def test_unknown_key_of_a_query_is_refused() -> None:
     assert query_errors({"filter": "all", "limits": 3}) == [
         FieldError(
             "limits",
-            "unknown key; known are cursor, filter, include, includeInputs, isCached, isPartOfExperiment, "
-            "isScored, limit, offset, sort",
+            "unknown key; known are cursor, explain, filter, include, includeInputs, isCached, "
+            "isPartOfExperiment, isScored, limit, offset, sort",
         )
     ]
 

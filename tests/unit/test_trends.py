@@ -1,15 +1,33 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from heliscore.dashboard.parts.time_range import STEPS, bucket_starts, default_step, possible_steps
-from heliscore.dashboard.parts.trends import Card, make_bins, make_cards
-from heliscore.store.evaluations import Spread, TimeBucket, Total
+from heliscore.dashboard.parts.trends import (
+    Card,
+    Change,
+    compare_periods,
+    make_bins,
+    make_cards,
+    sum_periods,
+)
+from heliscore.domain.statistics.estimates import Newcombe
+from heliscore.domain.statistics.interval import Interval
+from heliscore.store.evaluations import Period, Spread, TimeBucket, Total
+from scipy import stats
 
 
-def total(average: int) -> Total:
-    return Total(1, average, average, average, False)
+def total(average: int) -> Period:
+    return period([average])
+
+
+def period(values: Sequence[int]) -> Period:
+    booleans = [isinstance(value, bool) for value in values]
+    squares = sum(value * value for value in values)
+    low, high = int(min(values)), int(max(values))
+    return Period(len(values), sum(values), low, high, all(booleans), squares, any(booleans))
 
 
 def spread(
@@ -30,20 +48,72 @@ def spread(
     ],
 )
 def test_sparks_are_a_line_for_each_run(averages: list[int | None], lines: list[str]) -> None:
-    points = [None if average is None else total(average) for average in averages]
+    points: list[Total | None] = [None if average is None else total(average) for average in averages]
     assert Card("s", total(1), None, points).sparks == lines
 
 
 def test_a_score_of_the_period_before_alone_has_no_card() -> None:
-    stretch = (3, 9, 1, 5, False)
+    stretch = (3, 9, 1, 5, False, 35, False)
     found = [
         TimeBucket(*stretch, "old", 1),
         TimeBucket(*stretch, "s", 1),
-        TimeBucket(1, 8, 8, 8, True, "s", 3),
+        TimeBucket(1, 8, 8, 8, True, 64, True, "s", 3),
     ]
     assert make_cards(found, 2) == [
-        Card("s", Total(1, 8, 8, 8, True), found[1], [None, found[2]]),
+        Card("s", Period(1, 8, 8, 8, True, 64, True), found[1], [None, found[2]]),
     ]
+
+
+SPREAD = [60, 70, 80, 90, 100] * 20
+YES = [True] * 60 + [False] * 40
+
+
+def shifted(by: int) -> list[int]:
+    return [value + by for value in SPREAD]
+
+
+@pytest.mark.parametrize(("by", "is_clear"), [(9, True), (-9, True), (1, False), (3, False)])
+def test_change_is_clear_where_welchs_interval_excludes_0(by: int, is_clear: bool) -> None:
+    change = compare_periods(period(SPREAD), period(shifted(by)))
+    expected = stats.ttest_ind(shifted(by), SPREAD, equal_var=False).confidence_interval()
+    assert change is not None
+    assert change.interval is not None
+    assert (change.interval.low, change.interval.high) == pytest.approx(expected)
+    assert change.difference == pytest.approx(by)
+    assert (change.is_clear, change.is_few) == (is_clear, False)
+
+
+@pytest.mark.parametrize("now", [[True] * 90 + [False] * 10, [1] * 90 + [0] * 10, [1] * 90 + [False] * 10])
+@pytest.mark.parametrize("before", [YES, [*map(int, YES)], [1, *YES[1:]]])
+def test_zeros_and_ones_are_a_share_whatever_they_were_sent_as(before: list[int], now: list[int]) -> None:
+    expected = Newcombe(60, 100, 90, 100).interval(0.95)
+    change = compare_periods(period(before), period(now))
+    assert change == Change(90 / 100 - 60 / 100, expected, is_clear=True)
+
+
+def test_share_is_not_compared_with_an_average() -> None:
+    assert compare_periods(period(SPREAD), period(YES)) is None
+    assert compare_periods(period(YES), period(SPREAD)) is None
+
+
+def test_few_scores_and_equal_ones_have_no_interval() -> None:
+    few = Change(20.0, is_few=True)
+    assert compare_periods(period([50] * 29), period([70] * 500)) == few
+    assert compare_periods(period([50] * 500), period([70] * 29)) == few
+    assert compare_periods(period([50] * 30), period([70] * 30)) == Change(20.0, is_clear=True)
+    assert compare_periods(period([50] * 30), period([50] * 30)) == Change(0.0)
+
+
+def test_distances_of_a_fall_are_positive() -> None:
+    assert Change(-3.0, Interval(-4.0, -2.0), is_clear=True).distances == Interval(2.0, 4.0)
+    assert Change(3.0, Interval(2.0, 4.0), is_clear=True).distances == Interval(2.0, 4.0)
+
+
+def test_one_boolean_makes_zeros_and_ones_a_share() -> None:
+    assert period([1, 0, True]).is_share
+    assert not period([1, 0]).is_share
+    assert not period([2, True]).is_share
+    assert sum_periods([period([1, 0]), period([True, False])]) == period([1, 0, True, False])
 
 
 def test_bars_leave_no_bin_out() -> None:

@@ -252,6 +252,17 @@ def score_names(tree: Filter) -> frozenset[str]:
             return frozenset()
 
 
+def conjuncts(tree: Filter) -> list[Filter]:
+    """The parts that must all hold, through any depth of AllOf; none for a filter that matches everything."""
+    match tree:
+        case AllOf(parts):
+            return [conjunct for part in parts for conjunct in conjuncts(part)]
+        case Everything():
+            return []
+        case _:
+            return [tree]
+
+
 class Cases(msgspec.Struct, frozen=True):
     """Groups of requests by the one of these filters that matches: its number from 0, as a string; SEVERAL
     where more than one does, none where none does."""

@@ -8,7 +8,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from heliscore.domain.bin_edges import Edge, bin_edges
 from heliscore.domain.filter_tree import GroupBy
+from heliscore.domain.statistics.samples import Sample
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_scan import ScoreSelection, scan
 from heliscore.store.scores import ScoreNames
@@ -52,7 +54,25 @@ class Total(msgspec.Struct, frozen=True):
         return self.sum / self.count
 
 
-class TimeBucket(Total, frozen=True):
+class Period(Total, frozen=True):
+    """One score in a time."""
+
+    squares: int
+    """The sum of the values' squares."""
+
+    any_boolean: bool
+
+    @property
+    def sample(self) -> Sample:
+        return Sample(self.count, self.sum, self.squares)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether all values are 0 or 1 and some were sent as booleans: the average is the share of true."""
+        return self.any_boolean and self.lowest >= 0 and self.highest <= 1
+
+
+class TimeBucket(Period, frozen=True):
     """One score in one bucket of time."""
 
     name: str
@@ -75,8 +95,8 @@ class Bin(msgspec.Struct, frozen=True):
     """One score's values from `lower` up to and without `upper`, which only the last bin includes."""
 
     name: str
-    lower: float
-    upper: float
+    lower: Edge
+    upper: Edge
     count: int
 
 
@@ -105,7 +125,10 @@ async def trends(
     """Return totals of every score in the buckets that begin at those instants, by name and then time,
     without empty buckets. The first instant must be the range's start."""
     rows = await scan(connection, names, "trends", range_, instants)
-    return [TimeBucket(count, int(sum_), *rest) for count, sum_, *rest in map(tuple, rows)]
+    return [
+        TimeBucket(count, int(sum_), low, high, all_boolean, int(squares), *rest)
+        for count, sum_, low, high, all_boolean, squares, *rest in map(tuple, rows)
+    ]
 
 
 async def spread(
@@ -141,6 +164,6 @@ async def distributions(
         counts.setdefault(name, {})[number] = count
         bounds[name] = int(lowest), int(highest), int(used)
     for name, (lowest, highest, used) in bounds.items():
-        edges = [(lowest * (used - i) + highest * i) / used for i in range(used + 1)]
+        edges = bin_edges(lowest, highest, used)
         found += [Bin(name, edges[i], edges[i + 1], counts[name].get(i, 0)) for i in range(used)]
     return found

@@ -15,8 +15,9 @@ _SQL = load("facet")
 PROPERTY: Final = "property:"
 """The prefix of a facet's field that is a property."""
 
-_FACET_REQUESTS: Final = 1000
-_FACET_VALUES: Final = 50
+_REQUESTS: Final = 4000
+_PARTS: Final = 20
+_VALUES: Final = 50
 
 
 class Facets(msgspec.Struct, frozen=True):
@@ -24,6 +25,9 @@ class Facets(msgspec.Struct, frozen=True):
     or `property:<key>`."""
 
     values: dict[str, list[str]] = {}
+
+    is_whole: bool = True
+    """Whether they are those of all requests of the time; rare ones may be missing else."""
 
     def of(self, field: str) -> list[str]:
         return self.values.get(field, [])
@@ -35,10 +39,11 @@ class Facets(msgspec.Struct, frozen=True):
 
 
 async def find_facets(connection: Connection, organization_id: int, start: datetime, end: datetime) -> Facets:
-    """Return the values that requests can be grouped by. Only the newest requests are read, so rare values
-    may be missing."""
-    rows = await connection.fetch(_SQL["find"], organization_id, start, end, _FACET_REQUESTS, _FACET_VALUES)
+    """Return the values that requests can be grouped by. Of many requests only some are read, from all parts
+    of the time."""
+    rows = await connection.fetch(_SQL["find"], organization_id, start, end, _REQUESTS, _VALUES, _PARTS)
     values: dict[str, list[str]] = {}
-    for field, value in rows:
-        values.setdefault(field, []).append(value)
-    return Facets(values)
+    for _, field, value in rows:
+        if field is not None:
+            values.setdefault(field, []).append(value)
+    return Facets(values, is_whole=rows[0]["is_whole"])

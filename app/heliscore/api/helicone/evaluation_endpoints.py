@@ -118,7 +118,8 @@ async def query_distributions(call: ApiCall) -> Response:
     """Count the values of each score in bins.
 
     Up to 10 bins of equal width from the lowest to the highest value; each but the last excludes its upper
-    edge. If there are fewer than 10 integers in the range, each has a bin.
+    edge. If there are fewer than 10 integers in the range, each has a bin. An edge that is a whole number is
+    an exact integer; a fraction that a double cannot hold, beyond 2^52, is rounded up to one.
     """
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])

@@ -48,6 +48,8 @@ class Query(msgspec.Struct, frozen=True):
     with_details: bool = False
     """Of scores: author, time, comment."""
 
+    explain: bool = False
+
 
 def decode_query(body: bytes) -> Query:
     """Read the body of a query. Raises InvalidInput with every error."""
@@ -58,7 +60,15 @@ def decode_query(body: bytes) -> Query:
     if (is_cached := values[_IS_CACHED]) is not None:
         tree = AllOf((tree, Compare(Column("cached"), "=", is_cached)))
     with_details = _SCORE_DETAILS in values[_INCLUDE]
-    return Query(tree, values[_SORT], _find_position(values), values[_OFFSET], values[_LIMIT], with_details)
+    return Query(
+        tree,
+        values[_SORT],
+        _find_position(values),
+        values[_OFFSET],
+        values[_LIMIT],
+        with_details,
+        values[_EXPLAIN],
+    )
 
 
 def decode_ids(body: bytes) -> list[str]:
@@ -217,6 +227,12 @@ _INCLUDE: Final = optional(
     default=[],
     description="`scoreDetails`: rows have `score_details`, each score's author, time and comment.",
 )
+_EXPLAIN: Final = optional(
+    "explain",
+    BOOLEAN,
+    default=False,
+    description="true: `explain` beside `data` says how many requests meet each condition of the filter.",
+)
 _WITHOUT_EFFECT: Final = tuple(
     optional(key, BOOLEAN, description="Accepted, without effect.")
     for key in ("includeInputs", "isPartOfExperiment")
@@ -232,6 +248,7 @@ QUERY_BODY: Final = make_body(
     _LIMIT,
     _CURSOR,
     _INCLUDE,
+    _EXPLAIN,
     check=_check_cursor,
     is_unique=True,
     example={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from heliscore.api.helicone.query_bodies import (
     encode_cursor,
 )
 from heliscore.api.helicone.row import ROW, Row, make_row, pass_json
+from heliscore.api.helicone.search_explanations import EXPLANATION, encode_explanation
 from heliscore.api.helicone.signed_bodies import PATH, Sign, check_token, make_signer, no_bodies, origin_of
 from heliscore.api.http.endpoints import ApiCall, Endpoint
 from heliscore.api.http.json_codec import Json
@@ -31,6 +32,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.score_history import find_details
 from heliscore.store.search import request_search as store
 from heliscore.store.search.found_requests import Page
+from heliscore.store.search.search_explanation import explain_count, explain_search
 
 
 async def query_requests(call: ApiCall) -> Response:
@@ -38,7 +40,8 @@ async def query_requests(call: ApiCall) -> Response:
 
     Every condition of the filter counts: an unknown one is an error and never ignored. Every page but the
     last has `nextCursor` beside `data`: send it as `cursor` with the same filter and sort to get the next
-    page, without gaps or repetitions even while new requests arrive.
+    page, without gaps or repetitions even while new requests arrive. With `explain`, the answer says how many
+    requests meet each condition, alone and with those before it: where nothing matches, which one is why.
     """
     query = decode_query(await call.body())
     sign = await _find_signer(call)
@@ -48,9 +51,26 @@ async def query_requests(call: ApiCall) -> Response:
         else:
             page = await _find_page(call, connection, query)
             rows = [make_row(request, sign) for request in page.requests]
-    if page.next is None:
-        return envelope.answer(rows)
-    return envelope.answer(rows, nextCursor=encode_cursor(query.sort, page.next))
+        beside: dict[str, Any] = {}
+        if query.explain:
+            beside["explain"] = await _find_explanation(call, connection, query)
+    if page.next is not None:
+        beside["nextCursor"] = encode_cursor(query.sort, page.next)
+    return envelope.answer(rows, **beside)
+
+
+async def _find_explanation(call: ApiCall, connection: Connection, query: Query) -> dict[str, Any]:
+    explanation = await explain_search(
+        connection,
+        call.services.ids.names,
+        call.principal.organization_id,
+        query.filter,
+        sort=query.sort,
+        after=query.after,
+        offset=query.offset,
+        limit=query.limit,
+    )
+    return encode_explanation(explanation)
 
 
 async def _find_page(call: ApiCall, connection: Connection, query: Query) -> Page:
@@ -82,12 +102,13 @@ async def _find_with_details(
 async def count_requests(call: ApiCall) -> Response:
     """Count the requests that a query would find; sort, offset and limit have no effect."""
     query = decode_query(await call.body())
-    services = call.services
-    async with services.database.connection() as connection:
-        count = await store.count(
-            connection, services.ids.names, call.principal.organization_id, query.filter
-        )
-    return envelope.answer(count)
+    names, organization_id = call.services.ids.names, call.principal.organization_id
+    async with call.services.database.connection() as connection:
+        count = await store.count(connection, names, organization_id, query.filter)
+        if not query.explain:
+            return envelope.answer(count)
+        explanation = await explain_count(connection, names, organization_id, query.filter)
+    return envelope.answer(count, explain=encode_explanation(explanation))
 
 
 async def get_request(call: ApiCall) -> Response:
@@ -162,7 +183,7 @@ def _query_endpoint(path: str) -> Endpoint:
         _TAG,
         body=QUERY_BODY,
         data={"type": "array", "items": ROW},
-        beside={"nextCursor": _CURSOR},
+        beside={"nextCursor": _CURSOR, "explain": EXPLANATION},
     )
 
 
@@ -178,6 +199,7 @@ ENDPOINTS: Final = (
         body=QUERY_BODY,
         data=COUNT,
         data_example=42,
+        beside={"explain": EXPLANATION},
     ),
     envelope.endpoint(
         "POST",

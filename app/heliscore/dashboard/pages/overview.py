@@ -21,7 +21,7 @@ from heliscore.dashboard.parts.time_range import (
     read_time_range,
     shorter_ranges,
 )
-from heliscore.dashboard.parts.trends import Bin, Card, TrendPoint, make_bins, make_cards
+from heliscore.dashboard.parts.trends import LEAST, Bin, Card, TrendPoint, make_bins, make_cards
 from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.times import now
 from heliscore.store import evaluations
@@ -102,6 +102,7 @@ def _render(
         errors=errors or [],
         trouble=trouble,
         shorter=shorter_ranges(time_range.length),
+        least=LEAST,
     )
 
 
@@ -129,7 +130,8 @@ async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview
     for name in chosen:
         card = by_name.get(name)
         trend_points = [*map(TrendPoint, begins, shown, card.points)] if card else []
-        bins = make_bins([spread for spread in spreads if spread.name == name], (None,))
+        is_share = card is not None and card.is_share
+        bins = make_bins([spread for spread in spreads if spread.name == name], (None,), is_share=is_share)
         panels.append(_make_panel(name, card, trend_points, bins, step))
     largest = sorted(cards, key=lambda card: -card.total.count)[:_MAX_CARDS]
     return Overview(
@@ -146,7 +148,7 @@ def _make_panel(
 ) -> Panel:
     if card is None:
         return Panel(name, None, trend_points, bins, None, None)
-    is_share = card.total.all_boolean
+    is_share = card.is_share
     trend = make_trend(trend_points, step, is_share=is_share)
     return Panel(name, card, trend_points, bins, trend, make_distribution(bins, is_share=is_share))
 

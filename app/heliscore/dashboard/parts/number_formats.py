@@ -11,7 +11,6 @@ from heliscore.dashboard.parts.trends import Bin
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.times import format_time
-from heliscore.store.evaluations import Total
 
 _TO: Final = "\N{EN DASH}"
 _LEAST_PROBABILITY: Final = 0.0001
@@ -23,12 +22,19 @@ def format_count(number: int) -> str:
 
 
 def format_number(number: float) -> str:
-    """At most two decimals, fewer the larger it is."""
+    """At most two decimals, fewer the larger it is. Only 0 is shown as 0: `<0.01`, `\N{MINUS SIGN}<0.01`."""
+    if number < 0:
+        return f"\N{MINUS SIGN}{format_number(-number)}"
     if isinstance(number, int):
         return format_count(number)  # a float has only 53 bits
     if number.is_integer():
         return f"{number:,.0f}"
-    return f"{number:,.{_decimals(number)}f}"
+    return _above_0(number, _decimals(number))
+
+
+def _above_0(number: float, decimals: int) -> str:
+    smallest = 10**-decimals
+    return f"<{smallest:g}" if 0 < number < smallest / 2 else f"{number:,.{decimals}f}"
 
 
 def _decimals(number: float) -> int:
@@ -46,12 +52,8 @@ def format_share(share: float) -> str:
     return shown + "%"
 
 
-def format_average(total: Total) -> str:
-    """Format the share of true if every value was sent as a boolean, else the average."""
-    return format_value(total.average, total.all_boolean)
-
-
 def format_value(value: float, is_share: bool) -> str:
+    """Format a share, or an average."""
     return format_share(value) if is_share else format_number(value)
 
 
@@ -60,8 +62,7 @@ def format_difference(difference: float, is_share: bool, beside: float = 0) -> s
     number that is shown with as many decimals."""
     apart = abs(difference) * 100 if is_share else abs(difference)
     decimals = 1 if is_share else _decimals(max(apart, abs(beside)))
-    smallest = 10**-decimals
-    shown = f"<{smallest:g}" if 0 < apart < smallest / 2 else f"{apart:,.{decimals}f}"
+    shown = _above_0(apart, decimals)
     return f"{shown} pts" if is_share else shown
 
 
@@ -72,6 +73,12 @@ def format_interval(interval: Interval, is_share: bool) -> str:
         for end in (interval.low, interval.high)
     )
     return " to ".join(ends)
+
+
+def format_distances(interval: Interval, is_share: bool) -> str:
+    """Format an interval without signs, as `1.2 to 3.4`; of shares in percentage points."""
+    ends = (format_difference(end, is_share, interval.reach) for end in (interval.low, interval.high))
+    return " to ".join(end.removesuffix(" pts") for end in ends)
 
 
 def _sign(number: float) -> str:
@@ -87,12 +94,8 @@ def format_bin(bin_: Bin, is_share: bool) -> str:
     """Format the integers of a bin: `87`, or `80` to `89`; of booleans `false` and `true`."""
     if is_share:
         return "true" if bin_.lower else "false"
-    last = bin_.lower + bin_.width - 1
-    return (
-        format_count(bin_.lower)
-        if bin_.width == 1
-        else f"{format_count(bin_.lower)} {_TO} {format_count(last)}"
-    )
+    lower, last = bin_.lower, bin_.lower + bin_.width - 1
+    return format_number(lower) if bin_.width == 1 else f"{format_number(lower)} {_TO} {format_number(last)}"
 
 
 def format_period(length: timedelta) -> str:
@@ -131,10 +134,10 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": format_count,
     "number": format_number,
     "share": format_share,
-    "average": format_average,
     "value": format_value,
     "difference": format_difference,
     "interval": format_interval,
+    "distances": format_distances,
     "sign": _sign,
     "probability": format_probability,
     "period": format_period,

@@ -21,6 +21,7 @@ from heliscore.domain.filter_tree import (
     Scored,
     ScorePart,
     Tagged,
+    conjuncts,
 )
 from heliscore.store.search.comparisons import SubjectCondition
 
@@ -59,16 +60,14 @@ def is_one_score(tree: Filter) -> bool:
 
 def is_of_time(tree: Filter) -> bool:
     """Whether a filter has conditions on the time of requests, and no others."""
-    return all(
-        isinstance(part, Compare) and part.subject == Column("created_at") for part in _conjuncts(tree)
-    )
+    return all(isinstance(part, Compare) and part.subject == Column("created_at") for part in conjuncts(tree))
 
 
 def indexed_conditions(tree: Filter) -> list[Compare]:
     """The conditions that every match must meet and that an index of requests answers."""
     return [
         part
-        for part in _conjuncts(tree)
+        for part in conjuncts(tree)
         if isinstance(part, Compare) and part.subject in _INDEXED and part.operator in _ORDER
     ]
 
@@ -77,7 +76,7 @@ def split_leading(tree: Filter) -> tuple[dict[str, list[SubjectCondition]], list
     """Split a filter's top level into the leading conditions, by score, and the rest."""
     leading: dict[str, list[SubjectCondition]] = {}
     rest: list[Filter] = []
-    for part in _conjuncts(tree):
+    for part in conjuncts(tree):
         match part:
             case (
                 Compare(Score(name) | ScorePart(name))
@@ -102,7 +101,7 @@ def value_conditions(tree: Filter) -> dict[str, list[SubjectCondition]]:
 def split_alternatives(tree: Filter) -> list[Filter]:
     """Split a filter into a few that together match the same, each with a leading condition. Empty where the
     filter has a leading condition itself, or cannot be split so."""
-    parts = _conjuncts(tree)
+    parts = conjuncts(tree)
     if leading_scores(tree):
         return []
     for part in parts:
@@ -111,14 +110,3 @@ def split_alternatives(tree: Filter) -> list[Filter]:
                 others = tuple(other for other in parts if other is not part)
                 return [AllOf((choice, *others)) for choice in choices]
     return []
-
-
-def _conjuncts(tree: Filter) -> list[Filter]:
-    """The parts that must all hold, through any depth of AllOf."""
-    match tree:
-        case AllOf(parts):
-            return [conjunct for part in parts for conjunct in _conjuncts(part)]
-        case Everything():
-            return []
-        case _:
-            return [tree]

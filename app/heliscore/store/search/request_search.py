@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
+
+import msgspec
 
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
 from heliscore.domain.filter_tree import Score as ScoreSubject
@@ -28,7 +30,7 @@ from heliscore.store.search.leading_conditions import (
     split_alternatives,
 )
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.score_order import score_order
+from heliscore.store.search.score_order import SubQuery, score_order
 from heliscore.store.search.selectivity import ALL, Start, choose_start
 from heliscore.store.search.slots import Compiled
 from heliscore.store.statements import load
@@ -41,6 +43,15 @@ _MAX_MERGED: Final = 2000
 
 _Row = tuple[Request, Any]
 """A request and its sort value."""
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement as it is sent."""
+
+    sql: str
+    arguments: tuple[object, ...]
+    by_hash: bool
+    """Whether it is sent in `joined_by_hash`."""
 
 
 async def search(
@@ -61,12 +72,7 @@ async def search(
     if isinstance(sort.subject, ScoreSubject):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             rows = await searching.by_score(tree, sort, sort.subject, after, offset, wanted)
-    elif (
-        isinstance(sort.subject, Column)
-        and sort.subject.name == "created_at"
-        and offset + wanted <= _MAX_MERGED
-        and (alternatives := split_alternatives(tree))
-    ):
+    elif alternatives := _mergeable(tree, sort, offset + wanted):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             rows = await searching.merged(alternatives, sort, after, offset, wanted)
     else:
@@ -94,28 +100,40 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """Read the page by one statement."""
+        statement = await self.statement(tree, sort, after, offset, limit)
+        if statement is None:
+            return []
+        if statement.by_hash:
+            return await self._by_hash(statement, sort)
+        return _make_rows(await self._connection.fetch(statement.sql, *statement.arguments))
+
+    async def statement(
+        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
+    ) -> Statement | None:
+        """Choose the statement that reads the page, None where nothing can match. By hash, it only locates
+        the page."""
         in_time = sort.subject == NEWEST_FIRST.subject
         start = await self._choose_start(tree, offset + limit if in_time else ALL)
         if start is None:
-            return []
+            return None
         begin = _begin(start, sort)
-        if (
+        by_hash = (
             not begin
             and not in_time
             and await is_by_hash(self._connection, self._organization_id, tree, start)
-        ):
-            return await self.by_hash(tree, sort, after, offset, limit, start)
-        compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
-        return await self._fetch_rows(compiled, limit, offset)
+        )
+        if by_hash:
+            compiled = compile_search(tree, sort, after, start.name_ids, 4, by_hash=True)
+        else:
+            compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
+        sql = compiled.fill(_SQL["locate" if by_hash else "search"])
+        return Statement(sql, (self._organization_id, limit, offset, *compiled.arguments), by_hash)
 
-    async def by_hash(
-        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int, start: Start
-    ) -> list[_Row]:
+    async def _by_hash(self, statement: Statement, sort: Sort) -> list[_Row]:
         """Locate the page among all matches, then read its rows: whole ones would be large to join."""
-        compiled = compile_search(tree, sort, after, start.name_ids, 4, by_hash=True)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             async with joined_by_hash(self._connection):
-                places = await self._fetch_places(compiled, limit, offset)
+                places = await self._connection.fetch(statement.sql, *statement.arguments)
             return await self._read_rows([number for _, _, number in places], sort)
 
     async def by_score(
@@ -123,16 +141,7 @@ class _Search:
     ) -> list[_Row]:
         """Read sub-query by sub-query until the page is full."""
         rows: list[_Row] = []
-        sub_queries = score_order(
-            self._connection,
-            self._names,
-            self._organization_id,
-            tree,
-            score=score,
-            sort=sort,
-            after=after,
-            rows_wanted=offset + limit,
-        )
+        sub_queries = self._sub_queries(tree, sort, score, after, offset + limit)
         async with aclosing(sub_queries):
             async for part in sub_queries:
                 found = await self.matching(part.tree, part.sort, part.after, offset, limit - len(rows))
@@ -146,6 +155,30 @@ class _Search:
                     break
         return rows
 
+    async def first_by_score(
+        self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, offset: int, limit: int
+    ) -> Statement | None:
+        async with aclosing(self._sub_queries(tree, sort, score, after, offset + limit)) as sub_queries:
+            async for part in sub_queries:
+                found = await self.statement(part.tree, part.sort, part.after, offset, limit)
+                if found is not None:
+                    return found
+        return None
+
+    def _sub_queries(
+        self, tree: Filter, sort: Sort, score: ScoreSubject, after: Position | None, rows_wanted: int
+    ) -> AsyncGenerator[SubQuery, None]:
+        return score_order(
+            self._connection,
+            self._names,
+            self._organization_id,
+            tree,
+            score=score,
+            sort=sort,
+            after=after,
+            rows_wanted=rows_wanted,
+        )
+
     async def merged(
         self, alternatives: list[Filter], sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
@@ -157,27 +190,38 @@ class _Search:
         places.sort(key=itemgetter(0), reverse=sort.descending)
         return await self._read_rows([number for _, _, number in places[offset : offset + limit]], sort)
 
+    async def first_merged(
+        self, alternatives: list[Filter], sort: Sort, after: Position | None, limit: int
+    ) -> Statement | None:
+        for tree in alternatives:
+            found = await self._locate_statement(tree, sort, after, limit)
+            if found is not None:
+                return found
+        return None
+
     async def _locate(
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
     ) -> list[tuple[datetime, str, int]]:
         """Times, ids and numbers of the requests that `matching` would find."""
+        statement = await self._locate_statement(tree, sort, after, limit)
+        if statement is None:
+            return []
+        rows = await self._connection.fetch(statement.sql, *statement.arguments)
+        return [(at, id_, number) for at, id_, number in rows]
+
+    async def _locate_statement(
+        self, tree: Filter, sort: Sort, after: Position | None, limit: int
+    ) -> Statement | None:
         in_time = sort.subject == NEWEST_FIRST.subject
         start = await self._choose_start(tree, limit if in_time else ALL)
         if start is None:
-            return []
+            return None
         compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
-        return await self._fetch_places(compiled, limit, offset=0)
+        arguments = (self._organization_id, limit, 0, *compiled.arguments)
+        return Statement(compiled.fill(_SQL["locate"]), arguments, by_hash=False)
 
     async def _choose_start(self, tree: Filter, rows_wanted: int) -> Start | None:
         return await choose_start(self._connection, self._names, self._organization_id, tree, rows_wanted)
-
-    async def _fetch_places(
-        self, compiled: Compiled, limit: int, offset: int
-    ) -> list[tuple[datetime, str, int]]:
-        statement = compiled.fill(_SQL["locate"])
-        arguments = (self._organization_id, limit, offset, *compiled.arguments)
-        rows = await self._connection.fetch(statement, *arguments)
-        return [(at, id_, number) for at, id_, number in rows]
 
     async def _read_rows(self, request_nos: list[int], sort: Sort) -> list[_Row]:
         if not request_nos:
@@ -209,20 +253,55 @@ def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
     """How many of the organization's requests match."""
+    statement = await count_statement(connection, names, organization_id, tree)
+    if statement is None:
+        return 0
+    async with AsyncExitStack() as stack:
+        if statement.by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
+        [row] = await connection.fetch(statement.sql, *statement.arguments)
+    return int(row[0])
+
+
+async def count_statement(
+    connection: Connection, names: ScoreNames, organization_id: int, tree: Filter
+) -> Statement | None:
+    """Choose the statement that counts, None where nothing can match."""
     start = await choose_start(connection, names, organization_id, tree, ALL)
     if start is None:
-        return 0
+        return None
     by_hash = not (start.visible and is_one_score(tree)) and await is_by_hash(
         connection, organization_id, tree, start
     )
     compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
-    statement = compiled.fill(_SQL["count"])
-    async with AsyncExitStack() as stack:
-        if by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
-        # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
-        [row] = await connection.fetch(statement, organization_id, *compiled.arguments)
-    return int(row[0])
+    return Statement(compiled.fill(_SQL["count"]), (organization_id, *compiled.arguments), by_hash)
+
+
+async def first_statement(
+    connection: Connection,
+    names: ScoreNames,
+    organization_id: int,
+    tree: Filter,
+    *,
+    sort: Sort = NEWEST_FIRST,
+    after: Position | None = None,
+    offset: int = 0,
+    limit: int,
+) -> Statement | None:
+    """Choose the statement that `search` reads a page by; of several, the first one that can match."""
+    searching = _Search(connection, names, organization_id, "whole")
+    if isinstance(sort.subject, ScoreSubject):
+        return await searching.first_by_score(tree, sort, sort.subject, after, offset, limit + 1)
+    if alternatives := _mergeable(tree, sort, offset + limit + 1):
+        return await searching.first_merged(alternatives, sort, after, offset + limit + 1)
+    return await searching.statement(tree, sort, after, offset, limit + 1)
+
+
+def _mergeable(tree: Filter, sort: Sort, rows_wanted: int) -> list[Filter]:
+    """The alternatives from whose first rows a page is put together; none where it is read as a whole."""
+    in_time = isinstance(sort.subject, Column) and sort.subject.name == "created_at"
+    return split_alternatives(tree) if in_time and rows_wanted <= _MAX_MERGED else []
 
 
 async def is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:

@@ -11,7 +11,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native.chosen_requests import match_value
 from heliscore.api.native.gate_fields import GROUP_BY, GateCall
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.filter_tree import AllOf, Cases, Everything, Exists, Filter, GroupBy, Not
+from heliscore.domain.filter_tree import AllOf, AnyOf, Cases, Everything, Exists, Filter, GroupBy, Not
 from heliscore.domain.gate.checks import Case, Check, Evidence, Statistic
 from heliscore.domain.statistics.arms import measure_of
 from heliscore.domain.statistics.compared import Arm, Direction, Measure, Pairs
@@ -145,7 +145,7 @@ async def _read_pairs(
     """Read the items of one group."""
     if call.base is None or call.pair_by is None:
         return {}
-    selection = call.selection
+    selection = _narrow(call.selection, AnyOf((call.base, call.candidate)))
     if call.group_by is not None:
         selection = _narrow(selection, match_value(call.group_by, group))
     pairs = await score_groups.compare_pairs(

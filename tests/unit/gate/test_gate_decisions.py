@@ -182,6 +182,14 @@ def test_requests_of_one_user_count_as_one_case() -> None:
     assert decided(bound, by_user).result == "inconclusive"
 
 
+def test_users_of_one_request_each_are_requests() -> None:
+    sample = Sample.of(HIGH)
+    units = UnitSums(200, 200, int(sample.sum), int(sample.squares), int(sample.sum), 200)
+    of_users = Evidence(measure="mean", candidate=Arm(sample=sample, units=units), base=arm(None))
+    check = Check(score="accuracy", at_least=93, sure=True)
+    assert decided(check, of_users).interval == pytest.approx(decided(check, evidence(HIGH)).interval)
+
+
 def bounded(**bounds: Any) -> Check:
     return Check(**{"score": "ok", **bounds})
 

@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 
 from heliscore.api.http.request_state import Services
-from heliscore.api.native.gate_fields import GROUP_BY, GateCall, match_value
+from heliscore.api.native.chosen_requests import match_value
+from heliscore.api.native.gate_fields import GROUP_BY, GateCall
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.filter_tree import AllOf, Cases, Everything, Exists, Filter, GroupBy, Not
+from heliscore.domain.filter_tree import AllOf, AnyOf, Cases, Everything, Exists, Filter, GroupBy, Not
 from heliscore.domain.gate.checks import Case, Check, Evidence, Statistic
 from heliscore.domain.statistics.arms import measure_of
 from heliscore.domain.statistics.compared import Arm, Direction, Measure, Pairs
@@ -22,6 +23,9 @@ from heliscore.store.scores import ScoreNames
 
 _MAX_GROUPS: Final = 100
 _MAX_RESULTS: Final = 1000
+_MAX_COUNTS: Final = 1_000_000
+"""Different pairs of values of all scores and groups together, of which each is counted."""
+
 _ALL: Final = Cases((Everything(),))
 _BASE, _CANDIDATE = "0", "1"
 
@@ -77,8 +81,9 @@ async def _read(
         base = await _read_side(connection, names, call, scores, _without_candidate(call, call.base))
     groups = _list_groups(call, candidate, base)
     if call.base is not None and call.pair_by is not None:
+        max_counts = min(score_groups.MAX_COUNTS, _MAX_COUNTS // (len(groups) * len(scores)))
         for group in groups:
-            pairs |= await _read_pairs(connection, names, call, scores, group)
+            pairs |= await _read_pairs(connection, names, call, scores, group, max_counts)
     return _Found(
         known=frozenset(known),
         directions=directions,
@@ -130,12 +135,17 @@ def _list_groups(call: GateCall, candidate: _Side, base: _Side) -> list[str | No
 
 
 async def _read_pairs(
-    connection: Connection, names: ScoreNames, call: GateCall, scores: Sequence[str], group: str | None
+    connection: Connection,
+    names: ScoreNames,
+    call: GateCall,
+    scores: Sequence[str],
+    group: str | None,
+    max_counts: int,
 ) -> dict[_Key, PairedGroup]:
     """Read the items of one group."""
     if call.base is None or call.pair_by is None:
         return {}
-    selection = call.selection
+    selection = _narrow(call.selection, AnyOf((call.base, call.candidate)))
     if call.group_by is not None:
         selection = _narrow(selection, match_value(call.group_by, group))
     pairs = await score_groups.compare_pairs(
@@ -146,7 +156,7 @@ async def _read_pairs(
         Cases((_without_candidate(call, call.base), call.candidate)),
         call.pair_by,
         base=_BASE,
-        max_counts=score_groups.MAX_COUNTS,
+        max_counts=max_counts,
         since=selection.end,
     )
     return {(group, one.name): one for one in pairs if one.value == _CANDIDATE}

@@ -6,9 +6,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, object_of, optional, required
-from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import nullable
+from heliscore.api.http.body_fields import Field, Values, make_body, object_of, optional, required
 from heliscore.api.http.value_types import (
     BOOLEAN,
     NAME,
@@ -18,25 +16,26 @@ from heliscore.api.http.value_types import (
     list_of,
     number_between,
 )
-from heliscore.api.shared.filter_schema import FILTER
-from heliscore.api.shared.group_fields import GROUPABLE, ITEM, UNIT, Unit
+from heliscore.api.native.chosen_requests import REQUESTS
+from heliscore.api.shared.group_fields import ITEM, UNIT, Unit
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import (
     EXAMPLE_TIMES,
     FILTER_FIELD,
     TIME_RANGE,
     make_selection,
-    read_times,
 )
-from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Not, OneOf, Property
+from heliscore.domain.filter_tree import Filter
 from heliscore.domain.gate.checks import Check, Gate, OnTooFew, Statistic
 from heliscore.domain.statistics.compared import Correction, Direction
 from heliscore.store.score_scan import ScoreSelection
 
 _MAX_CHECKS: Final = 100
 _MAX_AMOUNT: Final = 1e18
+_MAX_CONFIDENCE: Final = 1 - 1e-12
+"""Nearer to 1, a double cannot hold half of what is left."""
+
 _MAX_SCORES: Final = 1_000_000_000
-_CREATED_AT: Final = Column("created_at")
 
 
 class GateCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,60 +50,6 @@ class GateCall(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit | None
     group_by: Unit | None
 
-
-# The candidate and the base
-
-
-def _read_value(raw: object, path: str, errors: FieldErrors) -> str | None:
-    return None if raw is None else NAME.read(raw, path, errors)
-
-
-_EQUALS: Final = required(
-    "equals", ValueType[str | None](nullable(NAME.schema), _read_value), description="null: without a value."
-)
-_PROPERTY: Final = required("property", NAME)
-_COLUMN: Final = required("column", choice(GROUPABLE))
-_FILTER: Final = required("filter", FILTER)
-_TIMES: Final = required("times", TIME_RANGE)
-
-_OF_PROPERTY: Final = object_of(_PROPERTY, _EQUALS)
-_OF_COLUMN: Final = object_of(_COLUMN, _EQUALS)
-_OF_FILTER: Final = object_of(_FILTER)
-_OF_TIMES: Final = object_of(_TIMES)
-_KINDS: Final = {
-    _PROPERTY.key: _OF_PROPERTY,
-    _COLUMN.key: _OF_COLUMN,
-    _FILTER.key: _OF_FILTER,
-    _TIMES.key: _OF_TIMES,
-}
-
-
-def _read_requests(raw: object, path: str, errors: FieldErrors) -> Filter:
-    before = errors.count
-    kind = next((key for key in _KINDS if isinstance(raw, dict) and key in raw), None)
-    if kind is None:
-        errors.add_unexpected(path, f"an object with one of {', '.join(_KINDS)}", raw)
-        return AllOf(())
-    values = _KINDS[kind].read(raw, path, errors)
-    return AllOf(()) if errors.count > before else _make_filter(kind, values)
-
-
-def _make_filter(kind: str, values: Values) -> Filter:
-    if kind == _FILTER.key:
-        return values[_FILTER]
-    if kind == _TIMES.key:
-        start, end = read_times(values[_TIMES])
-        return AllOf((Compare(_CREATED_AT, ">=", start), Compare(_CREATED_AT, "<", end)))
-    subject = Property(values[_PROPERTY]) if kind == _PROPERTY.key else Column(values[_COLUMN])
-    return match_value(subject, values[_EQUALS])
-
-
-def match_value(subject: Unit, value: str | None) -> Filter:
-    """Match the requests of that value; None: those without one."""
-    return Not(Exists(subject)) if value is None else OneOf(subject, (value,))
-
-
-_REQUESTS: Final = ValueType[Filter]({"oneOf": [one.schema for one in _KINDS.values()]}, _read_requests)
 
 # The checks
 
@@ -176,9 +121,9 @@ _CHECK: Final = object_of(
 
 _NAME: Final = optional("name", NAME, default="gate")
 _TIME_FILTER: Final = optional("timeFilter", TIME_RANGE)
-_CANDIDATE: Final = required("candidate", _REQUESTS)
+_CANDIDATE: Final = required("candidate", REQUESTS)
 _BASE: Final = optional(
-    "base", _REQUESTS, description="Requests that are of the candidate too count for the candidate only."
+    "base", REQUESTS, description="Requests that are of the candidate too count for the candidate only."
 )
 _CHECKS: Final = required("checks", list_of(_CHECK, of="checks", maximum=_MAX_CHECKS))
 _PAIR_BY: Final = optional(
@@ -187,7 +132,7 @@ _PAIR_BY: Final = optional(
 _UNIT: Final = optional(
     "unit", UNIT, description="What counts as one case, where requests of one user or session are alike."
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, 1), default=0.95)
+_CONFIDENCE: Final = optional("confidence", number_between(0.5, _MAX_CONFIDENCE), default=0.95)
 _AT_LEAST_REQUESTS: Final = optional(
     "atLeastRequests",
     integer(1, _MAX_SCORES),

@@ -7,7 +7,7 @@ from typing import Final
 
 from heliscore.domain.gate.gate_report import GateReport
 
-_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]<>()#+!|~&@]")
+_SPECIAL: Final = re.compile(r"[\\`*_\[\]<>|~&]")
 _BLANK: Final = re.compile(r"\s+")
 
 

@@ -408,7 +408,7 @@ WITH_BOUND = "only with atLeast or atMost"
             {"groupBy": "age"},
             (
                 "groupBy",
-                "expected one of model, provider, prompt_id, prompt_version, user_id, "
+                "expected one of model, provider, prompt_id, prompt_version, user_id or "
                 '{"property": key}, got "age"',
             ),
         ),

@@ -199,7 +199,7 @@ async def test_filter_keeps_room_for_what_the_answer_adds(client: httpx.AsyncCli
             assert response.json() == {"data": row["requests"], "error": None}
     response = await client.post(COVERAGE, json={"scores": ["b"], "filter": nested(50)})
     too_large = (
-        "too large to be given back: the answer's filters are one level deeper, with 6 more conditions"
+        "too large to be given back: the answer's filters are one level deeper, with 7 more conditions"
     )
     assert (response.status_code, response.json()) == (400, faulty(("filter", too_large)))
 

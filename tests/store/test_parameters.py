@@ -19,6 +19,7 @@ from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
+    Cases,
     Column,
     Compare,
     Exists,
@@ -35,6 +36,7 @@ from heliscore.domain.filter_tree import (
     Variable,
     score_names,
 )
+from heliscore.domain.rater import Rater
 from heliscore.store.search.author_groups import GroupOf
 from heliscore.store.search.compiler import (
     compile_conditions,
@@ -42,6 +44,7 @@ from heliscore.store.search.compiler import (
     compile_lookups,
     compile_opinions,
     compile_probe,
+    compile_raters,
     compile_requests,
     compile_scores,
     compile_search,
@@ -235,7 +238,8 @@ NASTY = [
     "Ω",
 ]
 texts = st.lists(
-    st.sampled_from(NASTY) | st.text(st.characters(exclude_characters="\0"), max_size=4), max_size=4
+    st.sampled_from(NASTY) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
+    max_size=4,
 ).map(lambda parts: MARK + "".join(parts))
 TEXT_OPERATORS = ["=", "<>", "like", "ilike", "contains", "not-contains", "starts-with", "ends-with"]
 
@@ -309,6 +313,25 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
             for name in ids
             for by_hash in (False, True)
         ),
+        *(
+            compile_conditions(tree, ids, 2, columns, of)
+            for columns in _score_columns(tree, group, ids)
+            for of in GroupOf
+        ),
+        *(
+            compile_lookups(tree, ids, 2, columns, start)
+            for columns in _score_columns(tree, group, ids)
+            for start in ((), *((name,) for name in leading_scores(tree)))
+        ),
+        *(
+            compile_raters(tree, ids, 2, _raters(group, ids), unit, by_hash=by_hash)
+            for unit in (None, group)
+            for by_hash in (False, True)
+        ),
+        *(
+            compile_requests(tree, ids, 2, by_hash=by_hash, group_by=Cases((tree,)))
+            for by_hash in (False, True)
+        ),
         compile_count(tree, ids, 2),
         *(
             compile_requests(tree, ids, 2, by_hash=by_hash, group_by=group, scores=list(ids), value=value)
@@ -319,6 +342,26 @@ def compile_all(tree: Filter, sort: Sort, after: Position, group: Property) -> l
         compile_scores(AllOf(()), ids, 2, list(ids)),
         compile_selectivity(tree, ids, 2),
         *(compile_probe(tree, Score(name), sort, ids, 2) for name in leading_scores(tree)),
+    ]
+
+
+def _score_columns(tree: Filter, unit: Property, ids: dict[str, int]) -> list[ScoreColumns]:
+    """The columns that comparisons of groups and raters read."""
+    groups = Cases((tree, Not(tree)))
+    return [
+        ScoreColumns(group_by=groups, unit=unit),
+        ScoreColumns(group_by=groups, covariate=Column("latency_ms")),
+        *(ScoreColumns(group_by=groups, covariate=Score(name)) for name in ids),
+        ScoreColumns(unit=unit, raters=2),
+    ]
+
+
+def _raters(group: Property, ids: dict[str, int]) -> list[Rater]:
+    """Of known names and one that is not, with texts of a client."""
+    return [
+        Rater("never", kind="human", author=group.key),
+        *(Rater(name) for name in ids),
+        *(Rater(name, author=name, version=name) for name in ids),
     ]
 
 

@@ -16,6 +16,7 @@ from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
     AnyOf,
+    Cases,
     Column,
     Compare,
     Everything,
@@ -28,11 +29,13 @@ from heliscore.domain.filter_tree import (
     ScorePart,
     Sort,
 )
+from heliscore.domain.rater import Rater
 from heliscore.settings import Settings
 from heliscore.store import (
     coverage,
     evaluations,
     organizations,
+    ratings,
     samples,
     score_groups,
     score_scan,
@@ -43,6 +46,7 @@ from heliscore.store.facets import find_facets
 from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import request_search, selectivity
+from heliscore.store.search.covariates import Covariate
 
 from ..conftest import filled_database
 from .meter import Meter
@@ -162,6 +166,7 @@ Read = Callable[[Connection, ScoreNames, int], Awaitable[object]]
 BEGINNING, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 ACCURACY = Score("accuracy")
 MODEL = Column("model")
+VARIANT = Property("variant")
 LATENCY = Sort(Column("latency_ms"))
 
 
@@ -214,9 +219,69 @@ def compared(by: GroupBy, tree: Filter = TREES["all"]) -> Read:
     )
 
 
+def opinions(tree: Filter) -> Read:
+    return lambda connection, names, organization: score_groups.compare_opinions(
+        connection,
+        names,
+        ScoreSelection(organization, tree, BEGINNING, END),
+        ScorePart("accuracy", "author"),
+    )
+
+
+def by_units(by: GroupBy, tree: Filter = TREES["all"], unit: Property = VARIANT) -> Read:
+    return lambda connection, names, organization: score_groups.compare_units(
+        connection, names, ScoreSelection(organization, tree, BEGINNING, END), ["accuracy", "broad"], by, unit
+    )
+
+
+def by_items(by: GroupBy, base: str, tree: Filter = TREES["all"]) -> Read:
+    return lambda connection, names, organization: score_groups.compare_pairs(
+        connection,
+        names,
+        ScoreSelection(organization, tree, BEGINNING, END),
+        ["accuracy", "broad"],
+        by,
+        VARIANT,
+        base=base,
+        max_counts=10,
+        since=BEGINNING,
+    )
+
+
+def by_covariates(by: GroupBy, covariate: Covariate, tree: Filter = TREES["all"]) -> Read:
+    return lambda connection, names, organization: score_groups.compare_covariates(
+        connection, names, ScoreSelection(organization, tree, BEGINNING, END), ["accuracy"], by, covariate
+    )
+
+
+def patterns(*raters: Rater, tree: Filter = TREES["all"], unit: Property | None = None) -> Read:
+    async def read(connection: Connection, names: ScoreNames, organization: int) -> object:
+        selection = ScoreSelection(organization, tree, BEGINNING, END)
+        rows = await ratings.find_patterns(connection, names, selection, raters, unit)
+        return None if rows is None else ratings.make_patterns(rows)
+
+    return read
+
+
+def rating_sums(*raters: Rater, tree: Filter = TREES["all"], unit: Property | None = None) -> Read:
+    async def read(connection: Connection, names: ScoreNames, organization: int) -> object:
+        selection = ScoreSelection(organization, tree, BEGINNING, END)
+        return {*await ratings.sum_ratings(connection, names, selection, raters, unit, 5)}
+
+    return read
+
+
+def rated(*raters: Rater, tree: Filter = TREES["all"]) -> Read:
+    async def read(connection: Connection, names: ScoreNames, organization: int) -> object:
+        selection = ScoreSelection(organization, tree, BEGINNING, END)
+        return await ratings.find_rated(connection, names, selection, raters, 10)
+
+    return read
+
+
 def covered(
     tree: Filter,
-    by: Column | Property | None = None,
+    by: Column | Property | Cases | None = None,
     *,
     buckets: coverage.Buckets = coverage.Buckets(),  # noqa: B008
     limit: int = 9,
@@ -243,6 +308,22 @@ def sampled(kind: Callable[..., Awaitable[samples.Sample]], tree: Filter, *argum
 
 
 ALL = TREES["all"]
+CASES = Cases(
+    (
+        Compare(MODEL, "=", "model-1"),
+        AllOf((Compare(ACCURACY, "<", 50), Not(Compare(MODEL, "=", "model-1")))),
+        Compare(ScorePart("broad", "author"), "=", "human:ada"),
+    )
+)
+NAMES = (Rater("accuracy"), Rater("relevance"), Rater("broad"))
+AUTHORS = (Rater("accuracy", kind="judge", version="1"), Rater("relevance"))
+COMPARISONS: dict[str, Callable[[Filter], Read]] = {
+    "units": lambda tree: by_units(MODEL, tree),
+    "items": lambda tree: by_items(MODEL, "model-1", tree),
+    "covariates": lambda tree: by_covariates(MODEL, Score("relevance"), tree),
+    "patterns": lambda tree: patterns(*NAMES, tree=tree),
+    "patterns of authors": lambda tree: patterns(*AUTHORS, tree=tree),
+}
 READS: dict[str, Read] = {
     **{f"page of {name}": page(tree) for name, tree in TREES.items()},
     **{f"count of {name}": count(tree) for name, tree in TREES.items()},
@@ -256,12 +337,34 @@ READS: dict[str, Read] = {
     "compared by model, of 60 %": compared(MODEL, is_one("broad")),
     "compared by author": compared(ScorePart("broad", "author")),
     "compared by author, of 60 %": compared(ScorePart("accuracy", "author"), is_one("broad")),
-    "opinions": lambda connection, names, organization: score_groups.compare_opinions(
-        connection,
-        names,
-        ScoreSelection(organization, is_one("broad"), BEGINNING, END),
-        ScorePart("accuracy", "author"),
-    ),
+    "compared by filters": compared(CASES),
+    "compared by filters, of 60 %": compared(CASES, is_one("broad")),
+    **{
+        f"{kind} of {name}": compare(TREES[name])
+        for name in ("60 %", "1 % and 1 %", "0.1 % or 60 %", "10 % or 60 %, and 90 %", "a model", "an author")
+        for kind, compare in COMPARISONS.items()
+    },
+    "units of filters": by_units(CASES),
+    "units of authors": by_units(ScorePart("broad", "author")),
+    "items of filters": by_items(CASES, "0"),
+    "items of authors": by_items(ScorePart("accuracy", "version"), "1"),
+    "covariates of filters": by_covariates(CASES, Score("relevance")),
+    "covariates of authors": by_covariates(ScorePart("broad", "author"), Score("relevance")),
+    "latency of authors": by_covariates(ScorePart("broad", "author"), Column("latency_ms")),
+    "patterns with units": patterns(*NAMES, unit=VARIANT),
+    "patterns of authors with units": patterns(*AUTHORS, unit=VARIANT),
+    "sums of ratings": rating_sums(*NAMES[:2]),
+    "sums of ratings with units": rating_sums(*NAMES[:2], tree=is_one("broad"), unit=VARIANT),
+    "sums of authors": rating_sums(*AUTHORS),
+    "patterns": patterns(*NAMES),
+    "patterns of two authors": patterns(AUTHORS[0], Rater("accuracy", version="2")),
+    "rated requests": rated(*NAMES),
+    "rated requests of authors": rated(*AUTHORS),
+    "rated requests of authors, of 60 %": rated(*AUTHORS, tree=is_one("broad")),
+    "coverage by filters": covered(ALL, CASES),
+    "coverage by filters, of 60 %": covered(is_one("broad"), CASES),
+    "opinions": opinions(is_one("broad")),
+    "opinions of 0.1 % or 60 %": opinions(TREES["0.1 % or 60 %"]),
     "distributions of a model": lambda connection, names, organization: evaluations.distributions(
         connection, names, ScoreSelection(organization, TREES["a model"], BEGINNING, END), 10
     ),

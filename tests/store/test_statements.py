@@ -5,6 +5,8 @@ import re
 import asyncpg
 import msgspec
 from heliscore.domain.score_definition import ScoreDefinition
+from heliscore.domain.statistics.agreement_sums import AgreementSums
+from heliscore.domain.statistics.compared import CovariateSums, UnitSums
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
@@ -34,6 +36,9 @@ RECEIVED = {
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),
+    ("evaluation", "compare_units"): ["group_value", "name", "left_out", *fields(UnitSums)],
+    ("evaluation", "compare_covariates"): ["group_value", "name", *fields(CovariateSums)],
+    ("evaluation", "rating_sums"): ["fold", "total", "only_first", "only_second", *fields(AgreementSums)],
 }
 
 

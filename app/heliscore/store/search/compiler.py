@@ -251,10 +251,10 @@ def compile_raters(
     conditions = _conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = join_leading(conditions, tree) if by_hash else MatchingRows(where=conditions.condition(tree))
     slots = Slots(
-        source=ratings_of(conditions, rows, raters, by_hash=by_hash),
-        request="" if unit is None else None,
+        source=ratings_of(conditions, rows, raters, unit, by_hash=by_hash),
+        request="",
         rater="v.rater",
-        unit=None if unit is None else conditions.expression(unit),
+        unit="v.unit",
         ratings=ratings_of_request(len(raters)),
         fold=None if unit is None else FOLD_OF_UNIT,
     )

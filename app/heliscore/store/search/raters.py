@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from heliscore.domain.filter_tree import Column, Property
 from heliscore.domain.rater import Rater
 from heliscore.store.search.author_groups import opinions
 from heliscore.store.search.conditions import ConditionCompiler
@@ -17,8 +18,8 @@ FOLD_OF_UNIT: Final = "hashtext(max(v.unit))"
 _COLUMNS: Final = "v.organization_id, v.request_no, v.request_created_at, v.name_id, v.value"
 
 _OF_SCORE: Final = (
-    "SELECT s.organization_id, s.request_no, s.request_created_at, s.name_id, s.value, {rater} AS rater "
-    "FROM request AS r\n{scores}{joins}\n"
+    "SELECT s.organization_id, s.request_no, s.request_created_at, s.name_id, s.value, {unit} AS unit, "
+    "{rater} AS rater FROM request AS r\n{scores}{joins}\n"
     "WHERE r.organization_id = $1 AND r.created_at >= $2 AND r.created_at < $3 AND {where}"
 )
 _JOINED: Final = f"JOIN score AS s ON {VISIBLE.format('s')} AND s.name_id = {{}}"
@@ -27,7 +28,7 @@ _LOOKED_UP: Final = (
     f"WHERE {SAME_REQUEST.format('s', 'r')} AND s.name_id{HIDDEN} = {{}} OFFSET 0) AS s"
 )
 _OF_AUTHORS: Final = (
-    f"(SELECT DISTINCT ON (v.request_no) {_COLUMNS}, {{rater}} AS rater FROM {{opinions}} "
+    f"(SELECT DISTINCT ON (v.request_no) {_COLUMNS}, v.unit, {{rater}} AS rater FROM {{opinions}} "
     "WHERE v.value IS NOT NULL{authors} ORDER BY v.request_no, v.scored_at DESC)"
 )
 """Of several authors the newest opinion."""
@@ -48,16 +49,22 @@ def scores_of_request(count: int) -> str:
 
 
 def ratings_of(
-    conditions: ConditionCompiler, rows: MatchingRows, raters: Sequence[Rater], *, by_hash: bool
+    conditions: ConditionCompiler,
+    rows: MatchingRows,
+    raters: Sequence[Rater],
+    unit: Column | Property | None,
+    *,
+    by_hash: bool,
 ) -> str:
-    """The ratings of the requests that match, with the numbers of their raters, from 1. The requests' time is
-    from $2 up to and without $3."""
+    """The ratings of the requests that match, with their requests' unit and the numbers of their raters, from
+    1. The requests' time is from $2 up to and without $3."""
     parts = []
+    unit_of = "NULL::text" if unit is None else conditions.expression(unit)
     for number, rater in enumerate(raters, 1):
         if rater.name not in conditions.scores.name_ids:
             continue
         if rater.is_of_authors:
-            columns = "c.scored_at, o.kind, o.name AS author, o.version"
+            columns = f"c.scored_at, o.kind, o.name AS author, o.version, {unit_of} AS unit"
             found = opinions(conditions, rows, rater.name, columns, by_hash=by_hash)
             authors = _is_by(conditions, rater)
             parts.append(_OF_AUTHORS.format(rater=number, opinions=found, authors=authors))
@@ -65,7 +72,9 @@ def ratings_of(
             name = conditions.arguments.add(conditions.scores.name_ids[rater.name], "integer")
             scores = (_JOINED if by_hash else _LOOKED_UP).format(name)
             joins = rows.joins and f"\n{rows.joins}"
-            parts.append(_OF_SCORE.format(rater=number, scores=scores, joins=joins, where=rows.where))
+            parts.append(
+                _OF_SCORE.format(rater=number, unit=unit_of, scores=scores, joins=joins, where=rows.where)
+            )
     return f"({' UNION ALL '.join(parts)}) AS v"
 
 

@@ -70,6 +70,51 @@ FROM bucketed AS b
 JOIN score_name AS n ON n.id = b.name_id
 ORDER BY n.name, b.begins_at
 
+-- name: over_time_in_zone
+-- As over_time, on the clock of the zone $5. Since 2023, clocks were at quarters of an hour from UTC and changed at such
+-- instants, from February 1972 on at minutes, so that a bin of that length is in one bucket. Of a midnight that a clock
+-- shows twice, date_trunc takes the second one, after some of the bucket's scores: the bucket begins at the first.
+WITH binned AS (
+    SELECT
+        v.name_id,
+        date_bin(
+            CASE
+                WHEN v.request_created_at >= timestamptz '2023-01-01Z' THEN least(interval '15 minutes', $6::interval)
+                WHEN v.request_created_at >= timestamptz '1972-02-01Z' THEN interval '1 minute'
+                ELSE interval '1 second'
+            END,
+            v.request_created_at, timestamptz '2000-01-01Z'
+        ) AS begins_at,
+        count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND /* where */ true /* end */
+    GROUP BY v.name_id, begins_at
+),
+bucketed AS (
+    SELECT
+        b.name_id,
+        CASE
+            WHEN $4 NOT IN ('minute', 'hour')
+                AND (t.begins_at - interval '1 hour') AT TIME ZONE $5 = t.begins_at AT TIME ZONE $5
+            THEN t.begins_at - interval '1 hour'
+            ELSE t.begins_at
+        END AS begins_at,
+        sum(b.count)::bigint AS count, sum(b.sum) AS sum, min(b.lowest) AS lowest, max(b.highest) AS highest
+    FROM binned AS b
+    CROSS JOIN LATERAL (SELECT date_trunc($4::text, b.begins_at, $5::text) AS begins_at) AS t
+    GROUP BY 1, 2
+)
+SELECT n.name, b.begins_at, b.count, b.sum, b.lowest, b.highest
+FROM bucketed AS b
+JOIN score_name AS n ON n.id = b.name_id
+ORDER BY n.name, b.begins_at
+
 -- name: trends
 -- By score and bucket of time. The buckets begin at the instants $4, of which the first is $2, and are numbered from 1.
 -- Sums of squares are exact: of values whose squares fit in 64 bits they are added up without numeric, which is quicker.
@@ -437,3 +482,7 @@ FROM (
 ) AS p
 WHERE p.place <= $5
 GROUP BY p.ratings
+
+-- name: check_time_zone
+-- Fails where PostgreSQL does not know the zone.
+SELECT now() AT TIME ZONE $1::text

@@ -375,6 +375,88 @@ async def test_edges_are_exact_and_every_value_is_in_its_own_bin(
         assert spread["distribution"] == bins(first, 1, first + 1, 1, first + 2, 1, first + 3)
 
 
+# Time zones
+
+
+@pytest.fixture
+async def around_the_change(
+    client: httpx.AsyncClient, connection: Connection, organization_id: int
+) -> httpx.AsyncClient:
+    """A client of an organization with requests around a summer, of which each has another value."""
+    for value, time in enumerate(
+        (
+            "2026-01-10T22:30:00Z",  # 23:30 in Berlin
+            "2026-01-10T23:30:00Z",
+            "2026-07-10T21:30:00Z",  # 23:30 in Berlin
+            "2026-07-10T22:30:00Z",
+            "2026-10-25T00:30:00Z",  # 02:30 in Berlin, for the first time
+            "2026-10-25T01:30:00Z",  # and for the second
+        )
+    ):
+        await log(connection, organization_id, str(value), time)
+        await post(client, str(value), {"a": value})
+    return client
+
+
+YEAR = {"start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z"}
+
+
+async def test_buckets_follow_the_clock_of_a_zone_through_the_year(
+    around_the_change: httpx.AsyncClient,
+) -> None:
+    body: Json = {"timeFilter": YEAR, "timeZone": "Europe/Berlin"}
+    days = await ask(around_the_change, DASHBOARD, dbIncrement="day", **body)
+    assert [(bucket["created_at_trunc"], bucket["score_sum"]) for bucket in days] == [
+        ("2026-01-09T23:00:00.000Z", 0),
+        ("2026-01-10T23:00:00.000Z", 1),
+        ("2026-07-09T22:00:00.000Z", 2),
+        ("2026-07-10T22:00:00.000Z", 3),
+        ("2026-10-24T22:00:00.000Z", 4.5),
+    ]
+    [summary] = await ask(around_the_change, QUERY, **body)
+    hours = [bucket["date"] for bucket in summary["overTime"]]
+    assert hours[-2:] == ["2026-10-25T00:00:00.000Z", "2026-10-25T01:00:00.000Z"]
+    utc = await ask(around_the_change, QUERY, timeFilter=YEAR)
+    assert await ask(around_the_change, QUERY, timeFilter=YEAR, timeZone="UTC") == utc
+    assert await ask(around_the_change, QUERY, timeFilter=YEAR, timeZone=None) == utc
+
+
+@pytest.mark.parametrize("path", [QUERY, DISTRIBUTIONS, DASHBOARD])
+@pytest.mark.parametrize(
+    ("zone", "error"),
+    [
+        *(
+            (zone, f'expected the name of a time zone, such as Europe/Berlin, got "{zone}"')
+            for zone in ("Europe/Berlix", "CET", "Foo/Bar3", "XXX3", "+02:00", "", "../etc", "Europe/Berlin ")
+        ),
+        (60, "expected a string, got 60"),
+        ("Europe/Berlin\0", "must not contain NUL"),
+    ],
+)
+async def test_unknown_time_zone_is_refused(
+    client: httpx.AsyncClient, path: str, zone: object, error: str
+) -> None:
+    filter_key = "userFilter" if path == DASHBOARD else "filter"
+    body = {filter_key: "all", "timeFilter": MARCH, **NEEDED[path], "timeZone": zone}
+    response = await client.post(path, json=body)
+    assert (response.status_code, response.json()) == (400, faulty(("timeZone", error)))
+
+
+@pytest.mark.parametrize("path", [QUERY, DISTRIBUTIONS, DASHBOARD])
+async def test_zone_and_difference_exclude_each_other(client: httpx.AsyncClient, path: str) -> None:
+    filter_key = "userFilter" if path == DASHBOARD else "filter"
+    body = {
+        filter_key: "all",
+        "timeFilter": MARCH,
+        **NEEDED[path],
+        "timeZone": "UTC",
+        "timeZoneDifference": 0,
+    }
+    response = await client.post(path, json=body)
+    error = ("timeZone", "cannot be combined with timeZoneDifference")
+    assert (response.status_code, response.json()) == (400, faulty(error))
+
+
 # The dashboard
 
 
@@ -643,7 +725,7 @@ WRONG = [
         QUERY,
         "sort",
         {},
-        ("sort", "unknown key; known are filter, limit, offset, timeFilter, timeZoneDifference"),
+        ("sort", "unknown key; known are filter, limit, offset, timeFilter, timeZone, timeZoneDifference"),
     ),
     (DASHBOARD, "userFilter", MISSING, ("userFilter", 'missing; "all" for every request')),
     (DASHBOARD, "dbIncrement", MISSING, ("dbIncrement", "missing")),
@@ -654,7 +736,7 @@ WRONG = [
         DASHBOARD,
         "limit",
         5,
-        ("limit", "unknown key; known are dbIncrement, timeFilter, timeZoneDifference, userFilter"),
+        ("limit", "unknown key; known are dbIncrement, timeFilter, timeZone, timeZoneDifference, userFilter"),
     ),
     (COMPARE, "scores", MISSING, ("scores", "missing")),
     (COMPARE, "scores", "accuracy", ("scores", NAMES)),

@@ -156,6 +156,11 @@ OURS = {
     # The names of tables, which sql/schema.sql has.
     ("heliscore/postgres/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
     ("heliscore/postgres/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
+    # A statement of a search, as it would be sent.
+    (
+        "heliscore/store/search/search_statements.py",
+        "connection.fetch(f'EXPLAIN {sql}', *statement.arguments, *compiled.arguments)",
+    ),
 }
 """What is text of ours although it is put together: each looked at by somebody."""
 

@@ -207,9 +207,9 @@ def count(tree: Filter) -> Read:
     return lambda connection, names, organization: request_search.count(connection, names, organization, tree)
 
 
-def averages(tree: Filter) -> Read:
+def averages(tree: Filter, clock: evaluations.Clock = 0) -> Read:
     return lambda connection, names, organization: evaluations.over_time(
-        connection, names, ScoreSelection(organization, tree, BEGINNING, END), "day", 0
+        connection, names, ScoreSelection(organization, tree, BEGINNING, END), "day", clock
     )
 
 
@@ -328,6 +328,8 @@ READS: dict[str, Read] = {
     **{f"page of {name}": page(tree) for name, tree in TREES.items()},
     **{f"count of {name}": count(tree) for name, tree in TREES.items()},
     **{f"averages of {name}": averages(tree) for name, tree in TREES.items()},
+    "averages in a zone": averages(ALL, "Europe/Berlin"),
+    "averages of a model in a zone": averages(TREES["a model"], "Europe/Berlin"),
     "page by score": page(ALL, Sort(ACCURACY)),
     "page of 60 % by score": page(is_one("broad"), Sort(ACCURACY)),
     **{f"page of {name} by latency": page(tree, LATENCY) for name, tree in TREES.items()},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+import asyncpg
 import msgspec
 
 from heliscore.domain.bin_edges import Edge, bin_edges
@@ -24,6 +26,11 @@ BucketUnit = Literal["minute", "hour", "day", "week", "month", "year"]
 _DAY: Final = timedelta(days=1)
 _BINS: Final[dict[BucketUnit, timedelta]] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 """The length of the bins that scores are put into first. Longer units, whose length varies, use a day."""
+
+Clock = int | str
+"""Minutes behind UTC, or the name of a time zone, as `is_time_zone` finds it."""
+
+_ZONE_NAME: Final = re.compile(r"UTC|Etc/GMT[+-]\d{1,2}|[A-Za-z_]+(/[A-Za-z_]+(-[A-Za-z_]+)*)+", re.ASCII)
 
 _A_MIDNIGHT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -110,13 +117,28 @@ async def over_time(
     names: ScoreNames,
     range_: ScoreSelection,
     unit: BucketUnit,
-    minutes_behind_utc: int,
+    clock: Clock,
 ) -> list[Bucket]:
     """Return totals of every score in each bucket of time, by name and then time, without empty buckets."""
     bin_length = _BINS.get(unit, _DAY)
-    origin = _A_MIDNIGHT + timedelta(minutes=minutes_behind_utc)
-    rows = await scan(connection, names, "over_time", range_, unit, minutes_behind_utc, bin_length, origin)
+    if isinstance(clock, str):
+        rows = await scan(connection, names, "over_time_in_zone", range_, unit, clock, bin_length)
+    else:
+        origin = _A_MIDNIGHT + timedelta(minutes=clock)
+        rows = await scan(connection, names, "over_time", range_, unit, clock, bin_length, origin)
     return [Bucket(name, at, count, int(sum_), low, high) for name, at, count, sum_, low, high in rows]
+
+
+async def is_time_zone(connection: Connection, name: str) -> bool:
+    """Whether it is the name of a time zone. PostgreSQL computes with zones of its own, so it is asked; but
+    it also takes abbreviations such as CET for an offset, and `Foo/Bar3` for a rule: these are no names."""
+    if not _ZONE_NAME.fullmatch(name):
+        return False
+    try:
+        await connection.fetch(_SQL["check_time_zone"], name)
+    except asyncpg.InvalidParameterValueError:
+        return False
+    return True
 
 
 async def trends(

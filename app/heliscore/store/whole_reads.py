@@ -13,7 +13,7 @@ from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.compiler import compile_requests, compile_scores
 from heliscore.store.search.leading_conditions import is_of_time
-from heliscore.store.search.request_search import is_by_hash
+from heliscore.store.search.search_statements import is_by_hash
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.search.slots import Compiled
 

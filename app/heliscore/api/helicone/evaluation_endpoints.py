@@ -11,16 +11,18 @@ from heliscore.api.http.body_fields import Values, ValueType, make_body, optiona
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, list_of_objects
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.api.http.value_types import ANY, choice, count, integer
+from heliscore.api.http.value_types import ANY, STORABLE_STRING, choice, count, integer
 from heliscore.api.shared import envelope
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORE_NAME, SCORE_SCHEMA, read_entry
 from heliscore.api.shared.score_selection import EXAMPLE_TIMES, FILTER_FIELD, TIME_FIELD, make_selection
-from heliscore.domain.errors import NotFound
+from heliscore.domain.errors import FieldError, InvalidInput, NotFound
+from heliscore.domain.messages import described
 from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.domain.times import format_time
 from heliscore.store import evaluations as store
+from heliscore.store.connections.pool import Connection
 
 _MAX_BINS: Final = 10
 _MAX_MINUTES: Final = 1440
@@ -38,10 +40,34 @@ _UNITS: Final[dict[str, store.BucketUnit]] = {
 _MINUTES: Final = optional(
     "timeZoneDifference",
     integer(-_MAX_MINUTES, _MAX_MINUTES),
-    default=0,
-    description="How many minutes the caller's clock is behind UTC; moves the edges of the buckets.",
+    description="How many minutes the caller's clock is behind UTC, 0 by default; moves the edges of the "
+    "buckets. One difference counts for all times: see `timeZone`.",
 )
 """As JavaScript's getTimezoneOffset counts."""
+
+_ZONE: Final = optional(
+    "timeZone",
+    STORABLE_STRING,
+    description="The name of a time zone such as Europe/Berlin, or UTC: buckets follow its clock through the "
+    "year. Instead of `timeZoneDifference`.",
+)
+
+
+def _check_clock(values: Values) -> None:
+    if values.find(_ZONE) is not None and values.find(_MINUTES) is not None:
+        values.reject(_ZONE, "cannot be combined with timeZoneDifference")
+
+
+async def _find_clock(connection: Connection, body: Values) -> store.Clock:
+    """Raises InvalidInput where there is no zone of that name."""
+    name = body[_ZONE]
+    if name is None:
+        return body[_MINUTES] or 0
+    if not await store.is_time_zone(connection, name):
+        message = f"expected the name of a time zone, such as Europe/Berlin, got {described(name)}"
+        raise InvalidInput([FieldError(_ZONE.key, message)])
+    return name
+
 
 _OFFSET: Final = optional("offset", count(MAX_VALUE), default=0)
 _LIMIT: Final = optional("limit", count(MAX_VALUE))
@@ -49,9 +75,11 @@ _BODY: Final = make_body(
     FILTER_FIELD,
     TIME_FIELD,
     _MINUTES,
+    _ZONE,
     _OFFSET,
     _LIMIT,
     is_unique=True,
+    check=_check_clock,
     example={"filter": "all", "timeFilter": EXAMPLE_TIMES, "timeZoneDifference": 0},
 )
 
@@ -61,8 +89,10 @@ _DASHBOARD_BODY: Final = make_body(
     _USER_FILTER,
     TIME_FIELD,
     _MINUTES,
+    _ZONE,
     _INCREMENT,
     is_unique=True,
+    check=_check_clock,
     example={"userFilter": "all", "timeFilter": EXAMPLE_TIMES, "dbIncrement": "day"},
 )
 
@@ -92,9 +122,8 @@ async def query_evaluations(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
-        buckets = await store.over_time(
-            connection, call.services.ids.names, selection, "hour", body[_MINUTES]
-        )
+        clock = await _find_clock(connection, body)
+        buckets = await store.over_time(connection, call.services.ids.names, selection, "hour", clock)
     evaluations = [
         _summary(name, list(group)) for name, group in groupby(buckets, lambda bucket: bucket.name)
     ]
@@ -124,6 +153,7 @@ async def query_distributions(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
+        await _find_clock(connection, body)  # which has no effect here, but may be wrong
         bins = await store.distributions(connection, call.services.ids.names, selection, _MAX_BINS)
     distributions = [
         {
@@ -141,7 +171,8 @@ async def query_dashboard(call: ApiCall) -> Response:
     selection = make_selection(call.principal.organization_id, body[_USER_FILTER], body[TIME_FIELD])
     unit = _UNITS[body[_INCREMENT]]
     async with call.services.database.connection() as connection:
-        buckets = await store.over_time(connection, call.services.ids.names, selection, unit, body[_MINUTES])
+        clock = await _find_clock(connection, body)
+        buckets = await store.over_time(connection, call.services.ids.names, selection, unit, clock)
     return envelope.answer(
         [
             {"score_key": b.name, "score_sum": b.sum / b.count, "created_at_trunc": format_time(b.begins_at)}

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
-import msgspec
-
-from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort, score_names
+from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort
 from heliscore.domain.filter_tree import Score as ScoreSubject
-from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
-from heliscore.store.search import selectivity
-from heliscore.store.search.compiler import (
-    Bodies,
-    compile_count,
-    compile_rows,
-    compile_search,
-    compile_size,
-)
+from heliscore.store.search.compiler import Bodies, compile_rows
 from heliscore.store.search.found_requests import Page, Request, Scored
-from heliscore.store.search.leading_conditions import (
-    is_one_score,
-    leading_scores,
-    split_alternatives,
-)
+from heliscore.store.search.leading_conditions import split_alternatives
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.score_order import SubQuery, score_order
-from heliscore.store.search.selectivity import ALL, Start, choose_start
-from heliscore.store.search.slots import Compiled
-from heliscore.store.statements import load
-
-_SQL = load("request")
+from heliscore.store.search.search_statements import Statement, StatementChooser, send
 
 _MAX_MERGED: Final = 2000
 """A page that ends further down is not merged from alternatives: each of them would be read that far."""
@@ -43,15 +25,6 @@ _MAX_MERGED: Final = 2000
 
 _Row = tuple[Request, Any]
 """A request and its sort value."""
-
-
-class Statement(msgspec.Struct, frozen=True):
-    """A statement as it is sent."""
-
-    sql: str
-    arguments: tuple[object, ...]
-    by_hash: bool
-    """Whether it is sent in `joined_by_hash`."""
 
 
 async def search(
@@ -95,45 +68,19 @@ class _Search:
         self._names = names
         self._organization_id = organization_id
         self._bodies = bodies
+        self._choose = StatementChooser(connection, names, organization_id)
 
     async def matching(
         self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
     ) -> list[_Row]:
         """Read the page by one statement."""
-        statement = await self.statement(tree, sort, after, offset, limit)
+        statement = await self._choose.page(tree, sort, after, offset, limit, self._bodies)
         if statement is None:
             return []
-        if statement.by_hash:
-            return await self._by_hash(statement, sort)
-        return _make_rows(await self._connection.fetch(statement.sql, *statement.arguments))
-
-    async def statement(
-        self, tree: Filter, sort: Sort, after: Position | None, offset: int, limit: int
-    ) -> Statement | None:
-        """Choose the statement that reads the page, None where nothing can match. By hash, it only locates
-        the page."""
-        in_time = sort.subject == NEWEST_FIRST.subject
-        start = await self._choose_start(tree, offset + limit if in_time else ALL)
-        if start is None:
-            return None
-        begin = _begin(start, sort)
-        by_hash = (
-            not begin
-            and not in_time
-            and await is_by_hash(self._connection, self._organization_id, tree, start)
-        )
-        if by_hash:
-            compiled = compile_search(tree, sort, after, start.name_ids, 4, by_hash=True)
-        else:
-            compiled = compile_search(tree, sort, after, start.name_ids, 4, begin, self._bodies)
-        sql = compiled.fill(_SQL["locate" if by_hash else "search"])
-        return Statement(sql, (self._organization_id, limit, offset, *compiled.arguments), by_hash)
-
-    async def _by_hash(self, statement: Statement, sort: Sort) -> list[_Row]:
-        """Locate the page among all matches, then read its rows: whole ones would be large to join."""
+        if statement.verb == "search":
+            return _make_rows(await send(self._connection, statement))
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-            async with joined_by_hash(self._connection):
-                places = await self._connection.fetch(statement.sql, *statement.arguments)
+            places = await send(self._connection, statement)
             return await self._read_rows([number for _, _, number in places], sort)
 
     async def by_score(
@@ -160,7 +107,7 @@ class _Search:
     ) -> Statement | None:
         async with aclosing(self._sub_queries(tree, sort, score, after, offset + limit)) as sub_queries:
             async for part in sub_queries:
-                found = await self.statement(part.tree, part.sort, part.after, offset, limit)
+                found = await self._choose.page(part.tree, part.sort, part.after, offset, limit)
                 if found is not None:
                     return found
         return None
@@ -194,7 +141,7 @@ class _Search:
         self, alternatives: list[Filter], sort: Sort, after: Position | None, limit: int
     ) -> Statement | None:
         for tree in alternatives:
-            found = await self._locate_statement(tree, sort, after, limit)
+            found = await self._choose.places(tree, sort, after, limit)
             if found is not None:
                 return found
         return None
@@ -203,44 +150,17 @@ class _Search:
         self, tree: Filter, sort: Sort, after: Position | None, limit: int
     ) -> list[tuple[datetime, str, int]]:
         """Times, ids and numbers of the requests that `matching` would find."""
-        statement = await self._locate_statement(tree, sort, after, limit)
+        statement = await self._choose.places(tree, sort, after, limit)
         if statement is None:
             return []
-        rows = await self._connection.fetch(statement.sql, *statement.arguments)
-        return [(at, id_, number) for at, id_, number in rows]
-
-    async def _locate_statement(
-        self, tree: Filter, sort: Sort, after: Position | None, limit: int
-    ) -> Statement | None:
-        in_time = sort.subject == NEWEST_FIRST.subject
-        start = await self._choose_start(tree, limit if in_time else ALL)
-        if start is None:
-            return None
-        compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
-        arguments = (self._organization_id, limit, 0, *compiled.arguments)
-        return Statement(compiled.fill(_SQL["locate"]), arguments, by_hash=False)
-
-    async def _choose_start(self, tree: Filter, rows_wanted: int) -> Start | None:
-        return await choose_start(self._connection, self._names, self._organization_id, tree, rows_wanted)
+        return [(at, id_, number) for at, id_, number in await send(self._connection, statement)]
 
     async def _read_rows(self, request_nos: list[int], sort: Sort) -> list[_Row]:
         if not request_nos:
             return []
         compiled = compile_rows(request_nos, sort, 4, self._bodies)
-        return await self._fetch_rows(compiled, len(request_nos), offset=0)
-
-    async def _fetch_rows(self, compiled: Compiled, limit: int, offset: int) -> list[_Row]:
-        statement = compiled.fill(_SQL["search"])
-        arguments = (self._organization_id, limit, offset, *compiled.arguments)
-        return _make_rows(await self._connection.fetch(statement, *arguments))
-
-
-def _begin(start: Start, sort: Sort) -> tuple[str, ...]:
-    """A sub-query sorted by a score is of a range of its values: it begins there, however many there are. It
-    reads one score only, and looks the others up, because a row of several scores has no value."""
-    if isinstance(sort.subject, ScoreSubject):
-        return start.scores[:1] or (sort.subject.name,)
-    return start.scores
+        own = (self._organization_id, len(request_nos), 0)
+        return _make_rows(await send(self._connection, Statement("search", compiled, own)))
 
 
 def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
@@ -253,29 +173,11 @@ def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:
     """How many of the organization's requests match."""
-    statement = await count_statement(connection, names, organization_id, tree)
+    statement = await StatementChooser(connection, names, organization_id).count(tree)
     if statement is None:
         return 0
-    async with AsyncExitStack() as stack:
-        if statement.by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
-        # Not `fetchval`: a statement of which one row is asked for gets no parallel workers.
-        [row] = await connection.fetch(statement.sql, *statement.arguments)
+    [row] = await send(connection, statement)
     return int(row[0])
-
-
-async def count_statement(
-    connection: Connection, names: ScoreNames, organization_id: int, tree: Filter
-) -> Statement | None:
-    """Choose the statement that counts, None where nothing can match."""
-    start = await choose_start(connection, names, organization_id, tree, ALL)
-    if start is None:
-        return None
-    by_hash = not (start.visible and is_one_score(tree)) and await is_by_hash(
-        connection, organization_id, tree, start
-    )
-    compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
-    return Statement(compiled.fill(_SQL["count"]), (organization_id, *compiled.arguments), by_hash)
 
 
 async def first_statement(
@@ -295,26 +197,14 @@ async def first_statement(
         return await searching.first_by_score(tree, sort, sort.subject, after, offset, limit + 1)
     if alternatives := _mergeable(tree, sort, offset + limit + 1):
         return await searching.first_merged(alternatives, sort, after, offset + limit + 1)
-    return await searching.statement(tree, sort, after, offset, limit + 1)
+    chooser = StatementChooser(connection, names, organization_id)
+    return await chooser.page(tree, sort, after, offset, limit + 1)
 
 
 def _mergeable(tree: Filter, sort: Sort, rows_wanted: int) -> list[Filter]:
     """The alternatives from whose first rows a page is put together; none where it is read as a whole."""
     in_time = isinstance(sort.subject, Column) and sort.subject.name == "created_at"
     return split_alternatives(tree) if in_time and rows_wanted <= _MAX_MERGED else []
-
-
-async def is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:
-    """Whether a statement that reads all matches joins tables by hash: it cannot begin at few scores, and the
-    requests are too many to look their scores up one by one."""
-    if start.scores or not score_names(tree):
-        return False
-    if leading_scores(tree):
-        return True
-    limit = selectivity.MAX_THRESHOLD
-    compiled = compile_size(tree, 3)
-    statement = compiled.fill(_SQL["size"])
-    return bool(await connection.fetchval(statement, organization_id, limit, *compiled.arguments) == limit)
 
 
 async def find(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Final
 
 import asyncpg
@@ -27,11 +26,11 @@ from heliscore.domain.filter_tree import (
     score_names,
 )
 from heliscore.domain.filter_words import describe_filter
-from heliscore.store.connections.hash_joins import joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.request_search import Statement, count, count_statement, first_statement
+from heliscore.store.search.request_search import count, first_statement
+from heliscore.store.search.search_statements import Statement, StatementChooser, read_plan
 
 MAX_CONDITIONS: Final = 20
 """Of more, the last one stands for all that are left."""
@@ -103,7 +102,7 @@ async def explain_count(
     connection: Connection, names: ScoreNames, organization_id: int, tree: Filter
 ) -> Explanation:
     """Explain a count."""
-    statement = await count_statement(connection, names, organization_id, tree)
+    statement = await StatementChooser(connection, names, organization_id).count(tree)
     return await _explain(connection, names, organization_id, tree, statement)
 
 
@@ -193,11 +192,7 @@ class _Counter:
 
 
 async def _read_plan(connection: Connection, statement: Statement) -> Plan:
-    async with AsyncExitStack() as stack:
-        if statement.by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
-        rows = await connection.fetch(f"EXPLAIN {statement.sql}", *statement.arguments)
-    lines = [line for (line,) in rows]
+    lines = await read_plan(connection, statement)
     estimates = _COST.search(lines[0])
     if estimates is None:
         raise ValueError(f"not a plan: {lines[0]}")

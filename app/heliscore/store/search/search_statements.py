@@ -1,0 +1,133 @@
+"""Choose the statements of a search or a count: where they begin, and whether they join by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final, Literal
+
+import asyncpg
+import msgspec
+
+from heliscore.domain.filter_tree import NEWEST_FIRST, Filter, Sort, score_names
+from heliscore.domain.filter_tree import Score as ScoreSubject
+from heliscore.store.connections.hash_joins import joined_by_hash
+from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import ScoreNames
+from heliscore.store.search import selectivity
+from heliscore.store.search.compiler import Bodies, compile_count, compile_search, compile_size
+from heliscore.store.search.leading_conditions import is_one_score, leading_scores
+from heliscore.store.search.page_order import Position
+from heliscore.store.search.selectivity import ALL, Start, choose_start
+from heliscore.store.search.slots import Compiled
+from heliscore.store.statements import load
+
+_SQL: Final = load("request")
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement of sql/queries/request.sql, filled."""
+
+    verb: Literal["search", "locate", "count"]
+    compiled: Compiled
+    arguments: tuple[object, ...]
+    """Its own, before those of the filter."""
+
+    by_hash: bool = False
+
+
+async def send(connection: Connection, statement: Statement) -> list[asyncpg.Record]:
+    """Return the rows of a statement."""
+    # Not `fetchval` for one row: a statement of which one row is asked for gets no parallel workers.
+    return await _send(connection, statement.verb, statement.compiled, statement.arguments, statement.by_hash)
+
+
+async def _send(
+    connection: Connection, verb: str, compiled: Compiled, own: Sequence[object], by_hash: bool
+) -> list[asyncpg.Record]:
+    async with AsyncExitStack() as stack:
+        if by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        return await connection.fetch(compiled.fill(_SQL[verb]), *own, *compiled.arguments)
+
+
+async def read_plan(connection: Connection, statement: Statement) -> list[str]:
+    """Return the lines in which PostgreSQL explains what it would do."""
+    compiled = statement.compiled
+    sql = compiled.fill(_SQL[statement.verb])
+    async with AsyncExitStack() as stack:
+        if statement.by_hash:
+            await stack.enter_async_context(joined_by_hash(connection))
+        rows = await connection.fetch(f"EXPLAIN {sql}", *statement.arguments, *compiled.arguments)
+    return [line for (line,) in rows]
+
+
+class StatementChooser(msgspec.Struct, frozen=True):
+    """Chooses statements about one organization's requests; None where nothing can match."""
+
+    connection: Connection
+    names: ScoreNames
+    organization_id: int
+
+    async def page(
+        self,
+        tree: Filter,
+        sort: Sort,
+        after: Position | None,
+        offset: int,
+        limit: int,
+        bodies: Bodies = "whole",
+    ) -> Statement | None:
+        """Choose the statement of a page. By hash, it only locates the page: whole rows are large to join."""
+        in_time = sort.subject == NEWEST_FIRST.subject
+        start = await self._start(tree, offset + limit if in_time else ALL)
+        if start is None:
+            return None
+        own, begin = (self.organization_id, limit, offset), _begin(start, sort)
+        if not begin and not in_time and await is_by_hash(self.connection, self.organization_id, tree, start):
+            compiled = compile_search(tree, sort, after, start.name_ids, 4, by_hash=True)
+            return Statement("locate", compiled, own, by_hash=True)
+        return Statement("search", compile_search(tree, sort, after, start.name_ids, 4, begin, bodies), own)
+
+    async def places(self, tree: Filter, sort: Sort, after: Position | None, limit: int) -> Statement | None:
+        """Choose the statement that locates a page's rows."""
+        in_time = sort.subject == NEWEST_FIRST.subject
+        start = await self._start(tree, limit if in_time else ALL)
+        if start is None:
+            return None
+        compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
+        return Statement("locate", compiled, (self.organization_id, limit, 0))
+
+    async def count(self, tree: Filter) -> Statement | None:
+        start = await self._start(tree, ALL)
+        if start is None:
+            return None
+        by_hash = not (start.visible and is_one_score(tree)) and await is_by_hash(
+            self.connection, self.organization_id, tree, start
+        )
+        compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
+        return Statement("count", compiled, (self.organization_id,), by_hash)
+
+    async def _start(self, tree: Filter, rows_wanted: int) -> Start | None:
+        return await choose_start(self.connection, self.names, self.organization_id, tree, rows_wanted)
+
+
+def _begin(start: Start, sort: Sort) -> tuple[str, ...]:
+    """A sub-query sorted by a score is of a range of its values: it begins there, however many there are. It
+    reads one score only, and looks the others up, because a row of several scores has no value."""
+    if isinstance(sort.subject, ScoreSubject):
+        return start.scores[:1] or (sort.subject.name,)
+    return start.scores
+
+
+async def is_by_hash(connection: Connection, organization_id: int, tree: Filter, start: Start) -> bool:
+    """Whether a statement that reads all matches joins tables by hash: it cannot begin at few scores, and the
+    requests are too many to look their scores up one by one."""
+    if start.scores or not score_names(tree):
+        return False
+    if leading_scores(tree):
+        return True
+    limit = selectivity.MAX_THRESHOLD
+    compiled = compile_size(tree, 3)
+    statement = compiled.fill(_SQL["size"])
+    return bool(await connection.fetchval(statement, organization_id, limit, *compiled.arguments) == limit)

@@ -43,6 +43,11 @@ class Definitions(msgspec.Struct, frozen=True):
     human_first: frozenset[str]
     """The names of which a human's value stays until a human changes or removes it."""
 
+    @property
+    def falling(self) -> frozenset[str]:
+        """The names of which lower values are better."""
+        return frozenset(name for name, definition in self.by_name.items() if definition.direction == "lower")
+
     def yielding(self, author: Author, names: Iterable[str]) -> frozenset[str]:
         """Those of the names of which a human's value stays over this author's."""
         if not self.human_first or author.kind == "human":

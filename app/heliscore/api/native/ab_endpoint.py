@@ -20,9 +20,10 @@ from heliscore.api.http.value_types import (
     number_between,
 )
 from heliscore.api.shared import envelope
+from heliscore.api.shared.arm_comparisons import DEFAULT_TUNING, Experiment, SampleRatio
 from heliscore.api.shared.comparison_answers import COMPARISON, show_comparison
 from heliscore.api.shared.experiment_arms import ARMS, Arms
-from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, SampleRatio, run
+from heliscore.api.shared.experiments import run
 from heliscore.api.shared.group_fields import ITEM, UNIT
 from heliscore.api.shared.score_maps import plain_name, score_names
 from heliscore.api.shared.score_selection import FILTER_FIELD, TIME_RANGE, make_selection

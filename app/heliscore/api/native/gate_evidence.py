@@ -14,7 +14,7 @@ from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import AllOf, AnyOf, Cases, Everything, Exists, Filter, GroupBy, Not
 from heliscore.domain.gate.checks import Case, Check, Evidence, Statistic
 from heliscore.domain.statistics.arms import measure_of
-from heliscore.domain.statistics.compared import Arm, Direction, Measure, Pairs
+from heliscore.domain.statistics.compared import Arm, Measure, Pairs
 from heliscore.store import score_groups
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_groups import Group, PairedGroup, UnitGroup
@@ -42,7 +42,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
     known: frozenset[str]
-    directions: Mapping[str, Direction]
+    falling: frozenset[str]
     candidate: _Side
     base: _Side
     pairs: Mapping[_Key, PairedGroup]
@@ -52,15 +52,11 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 async def read_cases(services: Services, call: GateCall) -> list[Case]:
     """Read what each check is decided by, in each group. Raises InvalidInput for too many groups."""
     definitions = await services.definitions.find(call.selection.organization_id)
-    directions: dict[str, Direction] = {
-        name: "down" if definition.direction == "lower" else "up"
-        for name, definition in definitions.by_name.items()
-    }
     async with (
         services.database.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        found = await _read(connection, services.ids.names, call, directions)
+        found = await _read(connection, services.ids.names, call, definitions.falling)
     checks = [(check, group) for check in call.checks for group in ([None] if check.skip else found.groups)]
     measures = {check.score: _find_measure(found, check.score) for check in call.checks}
     return [
@@ -69,9 +65,7 @@ async def read_cases(services: Services, call: GateCall) -> list[Case]:
     ]
 
 
-async def _read(
-    connection: Connection, names: ScoreNames, call: GateCall, directions: Mapping[str, Direction]
-) -> _Found:
+async def _read(connection: Connection, names: ScoreNames, call: GateCall, falling: frozenset[str]) -> _Found:
     scores = tuple(dict.fromkeys(check.score for check in call.checks if not check.skip))
     known = await names.find(connection, call.selection.organization_id, scores)
     candidate = await _read_side(connection, names, call, scores, call.candidate)
@@ -86,7 +80,7 @@ async def _read(
             pairs |= await _read_pairs(connection, names, call, scores, group, max_counts)
     return _Found(
         known=frozenset(known),
-        directions=directions,
+        falling=falling,
         candidate=candidate,
         base=base,
         pairs=pairs,
@@ -180,7 +174,7 @@ def _make_evidence(
         left_out += side.units[key].left_out if key in side.units else 0
     return Evidence(
         measure=measure,
-        direction=found.directions.get(check.score, "up"),
+        direction="down" if check.score in found.falling else "up",
         candidate=_make_arm(found.candidate, key),
         base=_make_arm(found.base, key),
         pairs=None if call.pair_by is None else paired.pairs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, Schema, closed_object, nullable
-from heliscore.api.shared.experiments import Result
+from heliscore.api.shared.arm_comparisons import Result
 from heliscore.domain.statistics.compared import Comparison, Effect, Summary
 from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.statistics.wording import describe

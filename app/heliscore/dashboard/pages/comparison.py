@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
 from heliscore.api.http.request_state import Services
+from heliscore.api.shared.arm_comparisons import DEFAULT_TUNING, Experiment, Result
 from heliscore.api.shared.experiment_arms import make_arms
-from heliscore.api.shared.experiments import DEFAULT_TUNING, Experiment, Result, read_groups, run
+from heliscore.api.shared.experiments import read_groups, run
 from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.comparison_method import (
     COLUMNS,

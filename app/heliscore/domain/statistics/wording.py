@@ -53,8 +53,9 @@ def describe_difference(question: Question, comparison: Comparison) -> str:
     change = f"{sign}{show_number(difference, is_share, decimals)}{unit[1]}"
     text = f"{other}{unit[0]} against {base}{unit[0]}, {change}"
     if interval is not None:
+        together = "" if interval == comparison.interval else " together"
         low, high = (show_number(end, is_share, decimals) for end in (interval.low, interval.high))
-        text += f" ({confidence(question.confidence)} {low} to {high})"
+        text += f" ({confidence(question.confidence)}{together} {low} to {high})"
     return text
 
 

@@ -273,7 +273,7 @@ async def test_is_cached_narrows_queries_and_count(
             [
                 (
                     key,
-                    "unknown key; known are cursor, filter, include, includeInputs, isCached,"
+                    "unknown key; known are cursor, explain, filter, include, includeInputs, isCached,"
                     " isPartOfExperiment, isScored, limit, offset, sort",
                 )
                 for key in ("order", "Limit")

@@ -391,8 +391,12 @@ ORDER BY c.group_value NULLS LAST, n.name
 -- name: rating_patterns
 -- By what the raters $4 (score names; or others, which slots number) gave to a request, null where one gave nothing: how
 -- many requests; where there are units, in each of 40 groups of units, or in the group null without one. At most $5
--- patterns.
-SELECT f.ratings, array_agg(f.fold) AS folds, array_agg(f.count) AS counts
+-- patterns, as `ratings;groups;counts` with - for null: arrays take four times as long to decode.
+SELECT
+    concat_ws(
+        ';', array_to_string(f.ratings, ' ', '-'), array_to_string(array_agg(f.fold), ' ', '-'),
+        array_to_string(array_agg(f.count), ' ')
+    ) AS pattern
 FROM (
     SELECT p.ratings, p.fold, count(*) AS count
     FROM (
@@ -454,7 +458,7 @@ GROUP BY p.fold
 
 -- name: rated_requests
 -- The newest requests with each pattern of ratings, at most $5 of each; of those that two raters or more rated.
-SELECT p.ratings, array_agg(p.request_id ORDER BY p.place) AS request_ids
+SELECT array_to_string(p.ratings, ' ', '-') AS ratings, json_agg(p.request_id ORDER BY p.place)::text AS request_ids
 FROM (
     SELECT
         p.ratings, r.request_id,

@@ -274,7 +274,7 @@ def rating_sums(*raters: Rater, tree: Filter = TREES["all"], unit: Property | No
 def rated(*raters: Rater, tree: Filter = TREES["all"]) -> Read:
     async def read(connection: Connection, names: ScoreNames, organization: int) -> object:
         selection = ScoreSelection(organization, tree, BEGINNING, END)
-        return await ratings.find_rated(connection, names, selection, raters, 10)
+        return ratings.make_rated(await ratings.find_rated(connection, names, selection, raters, 10))
 
     return read
 

@@ -21,8 +21,11 @@ from heliscore.store.search.score_columns import ScoreColumns
 MAX_PATTERNS: Final = 20_000
 FOLDS: Final = 40
 
-PatternRows = list[tuple[list[int | None], list[int | None], list[int]]]
+PatternRows = list[str]
 """Values by rater, groups of requests, and how many requests of each group have these values."""
+
+RatedRows = list[tuple[str, str]]
+"""Values by rater, and the ids of the requests that have them."""
 
 Pattern = tuple[int | None, ...]
 """A request's values by rater; None where one gave none."""
@@ -65,21 +68,26 @@ async def find_patterns(
     """Return each pattern with its groups, and how many requests of each group have it; None where there are
     more than MAX_PATTERNS."""
     rows = await _scan(connection, names, "rating_patterns", selection, raters, unit, MAX_PATTERNS + 1)
-    return None if len(rows) > MAX_PATTERNS else [tuple(row) for row in rows]
+    return None if len(rows) > MAX_PATTERNS else [pattern for (pattern,) in rows]
 
 
 def make_patterns(rows: PatternRows) -> Patterns:
     """Sort what `find_patterns` returned by groups: takes time where there are many."""
     folds = [Counter[Pattern]() for _ in range(FOLDS)]
     left_out = 0
-    for ratings, numbers, counts in rows:
-        pattern = tuple(ratings)
-        for number, count in zip(numbers, counts, strict=True):
+    for row in rows:
+        ratings, numbers, counts = row.split(";")
+        pattern = _read_pattern(ratings)
+        for number, count in zip(_read_pattern(numbers), map(int, counts.split()), strict=True):
             if number is None:
                 left_out += count
             else:
                 folds[number][pattern] = count
     return Patterns(folds, left_out)
+
+
+def _read_pattern(numbers: str) -> Pattern:
+    return tuple(None if number == "-" else int(number) for number in numbers.split())
 
 
 async def sum_ratings(
@@ -109,11 +117,16 @@ async def find_rated(
     selection: ScoreSelection,
     raters: Sequence[Rater],
     limit: int,
-) -> dict[Pattern, list[str]]:
+) -> RatedRows:
     """Return the ids of the newest requests with each pattern, at most `limit` of each, of those that two
     raters or more rated."""
     rows = await _scan(connection, names, "rated_requests", selection, raters, None, limit)
-    return {tuple(ratings): ids for ratings, ids in rows}
+    return [(ratings, ids) for ratings, ids in rows]
+
+
+def make_rated(rows: RatedRows) -> dict[Pattern, list[str]]:
+    """Sort what `find_rated` returned by pattern, which takes time too."""
+    return {_read_pattern(ratings): msgspec.json.decode(ids, type=list[str]) for ratings, ids in rows}
 
 
 async def _scan(

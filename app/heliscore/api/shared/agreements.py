@@ -23,7 +23,7 @@ from heliscore.domain.statistics.pair_tables import Level, level_of, worst_pairs
 from heliscore.domain.statistics.reference_agreement import ReferenceAgreement, against_reference
 from heliscore.store import ratings as store
 from heliscore.store.connections.pool import Connection
-from heliscore.store.ratings import Pattern, RatingSums
+from heliscore.store.ratings import Pattern, RatedRows, RatingSums
 from heliscore.store.score_scan import ScoreSelection
 from heliscore.store.scores import ScoreNames
 
@@ -103,7 +103,7 @@ async def measure(services: Services, study: Study) -> Agreement | None:
         known = await names.find(connection, selection.organization_id, [r.name for r in study.raters])
         rows = await store.find_patterns(connection, names, selection, study.raters, study.unit)
         sums: list[RatingSums] = []
-        ids = None
+        ids: RatedRows | None = None
         if rows is None and len(study.raters) > 2:
             return None
         if rows is None:
@@ -117,12 +117,11 @@ async def measure(services: Services, study: Study) -> Agreement | None:
     else:
         found = await asyncio.to_thread(_measure_patterns, study, rows)
     unknown = tuple(dict.fromkeys(rater.name for rater in study.raters if rater.name not in known))
-    return replace(found, ids=ids, unknown_scores=unknown)
+    by_pattern = None if ids is None else await asyncio.to_thread(store.make_rated, ids)
+    return replace(found, ids=by_pattern, unknown_scores=unknown)
 
 
-async def _find_rated(
-    connection: Connection, names: ScoreNames, study: Study, patterns: int
-) -> dict[Pattern, list[str]]:
+async def _find_rated(connection: Connection, names: ScoreNames, study: Study, patterns: int) -> RatedRows:
     selection, pairs = study.selection, comb(len(study.raters), 2)
     if study.unit is not None:
         selection = replace(selection, tree=AllOf((selection.tree, Exists(study.unit))))

@@ -302,68 +302,76 @@ GROUP BY u.group_value, n.name
 ORDER BY u.group_value NULLS LAST, n.name
 
 -- name: compare_pairs
--- By group and score, for the scores $4: the items (of a data set, say) that the base $7 has too, of which itself has none,
--- by the sums and counts of their scores in both. These themselves where at most $5 differ, as `sum count sum count
--- items`, else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other;
--- and whether all values are 0 or 1.
-WITH by_item AS (
+-- By score, for the scores $4: the items (of a data set, say) that both the group $7, the base, and the group $8 have, by
+-- the sums and counts of their scores in both. These themselves where at most $5 differ, as `sum count sum count items`,
+-- else sums of the items' means x, y and of y - x. How many items have a score from $6 on, in one or the other; whether
+-- all values are 0 or 1; and how many scores are in $9, the group of requests that are in several.
+-- OFFSET 0: properties are looked up once for each score, not once for each sum.
+WITH by_item AS MATERIALIZED (
     SELECT
-        /* group */ r.model /* end */ AS group_value, v.name_id, /* unit */ r.user_id /* end */ AS item,
-        count(*) AS count, sum(v.value) AS sum, bool_and(v.value BETWEEN 0 AND 1) AS is_share,
-        bool_or(v.request_created_at >= $6::timestamptz) AS is_of_last
-    FROM /* source */ score AS v /* end */
-    /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
-        AND r.created_at >= $2 AND r.created_at < $3
-    /* end */
-    /* joins */ /* end */
-    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
-        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
-    GROUP BY group_value, v.name_id, item
+        s.name_id, s.item, sum(s.value) FILTER (WHERE s.place = 1) AS base,
+        count(*) FILTER (WHERE s.place = 1) AS base_count, sum(s.value) FILTER (WHERE s.place = 2) AS other,
+        count(*) FILTER (WHERE s.place = 2) AS other_count, count(*) FILTER (WHERE s.place = 3) AS several_count,
+        bool_and(s.value BETWEEN 0 AND 1) FILTER (WHERE s.place < 3) AS is_share, bool_or(s.is_of_last) AS is_of_last
+    FROM (
+        SELECT
+            v.name_id, v.value, v.request_created_at >= $6::timestamptz AS is_of_last,
+            array_position(ARRAY[$7::text, $8::text, $9::text], /* group */ r.model /* end */) AS place,
+            /* unit */ r.user_id /* end */ AS item
+        FROM /* source */ score AS v /* end */
+        /* request */
+        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            AND r.created_at >= $2 AND r.created_at < $3
+        /* end */
+        /* joins */ /* end */
+        WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+            AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+        OFFSET 0
+    ) AS s
+    WHERE s.place IS NOT NULL
+    GROUP BY s.name_id, s.item
 ),
 sizes AS (
     SELECT
-        group_value, name_id, sum(count) AS scores, count(item) AS items, bool_and(is_share) FILTER (WHERE item IS NOT NULL) AS is_share,
-        coalesce(sum(count) FILTER (WHERE item IS NULL), 0) AS left_out
+        name_id, coalesce(sum(base_count + other_count) FILTER (WHERE item IS NULL), 0) AS left_out,
+        count(item) FILTER (WHERE base_count > 0 AND other_count = 0) AS only_base,
+        count(item) FILTER (WHERE base_count = 0 AND other_count > 0) AS only_other,
+        bool_and(is_share) FILTER (WHERE item IS NOT NULL) AS is_share, sum(several_count) AS several_count
     FROM by_item
-    GROUP BY group_value, name_id
+    GROUP BY name_id
 ),
 paired AS (
     SELECT
-        o.group_value, o.name_id, b.sum AS base, b.count AS base_count, o.sum AS other, o.count AS other_count,
-        count(*) AS count, count(*) FILTER (WHERE b.is_of_last OR o.is_of_last) AS last_count
-    FROM by_item AS b
-    JOIN by_item AS o ON o.name_id = b.name_id AND o.item = b.item
-    WHERE b.group_value IS NOT DISTINCT FROM $7::text AND o.group_value IS DISTINCT FROM $7
-    GROUP BY o.group_value, o.name_id, b.sum, b.count, o.sum, o.count
+        name_id, base, base_count, other, other_count, count(*) AS count,
+        count(*) FILTER (WHERE is_of_last) AS last_count
+    FROM by_item
+    WHERE item IS NOT NULL AND base_count > 0 AND other_count > 0
+    GROUP BY name_id, base, base_count, other, other_count
 ),
 placed AS (
     SELECT
         *, base / base_count AS x, other / other_count AS y,
-        count(*) OVER (PARTITION BY group_value, name_id) <= $5::integer AS is_listed
+        count(*) OVER (PARTITION BY name_id) <= $5::integer AS is_listed
     FROM paired
 ),
 summed AS (
     SELECT
-        group_value, name_id, sum(count) AS count, sum(last_count) AS last_count,
+        name_id, sum(count) AS count, sum(last_count) AS last_count,
         ARRAY[
             sum(x * count), sum(y * count), sum(x * x * count), sum(y * y * count), sum((y - x) * (y - x) * count)
         ] AS sums,
         array_agg(concat_ws(' ', base, base_count, other, other_count, count)) FILTER (WHERE is_listed) AS items
     FROM placed
-    GROUP BY group_value, name_id
+    GROUP BY name_id
 )
 SELECT
-    o.group_value, n.name, o.scores::bigint AS scores, o.left_out::bigint AS left_out,
-    (coalesce(b.items, 0) - coalesce(s.count, 0))::bigint AS only_base,
-    (o.items - coalesce(s.count, 0))::bigint AS only_other, coalesce(s.last_count, 0)::bigint AS last_count,
-    coalesce(o.is_share, true) AND coalesce(b.is_share, true) AS is_share, coalesce(s.count, 0)::bigint AS count,
-    s.sums, s.items
-FROM sizes AS o
-LEFT JOIN sizes AS b ON b.name_id = o.name_id AND b.group_value IS NOT DISTINCT FROM $7
-LEFT JOIN summed AS s ON s.name_id = o.name_id AND s.group_value IS NOT DISTINCT FROM o.group_value
-JOIN score_name AS n ON n.id = o.name_id
-ORDER BY o.group_value NULLS LAST, n.name
+    n.name, z.several_count::bigint AS several_count, z.left_out::bigint AS left_out, z.only_base, z.only_other,
+    coalesce(s.last_count, 0)::bigint AS last_count, coalesce(z.is_share, true) AS is_share,
+    coalesce(s.count, 0)::bigint AS count, s.sums, s.items
+FROM sizes AS z
+LEFT JOIN summed AS s ON s.name_id = z.name_id
+JOIN score_name AS n ON n.id = z.name_id
+ORDER BY n.name
 
 -- name: compare_covariates
 -- By group and score y, for the scores $4: sums with a number x of their requests, of those that have it.

@@ -243,6 +243,7 @@ def by_items(by: GroupBy, base: str, tree: Filter = TREES["all"]) -> Read:
         by,
         VARIANT,
         base=base,
+        other="model-2",
         max_counts=10,
         since=BEGINNING,
     )

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import Column, GroupBy, Property, ScorePart
+from heliscore.domain.filter_tree import SEVERAL, Column, GroupBy, Property, ScorePart
 from heliscore.domain.statistics.compared import CovariateSums, Pairs, PairSums, UnitSums
 from heliscore.domain.statistics.samples import Counts, Sample
 from heliscore.store.connections.pool import Connection
@@ -58,17 +58,16 @@ class UnitGroup(msgspec.Struct, frozen=True):
 class PairedGroup(msgspec.Struct, frozen=True):
     """One score of one group, item by item beside the base."""
 
-    value: str | None
     name: str
     pairs: Pairs
     is_share: bool
     """Whether all values of both groups are 0 or 1."""
 
     left_out: int
-    """How many of the group's scores are of no item."""
+    """How many scores of both groups are of no item."""
 
-    scores: int
-    """How many there are in the group, of an item or not."""
+    in_several: int
+    """How many scores are of requests that are in several groups, and so in none."""
 
 
 class CovariateGroup(msgspec.Struct, frozen=True):
@@ -155,14 +154,15 @@ async def compare_pairs(
     item: Column | Property,
     *,
     base: str | None,
+    other: str | None,
     max_counts: int,
     since: datetime,
 ) -> list[PairedGroup]:
-    """Return the groups beside the base, item by item, by group and name. Items that only one of the two has
-    are counted; the base itself has no pairs."""
+    """Return a group beside the base, item by item, by name. Items that only one of the two has are
+    counted."""
     name_ids = list((await names.find(connection, range_.organization_id, scores)).values())
     columns = ScoreColumns(group_by=group_by, unit=item)
-    arguments = max_counts, since, base
+    arguments = max_counts, since, base, other, SEVERAL
     rows = await scan(
         connection, names, "compare_pairs", range_, *arguments, scores=name_ids, columns=columns
     )
@@ -170,9 +170,8 @@ async def compare_pairs(
 
 
 def _make_pairs(
-    value: str | None,
     name: str,
-    scores: int,
+    in_several: int,
     left_out: int,
     only_base: int,
     only_other: int,
@@ -189,7 +188,7 @@ def _make_pairs(
         only_other=only_other,
         last_week=last_week,
     )
-    return PairedGroup(value, name, made, is_share, left_out, scores)
+    return PairedGroup(name, made, is_share, left_out, in_several)
 
 
 def _read_items(items: list[str]) -> dict[tuple[int, int, int, int], int]:

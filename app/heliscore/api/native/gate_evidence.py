@@ -150,10 +150,11 @@ async def _read_pairs(
         Cases((_without_candidate(call, call.base), call.candidate)),
         call.pair_by,
         base=_BASE,
+        other=_CANDIDATE,
         max_counts=max_counts,
         since=selection.end,
     )
-    return {(group, one.name): one for one in pairs if one.value == _CANDIDATE}
+    return {(group, one.name): one for one in pairs}
 
 
 def _find_measure(found: _Found, score: str) -> Measure:
@@ -184,7 +185,7 @@ def _make_evidence(
     )
 
 
-_NO_PAIRS: Final = PairedGroup(None, "", Pairs(items={}), False, 0, 0)
+_NO_PAIRS: Final = PairedGroup("", Pairs(items={}), False, 0, 0)
 
 
 def _make_arm(side: _Side, key: _Key) -> Arm:

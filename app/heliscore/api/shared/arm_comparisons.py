@@ -114,7 +114,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     groups: list[Group] = []
     units: list[UnitGroup] = []
-    pairs: list[PairedGroup] = []
+    pairs: dict[str | None, list[PairedGroup]] = {}
+    """Of each arm but the base, which it is beside."""
+
     covariates: list[CovariateGroup] = []
 
 
@@ -143,17 +145,16 @@ class _Pairs:
     """Compares groups item by item."""
 
     def __init__(self, found: Found) -> None:
-        self._pairs = {(group.name, group.value): group for group in found.pairs}
+        self._pairs = {(pair.name, value): pair for value, pairs in found.pairs.items() for pair in pairs}
 
     def compare(
-        self, name: str, base: str | None, other: str | None, question: Question
+        self, name: str, _: str | None, other: str | None, question: Question
     ) -> tuple[Comparison, int]:
         """Also returns how many scores are left out."""
-        of_base = self._pairs.get((name, base))
         found = self._pairs.get((name, other))
-        pairs = Pairs(items={}, only_base=0 if of_base is None else of_base.pairs.only_base)
-        left_out = sum(group.left_out for group in (of_base, found) if group is not None)
-        return compare_pairs(pairs if found is None else found.pairs, question), left_out
+        if found is None:
+            return compare_pairs(Pairs(items={}), question), 0
+        return compare_pairs(found.pairs, question), found.left_out
 
 
 class _Groups:
@@ -216,13 +217,14 @@ def _ask(experiment: Experiment, falling: Collection[str], name: str, found: Fou
 
 def _find_measure(experiment: Experiment, name: str, found: Found) -> Measure:
     if experiment.pair_by is not None:
-        pairs = [group for group in found.pairs if group.name == name and group.value in experiment.arms.keys]
-        return "share" if pairs and all(group.is_share for group in pairs) else "mean"
+        pairs = [pair for pairs in found.pairs.values() for pair in pairs if pair.name == name]
+        return "share" if pairs and all(pair.is_share for pair in pairs) else "mean"
     groups = [group for group in found.groups if group.name == name and group.value in experiment.arms.keys]
     return measure_of([group.sample for group in groups])
 
 
 def _in_several(found: Found) -> int:
+    of_pairs = next(iter(found.pairs.values()), [])  # each has the same
     return sum(group.sample.count for group in found.groups if group.value == SEVERAL) + sum(
-        group.scores for group in found.pairs if group.value == SEVERAL
+        pair.in_several for pair in of_pairs
     )

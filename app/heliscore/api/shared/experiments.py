@@ -62,17 +62,21 @@ async def _read(connection: Connection, names: ScoreNames, experiment: Experimen
     if experiment.expected_shares is not None:
         sizes = await _count_requests(connection, names, selection, arms)
     if experiment.pair_by is not None:
-        pairs = await score_groups.compare_pairs(
-            connection,
-            names,
-            selection,
-            scores,
-            arms.group_by,
-            experiment.pair_by,
-            base=arms.keys[0],
-            max_counts=_max_counts(experiment),
-            since=_week_before_the_end(selection),
-        )
+        pairs = {
+            key: await score_groups.compare_pairs(
+                connection,
+                names,
+                selection,
+                scores,
+                arms.group_by,
+                experiment.pair_by,
+                base=arms.keys[0],
+                other=key,
+                max_counts=_max_counts(experiment),
+                since=_week_before_the_end(selection),
+            )
+            for key in arms.keys[1:]
+        }
         return Found(sizes=sizes, pairs=pairs)
     units: list[UnitGroup] = []
     covariates: list[CovariateGroup] = []

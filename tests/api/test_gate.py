@@ -398,9 +398,9 @@ WITH_BOUND = "only with atLeast or atMost"
         ({"base": {"times": {"start": "2026-01-01"}}}, ("base.times.end", "missing")),
         (
             {"confidence": 1 - 1e-16},
-            ("confidence", "expected a number above 0.5 and below 1, got 0.9999999999999999"),
+            ("confidence", "expected a number above 0.5 and below 0.999999, got 0.9999999999999999"),
         ),
-        ({"confidence": 1}, ("confidence", "expected a number above 0.5 and below 1, got 1")),
+        ({"confidence": 1}, ("confidence", "expected a number above 0.5 and below 0.999999, got 1")),
         ({"atLeastRequests": 0}, ("atLeastRequests", "expected an integer from 1 to 1000000000, got 0")),
         ({"onTooFew": "skip"}, ("onTooFew", 'expected "pass", "fail" or "inconclusive", got "skip"')),
         ({"correction": "all"}, ("correction", 'expected "holm", "bh" or "none", got "all"')),

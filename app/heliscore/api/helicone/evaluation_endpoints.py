@@ -11,88 +11,44 @@ from heliscore.api.http.body_fields import Values, ValueType, make_body, optiona
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, list_of_objects
 from heliscore.api.http.path_parameters import read_path_parameter
-from heliscore.api.http.value_types import ANY, STORABLE_STRING, choice, count, integer
+from heliscore.api.http.value_types import ANY, count
 from heliscore.api.shared import envelope
+from heliscore.api.shared.bucket_fields import INCREMENT, MINUTES, UNITS, ZONE, check_clock, find_clock
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
 from heliscore.api.shared.score_commands import record_scores
 from heliscore.api.shared.score_maps import SCORE_NAME, SCORE_SCHEMA, read_entry
 from heliscore.api.shared.score_selection import EXAMPLE_TIMES, FILTER_FIELD, TIME_FIELD, make_selection
-from heliscore.domain.errors import FieldError, InvalidInput, NotFound
-from heliscore.domain.messages import described
+from heliscore.domain.errors import NotFound
 from heliscore.domain.score import MAX_VALUE, Score
 from heliscore.domain.times import format_time
 from heliscore.store import evaluations as store
-from heliscore.store.connections.pool import Connection
 
 _MAX_BINS: Final = 10
-_MAX_MINUTES: Final = 1440
-
-_UNITS: Final[dict[str, store.BucketUnit]] = {
-    "min": "minute",
-    "hour": "hour",
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "year": "year",
-}
-
-
-_MINUTES: Final = optional(
-    "timeZoneDifference",
-    integer(-_MAX_MINUTES, _MAX_MINUTES),
-    description="How many minutes the caller's clock is behind UTC, 0 by default; moves the edges of the "
-    "buckets. One difference counts for all times: see `timeZone`.",
-)
-"""As JavaScript's getTimezoneOffset counts."""
-
-_ZONE: Final = optional(
-    "timeZone",
-    STORABLE_STRING,
-    description="The name of a time zone such as Europe/Berlin, or UTC: buckets follow its clock through the "
-    "year. Instead of `timeZoneDifference`.",
-)
-
-
-def _check_clock(values: Values) -> None:
-    if values.find(_ZONE) is not None and values.find(_MINUTES) is not None:
-        values.reject(_ZONE, "cannot be combined with timeZoneDifference")
-
-
-async def _find_clock(connection: Connection, body: Values) -> store.Clock:
-    """Raises InvalidInput where there is no zone of that name."""
-    name = body[_ZONE]
-    if name is None:
-        return body[_MINUTES] or 0
-    if not await store.is_time_zone(connection, name):
-        message = f"expected the name of a time zone, such as Europe/Berlin, got {described(name)}"
-        raise InvalidInput([FieldError(_ZONE.key, message)])
-    return name
-
 
 _OFFSET: Final = optional("offset", count(MAX_VALUE), default=0)
 _LIMIT: Final = optional("limit", count(MAX_VALUE))
 _BODY: Final = make_body(
     FILTER_FIELD,
     TIME_FIELD,
-    _MINUTES,
-    _ZONE,
+    MINUTES,
+    ZONE,
     _OFFSET,
     _LIMIT,
     is_unique=True,
-    check=_check_clock,
+    check=check_clock,
     example={"filter": "all", "timeFilter": EXAMPLE_TIMES, "timeZoneDifference": 0},
 )
 
 _USER_FILTER: Final = required("userFilter", FILTER, missing=FILTER_MISSING)
-_INCREMENT: Final = required("dbIncrement", choice(tuple(_UNITS), f"one of {', '.join(_UNITS)}"))
+_INCREMENT: Final = required("dbIncrement", INCREMENT)
 _DASHBOARD_BODY: Final = make_body(
     _USER_FILTER,
     TIME_FIELD,
-    _MINUTES,
-    _ZONE,
+    MINUTES,
+    ZONE,
     _INCREMENT,
     is_unique=True,
-    check=_check_clock,
+    check=check_clock,
     example={"userFilter": "all", "timeFilter": EXAMPLE_TIMES, "dbIncrement": "day"},
 )
 
@@ -122,7 +78,7 @@ async def query_evaluations(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
-        clock = await _find_clock(connection, body)
+        clock = await find_clock(connection, body)
         buckets = await store.over_time(connection, call.services.ids.names, selection, "hour", clock)
     evaluations = [
         _summary(name, list(group)) for name, group in groupby(buckets, lambda bucket: bucket.name)
@@ -153,7 +109,7 @@ async def query_distributions(call: ApiCall) -> Response:
     body = _BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[FILTER_FIELD], body[TIME_FIELD])
     async with call.services.database.connection() as connection:
-        await _find_clock(connection, body)  # which has no effect here, but may be wrong
+        await find_clock(connection, body)  # which has no effect here, but may be wrong
         bins = await store.distributions(connection, call.services.ids.names, selection, _MAX_BINS)
     distributions = [
         {
@@ -169,9 +125,9 @@ async def query_dashboard(call: ApiCall) -> Response:
     """Average each score by time. `score_sum` is Helicone's name for the average."""
     body = _DASHBOARD_BODY.decode(await call.body())
     selection = make_selection(call.principal.organization_id, body[_USER_FILTER], body[TIME_FIELD])
-    unit = _UNITS[body[_INCREMENT]]
+    unit = UNITS[body[_INCREMENT]]
     async with call.services.database.connection() as connection:
-        clock = await _find_clock(connection, body)
+        clock = await find_clock(connection, body)
         buckets = await store.over_time(connection, call.services.ids.names, selection, unit, clock)
     return envelope.answer(
         [

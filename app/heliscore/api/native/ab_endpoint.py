@@ -214,7 +214,7 @@ def _make_experiment(organization_id: int, body: Values) -> Experiment:
     primary = body[_PRIMARY]
     return Experiment(
         selection=make_selection(organization_id, body[FILTER_FIELD], body[_TIMES]),
-        scores=tuple(dict.fromkeys(body[_SCORES])),
+        scores=tuple(body[_SCORES]),
         arms=body[_ARMS],
         pair_by=body[_PAIR_BY],
         unit=body[_UNIT],

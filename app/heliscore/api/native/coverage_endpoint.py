@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
-from heliscore.api.http.value_types import choice, integer, list_of
+from heliscore.api.http.value_types import integer
 from heliscore.api.shared import envelope
+from heliscore.api.shared.bucket_fields import INCREMENT, MINUTES, UNITS
 from heliscore.api.shared.filter_leaves import (
     GIVEN_BACK,
     SENT_FILTER,
@@ -24,7 +24,7 @@ from heliscore.api.shared.filter_leaves import (
     lacks_score,
 )
 from heliscore.api.shared.group_fields import GROUP_FIELD
-from heliscore.api.shared.score_maps import SCORE_NAME, plain_name
+from heliscore.api.shared.score_maps import score_names
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.times import encode_time
@@ -34,46 +34,18 @@ from heliscore.store.score_scan import ScoreSelection
 _MAX_SCORES: Final = 100
 _MAX_GROUPS: Final = 1000
 _DEFAULT_GROUPS: Final = 100
-_MAX_MINUTES: Final = 1440
-
 _MAX_COUNTS: Final = 10_000
 """Of an answer, each with its filter: 4 MB of JSON."""
 
 _MAX_FILTER_BYTES: Final = 32 * 1024 * 1024
 """Of the caller's filter in an answer, which each count repeats."""
 
-_UNITS: Final[dict[str, Any]] = {
-    "min": "minute",
-    "hour": "hour",
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "year": "year",
-}
-
-
-def _read_names(raw: object, path: str, errors: FieldErrors) -> list[str]:
-    if isinstance(raw, list) and 1 <= len(raw) <= _MAX_SCORES:
-        return list(dict.fromkeys(plain_name(name) for name in _NAMES.read(raw, path, errors)))
-    errors.add(path, f"expected a list of 1 to {_MAX_SCORES} names")
-    return []
-
-
-_NAMES: Final = list_of(SCORE_NAME)
-_SCORES: Final = required(
-    "scores", ValueType(_NAMES.schema | {"minItems": 1, "maxItems": _MAX_SCORES}, _read_names)
-)
+_SCORES: Final = required("scores", score_names(_MAX_SCORES))
 _TIMES: Final = optional("timeFilter", TIME_RANGE)
 _INCREMENT: Final = optional(
     "increment",
-    choice(tuple(_UNITS), f"one of {', '.join(_UNITS)}"),
+    INCREMENT,
     description="The length of the buckets of time; without it there are none.",
-)
-_MINUTES: Final = optional(
-    "timeZoneDifference",
-    integer(-_MAX_MINUTES, _MAX_MINUTES),
-    default=0,
-    description="How many minutes the caller's clock is behind UTC; moves the edges of the buckets.",
 )
 _LIMIT: Final = optional("limit", integer(1, _MAX_GROUPS), default=_DEFAULT_GROUPS, description="Of groups.")
 _BODY: Final = make_body(
@@ -82,7 +54,7 @@ _BODY: Final = make_body(
     _SCORES,
     GROUP_FIELD,
     _INCREMENT,
-    _MINUTES,
+    MINUTES,
     _LIMIT,
     is_unique=True,
     example={"filter": "all", "scores": ["accuracy"], "groupBy": {"property": "variant"}, "increment": "day"},
@@ -108,7 +80,7 @@ async def count_coverage(call: ApiCall) -> Response:
             selection,
             body[_SCORES],
             body[GROUP_FIELD],
-            store.Buckets(_UNITS.get(body[_INCREMENT] or ""), body[_MINUTES]),
+            store.Buckets(UNITS.get(body[_INCREMENT] or ""), body[MINUTES] or 0),
             limit=body[_LIMIT],
             max_rows=max_rows + 1,
         )

@@ -9,6 +9,7 @@ import msgspec
 from heliscore.api.http.body_fields import Field, Values, make_body, object_of, optional, required
 from heliscore.api.http.value_types import (
     BOOLEAN,
+    CONFIDENCE,
     NAME,
     NUMBER,
     choice,
@@ -32,9 +33,6 @@ from heliscore.store.score_scan import ScoreSelection
 
 _MAX_CHECKS: Final = 100
 _MAX_AMOUNT: Final = 1e18
-_MAX_CONFIDENCE: Final = 1 - 1e-12
-"""Nearer to 1, a double cannot hold half of what is left."""
-
 _MAX_SCORES: Final = 1_000_000_000
 
 
@@ -132,7 +130,7 @@ _PAIR_BY: Final = optional(
 _UNIT: Final = optional(
     "unit", UNIT, description="What counts as one case, where requests of one user or session are alike."
 )
-_CONFIDENCE: Final = optional("confidence", number_between(0.5, _MAX_CONFIDENCE), default=0.95)
+_CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _AT_LEAST_REQUESTS: Final = optional(
     "atLeastRequests",
     integer(1, _MAX_SCORES),

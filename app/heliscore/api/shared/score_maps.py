@@ -100,12 +100,12 @@ SCORE_NAME: Final = ValueType[str](NAME.schema, _read_score_name)
 
 
 def score_names(maximum: int) -> ValueType[list[str]]:
-    """A list of names, at least one, each as it is stored."""
-    names = list_of(NAME)
+    """A list of names, at least one, as they are stored, each once."""
+    names = list_of(SCORE_NAME)
 
     def read(raw: object, path: str, errors: FieldErrors) -> list[str]:
         if isinstance(raw, list) and 1 <= len(raw) <= maximum:
-            return [plain_name(name) for name in names.read(raw, path, errors)]
+            return list(dict.fromkeys(plain_name(name) for name in names.read(raw, path, errors)))
         errors.add(path, f"expected a list of 1 to {maximum} names")
         return []
 

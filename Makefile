@@ -64,7 +64,7 @@ bench-peers: $(VENV)/bench $(VENV)/peers/installed ## measure Arize Phoenix and 
 bench-design: $(VENV)/test ## repeat the study behind the table layout (about 15 minutes)
 	$(BIN)/python -m tests.bench.design
 
-bench-statistics: $(VENV)/test ## simulate how often intervals cover, and findings are wrong (under 3 minutes)
+bench-statistics: $(VENV)/test ## simulate how often intervals cover, and findings are wrong (about 4 minutes)
 	$(BIN)/python -m tests.bench.statistics
 
 schema: $(VENV)/test ## write sql/schema.sql anew after a migration was added

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.statistics`: simulate comparisons, and print as Markdown how often they are right.
+"""`python -m tests.bench.statistics`: simulate comparisons and agreement, and print how often they are right.
 
 The experiments, and smaller numbers of them as tests, are in tests/unit/statistics. Seeds are fixed: the same
 command prints the same tables.
@@ -11,6 +11,7 @@ from time import monotonic
 
 import click
 
+from .agreement import agreements
 from .coverage import clustered, covariates, lifts, means, pairs, shares
 from .tables import Table
 from .wrong_findings import gates, looks, pages
@@ -26,10 +27,11 @@ def tables(draws: int) -> Iterator[Table]:
     yield looks(draws // 5)
     yield pages(draws // 5)
     yield gates(draws)
+    yield agreements(draws // 5)
 
 
 @click.command()
-@click.option("--draws", default=10_000, help="experiments a cell; pages and many looks take a fifth")
+@click.option("--draws", default=10_000, help="experiments a cell; pages, looks and agreement take a fifth")
 def main(draws: int) -> None:
     started = monotonic()
     for table in tables(draws):

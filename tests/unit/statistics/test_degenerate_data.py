@@ -135,6 +135,19 @@ def test_pairs_without_variance(
     assert outcome(compare_pairs(Pairs(items=items), question)) == expected
 
 
+def test_effect_of_pairs_that_differ_alike_has_no_interval() -> None:
+    found = compare_pairs(Pairs(items={(3, 1, 5, 1): 4, (4, 1, 6, 1): 3, (9, 1, 11, 1): 1}), MEAN)
+    assert found.effect is not None
+    assert (found.effect.name, found.effect.interval) == ("g_av", None)
+    assert "effect_interval" in found.reasons
+
+
+def test_single_score_beside_many_has_no_warning_of_an_interval_that_is_not_there() -> None:
+    many = Arm(sample=Sample.of({1: 50, 9: 50}), counts={1: 50, 9: 50})
+    found = compare_arms(Arm(sample=Sample.of({4: 1}), counts={4: 1}), many, MEAN)
+    assert (found.interval, found.verdict, found.warnings) == (None, "tooFew", ())
+
+
 def test_pairs_of_shares_that_are_all_alike_keep_their_interval() -> None:
     found = compare_pairs(Pairs(items={(1, 1, 1, 1): 30}, only_base=2, only_other=5), SHARE)
     assert (found.p, found.verdict) == (1, "identical")

@@ -126,10 +126,12 @@ def _warnings(
 ) -> tuple[str, ...]:
     sizes = sorted(_independent(arm) for arm in (base, other))
     has_covariate = bool(base.covariate and other.covariate)
+    has_interval = sizes[0] > 1
+    is_uneven = sizes[0] < _SKEW_SIZE and sizes[1] > _SKEW_RATIO * sizes[0]
     warnings = {
         "fewScores": method == "newcombe" and sizes[0] < _FEW,
-        "skewed": question.measure == "mean" and sizes[0] < _SKEW_SIZE and sizes[1] > _SKEW_RATIO * sizes[0],
-        "pooledVariance": method != "newcombe" and means is not None and means.is_pooled,
+        "skewed": question.measure == "mean" and has_interval and is_uneven,
+        "pooledVariance": method != "newcombe" and has_interval and means is not None and means.is_pooled,
         "covariateUnused": has_covariate and (means is None or bool(base.units and other.units)),
         "arrivalOrder": bool(question.tuning),
     }

@@ -59,6 +59,8 @@ def _correlation(sums: PairSums) -> float:
     n = sums.count
     xx, yy = n * sums.xx - sums.x**2, n * sums.yy - sums.y**2
     xy = n * (sums.xx + sums.yy - sums.dd) / 2 - sums.x * sums.y
+    if xx * yy == xy * xy:  # exactly 1, without what roots and divisions lose
+        return (xy > 0) - (xy < 0)
     return float(xy) / (sqrt(xx) * sqrt(yy)) if xx and yy else 0.0
 
 

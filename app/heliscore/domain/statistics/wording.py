@@ -61,7 +61,7 @@ def describe_difference(question: Question, comparison: Comparison) -> str:
 
 def describe_counts(comparison: Comparison) -> str:
     if comparison.pairs is not None:
-        return f"{comparison.pairs:,} pairs"
+        return f"{comparison.pairs:,} {'pair' if comparison.pairs == 1 else 'pairs'}"
     return f"{comparison.other.n:,} against {comparison.base.n:,} scores"
 
 

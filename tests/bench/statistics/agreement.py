@@ -1,8 +1,7 @@
-"""How often intervals of agreement hold the truth: `python -m tests.bench.statistics_agreement [draws]`."""
+"""How often intervals of agreement hold the true number."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from random import Random
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 from heliscore.domain.statistics.pair_tables import level_of
 
 from tests.unit.statistics_agreement.tables import all_coefficients, related, table_of, true_coefficients
+
+from .tables import Table
 
 SIZES: Final = (20, 50, 200)
 SCALES: Final = {"5 values": 4, "0 or 1": 1}
@@ -19,11 +20,13 @@ NOISE: Final = 0.4
 _LEFT_OUT: Final = ("withinTolerance", "limitsOfAgreement")
 """The one is as the observed agreement; the other is no interval of a number."""
 
+_TITLE: Final = "Two raters, of whom the second gives a value at random in 40 % of the requests:"
+
 Coverage = dict[tuple[str, str, int], str]
 
 
-def rows(draws: int) -> list[tuple[str, ...]]:
-    """A head, then for each coefficient the share of intervals that hold the number of all requests.
+def agreements(draws: int) -> Table:
+    """For each coefficient the share of intervals that hold the number of all requests.
 
     In brackets, where it is above 1 %: the draws whose interval is null with a reason, which do not count.
     """
@@ -34,7 +37,8 @@ def rows(draws: int) -> list[tuple[str, ...]]:
     names = [name for name in true_coefficients(max(SCALES.values()), NOISE) if name not in _LEFT_OUT]
     columns = [(scale, size) for scale in SCALES for size in SIZES]
     head = ("coefficient", *(f"{scale}, n = {size}" for scale, size in columns))
-    return [head, *((name, *(found[name, *column] for column in columns)) for name in names)]
+    rows = [(name, *(found[name, *column] for column in columns)) for name in names]
+    return Table(_TITLE, head, rows)
 
 
 def _coverage(highest: int, size: int, draws: int) -> dict[str, str]:
@@ -56,13 +60,3 @@ def _text(hits: int, given: int, draws: int) -> str:
     without = 100 * (draws - given) / draws
     share = f"{hits / given:.3f}" if given else "-"
     return share if without <= 1 else f"{share} ({without:.0f} % null)"
-
-
-def main() -> None:
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    for row in rows(draws):
-        print("| " + " | ".join(row) + " |")
-
-
-if __name__ == "__main__":
-    main()

@@ -453,7 +453,9 @@ async def test_judge_is_measured_by_a_reference(
 
 
 async def test_nothing_says_which_values_pass(rated: httpx.AsyncClient) -> None:
-    assert (await ask(rated, "human", "judge", reference="human"))["againstReference"] is None
+    without = await ask(rated, "human", "judge", reference="human")
+    assert without["againstReference"] is None
+    assert "noThreshold" in without["warnings"]
     assert (await ask(rated, "good", "guess"))["againstReference"] is None
 
 

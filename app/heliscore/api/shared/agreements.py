@@ -134,6 +134,8 @@ def _measure_sums(study: Study, rows: list[RatingSums]) -> Agreement:
     folds = [row.sums for row in rows if row.sums is not None]
     total = AgreementSums(*map(sum, zip(_NO_SUMS, *map(astuple, folds), strict=True)))
     agreement = agree_pair_sums(total, level=level, confidence=study.confidence, folds=folds)
+    if study.reference is not None:
+        agreement = replace(agreement, warnings=(*agreement.warnings, "noReference"))
     first, second = study.raters
     pair = Pair(
         a=first,
@@ -185,6 +187,8 @@ def _measure_pair(
     reference = None
     if study.reference in places:
         reference = _judge(study, table, whole, places)
+        if reference is None:
+            agreement = replace(agreement, warnings=(*agreement.warnings, "noThreshold"))
     worst = tuple(Worst(*pair, table[pair]) for pair in worst_pairs(table, _MAX_WORST))
     return Pair(
         a=study.raters[first],
@@ -218,7 +222,7 @@ def _judge(
     """Measure the other rater by the reference; None where nothing says which values pass."""
     threshold = study.threshold
     if threshold is None:
-        if any(value not in (0, 1) for pair in table for value in pair):
+        if any(pattern[place] not in (0, 1, None) for pattern in whole for place in places):
             return None
         threshold = 1
     least = threshold

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
-from heliscore.api.shared import agreements
+from heliscore.api.shared import agreements, filter_leaves
 from heliscore.domain.author import Origin
 from heliscore.domain.score import Score
 from heliscore.domain.statistics.pair_tables import Level
@@ -767,3 +767,14 @@ async def test_wrong_body_is_refused(
         AGREEMENT, json={name: one for name, one in sent.items() if one is not MISSING}
     )
     assert (response.status_code, response.json()) == (400, faulty(field_error))
+
+
+async def test_filter_that_is_too_long_for_every_cell_is_refused(
+    rated: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await ask(rated, "human", "judge")
+    cells = len(found["confusion"]) + len(found["disagreements"])
+    monkeypatch.setattr(filter_leaves, "_MAX_FILTER_BYTES", cells * len('"all"') - 1)
+    response = await rated.post(AGREEMENT, json={"filter": "all", "raters": ["human", "judge"]})
+    message = f"too long to be given back with each of {cells} cells; compare fewer raters"
+    assert (response.status_code, response.json()) == (400, faulty(("filter", message)))

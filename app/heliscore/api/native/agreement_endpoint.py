@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, Literal, get_args
 
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from heliscore.api.http.value_types import CONFIDENCE, NAME, choice, integer, li
 from heliscore.api.native.agreement_answers import AGREEMENT, Within, show_agreement
 from heliscore.api.shared import envelope
 from heliscore.api.shared.agreements import Study, measure
-from heliscore.api.shared.filter_leaves import SENT_FILTER, between, has
+from heliscore.api.shared.filter_leaves import SENT_FILTER, between, count_repetitions, has
 from heliscore.api.shared.group_fields import UNIT
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection, read_times
@@ -150,12 +151,16 @@ async def measure_agreement(call: ApiCall) -> Response:
     if found is None:
         message = "they gave too many different values together; compare two at a time"
         raise InvalidInput([FieldError("raters", message)])
+    if found.cells > count_repetitions(sent):
+        message = f"too long to be given back with each of {found.cells} cells; compare fewer raters"
+        raise InvalidInput([FieldError(SENT_FILTER.key, message)])
     times = body[_TIMES]
     leaves = [] if times is None else [between(*read_times(times))]
     if study.unit is not None:
         leaves.append(has(study.unit))
     within = Within(sent.raw, tuple(leaves))
-    return envelope.answer(show_agreement(found, raters, within))
+    # In a thread, as ten raters have 29,000 cells.
+    return envelope.answer(await asyncio.to_thread(show_agreement, found, raters, within))
 
 
 ENDPOINTS: Final = (

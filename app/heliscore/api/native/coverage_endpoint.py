@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Values, make_body, optional, required
@@ -20,6 +19,7 @@ from heliscore.api.shared.filter_leaves import (
     Leaf,
     between,
     both,
+    count_repetitions,
     equals,
     lacks_score,
 )
@@ -36,9 +36,6 @@ _MAX_GROUPS: Final = 1000
 _DEFAULT_GROUPS: Final = 100
 _MAX_COUNTS: Final = 10_000
 """Of an answer, each with its filter: 4 MB of JSON."""
-
-_MAX_FILTER_BYTES: Final = 32 * 1024 * 1024
-"""Of the caller's filter in an answer, which each count repeats."""
 
 _SCORES: Final = required("scores", score_names(_MAX_SCORES))
 _TIMES: Final = optional("timeFilter", TIME_RANGE)
@@ -98,8 +95,7 @@ _TOO_MANY: Final = (
 
 
 def _max_rows(body: Values) -> int:
-    filter_bytes = len(msgspec.json.encode(body[SENT_FILTER].raw))
-    return min(_MAX_COUNTS, _MAX_FILTER_BYTES // filter_bytes) // len(body[_SCORES])
+    return min(_MAX_COUNTS, count_repetitions(body[SENT_FILTER])) // len(body[_SCORES])
 
 
 def _make_rows(body: Values, selection: ScoreSelection, rows: list[store.Covered]) -> list[dict[str, object]]:

@@ -91,6 +91,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     ids: Mapping[Pattern, list[str]] | None = None
     """The newest requests by pattern, where no filter finds them: raters that are authors."""
 
+    @property
+    def cells(self) -> int:
+        """How many cells and disagreements there are, each of which has a filter."""
+        return sum(len(pair.agreement.confusion) + len(pair.worst) for pair in self.pairs)
+
 
 async def measure(services: Services, study: Study) -> Agreement | None:
     """Measure how well the raters agree; None where more than two have too many different values together.

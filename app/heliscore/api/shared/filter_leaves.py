@@ -21,6 +21,9 @@ Leaf = dict[str, Any]
 
 _TABLE: Final = "request_response_rmt"
 _ADDED_CONDITIONS: Final = 7
+_MAX_FILTER_BYTES: Final = 32 * 1024 * 1024
+"""Of the caller's filter in an answer, which each count repeats."""
+
 _INT64: Final = range(-(2**63), 2**63)
 
 _KEYS: Final = {target: key for key, target in REQUEST_RESPONSE.items() if isinstance(target, Column)}
@@ -52,6 +55,11 @@ def _merge(into: Leaf, leaf: Leaf) -> None:
             raise ValueError(f"{key} twice")
         else:
             into[key] = dict(value) if isinstance(value, dict) else value
+
+
+def count_repetitions(sent: SentFilter) -> int:
+    """How often an answer may give a filter back."""
+    return _MAX_FILTER_BYTES // len(msgspec.json.encode(sent.raw))
 
 
 def equals(subject: Column | Property, value: str | None) -> Leaf:

@@ -559,7 +559,7 @@ UNPAIRED: dict[str, Json] = {
         "difference": -2.5,
         "superiority": 0,
         "superiorityP": 0.1572992070502852,
-        "warnings": ["skewed", "pooledVariance"],
+        "warnings": [],
         "reason": "tooFew",
         "reasons": TOO_FEW,
         "summary": "single: too few scores to compare B with A, 2.50 against 5.00, "
@@ -677,7 +677,7 @@ PAIRED: dict[str, Json] = {
         "reason": "tooFew",
         "reasons": TOO_FEW,
         "summary": "single: too few scores to compare B with A, 1.00 against 5.00, "
-        "\N{MINUS SIGN}4.00; 1 pairs",
+        "\N{MINUS SIGN}4.00; 1 pair",
     },
     "same": {
         "method": "paired",

@@ -197,7 +197,7 @@ async def test_question_that_cannot_be_asked_has_its_own_status(asking: Asking) 
     await assert_not_asked(
         asking,
         "{url}/v1/evals/gate answers 400: checks[0]: expected one of notWorseBy, better, and atLeast or "
-        "atMost or both; confidence: expected a number above 0.5 and below 1, got 7",
+        "atMost or both; confidence: expected a number above 0.5 and below 0.999999, got 7",
         question({"score": "a"}, confidence=7),
     )
     await assert_not_asked(

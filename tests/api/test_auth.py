@@ -274,10 +274,11 @@ async def test_key_of_many_calls_is_looked_up_together(
 ) -> None:
     client = await service.client(key=await service.make_key() if is_good else mint_key())
     look_ups = SlowLookUps(monkeypatch)
-    calls = [asyncio.create_task(client.post(QUERY, json=ALL)) for _ in range(100)]
-    await look_ups.until(lambda: look_ups.needed == 100)
+    # Fewer than wait long for the database on a busy machine, which would be 503.
+    calls = [asyncio.create_task(client.post(QUERY, json=ALL)) for _ in range(30)]
+    await look_ups.until(lambda: look_ups.needed == 30)
     look_ups.may_be_told.set()
-    assert [(await call).status_code for call in calls] == [status] * 100
+    assert [(await call).status_code for call in calls] == [status] * 30
     # Two at work, which is as many as there are connections, and one that waits for a connection.
     assert look_ups.begun <= 3
 

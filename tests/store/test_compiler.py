@@ -34,7 +34,6 @@ from heliscore.domain.score import FEEDBACK
 from heliscore.store.like_patterns import escape_like
 from heliscore.store.search.comparisons import SubjectCondition
 from heliscore.store.search.compiler import (
-    compile_conditions,
     compile_count,
     compile_probe,
     compile_search,
@@ -43,6 +42,9 @@ from heliscore.store.search.compiler import (
 from heliscore.store.search.leading_conditions import leading_scores
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.score_columns import ScoreColumns
+from heliscore.store.search.score_compiler import (
+    compile_conditions,
+)
 from heliscore.store.search.slots import Compiled, Slots
 
 NAME_IDS = {"accuracy": 71, "relevance": 72, "tone": 73, "length": 74, "cited": 75, FEEDBACK: 76}

@@ -20,13 +20,13 @@ from heliscore.store.connections.hash_joins import grouped_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.author_groups import JOINED, OWN
-from heliscore.store.search.compiler import (
+from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
+from heliscore.store.search.score_compiler import (
     compile_conditions,
     compile_lookups,
     compile_opinions,
     compile_raters,
 )
-from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.selectivity import ALL, choose_start
 from heliscore.store.search.slots import Compiled
 from heliscore.store.statements import load

@@ -6,7 +6,7 @@ score names included, goes through Arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 import msgspec
@@ -166,3 +166,11 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
 def _exists(scores: str) -> str:
     """OFFSET 0: looked up request by request, not joined. The join could be a loop in a loop."""
     return f"EXISTS (SELECT FROM {scores} OFFSET 0)"
+
+
+def make_conditions(
+    name_ids: Mapping[str, int], first_parameter: int, *, by_hash: bool = False
+) -> ConditionCompiler:
+    """Begin the conditions of a statement, which is joined by hash or not."""
+    scores = ScoreConditions(name_ids, Arguments(first_parameter))
+    return ConditionCompiler(scores, ScoreTable() if by_hash else None)

@@ -385,6 +385,14 @@ async def test_mixed_booleans_and_integers_are_a_share_unless_the_call_says_else
         assert_found(found["comparisons"][0], unpaired(a, b, share=share))
 
 
+@pytest.mark.parametrize("how", [{}, {"unit": "user_id"}, {"pairBy": {"property": "item"}}])
+async def test_other_values_than_0_and_1_are_no_share(experimenter: httpx.AsyncClient, how: Json) -> None:
+    body = {"filter": "all", "scores": ["ok", "accuracy"], "arms": BY_VARIANT, **how}
+    response = await experimenter.post(AB, json=body | {"measure": {"accuracy": "share"}})
+    message = "accuracy has values other than 0 and 1, so it is no share"
+    assert (response.status_code, response.json()) == (400, faulty(("measure", message)))
+
+
 @pytest.mark.parametrize(("correction", "method"), [("holm", "holm"), ("bh", "fdr_bh"), ("none", None)])
 @pytest.mark.parametrize("primary", [None, ["accuracy", "tone-hcone-bool"]])
 async def test_comparisons_are_corrected_for_each_other(

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from heliscore.api.shared.experiment_arms import Arms
 from heliscore.api.shared.group_fields import Unit
+from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import SEVERAL
 from heliscore.domain.statistics.arms import compare_arms, measure_of
 from heliscore.domain.statistics.compared import (
@@ -122,7 +123,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(experiment: Experiment, falling: Collection[str], unknown: list[str], found: Found) -> Results:
     """Compare each score of each other arm with the base's. `falling`: the scores of which lower values are
-    better, where the experiment says nothing else; `unknown`: those that nobody gave."""
+    better, where the experiment says nothing else; `unknown`: those that nobody gave. Raises InvalidInput
+    where what shall be a share is none."""
     base, *others = zip(experiment.arms.keys, experiment.arms.labels, strict=True)
     tables = _Pairs(found) if experiment.pair_by is not None else _Groups(found, experiment.covariate)
     asked = []
@@ -205,7 +207,7 @@ def _ratio(experiment: Experiment, sizes: tuple[int, ...] | None) -> SampleRatio
 
 def _ask(experiment: Experiment, falling: Collection[str], name: str, found: Found) -> Question:
     return Question(
-        measure=experiment.measures.get(name) or _find_measure(experiment, name, found),
+        measure=_find_measure(experiment, name, found),
         direction=experiment.directions.get(name) or ("down" if name in falling else "up"),
         confidence=experiment.confidence,
         margin=experiment.margins.get(name),
@@ -216,11 +218,23 @@ def _ask(experiment: Experiment, falling: Collection[str], name: str, found: Fou
 
 
 def _find_measure(experiment: Experiment, name: str, found: Found) -> Measure:
+    """The one that was asked for, or the one that fits. Raises InvalidInput for a share of other values than
+    0 and 1."""
+    wanted, fitting = experiment.measures.get(name), _fit_measure(experiment, name, found)
+    if wanted == "share" and fitting == "mean":
+        message = f"{name} has values other than 0 and 1, so it is no share"
+        raise InvalidInput([FieldError("measure", message)])
+    return wanted or fitting or "mean"
+
+
+def _fit_measure(experiment: Experiment, name: str, found: Found) -> Measure | None:
+    """None where there are no values."""
     if experiment.pair_by is not None:
         pairs = [pair for pairs in found.pairs.values() for pair in pairs if pair.name == name]
-        return "share" if pairs and all(pair.is_share for pair in pairs) else "mean"
-    groups = [group for group in found.groups if group.name == name and group.value in experiment.arms.keys]
-    return measure_of([group.sample for group in groups])
+        return None if not pairs else "share" if all(pair.is_share for pair in pairs) else "mean"
+    keys = experiment.arms.keys
+    samples = [group.sample for group in found.groups if group.name == name and group.value in keys]
+    return measure_of(samples) if samples else None
 
 
 def _in_several(found: Found) -> int:

@@ -933,6 +933,7 @@ BAD: list[tuple[str, object, tuple[str, str]]] = [
     ("correction", "bonferroni", ("correction", 'expected "holm", "bh" or "none", got "bonferroni"')),
     ("covariate", "status", ("covariate", f'{COVARIATE}, got "status"')),
     ("covariate", {"score": ""}, ("covariate", f"{COVARIATE}, got an object")),
+    ("covariate", {"score": "-hcone-bool"}, ("covariate", f"{COVARIATE}, got an object")),
     ("covariate", {"score": "accuracy-hcone-bool"}, ("covariate", "accuracy is among scores")),
     ("expectedShares", {"A": 0.5, "B": 0.2, "C": 0.2}, ("expectedShares", SHARES)),
     ("expectedShares", {"A": 0.5, "B": 0.5}, ("expectedShares", SHARES)),

@@ -717,6 +717,8 @@ BAD: list[tuple[str, object, tuple[str, str]]] = [
     ("raters", ["human"], ("raters", "expected two raters or more")),
     ("raters", ["human", "human-hcone-bool"], ("raters", "the raters must differ")),
     ("raters", [str(number) for number in range(11)], ("raters", "at most 10 raters, got 11")),
+    ("raters", ["human", "-hcone-bool"], ("raters[1]", "must not be empty")),
+    ("raters", ["human", {"name": "-hcone-bool"}], ("raters[1].name", "must not be empty")),
     ("raters", ["human", 5], ("raters[1]", f"{RATER}, got 5")),
     ("raters", ["human", ""], ("raters[1]", "must not be empty")),
     ("raters", ["human", {"author": {"kind": "human"}}], ("raters[1].name", "missing")),

@@ -46,7 +46,7 @@ def _read_covariate(raw: object, path: str, errors: FieldErrors) -> Covariate:
     match raw:
         case str() if raw in _COVARIATES:
             return _COVARIATES[raw]
-        case {"score": str() as name, **rest} if not rest and not find_name_error(name):
+        case {"score": str() as name, **rest} if not rest and not find_name_error(plain_name(name)):
             return Score(plain_name(name))
     errors.add_unexpected(path, _EXPECTED_COVARIATE, raw)
     return Score("")

@@ -16,7 +16,7 @@ from heliscore.api.shared import envelope
 from heliscore.api.shared.agreements import Study, measure
 from heliscore.api.shared.filter_leaves import SENT_FILTER, between, count_repetitions, has
 from heliscore.api.shared.group_fields import UNIT
-from heliscore.api.shared.score_maps import plain_name
+from heliscore.api.shared.score_maps import SCORE_NAME, plain_name
 from heliscore.api.shared.score_selection import TIME_RANGE, make_selection, read_times
 from heliscore.domain.author import KINDS
 from heliscore.domain.errors import FieldError, InvalidInput
@@ -38,7 +38,7 @@ def _check_author(values: Values) -> None:
 
 
 _AUTHOR: Final = object_of(_KIND, _AUTHOR_NAME, _VERSION, check=_check_author)
-_SCORE: Final = required("name", NAME)
+_SCORE: Final = required("name", SCORE_NAME)
 _AUTHOR_FIELD: Final = optional(
     "author", _AUTHOR, description="Whose newest opinion counts, of several authors the newest."
 )
@@ -47,7 +47,7 @@ _BY_AUTHOR: Final = object_of(_SCORE, _AUTHOR_FIELD)
 
 def _read_rater(raw: object, path: str, errors: FieldErrors) -> Rater:
     if isinstance(raw, str):
-        return Rater(plain_name(NAME.read(raw, path, errors)))
+        return Rater(plain_name(SCORE_NAME.read(raw, path, errors)))
     if not isinstance(raw, dict):
         errors.add_unexpected(path, 'a name or {"name": …, "author": …}', raw)
         return Rater("")

@@ -9,6 +9,41 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.publish_changed_scores() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM event_interest WHERE type = 'score.recorded') THEN
+        INSERT INTO event (type, value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
+        SELECT 'score.recorded', s.value, s.request_no, s.scored_at, s.organization_id, s.name_id, s.origin_id,
+            s.is_boolean
+        FROM recorded AS s
+        JOIN replaced AS before
+            ON before.request_no = s.request_no AND before.organization_id = s.organization_id
+            AND before.name_id = s.name_id
+        WHERE before.scored_at <> s.scored_at AND s.organization_id IN (
+            SELECT i.organization_id FROM event_interest AS i WHERE i.type = 'score.recorded' AND i.until > now()
+        );
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.publish_scores() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM event_interest WHERE type = 'score.recorded') THEN
+        INSERT INTO event (type, value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
+        SELECT 'score.recorded', s.value, s.request_no, s.scored_at, s.organization_id, s.name_id, s.origin_id,
+            s.is_boolean
+        FROM recorded AS s
+        WHERE s.organization_id IN (
+            SELECT i.organization_id FROM event_interest AS i WHERE i.type = 'score.recorded' AND i.until > now()
+        );
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE TABLE public.api_key (
     id integer NOT NULL,
     organization_id integer NOT NULL,
@@ -33,9 +68,95 @@ ALTER TABLE public.api_key ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.delivery (
+    number bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    organization_id integer NOT NULL,
+    destination_id uuid NOT NULL,
+    type text NOT NULL,
+    body jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_attempt_at timestamp with time zone,
+    last_status integer,
+    last_error text,
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'parked'::text])))
+);
+
+ALTER TABLE public.delivery ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.delivery_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.destination (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    organization_id integer NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    events text[] NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    secret text,
+    old_secret text,
+    old_secret_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    failing_since timestamp with time zone,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    claimed_until timestamp with time zone,
+    CONSTRAINT destination_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text, 'helicone'::text])))
+);
+
 CREATE TABLE public.ended_session (
     id text NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.event (
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    happened_at timestamp with time zone DEFAULT now() NOT NULL,
+    value bigint,
+    request_no bigint,
+    scored_at timestamp with time zone,
+    organization_id integer NOT NULL,
+    name_id integer,
+    origin_id integer,
+    is_boolean boolean,
+    type text NOT NULL,
+    body jsonb,
+    CONSTRAINT event_type_check CHECK ((type = ANY (ARRAY['score.recorded'::text, 'request.logged'::text, 'alert.firing'::text, 'alert.resolved'::text])))
+);
+
+CREATE TABLE public.event_cursor (
+    is_only boolean DEFAULT true NOT NULL,
+    from_snapshot pg_snapshot NOT NULL,
+    to_snapshot pg_snapshot,
+    after_id bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT event_cursor_is_only_check CHECK (is_only)
+);
+
+ALTER TABLE public.event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.event_interest (
+    organization_id integer NOT NULL,
+    type text NOT NULL,
+    source text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT event_interest_source_check CHECK ((source = ANY (ARRAY['destination'::text, 'live'::text])))
 );
 
 CREATE TABLE public.idempotent_call (
@@ -288,8 +409,26 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.destination
+    ADD CONSTRAINT destination_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ended_session
     ADD CONSTRAINT ended_session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.event_cursor
+    ADD CONSTRAINT event_cursor_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.event_interest
+    ADD CONSTRAINT event_interest_pkey PRIMARY KEY (organization_id, type, source);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (transaction_id, id);
 
 ALTER TABLE ONLY public.idempotent_call
     ADD CONSTRAINT idempotent_call_pkey PRIMARY KEY (organization_id, key);
@@ -345,6 +484,12 @@ ALTER TABLE ONLY public.score
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
 
+CREATE INDEX delivery_destination_id_idx ON public.delivery USING btree (destination_id, number);
+
+CREATE INDEX delivery_waiting_idx ON public.delivery USING btree (destination_id, number) WHERE (state = 'waiting'::text);
+
+CREATE INDEX destination_organization_id_idx ON public.destination USING btree (organization_id, created_at);
+
 CREATE INDEX idempotent_call_began_at_idx ON public.idempotent_call USING btree (organization_id, began_at);
 
 CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree (organization_id, logged_at);
@@ -357,11 +502,21 @@ CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_
 
 CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((old.value <> new.value) OR (old.scored_at <> new.scored_at) OR (old.is_boolean IS DISTINCT FROM new.is_boolean) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
 
+CREATE TRIGGER score_publish_inserted AFTER INSERT ON public.score REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.publish_scores();
+
+CREATE TRIGGER score_publish_updated AFTER UPDATE ON public.score REFERENCING OLD TABLE AS replaced NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.publish_changed_scores();
+
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.delivery
+    ADD CONSTRAINT delivery_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES public.destination(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.destination
+    ADD CONSTRAINT destination_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.score_definition
     ADD CONSTRAINT score_definition_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

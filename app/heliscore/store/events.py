@@ -1,0 +1,106 @@
+"""Publish events, and read those that have become durable since a snapshot was taken.
+
+A reader remembers a snapshot, PostgreSQL's `pg_snapshot` as text. Transactions commit in another order than
+they take numbers: who remembered the last number would miss the events of a transaction that commits late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+from heliscore.domain.event import AlertType, Event, EventType
+from heliscore.domain.times import format_time
+from heliscore.store.connections.pool import Connection
+from heliscore.store.statements import load
+
+_SQL = load("event")
+
+Source = Literal["destination", "live"]
+"""Who is interested in events."""
+
+
+async def take_snapshot(connection: Connection) -> str:
+    """Return which transactions are visible now."""
+    snapshot: str = await connection.fetchval(_SQL["take_snapshot"])
+    return snapshot
+
+
+async def read_between(
+    connection: Connection,
+    seen: str,
+    until: str,
+    *,
+    after: int = 0,
+    organization_ids: Collection[int] | None = None,
+    limit: int,
+) -> list[Event]:
+    """Return events that are visible in the snapshot `until` and not in `seen`, by number, those after a
+    number; of all organizations where none are named."""
+    ids = None if organization_ids is None else list(organization_ids)
+    return [
+        _make_event(row)
+        for row in await connection.fetch(_SQL["read_between"], seen, until, after, ids, limit)
+    ]
+
+
+def _make_event(row: asyncpg.Record) -> Event:
+    return Event(
+        number=row["id"],
+        organization_id=row["organization_id"],
+        type=row["type"],
+        happened_at=row["happened_at"],
+        request_no=row["request_no"],
+        data=_make_data(row),
+    )
+
+
+def _make_data(row: asyncpg.Record) -> dict[str, Any]:
+    match row["type"]:
+        case "score.recorded":
+            kind = row["kind"]
+            author = {"kind": kind, "name": row["author"], "version": row["version"] or None}
+            return {
+                "requestId": row["request_id"],
+                "name": row["name"],
+                "value": bool(row["value"]) if row["is_boolean"] else row["value"],
+                "author": None if kind is None else author,
+                "comment": row["comment"],
+                "scoredAt": format_time(row["scored_at"]),
+            }
+        case "request.logged":
+            return {"requestId": row["request_id"]}
+        case _:
+            body: dict[str, Any] = msgspec.json.decode(row["body"])
+            return body
+
+
+async def publish_alert(
+    connection: Connection, organization_id: int, kind: AlertType, body: dict[str, Any]
+) -> None:
+    """Publish an alert, in the transaction that changes the state of its monitor."""
+    await connection.execute(_SQL["publish"], organization_id, kind, msgspec.json.encode(body).decode())
+
+
+async def set_interest(
+    connection: Connection,
+    organization_id: int,
+    types: Collection[EventType],
+    source: Source,
+    until: datetime | None,
+) -> None:
+    """Have such events published until then at least; None: until the interest is dropped."""
+    await connection.execute(
+        _SQL["set_interest"], organization_id, list(types), source, until or datetime.max
+    )
+
+
+async def drop_interest(
+    connection: Connection, organization_id: int, types: Collection[EventType], source: Source
+) -> None:
+    """Have such events published no longer, as far as that source is concerned."""
+    await connection.execute(_SQL["drop_interest"], organization_id, list(types), source)

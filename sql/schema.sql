@@ -155,6 +155,7 @@ CREATE TABLE public.event_interest (
     organization_id integer NOT NULL,
     type text NOT NULL,
     source text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
     until timestamp with time zone NOT NULL,
     CONSTRAINT event_interest_source_check CHECK ((source = ANY (ARRAY['destination'::text, 'live'::text])))
 );

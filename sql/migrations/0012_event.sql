@@ -7,13 +7,15 @@ CREATE TABLE event_interest (
     type text NOT NULL,
     -- 'destination', or 'live' for streams.
     source text NOT NULL,
+    -- From then on there are events of every write that began.
+    since timestamptz NOT NULL DEFAULT now(),
     -- Streams may resume within an hour; of destinations, infinity.
     until timestamptz NOT NULL,
     CONSTRAINT event_interest_pkey PRIMARY KEY (organization_id, type, source),
     CONSTRAINT event_interest_source_check CHECK (source IN ('destination', 'live'))
 );
 
--- Kept for an hour, and until destinations have been served. Transactions commit in another order than they take
+-- Kept for an hour, and until destinations have been served, but no longer than a day. Transactions commit in another order than they take
 -- numbers, so a reader who remembers the last number would miss some: readers remember a snapshot (pg_snapshot), and
 -- read the events of transactions that were not visible in it.
 CREATE TABLE event (

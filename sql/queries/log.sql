@@ -2,69 +2,80 @@
 
 -- name: log
 -- Replaces everything that was logged before. Scores stay, and so do properties and prompts that separate calls have
--- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt.
-INSERT INTO request AS r (
-    organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
-    time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
-    prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
-    status, outcome, user_id, provider, request_model, response_model, model_override, prompt_id, prompt_version,
-    prompt_version_number, prompt_variables, response_id, request_path, target_url, tags, properties, promptlayer,
-    request_body, response_body, cache_enabled, cost_is_computed
+-- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt. Publishes the event.
+WITH logged AS (
+    INSERT INTO request AS r (
+        organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
+        time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
+        prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
+        status, outcome, user_id, provider, request_model, response_model, model_override, prompt_id, prompt_version,
+        prompt_version_number, prompt_variables, response_id, request_path, target_url, tags, properties, promptlayer,
+        request_body, response_body, cache_enabled, cost_is_computed
+    )
+    VALUES (
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+        $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
+    )
+    ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
+        created_at = excluded.created_at,
+        updated_at = greatest(r.updated_at, excluded.updated_at),
+        response_created_at = excluded.response_created_at,
+        latency_ms = excluded.latency_ms,
+        time_to_first_token_ms = excluded.time_to_first_token_ms,
+        prompt_tokens = excluded.prompt_tokens,
+        completion_tokens = excluded.completion_tokens,
+        total_tokens = excluded.total_tokens,
+        prompt_cache_read_tokens = excluded.prompt_cache_read_tokens,
+        prompt_cache_write_tokens = excluded.prompt_cache_write_tokens,
+        reasoning_tokens = excluded.reasoning_tokens,
+        prompt_audio_tokens = excluded.prompt_audio_tokens,
+        completion_audio_tokens = excluded.completion_audio_tokens,
+        cost_usd = excluded.cost_usd,
+        status = excluded.status,
+        outcome = excluded.outcome,
+        user_id = excluded.user_id,
+        provider = excluded.provider,
+        request_model = excluded.request_model,
+        response_model = excluded.response_model,
+        model_override = excluded.model_override,
+        -- A prompt that was not logged, as a property shows, was set by a separate call.
+        prompt_id = coalesce(excluded.prompt_id, CASE
+            WHEN r.prompt_id IS DISTINCT FROM r.properties ->> 'Helicone-Prompt-Id' THEN r.prompt_id
+        END),
+        prompt_version = CASE
+            WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_version
+            ELSE coalesce(excluded.prompt_version, r.prompt_version)
+        END,
+        prompt_version_number = CASE
+            WHEN excluded.prompt_id <> r.prompt_id OR excluded.prompt_version IS NOT NULL
+                THEN excluded.prompt_version_number
+            ELSE r.prompt_version_number
+        END,
+        prompt_variables = CASE
+            WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_variables
+            ELSE coalesce(excluded.prompt_variables, r.prompt_variables)
+        END,
+        response_id = excluded.response_id,
+        request_path = excluded.request_path,
+        target_url = excluded.target_url,
+        tags = excluded.tags,
+        properties = excluded.properties || coalesce(r.set_properties, '{}'),
+        promptlayer = excluded.promptlayer,
+        request_body = excluded.request_body,
+        response_body = excluded.response_body,
+        cache_enabled = excluded.cache_enabled,
+        cost_is_computed = excluded.cost_is_computed
+    RETURNING request_no
+),
+published AS (
+    INSERT INTO event (type, organization_id, request_no)
+    SELECT 'request.logged', $1, request_no
+    FROM logged
+    WHERE EXISTS (
+        SELECT FROM event_interest WHERE organization_id = $1 AND type = 'request.logged' AND until > now()
+    )
 )
-VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
-)
-ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
-    created_at = excluded.created_at,
-    updated_at = greatest(r.updated_at, excluded.updated_at),
-    response_created_at = excluded.response_created_at,
-    latency_ms = excluded.latency_ms,
-    time_to_first_token_ms = excluded.time_to_first_token_ms,
-    prompt_tokens = excluded.prompt_tokens,
-    completion_tokens = excluded.completion_tokens,
-    total_tokens = excluded.total_tokens,
-    prompt_cache_read_tokens = excluded.prompt_cache_read_tokens,
-    prompt_cache_write_tokens = excluded.prompt_cache_write_tokens,
-    reasoning_tokens = excluded.reasoning_tokens,
-    prompt_audio_tokens = excluded.prompt_audio_tokens,
-    completion_audio_tokens = excluded.completion_audio_tokens,
-    cost_usd = excluded.cost_usd,
-    status = excluded.status,
-    outcome = excluded.outcome,
-    user_id = excluded.user_id,
-    provider = excluded.provider,
-    request_model = excluded.request_model,
-    response_model = excluded.response_model,
-    model_override = excluded.model_override,
-    -- A prompt that was not logged, as a property shows, was set by a separate call.
-    prompt_id = coalesce(excluded.prompt_id, CASE
-        WHEN r.prompt_id IS DISTINCT FROM r.properties ->> 'Helicone-Prompt-Id' THEN r.prompt_id
-    END),
-    prompt_version = CASE
-        WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_version
-        ELSE coalesce(excluded.prompt_version, r.prompt_version)
-    END,
-    prompt_version_number = CASE
-        WHEN excluded.prompt_id <> r.prompt_id OR excluded.prompt_version IS NOT NULL
-            THEN excluded.prompt_version_number
-        ELSE r.prompt_version_number
-    END,
-    prompt_variables = CASE
-        WHEN excluded.prompt_id <> r.prompt_id THEN excluded.prompt_variables
-        ELSE coalesce(excluded.prompt_variables, r.prompt_variables)
-    END,
-    response_id = excluded.response_id,
-    request_path = excluded.request_path,
-    target_url = excluded.target_url,
-    tags = excluded.tags,
-    properties = excluded.properties || coalesce(r.set_properties, '{}'),
-    promptlayer = excluded.promptlayer,
-    request_body = excluded.request_body,
-    response_body = excluded.response_body,
-    cache_enabled = excluded.cache_enabled,
-    cost_is_computed = excluded.cost_is_computed
-RETURNING request_no
+SELECT request_no FROM logged
 
 -- name: retime_scores
 -- A separate statement after `log`: it sees the scores that were written while `log` waited for the row.

@@ -29,7 +29,10 @@ from tests.store import schema
 
 pytestmark = pytest.mark.slow
 
-TABLES = sorted(set(backup.find_tables()) - {"rate_window"})
+FLEETING = {"event", "event_cursor"}
+"""About transactions of one server: without rows in a backup."""
+
+TABLES = sorted(set(backup.find_tables()) - {"rate_window"} - FLEETING)
 
 Rows = dict[str, list[str]]
 
@@ -76,6 +79,29 @@ async def restore(dsn: str, file: Path, *, replace: bool = False) -> None:
     await connection.close()
 
 
+MAKE_EVENTS = """
+WITH made AS (
+    INSERT INTO destination (organization_id, kind, name, address, events)
+    SELECT id, 'webhook', 'd', 'https://example.com', '{score.recorded}' FROM organization
+    RETURNING id, organization_id
+),
+waiting AS (
+    INSERT INTO delivery (organization_id, destination_id, type, body)
+    SELECT organization_id, id, 'score.recorded', '{}' FROM made
+),
+interest AS (
+    INSERT INTO event_interest (organization_id, type, source, until)
+    SELECT organization_id, 'score.recorded', 'destination', 'infinity' FROM made
+    ON CONFLICT ON CONSTRAINT event_interest_pkey DO NOTHING
+),
+published AS (
+    INSERT INTO event (organization_id, type, body) SELECT organization_id, 'alert.firing', '{}' FROM made
+)
+INSERT INTO event_cursor (from_snapshot) VALUES (pg_current_snapshot())
+ON CONFLICT ON CONSTRAINT event_cursor_pkey DO NOTHING
+"""
+
+
 async def fill(service: Service) -> str:
     """Have every kind of row written, in two organizations; returns a key of the first."""
     key = await service.make_key("one")
@@ -88,6 +114,9 @@ async def fill(service: Service) -> str:
     async with httpx.AsyncClient(base_url=service.address, timeout=30) as person:
         await person.post("/sign-in", data={"key": key})
         await person.post("/sign-out", data={"csrf": await csrf_token(person)})
+    connection = await connect(service.dsn)
+    await connection.execute(MAKE_EVENTS)
+    await connection.close()
     return key
 
 
@@ -146,6 +175,24 @@ async def test_restored_database_is_the_same_to_the_last_row(
     answers = [await read_answers(await one.client(key=key)) for one in (service, restored)]
     assert answers[0] == answers[1]
     assert answers[0][0]["data"]
+
+
+async def test_events_are_left_out_and_published_again_after_a_restore(
+    service: Service, start_service: StartService, empty_dsn: str, file: Path
+) -> None:
+    key = await fill(service)
+    await back_up(service.dsn, file)
+    await restore(empty_dsn, file)
+    connection = await connect(empty_dsn)
+    assert [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in sorted(FLEETING)] == [
+        0,
+        0,
+    ]
+    restored = await start_service(database_url=empty_dsn)
+    await calls.post(await restored.client(key=key), "r", {"a": 7})
+    found = await connection.fetch("SELECT type, value FROM event")
+    await connection.close()
+    assert [tuple(row) for row in found] == [("score.recorded", 7)]
 
 
 async def test_file_is_a_snapshot_of_one_moment(service: Service, empty_dsn: str, file: Path) -> None:

@@ -11,6 +11,7 @@ EventType = Literal["score.recorded", "request.logged", "alert.firing", "alert.r
 AlertType = Literal["alert.firing", "alert.resolved"]
 
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+ALERT_TYPES: Final[tuple[AlertType, ...]] = get_args(AlertType)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

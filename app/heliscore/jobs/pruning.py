@@ -1,5 +1,6 @@
 """Deletes what has served its time: requests that are older than the retention period, calls whose
-Idempotency-Keys no longer count, and changes of scores that were replaced too long ago."""
+Idempotency-Keys no longer count, events that were sent, and changes of scores that were replaced too long
+ago."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Final
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
 from heliscore.store.connections.pool import Database
-from heliscore.store.retention import days_ago, prune, prune_calls, prune_history
+from heliscore.store.retention import days_ago, prune, prune_calls, prune_events, prune_history
 
 _log = logging.getLogger("heliscore")
 
@@ -29,6 +30,7 @@ async def kept_pruned(
 
     async def work() -> None:
         await prune_calls(database)
+        await prune_events(database)
         if days is not None:
             await _prune_requests(database, days)
 

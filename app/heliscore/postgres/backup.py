@@ -38,9 +38,20 @@ _CHUNK_BYTES: Final = 1 << 20
 _PREAMBLE_LINES: Final = 40
 _UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout = 0;\n"
 
-_UNKEPT: Final = {"schema_migration", "rate_window", "signing_secret", "ended_session"}
-"""They hold no data that could be missed: the second counts the calls of this minute, the last two are about
-signatures, and an empty database has the third too."""
+_FLEETING: Final = ("event", "event_cursor")
+"""They are about transactions of one server, whose numbers mean something else in another: a backup has these
+tables without their rows."""
+
+_UNKEPT: Final = {
+    "schema_migration",
+    "rate_window",
+    "signing_secret",
+    "ended_session",
+    "event_interest",
+    *_FLEETING,
+}
+"""They hold no data that could be missed: the second counts the calls of this minute, the next two are about
+signatures, and an empty database has the third too. Interest in events belongs to what is interested."""
 
 
 def find_tables() -> list[str]:
@@ -86,6 +97,7 @@ def write_backup(
     if file.exists() and not overwrite:
         raise BackupError(f"{file} exists already; --force overwrites it")
     flags = [f'--table="{schema}"."{table}"' for table in find_tables()]
+    flags += [f'--exclude-table-data="{schema}"."{table}"' for table in _FLEETING]
     flags += ["--format=custom", "--no-unlogged-table-data", "--lock-wait-timeout=60s"]
     try:
         with _renamed_when_whole(file) as unfinished:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
-from heliscore.domain.event import AlertType, Event, EventType
-from heliscore.domain.times import format_time
+from heliscore.domain.event import ALERT_TYPES, AlertType, Event, EventType
+from heliscore.domain.times import EPOCH, format_time
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -73,7 +73,19 @@ def _make_data(row: asyncpg.Record) -> dict[str, Any]:
                 "scoredAt": format_time(row["scored_at"]),
             }
         case "request.logged":
-            return {"requestId": row["request_id"]}
+            return {
+                "requestId": row["request_id"],
+                "createdAt": format_time(row["created_at"]),
+                "model": row["model"],
+                "provider": row["provider"],
+                "userId": row["user_id"],
+                "promptId": row["prompt_id"],
+                "promptVersion": row["prompt_version"],
+                "status": row["status"],
+                "latencyMs": row["latency_ms"],
+                "costUsd": row["cost_usd"],
+                "properties": msgspec.json.decode(row["properties"]),
+            }
         case _:
             body: dict[str, Any] = msgspec.json.decode(row["body"])
             return body
@@ -104,3 +116,22 @@ async def drop_interest(
 ) -> None:
     """Have such events published no longer, as far as that source is concerned."""
     await connection.execute(_SQL["drop_interest"], organization_id, list(types), source)
+
+
+async def find_since(
+    connection: Connection, organization_id: int, types: Collection[EventType]
+) -> datetime | None:
+    """Return since when all events of these types have been published; None where nobody is interested in
+    one of them. Alerts always are."""
+    optional = [type_ for type_ in types if type_ not in ALERT_TYPES]
+    rows = await connection.fetch(_SQL["find_since"], organization_id, optional)
+    if len(rows) < len(optional):
+        return None
+    return max((row["since"] for row in rows), default=EPOCH)
+
+
+async def prune(connection: Connection, limit: int) -> int:
+    """Delete events that have served their time, of the oldest so many; return how many that was."""
+    await connection.execute(_SQL["prune_interest"])
+    status = await connection.execute(_SQL["prune"], limit)
+    return int(status.rpartition(" ")[2])

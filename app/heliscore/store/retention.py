@@ -1,5 +1,6 @@
 """Retention: requests that were created long enough ago go, with all their scores, and so do old values of
-scores that were replaced long enough ago, and calls whose Idempotency-Keys no longer count.
+scores that were replaced long enough ago, calls whose Idempotency-Keys no longer count, and events that were
+sent.
 
 It happens in small batches with pauses, so that writers and disks get on meanwhile, one batch at a time over
 all processes. A request that is being written is left to a later batch. A score that is posted to one that is
@@ -17,7 +18,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.times import EPOCH
-from heliscore.store import idempotent_calls
+from heliscore.store import events, idempotent_calls
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -27,6 +28,8 @@ _SQL = load("retention")
 _BATCH: Final = 1000
 _HISTORY_BATCH: Final = 5000
 """Rows that are walked; few of them may be old."""
+
+_EVENT_BATCH: Final = 10_000
 
 _BEGINNING: Final = (-1, 0, 0, EPOCH)
 _SHORTEST_PAUSE_S: Final = 0.02
@@ -84,6 +87,16 @@ async def prune_calls(database: Database) -> None:
                 forgotten = await idempotent_calls.forget(connection, organization_id, _BATCH)
             if forgotten:
                 await _rest(begun)
+
+
+async def prune_events(database: Database) -> None:
+    """Delete the events that have served their time. Raises Unavailable."""
+    removed = _EVENT_BATCH
+    while removed == _EVENT_BATCH:
+        begun = time.monotonic()
+        async with database.connection() as connection:
+            removed = await events.prune(connection, _EVENT_BATCH)
+        await _rest(begun)
 
 
 async def _list_organizations(database: Database) -> list[int]:

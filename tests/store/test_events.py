@@ -25,7 +25,7 @@ __all__ = ["connections"]
 async def read_since(
     connection: Connection, seen: str, limit: int = 1000
 ) -> tuple[list[tuple[str, int]], str]:
-    """Request and value of all scores since a snapshot, read in pages, and the snapshot up to which that is."""
+    """Request and value of all scores since a snapshot, read in pages, and the snapshot that ends them."""
     until, after = await events.take_snapshot(connection), 0
     found: list[tuple[str, int]] = []
     while page := await events.read_between(connection, seen, until, after=after, limit=limit):
@@ -139,8 +139,8 @@ async def test_reading_walks_neither_what_was_read_nor_all_requests(
         await record(connections[0], ids, [post(organization_id, {"a": 1}, request_id="open")])
         for n in range(20):
             await interested.execute(
-                "INSERT INTO event (organization_id, type, request_no) SELECT $1, 'request.logged', request_no"
-                f" FROM request WHERE request_no % 20 = {n}",
+                "INSERT INTO event (organization_id, type, request_no)"
+                f" SELECT $1, 'request.logged', request_no FROM request WHERE request_no % 20 = {n}",
                 organization_id,
             )
         await interested.execute("ANALYZE event; ANALYZE request")
@@ -206,7 +206,7 @@ def small_batches() -> Iterator[None]:
 async def test_events_and_interest_that_have_ended_are_pruned_by_the_service_in_pieces(
     interested: Connection, database: Database, organization_id: int, ids: ScoreIds
 ) -> None:
-    await record(interested, ids, [post(organization_id, {name: 1 for name in "abcde"})])
+    await record(interested, ids, [post(organization_id, dict.fromkeys("abcde", 1))])
     await age(interested, 2)
     past = datetime.now(UTC) - timedelta(seconds=1)
     await events.set_interest(interested, organization_id, ["request.logged"], "live", past)

@@ -26,6 +26,7 @@ from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
 from heliscore.api.http.large_work import LargeWork
+from heliscore.api.http.live_events import LiveEvents
 from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.middleware import Middleware
 from heliscore.api.http.path_parameters import shown_path
@@ -39,6 +40,7 @@ from heliscore.api.native import (
     coverage_endpoint,
     definition_endpoints,
     document_endpoints,
+    event_endpoint,
     gate_endpoint,
     health,
     history_endpoints,
@@ -96,6 +98,7 @@ _API: Final = (
     *sample_endpoint.ENDPOINTS,
     *gate_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
+    *event_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -168,12 +171,15 @@ async def _opened(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
+    events = await open_database(settings, on_connect=identity.check, size=1, is_fair=False)
+    live_events = LiveEvents(events, identity)
     writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with (
             kept_pruned(database, settings.retention_days, stop_service),
             history_kept_pruned(database, settings.history_days, stop_service),
+            running("live events", live_events.run(), stop_service),
         ):
             yield Services(
                 settings=settings,
@@ -189,14 +195,16 @@ async def _opened(
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
                 body_url_secret=RememberedSecret(quick, "body_url"),
+                live_events=live_events,
                 limiter=limiter,
                 prices=PriceTable() if settings.computed_costs else None,
             )
     finally:
+        live_events.close("the database was replaced")
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(writing.close(), uploads.close(), quick.close(), database.close())
+        await asyncio.gather(*(one.close() for one in (writing, uploads, events, quick, database)))
 
 
 class _NoEndpoint:

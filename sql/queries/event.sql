@@ -4,6 +4,10 @@
 -- name: take_snapshot
 SELECT pg_current_snapshot()::text
 
+-- name: look
+-- The same, with the time that was before.
+SELECT pg_current_snapshot()::text AS snapshot, now() AS at
+
 -- name: read_between
 -- In order of number, those after $3, of the organizations $4 (null: all). A request that is removed takes its events
 -- with it, since they would name what is to be forgotten.
@@ -38,9 +42,10 @@ WITH page AS MATERIALIZED (
 )
 SELECT
     e.id, e.organization_id, e.type, e.happened_at, e.request_no, r.request_id, n.name, e.value,
-    e.is_boolean IS NOT NULL AS is_boolean, e.scored_at, o.kind, o.name AS author, o.version, c.comment, e.body,
+    e.is_boolean IS NOT NULL AS is_boolean, e.scored_at, o.kind, o.name AS author, o.version, c.comment, e.body::text AS body,
     r.created_at, r.model, r.provider, r.user_id, r.prompt_id, r.prompt_version, r.status, r.latency_ms, r.cost_usd,
-    CASE WHEN e.type = 'request.logged' THEN r.properties::text END AS properties
+    CASE WHEN e.type = 'request.logged' AND octet_length(r.properties::text) <= 16384 THEN r.properties::text END
+        AS properties
 FROM page AS e
 LEFT JOIN LATERAL (
     SELECT request_id, created_at, model, provider, user_id, prompt_id, prompt_version, status, latency_ms, cost_usd,

@@ -112,6 +112,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("DELETE", "/v1/score-definitions/{name}"): None,
     ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
+    ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
     ("PATCH", "/v1/api-keys/{id}"): {"api_key_name": "new"},
@@ -176,4 +177,25 @@ async def send(
     """Call an endpoint, with the client's key where the endpoint's dialect looks for it."""
     bearer = client.headers.get("Authorization")
     headers = {"X-API-KEY": bearer.removeprefix("Bearer ")} if bearer else {}
+    if endpoint.answer_type == "text/event-stream":
+        return await _listen(client, path, headers)
     return await client.request(endpoint.method, path, content=body, headers=headers)
+
+
+async def _listen(client: httpx.AsyncClient, path: str, headers: dict[str, str]) -> httpx.Response:
+    """The beginning of an answer without an end: up to a score that is posted once it has begun, where the
+    client may."""
+    async with client.stream("GET", path, headers=headers) as response:
+        if not response.is_success:
+            await response.aread()
+            return response
+        lines: list[str] = []
+        async for line in response.aiter_lines():
+            lines.append(line)
+            if line == "event: ready":
+                scored = await client.post("/v1/request/heard/score", json={"scores": {SCORE: 1}})
+                if not scored.is_success:
+                    break
+            if line.startswith("data: ") and "score.recorded" in line and "timestamp" in line:
+                break
+    return httpx.Response(200, headers=response.headers, text="\n".join(lines), request=response.request)

@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.api.event_reading import Frame, listening
 from tests.api.raw import read_answer
 from tests.faults.conftest import KEY, Machine, main_process
 from tests.servers import CROWDED_S, children
 from tests.test_cli import wait_until_gone
 
 STOP_S = 10
+NO_DRAIN_S = 3
+"""Of a service that waits for no request: those in progress get four seconds."""
 
 LINE = b'{"requestId": "upload", "scores": {"a": 1}}\n'
 UPLOAD = (
@@ -75,3 +78,16 @@ async def test_service_stops_while_its_postgresql_hangs(embedded_machine: tuple[
     async with machine.client() as client:
         row = (await client.get("/v1/request/r")).json()["data"]
     assert row["scores"]["a"] in (1, 2)
+
+
+async def test_clients_that_listen_hold_no_stop_back(machine: Machine) -> None:
+    async with machine.client() as client, listening(client) as listener:
+        assert await machine.stop() < NO_DRAIN_S + CROWDED_S
+        assert await listener.next() == Frame("dropped", {"reason": "the service is stopping"})
+        assert await listener.next() is None
+        last_id = listener.last_id
+    await machine.start()
+    async with machine.client() as client:
+        assert (await client.post("/v1/request/r/score", json={"scores": {"a": 1}})).status_code == 200
+        async with listening(client, last_id) as listener:
+            assert await listener.scores(1) == [("r", "a", 1)]

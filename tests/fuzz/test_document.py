@@ -35,7 +35,9 @@ LOGS = [endpoint.path for endpoint in ENDPOINTS if endpoint.tag == "Logging"]
 def read_document() -> Any:
     [endpoint] = [endpoint for endpoint in ENDPOINTS if endpoint.path == "/openapi.json"]
     response = asyncio.run(_answer(endpoint))
-    return json.loads(bytes(response.body))
+    document = json.loads(bytes(response.body))
+    del document["paths"]["/v1/events"]  # its answer has no end: tests/api/test_events.py reads it
+    return document
 
 
 async def _answer(endpoint: Endpoint) -> Response:

@@ -12,7 +12,8 @@ HeliscoreError
 │   ├── Conflict             409  an Idempotency-Key of another call, a human's score that stays
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to try again
-│   │   └── TooManyFailures       of calls with keys that are not valid
+│   │   ├── TooManyFailures       of calls with keys that are not valid
+│   │   └── TooManyListeners      to an organization's events
 │   ├── Defect               500  a bug of the service; the log says where
 │   └── Unavailable          503  the service cannot answer now; the same request may succeed later
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
@@ -145,6 +146,16 @@ class TooManyFailures(TooManyRequests):
         ApiError.__init__(
             self,
             f"more than {limit} calls from this address in a minute had a key that is not valid, "
+            f"please try again in {retry_after_s} s",
+        )
+
+
+class TooManyListeners(TooManyRequests):
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        ApiError.__init__(
+            self,
+            f"more than {limit} clients of this organization listen to events here, "
             f"please try again in {retry_after_s} s",
         )
 

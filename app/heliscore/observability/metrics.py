@@ -73,6 +73,9 @@ _CONNECTIONS: Final = Gauge(
 _WAITING_CALLS: Final = Gauge(
     "heliscore_pool_waiting_calls", "Requests that wait for a connection to PostgreSQL.", registry=_registry
 )
+_EVENT_LISTENERS: Final = Gauge(
+    "heliscore_event_listeners", "Clients that listen to live events.", registry=_registry
+)
 _LOG_LINES_DROPPED: Final = Counter(
     "heliscore_log_lines_dropped",
     "Lines of the request log that were dropped because nothing read them in time.",
@@ -141,6 +144,10 @@ def set_waiting_scores(scores: int) -> None:
 def set_pool(in_use: int, waiting: int) -> None:
     _CONNECTIONS.set(in_use)
     _WAITING_CALLS.set(waiting)
+
+
+def set_event_listeners(listeners: int) -> None:
+    _EVENT_LISTENERS.set(listeners)
 
 
 def count_dropped_lines(lines: int) -> None:

@@ -189,11 +189,27 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_response_due():
             self.cycle.scope["state"]["client_went_away"] = True
+            self._end_stream("the client has left")
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        if self._is_response_due():
+            self._end_stream("the service is stopping")
+        super().shutdown()
+
+    def _end_stream(self, reason: str) -> None:
+        """Have a response end that would go on until the client leaves (api.http.request_state)."""
+        state = self.cycle.scope["state"]
+        state["stream_ended"] = reason
+        if "end_stream" in state:
+            state["end_stream"](reason)
+
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection for the responses that are due: the client may still read."""
+        """Keep the connection for the responses that are due: the client may still read. Not for one without
+        an end: it would go on until something that is written shows that the client has gone."""
         self._has_ended = True
+        if self._is_response_due() and "end_stream" in self.cycle.scope["state"]:
+            return False
         if self._state is _State.OPEN:
             self._end(None)
         return not (self._state is _State.LINGERING or self.transport.is_closing())

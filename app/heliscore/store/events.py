@@ -30,6 +30,12 @@ async def take_snapshot(connection: Connection) -> str:
     return snapshot
 
 
+async def look(connection: Connection) -> tuple[str, datetime]:
+    """Return which transactions are visible now, and the database's time."""
+    snapshot, at = await connection.fetchrow(_SQL["look"])  # type: ignore[misc]
+    return snapshot, at
+
+
 async def read_between(
     connection: Connection,
     seen: str,
@@ -73,6 +79,7 @@ def _make_data(row: asyncpg.Record) -> dict[str, Any]:
                 "scoredAt": format_time(row["scored_at"]),
             }
         case "request.logged":
+            properties = row["properties"]  # null: too large for a glance
             return {
                 "requestId": row["request_id"],
                 "createdAt": format_time(row["created_at"]),
@@ -84,7 +91,7 @@ def _make_data(row: asyncpg.Record) -> dict[str, Any]:
                 "status": row["status"],
                 "latencyMs": row["latency_ms"],
                 "costUsd": row["cost_usd"],
-                "properties": msgspec.json.decode(row["properties"]),
+                "properties": properties and msgspec.json.decode(properties),
             }
         case _:
             body: dict[str, Any] = msgspec.json.decode(row["body"])

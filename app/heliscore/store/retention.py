@@ -96,7 +96,8 @@ async def prune_events(database: Database) -> None:
         begun = time.monotonic()
         async with database.connection() as connection:
             removed = await events.prune(connection, _EVENT_BATCH)
-        await _rest(begun)
+        if removed:
+            await _rest(begun)
 
 
 async def _list_organizations(database: Database) -> list[int]:

@@ -94,10 +94,13 @@ class Middleware:
 
     def _note(self, exchange: _Exchange) -> None:
         scope = exchange.scope
-        seconds = time.perf_counter() - exchange.begun
+        seconds = observed_s = time.perf_counter() - exchange.begun
         status = _CLIENT_WENT_AWAY if client_went_away(scope) else exchange.status or _CLIENT_WENT_AWAY
+        if state_of(scope).is_stream and exchange.status:
+            # Its client leaves in the end, and how long it stays says nothing about the service.
+            status, observed_s = exchange.status, exchange.answered - exchange.begun
         route = _route_of(scope)
-        metrics.observe_request(route, scope["method"], status, seconds)
+        metrics.observe_request(route, scope["method"], status, observed_s)
         if self._log is not None:
             self._log.write(
                 RequestLine(
@@ -119,10 +122,20 @@ class _Exchange:
     """Measures a request and its answer, and adds the id and the rule for caches to the headers as they are
     sent: some responses are shared between calls."""
 
-    __slots__ = ("_receive", "_send", "begun", "bytes_in", "bytes_out", "id", "scope", "status")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "answered",
+        "begun",
+        "bytes_in",
+        "bytes_out",
+        "id",
+        "scope",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.begun = time.perf_counter()
+        self.begun = self.answered = time.perf_counter()
         self.scope = scope
         self.id = _request_id(scope)
         self.status = 0
@@ -138,6 +151,7 @@ class _Exchange:
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = self.status or message["status"]
+            self.answered = time.perf_counter()
             headers = [*message["headers"], (b"x-request-id", self.id)]
             for name, _ in headers:
                 if name == b"cache-control":

@@ -5,6 +5,7 @@ It is kept in the ASGI scope's `state`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from starlette.types import Scope
 
 from heliscore.api.http.auth import Keyring
 from heliscore.api.http.large_work import LargeWork
+from heliscore.api.http.live_events import LiveEvents
 from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
 from heliscore.providers.prices import PriceTable
@@ -27,6 +29,10 @@ from heliscore.store.writer import Writer
 _KEY: Final = "request"
 _CLIENT_WENT_AWAY: Final = "client_went_away"
 """Set by the server's protocol (`server.http_protocol`)."""
+
+_END_STREAM: Final = "end_stream"
+_STREAM_ENDED: Final = "stream_ended"
+"""Called and set by the server's protocol."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -49,6 +55,7 @@ class Services(msgspec.Struct, frozen=True):
     quick: Database
     """Connections for short statements: whoever holds one waits for no other."""
 
+    live_events: LiveEvents
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""
@@ -63,6 +70,9 @@ class RequestState(msgspec.Struct):
 
     allowance: Allowance | None = None
     """What the rate limit leaves to the key: for the headers of the answer."""
+
+    is_stream: bool = False
+    """Whether the answer goes on until the client leaves."""
 
     def enter(self, organization_id: int) -> None:
         """Note whose key the request has: from here on, what it takes is the organization's."""
@@ -80,6 +90,15 @@ def state_of(scope: Scope) -> RequestState:
     """The state of a request that has begun."""
     state: RequestState = scope["state"][_KEY]
     return state
+
+
+def begin_stream(scope: Scope, end: Callable[[str], None]) -> None:
+    """Note that an answer goes on until somebody calls `end` with the reason: the server's protocol does that
+    when the client leaves or the service stops, or this does, if it has."""
+    state_of(scope).is_stream = True
+    scope["state"][_END_STREAM] = end
+    if (reason := scope["state"].get(_STREAM_ENDED)) is not None:
+        end(reason)
 
 
 def client_went_away(scope: Scope) -> bool:

@@ -12,6 +12,7 @@ A restore replaces the tables, and so changes their oids. It locks schema_migrat
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -34,6 +35,11 @@ class DatabaseIdentity:
         """Set when a connection led to another database."""
 
         self._found: tuple[int, int, datetime] | None = None
+
+    @property
+    def name(self) -> str:
+        """Eight hexadecimal digits, others for another database; once a connection was checked."""
+        return hashlib.blake2b(repr(self._found).encode(), digest_size=4).hexdigest()
 
     async def check(self, connection: Connection) -> None:
         """Raise InterfaceError, as asyncpg does for a connection that cannot be used, where it leads to

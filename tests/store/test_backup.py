@@ -17,7 +17,7 @@ from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import BackupError
 from heliscore.postgres import backup, client_tools
 from heliscore.postgres.binaries import find_binaries
-from heliscore.store import keys, organizations
+from heliscore.store import event_cursor, events, keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 from heliscore.store.schema.migrations import migrate, read_migrations
@@ -30,6 +30,8 @@ from tests.store import schema
 pytestmark = pytest.mark.slow
 
 TABLES = sorted(set(backup.find_tables()) - {"rate_window"})
+
+TIMEOUT_S = 20
 
 Rows = dict[str, list[str]]
 
@@ -88,7 +90,21 @@ async def fill(service: Service) -> str:
     async with httpx.AsyncClient(base_url=service.address, timeout=30) as person:
         await person.post("/sign-in", data={"key": key})
         await person.post("/sign-out", data={"csrf": await csrf_token(person)})
+    await fill_events(service.dsn)
     return key
+
+
+async def fill_events(dsn: str) -> None:
+    """Have an event, which is for no destination, and wait until the service has worked through it."""
+    connection = await connect(dsn)
+    one = await organizations.ensure(connection, "one")
+    await calls.make_destination(connection, one, "ours")
+    await events.set_interest(connection, one, ["score.recorded"], "destination", None)
+    await events.publish_alert(connection, one, "alert.firing", {"destinations": []})
+    async with asyncio.timeout(TIMEOUT_S):
+        while (await event_cursor.look(connection)).has_events:
+            await asyncio.sleep(0.05)
+    await connection.close()
 
 
 READS = [

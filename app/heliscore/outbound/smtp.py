@@ -20,7 +20,7 @@ from heliscore.domain.times import exactly_now
 from heliscore.outbound.http_client import Answer
 
 TIMEOUT_S: Final = 10.0
-"""For each step that waits for the server; all of them together may take three times as long."""
+"""For each step that waits for the server; all of them together may take twice as long."""
 
 _MAX_SUBJECT_LENGTH: Final = 200
 
@@ -49,7 +49,7 @@ class Mailer:
         """Hand over an e-mail. Every failure is an Answer too."""
         message = make_message(self._server.sender, to, mail)
         try:
-            async with asyncio.timeout(3 * self._timeout_s):
+            async with asyncio.timeout(2 * self._timeout_s):
                 await asyncio.to_thread(self._send, to, message)
         except TimeoutError:
             return Answer(error="the mail server did not answer in time")

@@ -14,6 +14,7 @@ from heliscore.api.http.auth import Keyring
 from heliscore.api.http.large_work import LargeWork
 from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
+from heliscore.outbound.messenger import Messenger
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
@@ -48,6 +49,9 @@ class Services(msgspec.Struct, frozen=True):
     upload_turns: UploadTurns
     quick: Database
     """Connections for short statements: whoever holds one waits for no other."""
+
+    messenger: Messenger
+    """Calls out. Nobody holds a connection to the database meanwhile."""
 
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None

@@ -43,6 +43,14 @@ class Receiver:
         self.behave: Behaviour = answering(200)
         self.port = 0
         self.server_names: list[str | None] = []
+        self._more = asyncio.Event()
+
+    async def arrived(self, count: int) -> None:
+        """Wait until that many requests have come."""
+        async with asyncio.timeout(20):
+            while len(self.got) < count:
+                self._more.clear()
+                await self._more.wait()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -53,6 +61,7 @@ class Receiver:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             got = Got(method, path, headers, body)
             self.got.append(got)
+            self._more.set()
             await self.behave(got, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):

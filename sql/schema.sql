@@ -74,8 +74,9 @@ CREATE TABLE public.delivery (
     organization_id integer NOT NULL,
     destination_id uuid NOT NULL,
     type text NOT NULL,
-    body jsonb NOT NULL,
+    body json NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    waiting_since timestamp with time zone DEFAULT now() NOT NULL,
     state text DEFAULT 'waiting'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -486,6 +487,8 @@ ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
 
 CREATE INDEX delivery_destination_id_idx ON public.delivery USING btree (destination_id, number);
+
+CREATE INDEX delivery_ended_idx ON public.delivery USING btree (created_at) WHERE (state <> 'waiting'::text);
 
 CREATE INDEX delivery_waiting_idx ON public.delivery USING btree (destination_id, number) WHERE (state = 'waiting'::text);
 

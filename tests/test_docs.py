@@ -208,6 +208,7 @@ ANSWERS = {
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
     "docs/sampling.md": '"scores":{"accuracy":95},"reason":"accuracy is 95, 5 above the threshold 90"}',
+    "docs/webhooks.md": '"enabled":true,"disabledReason":null,"failingSince":null,',
 }
 """By page, a part of what its commands print."""
 

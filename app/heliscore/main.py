@@ -39,6 +39,8 @@ from heliscore.api.native import (
     comparison_endpoint,
     coverage_endpoint,
     definition_endpoints,
+    delivery_endpoints,
+    destination_endpoints,
     document_endpoints,
     event_endpoint,
     gate_endpoint,
@@ -52,10 +54,12 @@ from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
 from heliscore.jobs.background import StopService, running
+from heliscore.jobs.deliveries import kept_delivering
 from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.event_loop import watch_stalls
 from heliscore.observability.log_lines import open_request_log
+from heliscore.outbound.messenger import open_messenger
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
@@ -74,6 +78,10 @@ _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
 
 _UPLOAD_CONNECTIONS: Final = 3
+
+_JOB_CONNECTIONS: Final = 3
+_JOB_MAX_EXPECTED_WAIT_S: Final = 10
+"""Nobody waits for a job to answer."""
 
 _MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
 """Of large answers that clients have not taken."""
@@ -99,6 +107,8 @@ _API: Final = (
     *gate_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
     *event_endpoint.ENDPOINTS,
+    *destination_endpoints.ENDPOINTS,
+    *delivery_endpoints.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -173,6 +183,14 @@ async def _opened(
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
     events = await open_database(settings, on_connect=identity.check, size=1, is_fair=False)
     live_events = LiveEvents(events, identity)
+    jobs = await open_database(
+        settings,
+        on_connect=identity.check,
+        size=_JOB_CONNECTIONS,
+        max_expected_wait_s=_JOB_MAX_EXPECTED_WAIT_S,
+        is_fair=False,
+    )
+    messenger = open_messenger(settings)
     writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
@@ -180,6 +198,7 @@ async def _opened(
             kept_pruned(database, settings.retention_days, stop_service),
             history_kept_pruned(database, settings.history_days, stop_service),
             running("live events", live_events.run(), stop_service),
+            kept_delivering(jobs, ids.names, messenger, stop_service),
         ):
             yield Services(
                 settings=settings,
@@ -191,6 +210,7 @@ async def _opened(
                 uploads=uploads,
                 upload_turns=UploadTurns(),
                 quick=quick,
+                messenger=messenger,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
@@ -204,7 +224,8 @@ async def _opened(
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(*(one.close() for one in (writing, uploads, events, quick, database)))
+        await messenger.close()
+        await asyncio.gather(*(each.close() for each in (writing, uploads, events, quick, jobs, database)))
 
 
 class _NoEndpoint:

@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from heliscore.domain.api_key import find_key_error, is_placeholder
 from heliscore.domain.errors import InvalidSettings
+from heliscore.domain.mail_server import MailServer, read_mail_server
+from heliscore.domain.network_addresses import AllowedHosts, read_allowed_hosts
 
 PREFIX = "HELISCORE_"
 
@@ -44,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     computed_costs: bool = True
     allow_weak_key: bool = False
+    outbound_allow: str | None = None
+    smtp_url: str | None = None
 
     @property
     def accepts_unknown_requests(self) -> bool:
@@ -55,6 +59,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The most memory for the bodies of all requests together, and for the JSON that one request reads
         from the database."""
         return max(4 * self.max_body_bytes, 64 * 1024 * 1024)
+
+    @property
+    def outbound_allowed(self) -> AllowedHosts:
+        """The hosts that may be called although their addresses are not public."""
+        return read_allowed_hosts(self.outbound_allow or "")
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Where e-mail is handed over; None: nowhere."""
+        return None if self.smtp_url is None else read_mail_server(self.smtp_url)
 
 
 def default_data_dir() -> Path:
@@ -90,6 +104,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         reason, _, place = str(error).rpartition(" - at `$.")
         raise InvalidSettings(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from None
     _check_secrets(settings)
+    _check_outbound(settings)
     return settings
 
 
@@ -123,3 +138,14 @@ def _check_secrets(settings: Settings) -> None:
         raise InvalidSettings(f"{PREFIX}DATABASE_URL: expected postgresql://user:password@host:port/database")
     if settings.api_key is not None and (field_error := find_key_error(settings.api_key)):
         raise InvalidSettings(f"{PREFIX}API_KEY: {field_error}")
+
+
+def _check_outbound(settings: Settings) -> None:
+    for name, read in (
+        ("OUTBOUND_ALLOW", lambda: settings.outbound_allowed),
+        ("SMTP_URL", lambda: settings.mail_server),  # its messages repeat nothing: it holds a password
+    ):
+        try:
+            read()
+        except ValueError as error:
+            raise InvalidSettings(f"{PREFIX}{name}: {error}") from None

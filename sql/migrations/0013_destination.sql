@@ -22,7 +22,7 @@ CREATE TABLE destination (
     -- Null: it is not disabled.
     disabled_at timestamptz,
     disabled_reason text,
-    -- A service sends to it: no other does before that time.
+    -- A service sends to it: no other does before that time. One that has passed says when it had its last turn.
     claimed_until timestamptz,
     CONSTRAINT destination_pkey PRIMARY KEY (id),
     CONSTRAINT destination_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization (id),
@@ -39,9 +39,11 @@ CREATE TABLE delivery (
     organization_id integer NOT NULL,
     destination_id uuid NOT NULL,
     type text NOT NULL,
-    -- What is sent; of Helicone's format {"requestNo": n}, since bodies are read when they are sent.
-    body jsonb NOT NULL,
+    -- What is sent, letter by letter; of Helicone's format {"requestNo": n}, since bodies are read when they are sent.
+    body json NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- When it was made, or last sent again by hand: it is tried for a day from then on.
+    waiting_since timestamptz NOT NULL DEFAULT now(),
     state text NOT NULL DEFAULT 'waiting',
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
@@ -57,6 +59,8 @@ CREATE TABLE delivery (
 
 CREATE INDEX delivery_waiting_idx ON delivery (destination_id, number) WHERE state = 'waiting';
 CREATE INDEX delivery_destination_id_idx ON delivery (destination_id, number);
+-- To find those that have been kept long enough.
+CREATE INDEX delivery_ended_idx ON delivery (created_at) WHERE state <> 'waiting';
 
 -- Up to where events have become deliveries. Those of transactions that are visible in to_snapshot and not in
 -- from_snapshot are being worked through, in order of id; after_id is the last one done.

@@ -57,6 +57,16 @@ DELETE FROM promptlayer_log WHERE organization_id = $1
 -- name: remove_promptlayer_groups
 DELETE FROM promptlayer_group WHERE organization_id = $1
 
+-- name: remove_destinations
+-- With their deliveries.
+DELETE FROM destination WHERE organization_id = $1
+
+-- name: remove_event_interest
+DELETE FROM event_interest WHERE organization_id = $1
+
+-- name: remove_events
+DELETE FROM event WHERE organization_id = $1
+
 -- name: remove_idempotent_calls
 DELETE FROM idempotent_call WHERE organization_id = $1
 

@@ -1,5 +1,6 @@
 """An example call of every endpoint that needs a key, in whatever dialect; each says or changes something
-about the REQUEST of the caller, its scores, its properties, its GROUP, or the key of the given id."""
+about the REQUEST of the caller, its scores, its properties, its GROUP, its DESTINATION, or the key of the
+given id."""
 
 from __future__ import annotations
 
@@ -52,6 +53,22 @@ MAKE_DEFINITION = """
 INSERT INTO score_definition (organization_id, name, type, labels, enforce, precedence)
 VALUES ($1, $2, 'integer', '{}', $3, 'newest')
 """
+DESTINATION = "b5a3c1de-0000-4000-8000-000000000001"
+DELIVERY = "b5a3c1de-0000-4000-8000-000000000002"
+MAKE_DESTINATION = f"""
+WITH made AS (
+    INSERT INTO destination (id, organization_id, kind, name, address, events, secret, claimed_until)
+    VALUES (
+        '{DESTINATION}', $1, 'webhook', $2, 'https://127.0.0.1:1/hook', '{{alert.firing}}',
+        'whsec_c2VjcmV0LW9mLTI0LWJ5dGVzLWF0LWxlYXN0', 'infinity'
+    )
+    RETURNING id
+)
+INSERT INTO delivery (id, organization_id, destination_id, type, body, state)
+SELECT '{DELIVERY}', $1, id, 'alert.firing', '{{}}', 'parked' FROM made
+"""
+"""No service sends to it: it is claimed for ever, and its address is forbidden."""
+
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
 BODIES: dict[tuple[str, str], object] = {
@@ -111,6 +128,20 @@ BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},
     ("DELETE", "/v1/score-definitions/{name}"): None,
     ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
+    ("GET", "/v1/destinations"): None,
+    ("POST", "/v1/destinations"): {
+        "kind": "webhook",
+        "name": "new",
+        "address": "https://1.1.1.1/hook",
+        "events": ["alert.firing"],
+    },
+    ("GET", "/v1/destinations/{destinationId}"): None,
+    ("PATCH", "/v1/destinations/{destinationId}"): {"name": "new"},
+    ("DELETE", "/v1/destinations/{destinationId}"): None,
+    ("POST", "/v1/destinations/{destinationId}/test"): None,
+    ("POST", "/v1/destinations/{destinationId}/rotate-secret"): {},
+    ("GET", "/v1/destinations/{destinationId}/deliveries"): None,
+    ("POST", "/v1/destinations/{destinationId}/deliveries/{deliveryId}/resend"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
@@ -156,6 +187,13 @@ async def prepare(client: httpx.AsyncClient, connection: Connection, organizatio
     assert response.status_code == 200
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
+    await make_destination(connection, organization_id, "ours")
+
+
+async def make_destination(connection: Connection, organization_id: int, name: str) -> None:
+    """Make the destination with its delivery. Its id is the same in each test: an earlier test's goes."""
+    await connection.execute("DELETE FROM destination WHERE id = $1", DESTINATION)
+    await connection.execute(MAKE_DESTINATION, organization_id, name)
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -166,7 +204,14 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
     """Make the example call. A KeyError says that BODIES lacks the endpoint."""
     body = BODIES[endpoint.method, endpoint.path]
     path = endpoint.path.format(
-        requestId=REQUEST, request_id=REQUEST, name=SCORE, key=PROPERTY, propertyKey=PROPERTY, id=key_id
+        requestId=REQUEST,
+        request_id=REQUEST,
+        name=SCORE,
+        key=PROPERTY,
+        propertyKey=PROPERTY,
+        id=key_id,
+        destinationId=DESTINATION,
+        deliveryId=DELIVERY,
     )
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
 

@@ -25,6 +25,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations
 
 from tests.api.calls import (
+    DESTINATION,
     GROUP,
     MAKE_DEFINITION,
     MAKE_GROUP,
@@ -34,6 +35,7 @@ from tests.api.calls import (
     RETIME,
     SCORE,
     call,
+    make_destination,
     name_of,
     send,
 )
@@ -141,7 +143,9 @@ async def test_example_of_body_is_accepted(
 ) -> None:
     key_id = await keys.register(connection, organization_id, mint_key(), name="test")
     content = operation(document, endpoint)["requestBody"]["content"]["application/json"]
-    path = re.sub(r"{\w+}", lambda name: str(key_id) if name[0] == "{id}" else "x", endpoint.path)
+    await make_destination(connection, organization_id, "ours")
+    known = {"{id}": str(key_id), "{destinationId}": DESTINATION}
+    path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
     if "change" in content["example"]:
@@ -209,6 +213,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
+    await make_destination(connection, organization_id, "ours")
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})

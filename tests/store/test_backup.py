@@ -17,7 +17,7 @@ from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import BackupError
 from heliscore.postgres import backup, client_tools
 from heliscore.postgres.binaries import find_binaries
-from heliscore.store import keys, organizations
+from heliscore.store import event_cursor, events, keys, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 from heliscore.store.schema.migrations import migrate, read_migrations
@@ -34,6 +34,8 @@ FLEETING = {"event", "event_cursor"}
 """About transactions of one server: without rows in a backup."""
 
 TABLES = sorted(set(backup.find_tables()) - {"rate_window"} - FLEETING)
+
+TIMEOUT_S = 20
 
 Rows = dict[str, list[str]]
 
@@ -80,29 +82,6 @@ async def restore(dsn: str, file: Path, *, replace: bool = False) -> None:
     await connection.close()
 
 
-MAKE_EVENTS = """
-WITH made AS (
-    INSERT INTO destination (organization_id, kind, name, address, events)
-    SELECT id, 'webhook', 'd', 'https://example.com', '{score.recorded}' FROM organization
-    RETURNING id, organization_id
-),
-waiting AS (
-    INSERT INTO delivery (organization_id, destination_id, type, body)
-    SELECT organization_id, id, 'score.recorded', '{}' FROM made
-),
-interest AS (
-    INSERT INTO event_interest (organization_id, type, source, until)
-    SELECT organization_id, 'score.recorded', 'destination', 'infinity' FROM made
-    ON CONFLICT ON CONSTRAINT event_interest_pkey DO NOTHING
-),
-published AS (
-    INSERT INTO event (organization_id, type, body) SELECT organization_id, 'alert.firing', '{}' FROM made
-)
-INSERT INTO event_cursor (from_snapshot) VALUES (pg_current_snapshot())
-ON CONFLICT ON CONSTRAINT event_cursor_pkey DO NOTHING
-"""
-
-
 async def fill(service: Service) -> str:
     """Have every kind of row written, in two organizations; returns a key of the first."""
     key = await service.make_key("one")
@@ -115,10 +94,22 @@ async def fill(service: Service) -> str:
     async with httpx.AsyncClient(base_url=service.address, timeout=30) as person:
         await person.post("/sign-in", data={"key": key})
         await person.post("/sign-out", data={"csrf": await csrf_token(person)})
-    connection = await connect(service.dsn)
-    await connection.execute(MAKE_EVENTS)
-    await connection.close()
+    await fill_events(service.dsn)
     return key
+
+
+async def fill_events(dsn: str) -> None:
+    """Have an event, which is for no destination, and wait until the service has worked through it."""
+    connection = await connect(dsn)
+    one = await organizations.ensure(connection, "one")
+    await calls.make_destination(connection, one, "ours")
+    await events.set_interest(connection, one, ["score.recorded"], "destination", None)
+    await events.publish_alert(connection, one, "alert.firing", {"destinations": []})
+    deadline = time.monotonic() + TIMEOUT_S
+    while (await event_cursor.look(connection)).has_events:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await connection.close()
 
 
 READS = [

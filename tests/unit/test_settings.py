@@ -29,6 +29,8 @@ EVERY_VARIABLE = {
     "HELISCORE_RATE_LIMIT": "600",
     "HELISCORE_COMPUTED_COSTS": "false",
     "HELISCORE_ALLOW_WEAK_KEY": "true",
+    "HELISCORE_OUTBOUND_ALLOW": "10.0.0.0/8, hooks.internal:8443",
+    "HELISCORE_SMTP_URL": "smtp://user:password@mail.example.org?from=heliscore@example.org",
 }
 
 
@@ -53,6 +55,8 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "rate_limit": None,
         "computed_costs": True,
         "allow_weak_key": False,
+        "outbound_allow": None,
+        "smtp_url": None,
     }
 
 
@@ -77,6 +81,8 @@ def test_every_setting_comes_from_its_variable() -> None:
         "rate_limit": 600,
         "computed_costs": False,
         "allow_weak_key": True,
+        "outbound_allow": "10.0.0.0/8, hooks.internal:8443",
+        "smtp_url": "smtp://user:password@mail.example.org?from=heliscore@example.org",
     }
 
 
@@ -140,6 +146,15 @@ def test_unknown_variable_is_refused(variable: str, message: str) -> None:
         ("RATE_LIMIT", "1.5"),
         ("RATE_LIMIT", "10/s"),
         ("ALLOW_WEAK_KEY", "perhaps"),
+        ("OUTBOUND_ALLOW", "http://hooks.internal"),
+        ("OUTBOUND_ALLOW", "hooks.internal:0"),
+        ("OUTBOUND_ALLOW", "10.0.0.0/8 10.1.0.0/16"),
+        ("SMTP_URL", "mail.example.org"),
+        ("SMTP_URL", "http://mail.example.org?from=a@b.org"),
+        ("SMTP_URL", "smtp://mail.example.org"),
+        ("SMTP_URL", "smtp://mail.example.org?from=a@b.org%0d%0aBcc:c@d.org"),
+        ("SMTP_URL", "smtp://mail.example.org?from=a@b.org&starttls=perhaps"),
+        ("SMTP_URL", "smtp://mail.example.org:port?from=a@b.org"),
     ],
 )
 def test_malformed_value_is_refused_with_its_variable(name: str, value: str) -> None:
@@ -153,6 +168,8 @@ def test_malformed_value_is_refused_with_its_variable(name: str, value: str) -> 
         ("HELISCORE_DATABASE_URL", "mysql://user:hunter2@host/scores", "hunter2"),
         ("HELISCORE_API_KEY", "hunter2", "hunter2"),
         ("HELISCORE_API_KEY", "hunter2 and hunter2", "hunter2"),
+        ("HELISCORE_SMTP_URL", "smtp://user:hunter2@host", "hunter2"),
+        ("HELISCORE_SMTP_URL", "smtp://user:hunter2@host:99999?from=a@b.org", "hunter2"),
     ],
 )
 def test_secret_is_not_repeated(variable: str, value: str, secret: str) -> None:

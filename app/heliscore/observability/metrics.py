@@ -67,6 +67,17 @@ _BREACHES: Final = Counter(
     ("enforce", "kind"),
     registry=_registry,
 )
+_DELIVERIES: Final = Counter(
+    "heliscore_deliveries",
+    "Attempts to send a delivery to a destination, by how they ended.",
+    ("outcome",),
+    registry=_registry,
+)
+_DELIVERY_AGE: Final = Gauge(
+    "heliscore_delivery_waiting_seconds",
+    "How long the delivery has waited that has waited longest, of those that are next to be sent.",
+    registry=_registry,
+)
 _CONNECTIONS: Final = Gauge(
     "heliscore_pool_connections_in_use", "Connections to PostgreSQL in use.", registry=_registry
 )
@@ -135,6 +146,15 @@ def count_upload_scores(scores: int) -> None:
 
 def count_breach(enforce: str, kind: str) -> None:
     _BREACHES.labels(enforce, kind).inc()
+
+
+def count_delivery(outcome: str) -> None:
+    """Count an attempt: delivered, failed (it is repeated), or parked."""
+    _DELIVERIES.labels(outcome).inc()
+
+
+def set_delivery_age(seconds: float) -> None:
+    _DELIVERY_AGE.set(seconds)
 
 
 def set_waiting_scores(scores: int) -> None:

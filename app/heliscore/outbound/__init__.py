@@ -1,0 +1,1 @@
+"""The one way to call out: to receivers of webhooks, and to the operator's mail server."""

@@ -25,6 +25,9 @@ _BELONGINGS: Final = (
     "remove_keys",
     "remove_promptlayer_logs",
     "remove_promptlayer_groups",
+    "remove_destinations",
+    "remove_event_interest",
+    "remove_events",
     "remove_idempotent_calls",
 )
 

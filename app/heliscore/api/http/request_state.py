@@ -16,6 +16,7 @@ from heliscore.api.http.large_work import LargeWork
 from heliscore.api.http.live_events import LiveEvents
 from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
+from heliscore.outbound.messenger import Messenger
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
@@ -56,6 +57,9 @@ class Services(msgspec.Struct, frozen=True):
     """Connections for short statements: whoever holds one waits for no other."""
 
     live_events: LiveEvents
+    messenger: Messenger
+    """Calls out. Nobody holds a connection to the database meanwhile."""
+
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""

@@ -1,0 +1,101 @@
+"""Keeps events flowing to their destinations: looks every second, makes deliveries, sends them, and removes
+what has been kept long enough."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from heliscore.domain.destination import Delivery, Destination, DestinationKind
+from heliscore.domain.errors import Unavailable
+from heliscore.jobs.background import StopService, running
+from heliscore.jobs.dispatching import Dispatcher
+from heliscore.jobs.sending import Render, Sender
+from heliscore.observability import metrics
+from heliscore.outbound.messages import MAKERS, Message
+from heliscore.outbound.messenger import Messenger
+from heliscore.store import event_cursor
+from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.deliveries import remove_old_deliveries
+from heliscore.store.event_cursor import remove_old_events
+from heliscore.store.scores import ScoreNames
+
+_log = logging.getLogger("heliscore")
+
+_INTERVAL_S: Final = 1.0
+_WAITING_INTERVAL_S: Final = 5.0
+"""While the database is away."""
+
+_REMOVAL_INTERVAL_S: Final = 600.0
+_REST_S: Final = 0.1
+
+
+async def _render_alone(_: Database, destination: Destination, delivery: Delivery) -> Message:
+    """Make a message that holds nothing but the delivery."""
+    return MAKERS[destination.kind](destination, delivery)
+
+
+RENDERERS: Final[dict[DestinationKind, Render]] = dict.fromkeys(MAKERS, _render_alone)
+"""By kind: how the message of a delivery is made. Destinations of other kinds are sent nothing."""
+
+
+@asynccontextmanager
+async def kept_delivering(
+    database: Database,
+    names: ScoreNames,
+    messenger: Messenger,
+    stop_service: StopService,
+    *,
+    interval_s: float = _INTERVAL_S,
+) -> AsyncIterator[None]:
+    """Make and send deliveries until the block ends."""
+    dispatcher = Dispatcher(database, names)
+    sender = Sender(database, messenger, RENDERERS)
+
+    async def work() -> None:
+        async with database.connection() as connection:
+            look = await event_cursor.look(connection)
+        metrics.set_delivery_age(look.waited_s)
+        if look.is_due:
+            sender.wake()
+        if look.has_events:
+            while await dispatcher.dispatch():
+                sender.wake()
+            sender.wake()
+
+    async def remove() -> None:
+        for remove_some in (remove_old_deliveries, remove_old_events):
+            has_more = True
+            while has_more:
+                has_more = await _run(database, remove_some)
+                await asyncio.sleep(_REST_S)
+
+    async with (
+        running("deliveries", _keep_doing(work, interval_s), stop_service),
+        running("sending of deliveries", sender.run(), stop_service),
+        running("removal of old deliveries", _keep_doing(remove, _REMOVAL_INTERVAL_S), stop_service),
+    ):
+        yield
+
+
+async def _run(database: Database, remove_some: Callable[[Connection], Awaitable[bool]]) -> bool:
+    async with database.connection() as connection:
+        return await remove_some(connection)
+
+
+async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+    is_waiting = False
+    while True:
+        pause_s = interval_s
+        try:
+            await work()
+            is_waiting = False
+        except Unavailable as error:
+            if not is_waiting:
+                _log.warning("deliveries have to wait: %s", error)
+            is_waiting = True
+            pause_s = max(interval_s, _WAITING_INTERVAL_S)
+        await asyncio.sleep(pause_s)

@@ -1,0 +1,153 @@
+"""Destinations of events: list, find, add, change and remove them.
+
+Scores and logged requests become events only where somebody wants them (`event_interest`). Each function that
+changes what destinations want says so in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from heliscore.domain.destination import MAX_DESTINATIONS, Destination, DestinationKind
+from heliscore.domain.event import EventType
+from heliscore.store import event_cursor
+from heliscore.store.connections.pool import Connection
+from heliscore.store.events import drop_interest, set_interest
+from heliscore.store.statements import load
+
+_SQL: Final = load("destination")
+
+_ON_DEMAND: Final[frozenset[EventType]] = frozenset(("score.recorded", "request.logged"))
+"""The events that are published only where there is interest."""
+
+Kinds = Collection[DestinationKind]
+"""The kinds that the caller speaks of: others are not there for it."""
+
+
+async def list_destinations(connection: Connection, organization_id: int, kinds: Kinds) -> list[Destination]:
+    """Return the organization's destinations, the oldest first."""
+    return [
+        make_destination(row) for row in await connection.fetch(_SQL["list"], organization_id, list(kinds))
+    ]
+
+
+async def find_destination(
+    connection: Connection, organization_id: int, id_: UUID, kinds: Kinds
+) -> Destination | None:
+    row = await connection.fetchrow(_SQL["find"], organization_id, id_, list(kinds))
+    return None if row is None else make_destination(row)
+
+
+async def list_enabled(connection: Connection) -> list[Destination]:
+    """Return the destinations of all organizations that are not disabled."""
+    return [make_destination(row) for row in await connection.fetch(_SQL["list_enabled"])]
+
+
+def make_destination(row: asyncpg.Record) -> Destination:
+    """Make a destination of the columns that each statement returns."""
+    columns = {name: row[name] for name in Destination.__struct_fields__}
+    return Destination(**columns | {"options": msgspec.json.decode(columns["options"])})
+
+
+async def add_destination(
+    connection: Connection,
+    organization_id: int,
+    *,
+    kind: DestinationKind,
+    name: str,
+    address: str,
+    events: Sequence[EventType],
+    options: Mapping[str, Any],
+    secret: str | None,
+) -> Destination | None:
+    """Add a destination; None where the organization has as many as it may have."""
+    async with connection.transaction():
+        await connection.execute(_SQL["lock"], organization_id)
+        if await connection.fetchval(_SQL["count"], organization_id) >= MAX_DESTINATIONS:
+            return None
+        await event_cursor.begin(connection)
+        id_ = await connection.fetchval(
+            _SQL["add"], organization_id, kind, name, address, list(events), _encode(options), secret
+        )
+        await _follow_interest(connection, organization_id)
+        return await find_destination(connection, organization_id, id_, [kind])
+
+
+async def change_destination(
+    connection: Connection,
+    organization_id: int,
+    id_: UUID,
+    kinds: Kinds,
+    *,
+    name: str | None = None,
+    address: str | None = None,
+    events: Sequence[EventType] | None = None,
+    options: Mapping[str, Any] | None = None,
+    is_enabled: bool | None = None,
+) -> Destination | None:
+    """Change what is given, of the options the keys that are given; None where there is no such destination.
+    Deliveries to one that is disabled wait."""
+    async with connection.transaction():
+        await connection.execute(_SQL["lock"], organization_id)
+        found = await connection.fetchval(
+            _SQL["change"],
+            organization_id,
+            id_,
+            list(kinds),
+            name,
+            address,
+            None if events is None else list(events),
+            None if options is None else _encode(options),
+            is_enabled,
+        )
+        if found is None:
+            return None
+        await _follow_interest(connection, organization_id)
+        return await find_destination(connection, organization_id, id_, kinds)
+
+
+async def rotate_secret(
+    connection: Connection, organization_id: int, id_: UUID, kinds: Kinds, secret: str, old_for: timedelta
+) -> Destination | None:
+    """Sign with a new secret, and with the one before as well for a while; None where there is no such
+    destination."""
+    arguments = (organization_id, id_, list(kinds), secret, old_for)
+    if await connection.fetchval(_SQL["rotate_secret"], *arguments) is None:
+        return None
+    return await find_destination(connection, organization_id, id_, kinds)
+
+
+async def remove_destination(connection: Connection, organization_id: int, id_: UUID, kinds: Kinds) -> bool:
+    """Remove a destination with its deliveries; False where there is none."""
+    async with connection.transaction():
+        await connection.execute(_SQL["lock"], organization_id)
+        removed = await connection.fetchval(_SQL["remove"], organization_id, id_, list(kinds))
+        await _follow_interest(connection, organization_id)
+    return removed is not None
+
+
+async def disable_destination(connection: Connection, organization_id: int, id_: UUID, reason: str) -> bool:
+    """Disable a destination for a reason, and park what waits for it; False where it was disabled already."""
+    async with connection.transaction():
+        await connection.execute(_SQL["lock"], organization_id)
+        if await connection.fetchval(_SQL["disable"], organization_id, id_, reason) is None:
+            return False
+        await connection.execute(_SQL["park_waiting"], organization_id, id_)
+        await _follow_interest(connection, organization_id)
+    return True
+
+
+async def _follow_interest(connection: Connection, organization_id: int) -> None:
+    wanted = {type_ for (type_,) in await connection.fetch(_SQL["list_types"], organization_id)}
+    await set_interest(connection, organization_id, _ON_DEMAND & wanted, "destination", None)
+    await drop_interest(connection, organization_id, _ON_DEMAND - wanted, "destination")
+
+
+def _encode(options: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(options).decode()

@@ -215,6 +215,9 @@ ANSWERS = {
 EVALUATORS = "docs/evaluators.md"
 """Its functions are called in tests/api/test_evaluators.py."""
 
+EVENTS = "docs/events.md"
+"""Its commands do not end by themselves."""
+
 PREAMBLE = f"""
 set -euo pipefail
 curl() {{ command curl --silent --show-error --fail-with-body "$@"; echo; }}
@@ -233,7 +236,7 @@ def commands(page: str) -> str:
 
 @every_page
 def test_pages_with_commands_are_run(page: str) -> None:
-    assert bool(commands(page)) == (page in ANSWERS or page == EVALUATORS)
+    assert bool(commands(page)) == (page in ANSWERS or page in (EVALUATORS, EVENTS))
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -251,6 +254,24 @@ async def test_commands_run(service: Service, page: str) -> None:
         printed, complaints = await process.communicate()
     assert process.returncode == 0, printed.decode() + complaints.decode()
     assert ANSWERS[page] in printed.decode()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize("language", ["sh", "python"])
+async def test_listeners_that_are_shown_hear_events(service: Service, language: str) -> None:
+    key = await service.make_key()
+    [text] = [text for its, text in blocks(EVENTS) if its == language]
+    if language == "sh":
+        command = ["bash", "-c", f"KEY={key}\nexec {text}".replace(ADDRESS, service.address)]
+    else:
+        command = [sys.executable, "-u", "-c", f"{text}\nlisten({service.address!r}, {key!r})"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(TIMEOUT_S):
+        while b"score.recorded" not in await process.stdout.readline():
+            pass  # the types that `ready` names
+    process.kill()
+    await process.communicate()
 
 
 async def test_gate_that_is_shown_is_one(client: httpx.AsyncClient) -> None:

@@ -21,7 +21,9 @@ from heliscore.api.helicone import (
     request_endpoints,
     row,
     score_endpoints,
+    webhook_endpoints,
 )
+from heliscore.api.helicone.webhook_message import WebhookRenderer
 from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
@@ -96,6 +98,7 @@ _API: Final = (
     *property_endpoints.ENDPOINTS,
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
     *history_endpoints.ENDPOINTS,
     *revert_endpoint.ENDPOINTS,
     *batch_endpoint.ENDPOINTS,
@@ -191,6 +194,8 @@ async def _opened(
         is_fair=False,
     )
     messenger = open_messenger(settings)
+    body_url_secret = RememberedSecret(quick, "body_url")
+    webhooks = WebhookRenderer(body_url_secret)
     writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
@@ -198,7 +203,7 @@ async def _opened(
             kept_pruned(database, settings.retention_days, stop_service),
             history_kept_pruned(database, settings.history_days, stop_service),
             running("live events", live_events.run(), stop_service),
-            kept_delivering(jobs, ids.names, messenger, stop_service),
+            kept_delivering(jobs, ids.names, messenger, stop_service, webhooks.render),
         ):
             yield Services(
                 settings=settings,
@@ -214,7 +219,7 @@ async def _opened(
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
-                body_url_secret=RememberedSecret(quick, "body_url"),
+                body_url_secret=body_url_secret,
                 live_events=live_events,
                 limiter=limiter,
                 prices=PriceTable() if settings.computed_costs else None,

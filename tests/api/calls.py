@@ -1,6 +1,6 @@
 """An example call of every endpoint that needs a key, in whatever dialect; each says or changes something
-about the REQUEST of the caller, its scores, its properties, its GROUP, its DESTINATION, or the key of the
-given id."""
+about the REQUEST of the caller, its scores, its properties, its GROUP, its DESTINATION, its WEBHOOK, or the
+key of the given id."""
 
 from __future__ import annotations
 
@@ -55,6 +55,14 @@ VALUES ($1, $2, 'integer', '{}', $3, 'newest')
 """
 DESTINATION = "b5a3c1de-0000-4000-8000-000000000001"
 DELIVERY = "b5a3c1de-0000-4000-8000-000000000002"
+WEBHOOK = "b5a3c1de-0000-4000-8000-000000000003"
+MAKE_WEBHOOK = f"""
+INSERT INTO destination (id, organization_id, kind, name, address, events, options, secret, claimed_until)
+VALUES (
+    '{WEBHOOK}', $1, 'helicone', $2, 'https://127.0.0.1:1/hook', '{{request.logged}}',
+    '{{"sampleRate": 100, "propertyFilters": [], "includeData": true}}', 'secret', 'infinity'
+)
+"""
 MAKE_DESTINATION = f"""
 WITH made AS (
     INSERT INTO destination (id, organization_id, kind, name, address, events, secret, claimed_until)
@@ -142,6 +150,10 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/destinations/{destinationId}/rotate-secret"): {},
     ("GET", "/v1/destinations/{destinationId}/deliveries"): None,
     ("POST", "/v1/destinations/{destinationId}/deliveries/{deliveryId}/resend"): None,
+    ("GET", "/v1/webhooks"): None,
+    ("POST", "/v1/webhooks"): {"destination": "https://1.1.1.1/hook", "config": {"sampleRate": 0}},
+    ("DELETE", "/v1/webhooks/{webhookId}"): None,
+    ("POST", "/v1/webhooks/{webhookId}/test"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
@@ -191,9 +203,11 @@ async def prepare(client: httpx.AsyncClient, connection: Connection, organizatio
 
 
 async def make_destination(connection: Connection, organization_id: int, name: str) -> None:
-    """Make the destination with its delivery. Its id is the same in each test: an earlier test's goes."""
-    await connection.execute("DELETE FROM destination WHERE id = $1", DESTINATION)
+    """Make the destination with its delivery, and the webhook. Their ids are the same in each test: those of
+    an earlier test go."""
+    await connection.execute("DELETE FROM destination WHERE id = ANY ($1::uuid[])", [DESTINATION, WEBHOOK])
     await connection.execute(MAKE_DESTINATION, organization_id, name)
+    await connection.execute(MAKE_WEBHOOK, organization_id, name)
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -212,6 +226,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         id=key_id,
         destinationId=DESTINATION,
         deliveryId=DELIVERY,
+        webhookId=WEBHOOK,
     )
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
 

@@ -48,12 +48,15 @@ async def kept_delivering(
     names: ScoreNames,
     messenger: Messenger,
     stop_service: StopService,
+    render_helicone: Render | None = None,
     *,
     interval_s: float = _INTERVAL_S,
 ) -> AsyncIterator[None]:
-    """Make and send deliveries until the block ends."""
+    """Make and send deliveries until the block ends. `render_helicone` makes the messages of Helicone's
+    webhooks; without it they are sent nothing."""
     dispatcher = Dispatcher(database, names)
-    sender = Sender(database, messenger, RENDERERS)
+    renderers = RENDERERS if render_helicone is None else RENDERERS | {"helicone": render_helicone}
+    sender = Sender(database, messenger, renderers)
 
     async def work() -> None:
         async with database.connection() as connection:

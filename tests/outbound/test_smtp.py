@@ -8,6 +8,8 @@ import pytest
 from heliscore.domain.mail_server import MailServer, is_mail_address, read_mail_server
 from heliscore.outbound.http_client import Answer
 from heliscore.outbound.smtp import Mail, Mailer, make_message
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.outbound.mail_receiver import MailReceiver
 from tests.outbound.receiver import trusting
@@ -120,6 +122,14 @@ def test_no_subject_begins_a_header() -> None:
     assert len(message["Subject"]) == 200
 
 
+@given(st.from_regex(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,70}@[A-Za-z0-9.-]{1,70}", fullmatch=True), st.text())
+def test_every_address_and_text_that_is_taken_can_be_sent(address: str, text: str) -> None:
+    if is_mail_address(address):
+        message = make_message(address, address, Mail(id="1", subject=text, text=text))
+        assert (message["To"], message["From"]) == (address, f"Heliscore <{address}>")
+        assert message.as_bytes()
+
+
 @pytest.mark.parametrize(
     ("address", "is_one"),
     [
@@ -130,6 +140,12 @@ def test_no_subject_begins_a_header() -> None:
         ("Ops <ops@example.org>", False),
         ("a@b.org,c@d.org", False),
         ("ops", False),
+        (".ops@example.org", False),
+        ("ops.@example.org", False),
+        ("o..ps@example.org", False),
+        ("ops@example..org", False),
+        ("ops@example.org.", False),
+        ("o" * 243 + "@example.org", False),
         ("@example.org", False),
         ("ops@", False),
         ("ops@-", False),

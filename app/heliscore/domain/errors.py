@@ -15,6 +15,7 @@ HeliscoreError
 │   │   └── TooManyFailures       of calls with keys that are not valid
 │   ├── Defect               500  a bug of the service; the log says where
 │   └── Unavailable          503  the service cannot answer now; the same request may succeed later
+├── NotMeasurable            why a monitor cannot be evaluated: its history and its answers say so
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
 ├── NotAsked                 why `heliscore gate` has no answer: one line, exit status 3
 └── StartError               why the service cannot start or a command cannot run: one line, exit status 1
@@ -156,6 +157,10 @@ class Unavailable(ApiError):
 
 class Defect(ApiError):
     status = 500
+
+
+class NotMeasurable(HeliscoreError):
+    """The scores are not such as a monitor expects."""
 
 
 class ServiceFailed(HeliscoreError):

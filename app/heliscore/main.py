@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
+from msgspec.structs import replace
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,13 +44,17 @@ from heliscore.api.native import (
     health,
     history_endpoints,
     metrics_endpoint,
+    monitor_endpoints,
+    monitor_preview,
     revert_endpoint,
     sample_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
+from heliscore.jobs import monitoring
 from heliscore.jobs.background import StopService, running
+from heliscore.jobs.monitor_evaluation import Evaluator
 from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.event_loop import watch_stalls
@@ -96,6 +101,8 @@ _API: Final = (
     *sample_endpoint.ENDPOINTS,
     *gate_endpoint.ENDPOINTS,
     *definition_endpoints.ENDPOINTS,
+    *monitor_endpoints.ENDPOINTS,
+    *monitor_preview.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -168,19 +175,30 @@ async def _opened(
         settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
     )
     uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
+    monitors = await open_database(
+        replace(
+            settings,
+            statement_timeout_ms=min(settings.statement_timeout_ms, monitoring.STATEMENT_TIMEOUT_MS),
+        ),
+        on_connect=identity.check,
+        size=monitoring.CONNECTIONS,
+        is_fair=False,
+    )
     writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
+    definitions = DefinitionCache(quick)
     try:
         limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with (
             kept_pruned(database, settings.retention_days, stop_service),
             history_kept_pruned(database, settings.history_days, stop_service),
+            monitoring.kept_monitored(Evaluator(monitors, ids.names, definitions), stop_service),
         ):
             yield Services(
                 settings=settings,
                 database=database,
                 keyring=Keyring(quick),
                 ids=ids,
-                definitions=DefinitionCache(quick),
+                definitions=definitions,
                 writer=writer,
                 uploads=uploads,
                 upload_turns=UploadTurns(),
@@ -196,7 +214,9 @@ async def _opened(
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
-        await asyncio.gather(writing.close(), uploads.close(), quick.close(), database.close())
+        await asyncio.gather(
+            writing.close(), uploads.close(), monitors.close(), quick.close(), database.close()
+        )
 
 
 class _NoEndpoint:

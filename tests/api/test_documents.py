@@ -28,12 +28,14 @@ from tests.api.calls import (
     GROUP,
     MAKE_DEFINITION,
     MAKE_GROUP,
+    MONITOR,
     PROPERTY,
     PROTECTED,
     REQUEST,
     RETIME,
     SCORE,
     call,
+    make_monitor,
     name_of,
     send,
 )
@@ -141,7 +143,9 @@ async def test_example_of_body_is_accepted(
 ) -> None:
     key_id = await keys.register(connection, organization_id, mint_key(), name="test")
     content = operation(document, endpoint)["requestBody"]["content"]["application/json"]
-    path = re.sub(r"{\w+}", lambda name: str(key_id) if name[0] == "{id}" else "x", endpoint.path)
+    await make_monitor(connection, organization_id, "old")
+    known = {"{id}": str(key_id), "{monitorId}": MONITOR}
+    path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
     if "change" in content["example"]:
@@ -209,6 +213,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     )
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
+    await make_monitor(connection, organization_id, "old")
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})

@@ -23,6 +23,7 @@ from tests.api.calls import (
     RETIME,
     SCORE,
     call,
+    make_monitor,
     name_of,
 )
 from tests.api.envelope import ids, log, post, scores_of
@@ -66,6 +67,7 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True, MARK: 7})
     definition = {"type": "integer", "max": 99, "description": MARK}
     assert (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).is_success
+    await make_monitor(connection, organization_id, MARK)
     return client
 
 

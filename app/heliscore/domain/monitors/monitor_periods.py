@@ -22,6 +22,7 @@ from heliscore.domain.monitors.monitor_states import GroupState, State, advance,
 from heliscore.domain.statistics.compared import Direction
 
 _FORGET_DAYS: Final = 7
+_WORST_FIRST: Final[tuple[State, ...]] = ("firing", "no_data")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,12 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     groups_left_out: int = 0
     """Groups with data that are not watched."""
 
+    @property
+    def worst(self) -> State:
+        """The state of the group that stands worst."""
+        found = {state.state for state in self.states}
+        return next((state for state in _WORST_FIRST if state in found), "ok")
+
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be told of a group."""
@@ -66,6 +73,8 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     """By group: what was found."""
 
     changes: list[Change]
+    without_data: frozenset[str | None]
+    """The groups that had too little data."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -102,7 +111,13 @@ def evaluate(
             changes.append(_make_change(earlier, state, sentence))
     left_out = max(0, reading.groups - len(present & {one.group for one in chosen}))
     stand = Stand(states=tuple(states), groups_left_out=left_out)
-    return Period(end=end, stand=stand, sentences=sentences, changes=changes)
+    return Period(
+        end=end,
+        stand=stand,
+        sentences=sentences,
+        changes=changes,
+        without_data=frozenset(one.measured.group for one in judged if one.outcome == "no_data"),
+    )
 
 
 def _choose(

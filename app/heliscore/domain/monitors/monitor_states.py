@@ -9,7 +9,7 @@ rule says; where that is a state, `no_data`, it is entered at once and left with
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +19,9 @@ from heliscore.domain.monitors.monitor_definition import Rule
 
 State = Literal["ok", "firing", "no_data", "error"]
 """`error` is of a monitor that cannot be evaluated; its groups then stay as they were."""
+
+ERROR_FAILURES: Final = 3
+"""So many attempts in a row that fail are an error."""
 
 Outcome = Literal["bad", "between", "recovered", "no_data"]
 """Of one group in one period."""

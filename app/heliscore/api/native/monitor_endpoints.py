@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from uuid import UUID
 
 from starlette.responses import Response
 
@@ -15,7 +14,6 @@ from heliscore.api.http.json_schema import Schema, list_of_objects
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import count
-from heliscore.api.native.monitor_alerts import show_alert, withdraw
 from heliscore.api.native.monitor_answers import (
     CHANGE_SCHEMA,
     MONITOR_SCHEMA,
@@ -24,22 +22,18 @@ from heliscore.api.native.monitor_answers import (
     show_change,
     show_monitor,
 )
-from heliscore.api.native.monitor_definitions import (
-    decode_definition,
-    encode_definition,
-    read_definition,
-    reject_unknown,
+from heliscore.api.native.monitor_commands import (
+    add_monitor,
+    find_monitor,
+    remove_monitor,
+    replace_monitor,
 )
+from heliscore.api.native.monitor_definitions import read_definition
 from heliscore.api.native.monitor_fields import BODY
 from heliscore.api.shared import envelope
-from heliscore.domain.errors import InvalidInput, NotFound
-from heliscore.domain.monitors.monitor_definition import Definition
-from heliscore.domain.monitors.monitor_periods import Stand
+from heliscore.domain.errors import NotFound
 from heliscore.observability.event_loop import Turn
 from heliscore.store import monitors as store
-from heliscore.store.connections.pool import Connection
-from heliscore.store.events import publish_alert
-from heliscore.store.monitors import StoredMonitor
 
 _MAX_CHANGES: Final = 1_000
 _ID: Final = "monitorId"
@@ -76,7 +70,8 @@ async def list_monitors(call: ApiCall) -> Response:
 async def get_monitor(call: ApiCall) -> Response:
     """Show a monitor, with the states of its groups."""
     async with call.services.database.connection() as connection:
-        return envelope.answer(show_monitor(await _find(connection, call)))
+        found = await find_monitor(connection, call.principal.organization_id, _sent_id(call))
+    return envelope.answer(show_monitor(found))
 
 
 async def post_monitor(call: ApiCall) -> Response:
@@ -85,11 +80,7 @@ async def post_monitor(call: ApiCall) -> Response:
     The first period is the one that ended last, so that a monitor says within seconds how things stand.
     """
     definition, _ = read_definition(BODY, await call.body())
-    organization_id = call.principal.organization_id
-    async with call.services.database.connection() as connection, connection.transaction():
-        await _check_destinations(connection, organization_id, definition)
-        id_ = await store.add_monitor(connection, organization_id, definition, encode_definition(definition))
-        return envelope.answer(show_monitor(await _find(connection, call, id_)))
+    return envelope.answer(show_monitor(await add_monitor(call, definition)))
 
 
 async def put_monitor(call: ApiCall) -> Response:
@@ -99,24 +90,12 @@ async def put_monitor(call: ApiCall) -> Response:
     that are not over are resolved.
     """
     definition, _ = read_definition(BODY, await call.body())
-    async with call.services.database.connection() as connection, connection.transaction():
-        await _check_destinations(connection, call.principal.organization_id, definition)
-        before = await _find(connection, call, for_change=True)
-        earlier = _decode(before)
-        stand = before.stand
-        if earlier is None or not definition.measures_like(earlier):
-            await _withdraw(connection, before, "the monitor was changed")
-            stand = Stand()
-        await store.replace_monitor(connection, before, definition, encode_definition(definition), stand)
-        return envelope.answer(show_monitor(await _find(connection, call)))
+    return envelope.answer(show_monitor(await replace_monitor(call, _sent_id(call), definition)))
 
 
 async def delete_monitor(call: ApiCall) -> Response:
     """Remove a monitor and its history; alerts that are not over are resolved."""
-    async with call.services.database.connection() as connection, connection.transaction():
-        before = await _find(connection, call, for_change=True)
-        await _withdraw(connection, before, "the monitor was removed")
-        await store.remove_monitor(connection, before.organization_id, before.id)
+    await remove_monitor(call, _sent_id(call))
     return envelope.DONE
 
 
@@ -127,56 +106,17 @@ async def get_history(call: ApiCall) -> Response:
     there too. Entries are kept for 90 days.
     """
     asked = _QUERY.read(call.request.query_params)
+    organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection:
-        monitor = await _find(connection, call)
+        monitor = await find_monitor(connection, organization_id, _sent_id(call))
         changes = await store.list_changes(
-            connection, monitor.organization_id, monitor.id, asked[_BEFORE], asked[_LIMIT]
+            connection, organization_id, monitor.id, asked[_BEFORE], asked[_LIMIT]
         )
     return envelope.answer([show_change(change) for change in changes])
 
 
-async def _find(
-    connection: Connection, call: ApiCall, id_: str | None = None, *, for_change: bool = False
-) -> StoredMonitor:
-    """Raises NotFound."""
-    sent = id_ or read_path_parameter(call.request, _ID)
-    find = store.find_for_change if for_change else store.find_monitor
-    found = None
-    if (uuid := _read_uuid(sent)) is not None:
-        found = await find(connection, call.principal.organization_id, uuid)
-    if found is None:
-        raise NotFound(f"there is no monitor {sent}")
-    return found
-
-
-def _read_uuid(sent: str) -> str | None:
-    try:
-        return str(UUID(sent))
-    except ValueError:
-        return None
-
-
-async def _check_destinations(connection: Connection, organization_id: int, definition: Definition) -> None:
-    if definition.destinations:
-        known = await store.find_destinations(connection, organization_id, definition.destinations)
-        reject_unknown(definition, known)
-
-
-async def _withdraw(connection: Connection, before: StoredMonitor, reason: str) -> None:
-    definition = _decode(before)
-    if definition is None:
-        return
-    for alert in withdraw(definition, before.stand, reason):
-        body = show_alert(before.id, definition, alert)
-        await publish_alert(connection, before.organization_id, alert.type, body)
-
-
-def _decode(monitor: StoredMonitor) -> Definition | None:
-    """None: it is of another version of the service, and not understood."""
-    try:
-        return decode_definition(monitor.definition)
-    except InvalidInput:
-        return None
+def _sent_id(call: ApiCall) -> str:
+    return read_path_parameter(call.request, _ID)
 
 
 _TAG: Final = "Monitors"

@@ -129,7 +129,7 @@ async def test_form_runs_a_monitor_over_the_past(
         scores: list[dict[str, int | bool]] = [{"relevance": value}] * 3
         await put_scores(connection, organization_id, at - hours * HOUR, scores, "a")
     page = (await submit(visitor, "preview", everyMinutes="60", groupBy="")).text
-    assert "It would have fired 1 time in the last 30 days" in page
+    assert "It would have fired 1 time in the last 300 hours" in page
     (table,) = read_tables(page)
     fired, over = at - 2 * HOUR, at - HOUR
     assert [row[:2] for row in table[1:]] == [[f"{time:%d %b, %H:%M}" for time in (fired, over)]]

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from heliscore.api.native.monitor_commands import add_monitor, find_monitor, replace_monitor
 from heliscore.api.native.monitor_definitions import read_definition
 from heliscore.api.native.monitor_fields import BODY
-from heliscore.api.native.monitor_previews import MAX_PERIODS, Preview, run_preview
+from heliscore.api.native.monitor_previews import Preview, run_preview
 from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.monitor_words import STATISTICS, draw, show_time
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.domain.errors import FieldError, InvalidInput
-from heliscore.domain.monitors.monitor_definition import Definition
+from heliscore.domain.monitors.monitor_definition import Bound, Definition
 from heliscore.domain.times import exactly_now
 from heliscore.store import evaluations
 
@@ -25,6 +25,9 @@ PATH: Final = "/monitors"
 FORM_PATH: Final = "/monitors/form"
 
 _LONGEST_PREVIEW: Final = timedelta(days=30)
+_PERIODS: Final = 300
+"""Of a preview: a person waits for it. The API takes more."""
+
 _MOST_CHARTS: Final = 5
 _PROPERTY: Final = "property:"
 
@@ -63,6 +66,13 @@ class ShownPreview(msgspec.Struct, frozen=True):
     @property
     def length_words(self) -> str:
         return show_time(self.length)
+
+    @property
+    def legend(self) -> str:
+        """What the dashed line of the charts is."""
+        is_bound = isinstance(self.definition.condition, Bound)
+        compared = "the limit" if is_bound else "what it is compared with"
+        return f"Dashed: {compared}, and below it the number of scores."
 
     @property
     def firings(self) -> int:
@@ -108,7 +118,7 @@ async def submit_form(page: PageRequest) -> Response:
 
 
 async def _preview(page: PageRequest, definition: Definition) -> ShownPreview:
-    length = min(_LONGEST_PREVIEW, (MAX_PERIODS - 1) * definition.every)
+    length = min(_LONGEST_PREVIEW, _PERIODS * definition.every)
     end = exactly_now()
     return ShownPreview(await run_preview(page.call, definition, end - length, end), definition, length)
 

@@ -95,12 +95,16 @@ RETURNING
     m.next_at, m.stand, m.failures, m.error, m.failing_since, coalesce($1, now()) AS clock
 
 -- name: store
--- The result of an evaluation that began when $4 was the end of the last period and $3 the revision.
-UPDATE monitor SET
-    evaluated_until = $5, next_at = $6, stand = $7::text::jsonb, claimed_until = NULL, failures = 0, error = NULL,
-    failing_since = NULL
-WHERE organization_id = $1 AND id = $2::text::uuid AND revision = $3 AND evaluated_until = $4
-RETURNING true
+-- The results of evaluations, each of which began when $4 was the end of the last period and $3 the revision.
+UPDATE monitor AS m SET
+    evaluated_until = r.new_evaluated_until, next_at = r.next_at, stand = r.stand::jsonb, claimed_until = NULL,
+    failures = 0, error = NULL, failing_since = NULL
+FROM unnest(
+    $1::integer[], $2::text[]::uuid[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[]
+) AS r (organization_id, id, revision, evaluated_until, new_evaluated_until, next_at, stand)
+WHERE m.organization_id = r.organization_id AND m.id = r.id AND m.revision = r.revision
+    AND m.evaluated_until = r.evaluated_until
+RETURNING m.id::text
 
 -- name: store_failure
 -- As store, of an evaluation that failed because of $5; the next attempt is at $6.

@@ -60,5 +60,9 @@ DELETE FROM promptlayer_group WHERE organization_id = $1
 -- name: remove_idempotent_calls
 DELETE FROM idempotent_call WHERE organization_id = $1
 
+-- name: remove_monitors
+-- Their history goes with them.
+DELETE FROM monitor WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

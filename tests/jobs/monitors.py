@@ -85,12 +85,11 @@ async def add(
     return id_
 
 
-async def evaluate(database: Database, now: datetime) -> list[bool]:
-    """Evaluate all monitors that are due at that time; return for each whether it was stored."""
-    evaluator = make_evaluator(database)
+async def evaluate(database: Database, now: datetime) -> int:
+    """Evaluate all monitors that are due at that time; return of how many something was stored."""
     async with database.connection() as connection:
         claimed = await store.claim(connection, 1000, now)
-    return [await evaluator.evaluate(monitor) for monitor in claimed]
+    return len(await make_evaluator(database).evaluate(claimed))
 
 
 async def find(connection: Connection, organization_id: int, id_: str) -> StoredMonitor:

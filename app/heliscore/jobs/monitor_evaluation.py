@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,7 +24,7 @@ from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.events import publish_alert
 from heliscore.store.monitor_readings import read_period
-from heliscore.store.monitors import StoredMonitor
+from heliscore.store.monitors import Result, StoredMonitor
 from heliscore.store.scores import ScoreNames
 
 _log = logging.getLogger("heliscore")
@@ -42,9 +43,29 @@ class Evaluator(msgspec.Struct, frozen=True):
     names: ScoreNames
     definitions: DefinitionCache
 
-    async def evaluate(self, claimed: StoredMonitor) -> bool:
-        """Evaluate the periods of a monitor that are due, and store how things stand then; False where
-        another service was quicker. Raises Unavailable while the database is away."""
+    async def evaluate(self, claimed: Sequence[StoredMonitor], until: float = math.inf) -> set[str]:
+        """Evaluate the periods of monitors that are due, and store how things stand then. After `until`, by
+        the monotonic clock, none is begun. Returns the ids of those that were stored: of the others, another
+        service was quicker. Raises Unavailable while the database is away.
+
+        Results that change nothing for anybody are stored together, which costs less.
+        """
+        stored, quiet = set[str](), list[Result]()
+        for monitor in claimed:
+            if time.monotonic() > until:
+                break
+            outcome = await self._try(monitor)
+            if isinstance(outcome, Result):
+                quiet.append(outcome)
+            elif outcome:
+                stored.add(monitor.id)
+        if quiet:
+            async with self.database.connection() as connection:
+                stored |= await store.store_results(connection, quiet)
+        return stored
+
+    async def _try(self, claimed: StoredMonitor) -> Result | bool:
+        """A result that is to be stored, or whether one was."""
         try:
             return await self._evaluate(claimed)
         except (ApiError, NotMeasurable) as error:
@@ -54,7 +75,7 @@ class Evaluator(msgspec.Struct, frozen=True):
             _log.exception("monitor %s cannot be evaluated", claimed.id)
             return await self._store_failure(claimed, "a defect of the service, which its log describes")
 
-    async def _evaluate(self, claimed: StoredMonitor) -> bool:
+    async def _evaluate(self, claimed: StoredMonitor) -> Result | bool:
         definition = decode_definition(claimed.definition)
         due = find_due(claimed.evaluated_until, claimed.clock, definition.every)
         periods = await self._evaluate_periods(claimed, definition, due)
@@ -64,15 +85,14 @@ class Evaluator(msgspec.Struct, frozen=True):
         changes = [*_skipped(due), *_recovered(claimed, stand, periods)]
         changes += [change for period in periods for change in period.changes]
         evaluated_until = periods[-1].end if periods else claimed.evaluated_until
-        next_at = next_end(evaluated_until, definition.every)
-        async with self.database.connection() as connection:
-            if not changes and not alerts:
-                return await store.store_result(connection, claimed, evaluated_until, next_at, stand)
-            async with connection.transaction():
-                if not await store.store_result(connection, claimed, evaluated_until, next_at, stand):
-                    return False
+        result = Result(claimed, evaluated_until, next_end(evaluated_until, definition.every), stand)
+        if not changes and not alerts:
+            return result
+        async with self.database.connection() as connection, connection.transaction():
+            is_stored = bool(await store.store_results(connection, [result]))
+            if is_stored:
                 await _tell(connection, claimed, definition, changes, alerts)
-        return True
+        return is_stored
 
     async def _evaluate_periods(
         self, claimed: StoredMonitor, definition: Definition, due: Due
@@ -81,15 +101,16 @@ class Evaluator(msgspec.Struct, frozen=True):
         periods: list[Period] = []
         begun = time.monotonic()
         direction = await find_direction(self.definitions, claimed.organization_id, definition)
-        for end in due.ends:
-            async with self.database.connection() as connection:
+        async with self.database.connection() as connection:
+            for end in due.ends:
+                window = window_at(definition, end)
                 reading = await read_period(
-                    connection, self.names, claimed.organization_id, definition, window_at(definition, end)
+                    connection, self.names, claimed.organization_id, definition, window
                 )
-            before = periods[-1].stand if periods else claimed.stand
-            periods.append(await judge_period(definition, direction, before, reading, end))
-            if time.monotonic() - begun > _BUDGET_S:
-                break
+                before = periods[-1].stand if periods else claimed.stand
+                periods.append(await judge_period(definition, direction, before, reading, end))
+                if time.monotonic() - begun > _BUDGET_S:
+                    break
         return periods
 
     async def _store_failure(self, claimed: StoredMonitor, reason: str) -> bool:

@@ -57,6 +57,17 @@ class StoredMonitor(msgspec.Struct, frozen=True, kw_only=True):
     """The database's, when this was read."""
 
 
+class Result(msgspec.Struct, frozen=True):
+    """What the evaluation of a monitor came to."""
+
+    claimed: StoredMonitor
+    """As it was before."""
+
+    evaluated_until: datetime
+    next_at: datetime
+    stand: Stand
+
+
 class StoredChange(Change, frozen=True, kw_only=True):
     """An entry of the history, by its number."""
 
@@ -162,15 +173,12 @@ async def claim(connection: Connection, limit: int, now: datetime | None = None)
     return [_read(row) for row in await connection.fetch(_SQL["claim"], now, limit, CLAIM)]
 
 
-async def store_result(
-    connection: Connection, claimed: StoredMonitor, evaluated_until: datetime, next_at: datetime, stand: Stand
-) -> bool:
-    """Store how things stand after an evaluation; False where another service was quicker, or the monitor was
-    changed since."""
-    return (
-        await connection.fetchval(_SQL["store"], *_fence(claimed), evaluated_until, next_at, _encode(stand))
-        is not None
-    )
+async def store_results(connection: Connection, results: Sequence[Result]) -> set[str]:
+    """Store how things stand after evaluations; return the ids of those for which no other service was
+    quicker, and that were not changed since."""
+    rows = [(*_fence(one.claimed), one.evaluated_until, one.next_at, _encode(one.stand)) for one in results]
+    columns = map(list, zip(*sorted(rows), strict=True)) if rows else ([] for _ in range(7))
+    return {id_ for (id_,) in await connection.fetch(_SQL["store"], *columns)}
 
 
 async def store_failure(

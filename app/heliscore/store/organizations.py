@@ -26,6 +26,7 @@ _BELONGINGS: Final = (
     "remove_promptlayer_logs",
     "remove_promptlayer_groups",
     "remove_idempotent_calls",
+    "remove_monitors",
 )
 
 

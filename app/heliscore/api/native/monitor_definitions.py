@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +42,9 @@ from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import Column, Property
 from heliscore.domain.monitors.monitor_definition import Bound, Definition, Rule, WorseThan
 
+_REMEMBERED: Final = 2_000
+"""Decoded definitions: those of monitors that are evaluated each minute."""
+
 _MAX_BYTES: Final = 16 * 1024
 """Of a definition as JSON: all of an organization's are read at once."""
 
@@ -54,6 +58,7 @@ def read_definition(body: Body, sent: bytes) -> tuple[Definition, Values]:
     return definition, values
 
 
+@lru_cache(_REMEMBERED)
 def decode_definition(stored: bytes) -> Definition:
     """Decode what encode_definition has made. Raises InvalidInput if it is no longer understood."""
     return _make_definition(BODY.read(decode(stored)))

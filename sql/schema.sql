@@ -172,6 +172,48 @@ CREATE TABLE public.idempotent_call (
     CONSTRAINT idempotent_call_call_hash_check CHECK ((octet_length(call_hash) = 32))
 );
 
+CREATE TABLE public.monitor (
+    organization_id integer NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    definition jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    evaluated_until timestamp with time zone NOT NULL,
+    next_at timestamp with time zone,
+    claimed_until timestamp with time zone,
+    stand jsonb DEFAULT '{}'::jsonb NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    error text,
+    failing_since timestamp with time zone
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.monitor_change (
+    organization_id integer NOT NULL,
+    monitor_id uuid NOT NULL,
+    id bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    group_value text,
+    previous_state text,
+    state text,
+    value double precision,
+    base_value double precision,
+    count bigint NOT NULL,
+    reason text NOT NULL
+);
+
+ALTER TABLE public.monitor_change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.monitor_change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.organization (
     id integer NOT NULL,
     name text NOT NULL,
@@ -435,6 +477,15 @@ ALTER TABLE ONLY public.event
 ALTER TABLE ONLY public.idempotent_call
     ADD CONSTRAINT idempotent_call_pkey PRIMARY KEY (organization_id, key);
 
+ALTER TABLE ONLY public.monitor_change
+    ADD CONSTRAINT monitor_change_pkey PRIMARY KEY (organization_id, monitor_id, id);
+
+ALTER TABLE ONLY public.monitor
+    ADD CONSTRAINT monitor_name_key UNIQUE (organization_id, name);
+
+ALTER TABLE ONLY public.monitor
+    ADD CONSTRAINT monitor_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_name_key UNIQUE (name);
 
@@ -496,6 +547,10 @@ CREATE INDEX destination_organization_id_idx ON public.destination USING btree (
 
 CREATE INDEX idempotent_call_began_at_idx ON public.idempotent_call USING btree (organization_id, began_at);
 
+CREATE INDEX monitor_change_recorded_at_idx ON public.monitor_change USING btree (recorded_at);
+
+CREATE INDEX monitor_next_at_idx ON public.monitor USING btree (next_at) WHERE (next_at IS NOT NULL);
+
 CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree (organization_id, logged_at);
 
 CREATE INDEX request_created_at_idx ON public.request USING btree (organization_id, created_at);
@@ -521,6 +576,12 @@ ALTER TABLE ONLY public.delivery
 
 ALTER TABLE ONLY public.destination
     ADD CONSTRAINT destination_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.monitor_change
+    ADD CONSTRAINT monitor_change_monitor_id_fkey FOREIGN KEY (organization_id, monitor_id) REFERENCES public.monitor(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.monitor
+    ADD CONSTRAINT monitor_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.score_definition
     ADD CONSTRAINT score_definition_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -206,6 +206,7 @@ ANSWERS = {
     "docs/experiments.md": '"verdict":"tooFew","uncorrectedVerdict":"tooFew"',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
+    "docs/monitors.md": '"state":"ok","states":[],"groupsLeftOut":0,"error":null',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
     "docs/sampling.md": '"scores":{"accuracy":95},"reason":"accuracy is 95, 5 above the threshold 90"}',
     "docs/webhooks.md": '"enabled":true,"disabledReason":null,"failingSince":null,',
@@ -278,6 +279,12 @@ async def test_gate_that_is_shown_is_one(client: httpx.AsyncClient) -> None:
     [gate] = [tomllib.loads(text) for language, text in blocks("docs/gate.md") if language == "toml"]
     answer = await client.post("/v1/evals/gate", json=gate)
     assert (answer.status_code, answer.json()["data"]["result"]) == (200, "inconclusive")
+
+
+async def test_monitor_that_is_shown_is_one(client: httpx.AsyncClient) -> None:
+    [monitor] = [tomllib.loads(text) for language, text in blocks("docs/monitors.md") if language == "toml"]
+    answer = await client.post("/v1/monitors", json=monitor)
+    assert (answer.status_code, answer.json()["data"]["state"]) == (200, "ok")
 
 
 async def test_filter_that_is_shown_is_one(client: httpx.AsyncClient) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -49,14 +50,18 @@ from heliscore.api.native import (
     health,
     history_endpoints,
     metrics_endpoint,
+    monitor_endpoints,
+    monitor_preview,
     revert_endpoint,
     sample_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
+from heliscore.jobs import monitoring
 from heliscore.jobs.background import StopService, running
 from heliscore.jobs.deliveries import kept_delivering
+from heliscore.jobs.monitor_evaluation import Evaluator
 from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
 from heliscore.observability.event_loop import watch_stalls
@@ -65,7 +70,7 @@ from heliscore.outbound.messenger import open_messenger
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
-from heliscore.store.connections.pool import open_database
+from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
@@ -81,8 +86,8 @@ _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 
 _UPLOAD_CONNECTIONS: Final = 3
 
-_JOB_CONNECTIONS: Final = 3
-_JOB_MAX_EXPECTED_WAIT_S: Final = 10
+_DELIVERY_CONNECTIONS: Final = 3
+_DELIVERY_MAX_EXPECTED_WAIT_S: Final = 10
 """Nobody waits for a job to answer."""
 
 _MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
@@ -112,6 +117,8 @@ _API: Final = (
     *event_endpoint.ENDPOINTS,
     *destination_endpoints.ENDPOINTS,
     *delivery_endpoints.ENDPOINTS,
+    *monitor_endpoints.ENDPOINTS,
+    *monitor_preview.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -164,64 +171,90 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
     return Middleware(router, lambda: services.current, _render_error, log)
 
 
+class _Pools(msgspec.Struct, frozen=True):
+    """Connections to one database, apart for what must not wait for each other: a flood of searches must not
+    keep keys from being found or scores from being written, nor a job either."""
+
+    database: Database
+    quick: Database
+    writing: Database
+    uploads: Database
+    live: Database
+    deliveries: Database
+    monitors: Database
+
+    async def close(self) -> None:
+        await asyncio.gather(*(pool.close() for pool in msgspec.structs.astuple(self)))
+
+
+async def _open_pools(settings: Settings, identity: DatabaseIdentity) -> _Pools:
+    async def open_(settings: Settings = settings, **options: Any) -> Database:
+        return await open_database(settings, on_connect=identity.check, **options)
+
+    patient = min(settings.statement_timeout_ms, monitoring.STATEMENT_TIMEOUT_MS)
+    return _Pools(
+        database=await open_(),
+        quick=await open_(
+            size=_QUICK_CONNECTIONS,
+            plans="generic",
+            max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
+            is_fair=False,
+        ),
+        writing=await open_(size=WRITING_CONNECTIONS, plans="generic", is_fair=False),
+        uploads=await open_(size=_UPLOAD_CONNECTIONS),
+        live=await open_(size=1, is_fair=False),
+        deliveries=await open_(
+            size=_DELIVERY_CONNECTIONS, max_expected_wait_s=_DELIVERY_MAX_EXPECTED_WAIT_S, is_fair=False
+        ),
+        monitors=await open_(
+            msgspec.structs.replace(settings, statement_timeout_ms=patient),
+            size=monitoring.CONNECTIONS,
+            is_fair=False,
+        ),
+    )
+
+
 @asynccontextmanager
 async def _opened(
     settings: Settings, identity: DatabaseIdentity, stop_service: StopService
 ) -> AsyncIterator[Services]:
     """Open the services over one database, and close them."""
-    ids = ScoreIds()
-    database = await open_database(settings, on_connect=identity.check)
-    # Separate pools: a flood of searches must not keep keys from being found or scores from being written.
-    quick = await open_database(
-        settings,
-        on_connect=identity.check,
-        size=_QUICK_CONNECTIONS,
-        plans="generic",
-        max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
-        is_fair=False,
-    )
-    writing = await open_database(
-        settings, on_connect=identity.check, size=WRITING_CONNECTIONS, plans="generic", is_fair=False
-    )
-    uploads = await open_database(settings, on_connect=identity.check, size=_UPLOAD_CONNECTIONS)
-    events = await open_database(settings, on_connect=identity.check, size=1, is_fair=False)
-    live_events = LiveEvents(events, identity)
-    jobs = await open_database(
-        settings,
-        on_connect=identity.check,
-        size=_JOB_CONNECTIONS,
-        max_expected_wait_s=_JOB_MAX_EXPECTED_WAIT_S,
-        is_fair=False,
-    )
+    pools, ids = await _open_pools(settings, identity), ScoreIds()
+    live_events = LiveEvents(pools.live, identity)
     messenger = open_messenger(settings)
-    body_url_secret = RememberedSecret(quick, "body_url")
+    body_url_secret = RememberedSecret(pools.quick, "body_url")
     webhooks = WebhookRenderer(body_url_secret)
-    writer = Writer(writing, ids, accept_unknown=settings.accepts_unknown_requests)
+    definitions = DefinitionCache(pools.quick)
+    evaluator = Evaluator(pools.monitors, ids.names, definitions)
+    writer = Writer(pools.writing, ids, accept_unknown=settings.accepts_unknown_requests)
+    limit = settings.rate_limit
     try:
-        limiter = None if settings.rate_limit is None else RateLimiter(quick, settings.rate_limit)
         async with (
-            kept_pruned(database, settings.retention_days, stop_service),
-            history_kept_pruned(database, settings.history_days, stop_service),
+            kept_pruned(pools.database, settings.retention_days, stop_service),
+            history_kept_pruned(pools.database, settings.history_days, stop_service),
             running("live events", live_events.run(), stop_service),
-            kept_delivering(jobs, ids.names, messenger, stop_service, webhooks.render),
+            kept_delivering(pools.deliveries, ids.names, messenger, stop_service, webhooks.render),
+            monitoring.kept_monitored(evaluator, stop_service),
         ):
             yield Services(
                 settings=settings,
-                database=database,
-                keyring=Keyring(quick),
+                database=pools.database,
+                keyring=Keyring(pools.quick),
                 ids=ids,
-                definitions=DefinitionCache(quick),
+                definitions=definitions,
                 writer=writer,
-                uploads=uploads,
+                uploads=pools.uploads,
                 upload_turns=UploadTurns(),
-                quick=quick,
+                quick=pools.quick,
                 messenger=messenger,
                 body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
                 answer_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
                 large_work=LargeWork(),
                 body_url_secret=body_url_secret,
                 live_events=live_events,
-                limiter=limiter,
+                limiter=None
+                if settings.rate_limit is None
+                else RateLimiter(pools.quick, settings.rate_limit),
                 prices=PriceTable() if settings.computed_costs else None,
             )
     finally:
@@ -230,7 +263,7 @@ async def _opened(
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await writer.close()
         await messenger.close()
-        await asyncio.gather(*(each.close() for each in (writing, uploads, events, quick, jobs, database)))
+        await pools.close()
 
 
 class _NoEndpoint:

@@ -212,6 +212,51 @@ JOIN score_name AS n ON n.id = c.name_id
 GROUP BY n.name, b.lowest, b.highest, b.bins, bin
 ORDER BY n.name, bin
 
+-- name: measure
+-- By group, for the scores $4: the $5 groups with the most scores, and how many groups there are. Sums of squares as in
+-- trends.
+SELECT
+    m.group_value, m.count, m.sum, coalesce(m.squares, 0) + coalesce(m.large_squares, 0) AS squares, m.lowest, m.highest,
+    count(*) OVER () AS groups
+FROM (
+    SELECT
+        /* group */ NULL::text /* end */ AS group_value, count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest,
+        max(v.value) AS highest,
+        sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
+        sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    GROUP BY group_value
+) AS m
+ORDER BY m.count DESC, m.group_value NULLS LAST
+LIMIT $5
+
+-- name: measure_percentile
+-- The same with the percentile $6, for which the values of each group are sorted.
+SELECT m.group_value, m.count, m.percentile, count(*) OVER () AS groups
+FROM (
+    SELECT
+        /* group */ NULL::text /* end */ AS group_value, count(*) AS count,
+        percentile_cont($6::double precision) WITHIN GROUP (ORDER BY v.value::double precision) AS percentile
+    FROM /* source */ score AS v /* end */
+    /* request */
+    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        AND r.created_at >= $2 AND r.created_at < $3
+    /* end */
+    /* joins */ /* end */
+    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+        AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
+    GROUP BY group_value
+) AS m
+ORDER BY m.count DESC, m.group_value NULLS LAST
+LIMIT $5
+
 -- name: compare
 -- By group and score, for the scores $4. Equal values are counted first, because there are few different ones: then a
 -- percentile is found by adding up counts, without sorting all scores. It is interpolated between the values at two

@@ -70,5 +70,9 @@ DELETE FROM event WHERE organization_id = $1
 -- name: remove_idempotent_calls
 DELETE FROM idempotent_call WHERE organization_id = $1
 
+-- name: remove_monitors
+-- Their history goes with them.
+DELETE FROM monitor WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -8,6 +8,7 @@ import json
 
 import httpx
 from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.native.monitor_fields import EXAMPLE
 from heliscore.main import ENDPOINTS
 from heliscore.store.connections.pool import Connection
 
@@ -21,9 +22,11 @@ CHANGE = 1767225600000000  # of the score, at midnight of 2026-01-01
 RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization_id = $1"
 PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
+MONITOR = "0f8b2a51-6a3c-4b55-9f0e-0c1d2e3f4a5b"
 
 _QUERY = {"filter": {"request_response_rmt": {"scores": {SCORE: {"gte": 90}}}}}
 _TIMES = {"start": "2020-01-01T00:00:00Z", "end": "2120-01-01T00:00:00Z"}
+_DAYS = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-03T00:00:00Z"}
 _LOG = {
     "providerRequest": {
         "url": "https://example.com/v1/chat",
@@ -77,6 +80,25 @@ SELECT '{DELIVERY}', $1, id, 'alert.firing', '{{}}', 'parked' FROM made
 """
 """No service sends to it: it is claimed for ever, and its address is forbidden."""
 
+MAKE_MONITOR = """
+WITH made AS (
+    INSERT INTO monitor (organization_id, id, name, definition, evaluated_until)
+    VALUES ($1, $2, 'old', $3::text::jsonb, '2026-01-01T00:00:00Z')
+)
+INSERT INTO monitor_change (organization_id, monitor_id, happened_at, state, count, reason)
+VALUES ($1, $2, '2026-01-01T00:00:00Z', 'firing', 1, $4)
+"""
+"""It is paused: what the service finds would be a change that no call made."""
+
+_MONITOR = {
+    "name": "new",
+    "score": SCORE,
+    "statistic": "average",
+    "condition": {"below": 90},
+    "windowMinutes": 43_200,
+    "everyMinutes": 1440,
+    "paused": True,
+}
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
 BODIES: dict[tuple[str, str], object] = {
@@ -154,6 +176,13 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/webhooks"): {"destination": "https://1.1.1.1/hook", "config": {"sampleRate": 0}},
     ("DELETE", "/v1/webhooks/{webhookId}"): None,
     ("POST", "/v1/webhooks/{webhookId}/test"): None,
+    ("GET", "/v1/monitors"): None,
+    ("POST", "/v1/monitors"): _MONITOR,
+    ("POST", "/v1/monitors/preview"): {**_MONITOR, "timeFilter": _DAYS},
+    ("GET", "/v1/monitors/{monitorId}"): None,
+    ("PUT", "/v1/monitors/{monitorId}"): _MONITOR,
+    ("DELETE", "/v1/monitors/{monitorId}"): None,
+    ("GET", "/v1/monitors/{monitorId}/history"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
@@ -208,6 +237,14 @@ async def make_destination(connection: Connection, organization_id: int, name: s
     await connection.execute("DELETE FROM destination WHERE id = ANY ($1::uuid[])", [DESTINATION, WEBHOOK])
     await connection.execute(MAKE_DESTINATION, organization_id, name)
     await connection.execute(MAKE_WEBHOOK, organization_id, name)
+    await make_monitor(connection, organization_id, "low")
+
+
+async def make_monitor(connection: Connection, organization_id: int, mark: str) -> None:
+    """Make the MONITOR of the example calls, with an entry in its history; that of an earlier test goes."""
+    await connection.execute("DELETE FROM monitor WHERE id = $1", MONITOR)
+    definition = json.dumps({**EXAMPLE, **_MONITOR, "name": mark})
+    await connection.execute(MAKE_MONITOR, organization_id, MONITOR, definition, mark)
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -227,6 +264,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         destinationId=DESTINATION,
         deliveryId=DELIVERY,
         webhookId=WEBHOOK,
+        monitorId=MONITOR,
     )
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
 

@@ -29,6 +29,7 @@ from tests.api.calls import (
     GROUP,
     MAKE_DEFINITION,
     MAKE_GROUP,
+    MONITOR,
     PROPERTY,
     PROTECTED,
     REQUEST,
@@ -36,6 +37,7 @@ from tests.api.calls import (
     SCORE,
     call,
     make_destination,
+    make_monitor,
     name_of,
     send,
 )
@@ -144,7 +146,8 @@ async def test_example_of_body_is_accepted(
     key_id = await keys.register(connection, organization_id, mint_key(), name="test")
     content = operation(document, endpoint)["requestBody"]["content"]["application/json"]
     await make_destination(connection, organization_id, "ours")
-    known = {"{id}": str(key_id), "{destinationId}": DESTINATION}
+    await make_monitor(connection, organization_id, "old")
+    known = {"{id}": str(key_id), "{destinationId}": DESTINATION, "{monitorId}": MONITOR}
     path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
@@ -214,6 +217,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
     await make_destination(connection, organization_id, "ours")
+    await make_monitor(connection, organization_id, "old")
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})

@@ -24,6 +24,7 @@ from tests.api.calls import (
     SCORE,
     call,
     make_destination,
+    make_monitor,
     name_of,
 )
 from tests.api.envelope import ids, log, post, scores_of
@@ -68,6 +69,7 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
     definition = {"type": "integer", "max": 99, "description": MARK}
     assert (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).is_success
     await make_destination(connection, organization_id, MARK)
+    await make_monitor(connection, organization_id, MARK)
     return client
 
 

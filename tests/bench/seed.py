@@ -56,7 +56,7 @@ ORDER BY r.request_no, k.name_id
 """
 
 
-async def fill(connection: Connection, size: int) -> None:
+async def fill(connection: Connection, size: int, start: datetime = START) -> None:
     """Make `size` requests with their scores, and the statistics that go with them."""
     await connection.execute("SELECT setseed(0.5)")
     ids = await ScoreNames().ensure(connection, ORGANIZATION_ID, SHARES.keys())
@@ -65,7 +65,7 @@ async def fill(connection: Connection, size: int) -> None:
     for first in range(1, size + 1, _CHUNK):
         last = min(size, first + _CHUNK - 1)
         await connection.execute(
-            _REQUESTS, ORGANIZATION_ID, first, last, START, MODELS, ENVIRONMENTS, step, timeout=600
+            _REQUESTS, ORGANIZATION_ID, first, last, start, MODELS, ENVIRONMENTS, step, timeout=600
         )
         await connection.execute(_SCORES, ORGANIZATION_ID, first, last, *kinds, timeout=600)
         progress(f"seeding: {last:,} of {size:,} requests")

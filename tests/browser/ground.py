@@ -8,12 +8,15 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+from heliscore.api.native.monitor_definitions import encode_definition, read_definition
+from heliscore.api.native.monitor_fields import BODY
 from heliscore.demo import organization
 from heliscore.demo.traffic import make_requests
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
-from heliscore.store import keys, organizations
+from heliscore.store import keys, monitors, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
@@ -21,6 +24,19 @@ from tests.conftest import TEMPLATE, at_database
 from tests.servers import make_server
 
 ORGANIZATION: Final = "demo"
+MONITOR: Final = "3b0c4a52-5f3e-4a8e-9a52-6f1a0c9d7e11"
+"""A monitor of the demo organization."""
+
+_MONITOR: Final = {
+    "name": "relevance of each prompt",
+    "score": "relevance",
+    "statistic": "average",
+    "groupBy": "prompt_id",
+    "windowMinutes": 7 * 24 * 60,
+    "everyMinutes": 12 * 60,
+    "condition": {"worseThan": "previous", "margin": 2},
+    "atLeastScores": 20,
+}
 
 _WAIT_S: Final = 60
 
@@ -102,6 +118,9 @@ async def fill_demo(connection: Connection, requests: int) -> str:
     assert key is not None
     visits = make_requests(id_, count=requests, days=30, seed=1, now=datetime.now(UTC))
     await organization.fill(connection, visits, lambda _: None)
+    definition, _ = read_definition(BODY, msgspec.json.encode(_MONITOR))
+    made = await monitors.add_monitor(connection, id_, definition, encode_definition(definition))
+    await connection.execute("UPDATE monitor SET id = $1 WHERE id = $2", MONITOR, made)
     return key
 
 

@@ -20,7 +20,7 @@ from heliscore.store.schema import bootstrap
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
-from tests.browser.ground import Ground, fill_demo
+from tests.browser.ground import MONITOR, Ground, fill_demo
 from tests.servers import temporary_server
 
 REQUESTS: Final = 2000
@@ -66,6 +66,11 @@ async def _open_json(page: Page) -> None:
     await page.get_by_text("Filter as JSON").click()
 
 
+async def _try_over_the_past(page: Page) -> None:
+    await page.get_by_role("button", name="Try it over the past").click()
+    await page.get_by_role("heading", name="in the last").wait_for()
+
+
 async def _show_keys(page: Page) -> None:
     await page.get_by_role("button", name="Keys").click()
 
@@ -80,6 +85,9 @@ PAGES: Final = (
     Shot(name="request", path=f"/requests/{_WITH_THUMB}?{_FILTERED}"),
     Shot(name="request-keys", path=f"/requests/{_WITH_CITATIONS}", prepare=_show_keys),
     Shot(name="request-end", path=f"/requests/{_OLDEST}/next"),
+    Shot(name="monitors", path="/monitors"),
+    Shot(name="monitor", path=f"/monitors/{MONITOR}"),
+    Shot(name="monitor-form", path=f"/monitors/form?id={MONITOR}", prepare=_try_over_the_past),
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
     Shot(name="docs", path="/docs", viewer="nobody"),

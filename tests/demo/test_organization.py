@@ -16,6 +16,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
 from heliscore.store.scores import ScoreIds, ScoreWrite
 
+from tests.api.calls import make_monitor
 from tests.conftest import Service
 from tests.origins import ORIGIN
 
@@ -193,6 +194,7 @@ async def test_removal_leaves_nothing_behind_and_others_alone(
         "output": {"type": "chat", "messages": []}, "request_start_time": 1, "request_end_time": 2,
     }  # fmt: skip
     assert (await client.post("/log-request", json=body)).is_success
+    await make_monitor(connection, id_, "old")
     steps: list[int] = []
     await organization.remove(connection, id_, steps.append)
     assert sum(steps) == COUNT + 1

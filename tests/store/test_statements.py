@@ -11,6 +11,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.keys import ApiKey, UsableKey
+from heliscore.store.monitors import StoredChange, StoredMonitor
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.score_definitions import Version
 from heliscore.store.search.found_requests import Request
@@ -33,6 +34,11 @@ RECEIVED = {
     ("score_definition", "list"): [*fields(ScoreDefinition), "version"],
     ("score_definition", "find"): fields(ScoreDefinition),
     ("score_definition", "find_version"): fields(Version),
+    ("monitor", "list"): fields(StoredMonitor),
+    ("monitor", "find"): fields(StoredMonitor),
+    ("monitor", "find_for_change"): fields(StoredMonitor),
+    ("monitor", "claim"): fields(StoredMonitor),
+    ("monitor", "list_changes"): fields(StoredChange),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any, Final
 
 import click
 
-from heliscore.cli.gate_question import ask, read_question
+from heliscore.cli.gate_question import ask
+from heliscore.cli.service_client import on_one_line, read_object, say, url_option
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.gate.gate_markdown import render_markdown
 from heliscore.domain.gate.gate_report import CheckResult, GateReport
 from heliscore.domain.gate.junit import render_junit
 
-_DEFAULT_URL: Final = "http://127.0.0.1:8585"
 _RESULT_WIDTH: Final = len("inconclusive")
 
 
@@ -32,7 +31,7 @@ class _GateCommand(click.Command):
 
 @click.command(cls=_GateCommand)
 @click.argument("file")
-@click.option("--url", metavar="URL", help=f"Of the service. Default: $HELISCORE_URL, or {_DEFAULT_URL}.")
+@url_option
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a Markdown table.")
 @click.option(
@@ -56,11 +55,7 @@ def gate(
     """
     if (wait is None) != (expect is None):
         raise NotAsked("--wait and --expect go together")
-    key = os.environ.get("HELISCORE_API_KEY")
-    if not key:
-        raise NotAsked("HELISCORE_API_KEY is not set")
-    url = url or os.environ.get("HELISCORE_URL") or _DEFAULT_URL
-    report = ask(url, key, read_question(file), wait, expect)
+    report = ask(url, read_object(file), wait, expect)
     _write(junit, render_junit(report))
     _write(markdown, render_markdown(report))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -71,15 +66,13 @@ def gate(
 
 def _show(report: GateReport) -> None:
     """The result comes last, and says what the exit status says."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     for check in report.checks:
-        click.echo(f"{check.result:<{_RESULT_WIDTH}}  {_on_one_line(f'{check.title}: {check.reason}')}")
+        say(f"{check.result:<{_RESULT_WIDTH}}  {check.title}: {check.reason}")
     if os.environ.get("GITHUB_ACTIONS"):
         for check in report.checks:
             if check.result in ("fail", "inconclusive"):
-                click.echo(_annotation(report, check))
-    click.echo(f"{_on_one_line(report.name)}: {report.conclusion}")
+                say(_annotation(report, check))
+    say(f"{report.name}: {report.conclusion}")
 
 
 def _annotation(report: GateReport, check: CheckResult) -> str:
@@ -90,12 +83,7 @@ def _annotation(report: GateReport, check: CheckResult) -> str:
 
 
 def _escape(text: str) -> str:
-    return _on_one_line(text).replace("%", "%25")
-
-
-def _on_one_line(text: str) -> str:
-    """A group's name may have line feeds, and a line that begins with `::` is a command."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return on_one_line(text).replace("%", "%25")
 
 
 def _write(file: Path | None, text: str, mode: str = "w") -> None:

@@ -1,24 +1,19 @@
-"""Reads the file of a gate and asks a service."""
+"""Asks a service what a gate decides."""
 
 from __future__ import annotations
 
-import sys
 import time
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
+from heliscore.cli.service_client import call, connected
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.gate.gate_report import GateReport
 
 if TYPE_CHECKING:
     import httpx
-
-_TIMEOUT_S: Final = 300
-"""Of one answer: with groups, a gate is many statements."""
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -26,63 +21,12 @@ _LONGEST_PAUSE_S: Final = 5.0
 _Question = dict[str, Any]
 
 
-def read_question(file: str) -> _Question:
-    """Read JSON or TOML from a file, - for stdin. Raises NotAsked."""
-    try:
-        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        question = _decode(text, file)
-    except OSError as error:
-        raise NotAsked(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotAsked(f"{file}: {error}") from None
-    if not isinstance(question, dict):
-        raise NotAsked(f"{file}: expected an object")
-    return question
-
-
-def _decode(text: bytes, file: str) -> Any:
-    is_json = text.lstrip().startswith(b"{") if file == "-" else not file.endswith(".toml")
-    return msgspec.json.decode(text) if is_json else tomllib.loads(text.decode())
-
-
-def ask(url: str, key: str, question: _Question, wait: float | None, expect: int | None) -> GateReport:
+def ask(url: str | None, question: _Question, wait: float | None, expect: int | None) -> GateReport:
     """Ask once, after waiting for scores where asked to. Raises NotAsked."""
-    import httpx  # not for the help, which imports every command
-
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
-            if wait is not None and expect is not None:
-                _wait(client, question, wait, expect)
-            return msgspec.convert(_call(client, "/v1/evals/gate", question), GateReport)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotAsked(f"{url}: {error or type(error).__name__}") from None
-    except UnicodeEncodeError:
-        raise NotAsked("HELISCORE_API_KEY is no API key") from None
-    except msgspec.ValidationError as error:
-        raise NotAsked(f"{url} does not answer as Heliscore does: {error}") from None
-
-
-def _call(client: httpx.Client, path: str, body: object) -> Any:
-    response = client.post(path, content=msgspec.json.encode(body))
-    try:
-        answer = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise NotAsked(f"{response.url} answers {response.status_code}, and no JSON object")
-    if response.status_code != 200:
-        raise NotAsked(f"{response.url} answers {response.status_code}: {_reasons(answer)}")
-    return answer.get("data")
-
-
-def _reasons(answer: dict[str, Any]) -> str:
-    """All errors of the file, or else the one of the answer."""
-    match answer:
-        case {"details": [_, _, *_] as details}:
-            return "; ".join(f"{one.get('path')}: {one.get('message')}" for one in details)
-        case _:
-            return str(answer.get("error"))
+    with connected(url) as client:
+        if wait is not None and expect is not None:
+            _wait(client, question, wait, expect)
+        return msgspec.convert(call(client, "POST", "/v1/evals/gate", question), GateReport)
 
 
 # Waiting
@@ -95,7 +39,7 @@ def _wait(client: httpx.Client, question: _Question, wait_s: float, expect: int)
     """
     body = {"filter": make_filter(question)}
     end, pause, shown = time.monotonic() + wait_s, _FIRST_PAUSE_S, -1
-    while (count := msgspec.convert(_call(client, "/v1/request/count/query", body), int)) < expect:
+    while (count := msgspec.convert(call(client, "POST", "/v1/request/count/query", body), int)) < expect:
         progress = f"{count:,} of {expect:,} requests have all scores"
         if count != shown:
             click.echo(progress, err=True)

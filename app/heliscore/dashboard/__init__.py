@@ -8,6 +8,8 @@ from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
     comparison,
+    monitor_form,
+    monitors,
     overview,
     request_detail,
     request_list,
@@ -26,6 +28,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *request_detail.PAGES,
     *score_form.PAGES,
     *comparison.PAGES,
+    *monitor_form.PAGES,
+    *monitors.PAGES,
     *score_definitions.PAGES,
     *sign_in.PAGES,
 )

@@ -16,8 +16,9 @@ HeliscoreError
 │   │   └── TooManyListeners      to an organization's events
 │   ├── Defect               500  a bug of the service; the log says where
 │   └── Unavailable          503  the service cannot answer now; the same request may succeed later
+├── NotMeasurable            why a monitor cannot be evaluated: its history and its answers say so
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
-├── NotAsked                 why `heliscore gate` has no answer: one line, exit status 3
+├── NotAsked                 why a command has no answer of a service: one line, exit status 3
 └── StartError               why the service cannot start or a command cannot run: one line, exit status 1
     ├── InvalidSettings
     ├── DataFolderInUse
@@ -169,12 +170,16 @@ class Defect(ApiError):
     status = 500
 
 
+class NotMeasurable(HeliscoreError):
+    """The scores are not such as a monitor expects."""
+
+
 class ServiceFailed(HeliscoreError):
     """The service ended although nobody stopped it; the log says why."""
 
 
 class NotAsked(HeliscoreError):
-    """Neither pass nor fail: a question that the service could not be asked."""
+    """Neither pass nor fail: what a service could not be asked, or did not do."""
 
     exit_status = 3
 

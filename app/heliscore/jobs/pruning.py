@@ -1,6 +1,6 @@
 """Deletes what has served its time: requests that are older than the retention period, calls whose
-Idempotency-Keys no longer count, events that were sent, and changes of scores that were replaced too long
-ago."""
+Idempotency-Keys no longer count, events that were sent, the history of monitors, and changes of scores that
+were replaced too long ago."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
+from heliscore.store import monitors
 from heliscore.store.connections.pool import Database
 from heliscore.store.retention import days_ago, prune, prune_calls, prune_events, prune_history
 
@@ -31,6 +32,7 @@ async def kept_pruned(
     async def work() -> None:
         await prune_calls(database)
         await prune_events(database)
+        await _prune_monitors(database)
         if days is not None:
             await _prune_requests(database, days)
 
@@ -69,6 +71,13 @@ async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) ->
             _log.warning("retention has to wait: %s", error)
             pause_s = min(interval_s, _INTERVAL_S)
         await asyncio.sleep(pause_s)
+
+
+async def _prune_monitors(database: Database) -> None:
+    is_left = True
+    while is_left:
+        async with database.connection() as connection:
+            is_left = await monitors.prune_changes(connection)
 
 
 async def _prune_requests(database: Database, days: int) -> None:

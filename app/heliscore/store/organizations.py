@@ -29,6 +29,7 @@ _BELONGINGS: Final = (
     "remove_event_interest",
     "remove_events",
     "remove_idempotent_calls",
+    "remove_monitors",
 )
 
 

@@ -1,0 +1,175 @@
+"""The pages of monitors: a list of them, and one with its groups and history. They need no script."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.native.monitor_alerts import find_requests
+from heliscore.api.native.monitor_commands import find_monitor, remove_monitor, understand
+from heliscore.dashboard.pages.monitor_form import FORM_PATH, PATH
+from heliscore.dashboard.parts.monitor_words import (
+    describe_condition,
+    describe_watched,
+    show_time,
+    show_value,
+)
+from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
+from heliscore.dashboard.parts.search_address import SearchAddress
+from heliscore.domain.errors import NotFound
+from heliscore.domain.monitors.monitor_definition import Definition
+from heliscore.domain.monitors.monitor_schedule import window_at
+from heliscore.domain.monitors.monitor_states import ERROR_FAILURES, GroupState, State
+from heliscore.store import monitors as store
+from heliscore.store.monitors import StoredMonitor
+
+_ID: Final = "monitorId"
+_MAX_CHANGES: Final = 100
+_WORDS: Final[dict[State, str]] = {"ok": "ok", "firing": "firing", "no_data": "no data", "error": "error"}
+_LOOKS: Final[dict[State, str]] = {"ok": "is-good", "firing": "is-bad", "no_data": "", "error": "is-warn"}
+
+
+class ShownState(msgspec.Struct, frozen=True):
+    """A state as a chip."""
+
+    state: State
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self.state]
+
+    @property
+    def look(self) -> str:
+        return _LOOKS[self.state]
+
+
+class ShownGroup(msgspec.Struct, frozen=True):
+    """How one group stands."""
+
+    definition: Definition
+    state: GroupState
+
+    @property
+    def chip(self) -> ShownState:
+        return ShownState(self.state.state)
+
+    @property
+    def value(self) -> str:
+        return show_value(self.state.value, self.definition)
+
+    @property
+    def base_value(self) -> str:
+        return "" if self.state.base_value is None else show_value(self.state.base_value, self.definition)
+
+    @property
+    def requests_href(self) -> str:
+        """The requests of the last window."""
+        window = window_at(self.definition, self.state.at)
+        tree = find_requests(self.definition, self.state.group, window)
+        return SearchAddress(filter=msgspec.json.encode(tree).decode()).href()
+
+
+class ShownMonitor(msgspec.Struct, frozen=True):
+    """A monitor for people."""
+
+    stored: StoredMonitor
+    definition: Definition
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    @property
+    def href(self) -> str:
+        return f"{PATH}/{self.stored.id}"
+
+    @property
+    def form_href(self) -> str:
+        return f"{FORM_PATH}?id={self.stored.id}"
+
+    @property
+    def watched(self) -> str:
+        return describe_watched(self.definition)
+
+    @property
+    def condition(self) -> str:
+        return describe_condition(self.definition)
+
+    @property
+    def times(self) -> str:
+        return f"{show_time(self.definition.window)}, every {show_time(self.definition.every)}"
+
+    @property
+    def is_in_error(self) -> bool:
+        return self.stored.failures >= ERROR_FAILURES
+
+    @property
+    def chip(self) -> ShownState:
+        return ShownState("error" if self.is_in_error else self.stored.stand.worst)
+
+    @property
+    def groups(self) -> list[ShownGroup]:
+        """Those that fire first, then by name."""
+        shown = [ShownGroup(self.definition, state) for state in self.stored.stand.states]
+        return sorted(
+            shown,
+            key=lambda one: (one.state.state != "firing", one.state.group is None, one.state.group or ""),
+        )
+
+    @property
+    def firing(self) -> list[ShownGroup]:
+        return [group for group in self.groups if group.state.state == "firing"]
+
+    @property
+    def evaluated_at(self) -> datetime | None:
+        """The end of the last period; None before the first one."""
+        return max((state.at for state in self.stored.stand.states), default=None)
+
+
+async def list_monitors(page: PageRequest) -> Response:
+    async with page.services.database.connection() as connection:
+        found = await store.list_monitors(connection, page.organization_id)
+    shown = [
+        ShownMonitor(monitor, definition)
+        for monitor in found
+        if (definition := understand(monitor)) is not None
+    ]
+    order: tuple[State, ...] = ("firing", "error", "no_data", "ok")
+    return page.render(
+        "pages/monitor_list.html",
+        monitors=sorted(shown, key=lambda one: order.index(one.chip.state)),
+        form_path=FORM_PATH,
+    )
+
+
+async def show_monitor(page: PageRequest) -> Response:
+    sent = read_path_parameter(page.request, _ID)
+    async with page.services.database.connection() as connection:
+        stored = await find_monitor(connection, page.organization_id, sent)
+        changes = await store.list_changes(connection, page.organization_id, stored.id, None, _MAX_CHANGES)
+    definition = understand(stored)
+    if definition is None:
+        raise NotFound("the monitor is of another version of the service")
+    return page.render(
+        "pages/monitor.html",
+        monitor=ShownMonitor(stored, definition),
+        changes=[(change, ShownState(change.state) if change.state else None) for change in changes],
+        path_of_list=PATH,
+    )
+
+
+async def submit_monitor(page: PageRequest) -> Response:
+    """Remove a monitor."""
+    await remove_monitor(page.call, read_path_parameter(page.request, _ID))
+    return redirect(PATH)
+
+
+PAGES = (
+    Page(path=PATH, handler=list_monitors, title="Monitors"),
+    Page(path=f"{PATH}/{{{_ID}}}", handler=show_monitor),
+    Page(method="POST", path=f"{PATH}/{{{_ID}}}", handler=submit_monitor, permission="rw"),
+)

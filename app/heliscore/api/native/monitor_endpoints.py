@@ -34,7 +34,6 @@ from heliscore.api.native.monitor_fields import BODY
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.monitors.monitor_definition import Definition
-from heliscore.domain.monitors.monitor_periods import Stand
 from heliscore.observability.event_loop import Turn
 from heliscore.store import monitors as store
 from heliscore.store.connections.pool import Connection
@@ -96,18 +95,18 @@ async def put_monitor(call: ApiCall) -> Response:
     """Replace a monitor, also the keys that this body leaves out.
 
     The states of its groups stay unless what is measured, or the condition, is another one now; then alerts
-    that are not over are resolved.
+    that are not over are resolved, and the monitor begins as a new one does.
     """
     definition, _ = read_definition(BODY, await call.body())
     async with call.services.database.connection() as connection, connection.transaction():
         await _check_destinations(connection, call.principal.organization_id, definition)
         before = await _find(connection, call, for_change=True)
         earlier = _decode(before)
-        stand = before.stand
-        if earlier is None or not definition.measures_like(earlier):
+        keeps_states = earlier is not None and definition.measures_like(earlier)
+        if not keeps_states:
             await _withdraw(connection, before, "the monitor was changed")
-            stand = Stand()
-        await store.replace_monitor(connection, before, definition, encode_definition(definition), stand)
+        stored = encode_definition(definition)
+        await store.replace_monitor(connection, before, definition, stored, keeps_states=keeps_states)
         return envelope.answer(show_monitor(await _find(connection, call)))
 
 

@@ -252,9 +252,7 @@ async def _opened(
                 large_work=LargeWork(),
                 body_url_secret=body_url_secret,
                 live_events=live_events,
-                limiter=None
-                if settings.rate_limit is None
-                else RateLimiter(pools.quick, settings.rate_limit),
+                limiter=None if limit is None else RateLimiter(pools.quick, limit),
                 prices=PriceTable() if settings.computed_costs else None,
             )
     finally:

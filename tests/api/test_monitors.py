@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -167,11 +167,20 @@ async def test_states_stay_unless_something_else_is_measured(
     made = await ask(client, "POST", MONITORS, PAUSED)
     path = f"{MONITORS}/{made['id']}"
     await make_firing(connection, organization_id)
-    kept = await ask(client, "PUT", path, {**PAUSED, "name": "other", "everyMinutes": 7, "forPeriods": 3})
+    until = await connection.fetchval(
+        """UPDATE monitor SET evaluated_until = evaluated_until + interval '5 minutes'
+        WHERE organization_id = $1 RETURNING evaluated_until""",
+        organization_id,
+    )
+    kept = await ask(client, "PUT", path, {**PAUSED, "name": "other", "forPeriods": 3})
     assert (kept["state"], kept["states"][0]["value"]) == ("firing", 61.2)
+    assert datetime.fromisoformat(kept["evaluatedUntil"]) >= until
     assert await alerts_of(connection, organization_id) == []
     dropped = await ask(client, "PUT", path, {**PAUSED, "condition": {"below": 50}})
     assert (dropped["state"], dropped["states"]) == ("ok", [])
+    # The last period is looked at again, in the new way.
+    last = datetime.fromisoformat(dropped["evaluatedUntil"]) + 5 * MINUTE
+    assert timedelta(0) <= datetime.now(UTC) - last < 5 * MINUTE + timedelta(seconds=TIMEOUT_S)
     assert await alerts_of(connection, organization_id) == [("alert.resolved", "the monitor was changed")]
 
 

@@ -16,7 +16,7 @@ from heliscore.api.shared import envelope
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.calls import BODIES, PROTECTED, REQUEST
+from tests.api.calls import BODIES, MONITOR, PROTECTED, REQUEST
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
 from tests.fuzz.conftest import Headers, Target, tries
@@ -27,6 +27,7 @@ PLACES = {
     "name": "accuracy",
     "key": "env",
     "propertyKey": "env",
+    "monitorId": MONITOR,
     "id": "1",
 }
 ENDPOINT = {(endpoint.method, endpoint.path): endpoint for endpoint in PROTECTED}

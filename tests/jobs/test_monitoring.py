@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 from heliscore.domain.score_definition import ScoreDefinition
+from heliscore.jobs import monitoring
 from heliscore.jobs.monitoring import evaluate_due
 from heliscore.settings import Settings
 from heliscore.store import monitors as store
@@ -30,6 +31,7 @@ from tests.jobs.monitors import (
     states_of,
 )
 
+AWAY = "the database is not available just now, please try again"
 VALUES = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
 OK = [True, True, True, False]
 
@@ -366,3 +368,20 @@ async def test_history_is_kept_for_ninety_days(connection: Connection, organizat
         )
     assert not await store.prune_changes(connection)
     assert await history_of(connection, organization_id, id_) == [(NOON, "89")]
+
+
+async def test_database_that_is_away_is_waited_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "_AWAY_PAUSE_S", 0.0)
+    monkeypatch.setattr(monitoring, "_PAUSE_S", 0.0)
+    away = await open_database(Settings(database_url="postgresql://127.0.0.1:1/none"), size=2)
+    evaluator = make_evaluator(away)
+    async with asyncio.timeout(30), monitoring.kept_monitored(evaluator, pytest.fail):
+        while True:
+            await asyncio.sleep(0.02)  # for many more attempts
+            if len(caplog.messages) >= monitoring.CONNECTIONS:
+                break
+        await asyncio.sleep(0.02)
+    assert caplog.messages == ["monitors have to wait: " + AWAY] * monitoring.CONNECTIONS
+    await away.close()

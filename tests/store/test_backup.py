@@ -85,6 +85,9 @@ async def restore(dsn: str, file: Path, *, replace: bool = False) -> None:
 async def fill(service: Service) -> str:
     """Have every kind of row written, in two organizations; returns a key of the first."""
     key = await service.make_key("one")
+    connection = await connect(service.dsn)
+    await calls.make_monitor(connection, await organizations.ensure(connection, "one"), "old")
+    await connection.close()
     for client in (await service.client(key=key), await service.client("two")):
         for endpoint in calls.PROTECTED:
             if endpoint.method != "DELETE" and endpoint.path != "/v1/api-keys/{id}":

@@ -29,11 +29,14 @@ from heliscore.domain.filter_tree import (
     ScorePart,
     Sort,
 )
+from heliscore.domain.monitors.monitor_definition import Bound, Definition, Statistic
+from heliscore.domain.monitors.monitor_schedule import Window
 from heliscore.domain.rater import Rater
 from heliscore.settings import Settings
 from heliscore.store import (
     coverage,
     evaluations,
+    monitor_readings,
     organizations,
     ratings,
     samples,
@@ -219,6 +222,23 @@ def compared(by: GroupBy, tree: Filter = TREES["all"]) -> Read:
     )
 
 
+def measured(statistic: Statistic, tree: Filter = TREES["all"], by: Column | Property | None = None) -> Read:
+    """What a monitor looks at."""
+    definition = Definition(
+        name="",
+        score="accuracy",
+        statistic=statistic,
+        tree=tree,
+        group_by=by,
+        window=END - BEGINNING,
+        every=END - BEGINNING,
+        condition=Bound(True, 0),
+    )
+    return lambda connection, names, organization: monitor_readings.measure(
+        connection, names, organization, definition, Window(BEGINNING, END)
+    )
+
+
 def opinions(tree: Filter) -> Read:
     return lambda connection, names, organization: score_groups.compare_opinions(
         connection,
@@ -347,6 +367,11 @@ READS: dict[str, Read] = {
         for name in ("60 %", "1 % and 1 %", "0.1 % or 60 %", "10 % or 60 %, and 90 %", "a model", "an author")
         for kind, compare in COMPARISONS.items()
     },
+    "measured": measured("average"),
+    "measured by model": measured("average", by=MODEL),
+    "measured by property, of 60 %": measured("average", is_one("broad"), VARIANT),
+    "percentile of a model": measured("p90", TREES["a model"]),
+    "percentile by model, of 60 %": measured("p90", is_one("broad"), MODEL),
     "units of filters": by_units(CASES),
     "units of authors": by_units(ScorePart("broad", "author")),
     "items of filters": by_items(CASES, "0"),

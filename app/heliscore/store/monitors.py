@@ -132,13 +132,20 @@ async def find_for_change(connection: Connection, organization_id: int, id_: str
 
 
 async def replace_monitor(
-    connection: Connection, before: StoredMonitor, definition: Definition, stored: bytes, stand: Stand
+    connection: Connection,
+    before: StoredMonitor,
+    definition: Definition,
+    stored: bytes,
+    *,
+    keeps_states: bool,
 ) -> None:
-    """Replace a monitor; periods that were evaluated stay so. Raises InvalidInput for a taken name."""
-    evaluated_until = begin(before.clock, definition.every, before.evaluated_until)
+    """Replace a monitor. If it keeps its states, periods that were evaluated stay so; else it begins as a new
+    one does. Raises InvalidInput for a name that is taken."""
+    evaluated_until = begin(before.clock, definition.every, before.evaluated_until if keeps_states else None)
     values = (definition.name, stored.decode(), evaluated_until, _next_at(definition, evaluated_until))
+    stand = _encode(before.stand if keeps_states else Stand())
     try:
-        await connection.execute(_SQL["replace"], before.organization_id, before.id, *values, _encode(stand))
+        await connection.execute(_SQL["replace"], before.organization_id, before.id, *values, stand)
     except asyncpg.UniqueViolationError as error:
         raise _explain(error) from None
 

@@ -13,7 +13,6 @@ from heliscore.api.native.monitor_definitions import (
 )
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.monitors.monitor_definition import Definition
-from heliscore.domain.monitors.monitor_periods import Stand
 from heliscore.store import monitors as store
 from heliscore.store.connections.pool import Connection
 from heliscore.store.events import publish_alert
@@ -31,17 +30,18 @@ async def add_monitor(call: ApiCall, definition: Definition) -> StoredMonitor:
 
 async def replace_monitor(call: ApiCall, sent_id: str, definition: Definition) -> StoredMonitor:
     """Replace a monitor. The states of its groups stay unless what is measured, or the condition, is another
-    one; then alerts that are not over are resolved. Raises as `add_monitor`, and NotFound."""
+    one; then alerts that are not over are resolved, and it begins as a new one does. Raises as `add_monitor`,
+    and NotFound."""
     organization_id = call.principal.organization_id
     async with call.services.database.connection() as connection, connection.transaction():
         await _check_destinations(connection, organization_id, definition)
         before = await find_monitor(connection, organization_id, sent_id, for_change=True)
         earlier = understand(before)
-        stand = before.stand
-        if earlier is None or not definition.measures_like(earlier):
+        keeps_states = earlier is not None and definition.measures_like(earlier)
+        if not keeps_states:
             await _withdraw(connection, before, "the monitor was changed")
-            stand = Stand()
-        await store.replace_monitor(connection, before, definition, encode_definition(definition), stand)
+        stored = encode_definition(definition)
+        await store.replace_monitor(connection, before, definition, stored, keeps_states=keeps_states)
         return await find_monitor(connection, organization_id, before.id)
 
 

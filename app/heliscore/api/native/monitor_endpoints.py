@@ -87,7 +87,7 @@ async def put_monitor(call: ApiCall) -> Response:
     """Replace a monitor, also the keys that this body leaves out.
 
     The states of its groups stay unless what is measured, or the condition, is another one now; then alerts
-    that are not over are resolved.
+    that are not over are resolved, and the monitor begins as a new one does.
     """
     definition, _ = read_definition(BODY, await call.body())
     return envelope.answer(show_monitor(await replace_monitor(call, _sent_id(call), definition)))

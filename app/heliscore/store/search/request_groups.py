@@ -19,6 +19,11 @@ def compile_group(conditions: ConditionCompiler, group_by: Column | Property | C
             return conditions.expression(subject)
 
 
+def compile_groups(conditions: ConditionCompiler, groups: Sequence[Column | Property]) -> str:
+    """What several columns and properties of a request are, as an array of text."""
+    return f"ARRAY[{', '.join(conditions.expression(subject) for subject in groups)}]::text[]"
+
+
 def _compile_cases(conditions: ConditionCompiler, filters: Sequence[Filter]) -> str:
     """The number of the filter that a request matches, as text."""
     bits = " + ".join(

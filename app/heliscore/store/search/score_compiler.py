@@ -29,7 +29,7 @@ from heliscore.store.search.matching_rows import (
     look_up_requests,
 )
 from heliscore.store.search.raters import FOLD_OF_UNIT, ratings_of, ratings_of_request, scores_of_request
-from heliscore.store.search.request_groups import compile_group
+from heliscore.store.search.request_groups import compile_group, compile_groups
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.slots import Compiled, Slots
 
@@ -138,6 +138,8 @@ def _add_columns(conditions: ConditionCompiler, columns: ScoreColumns, of: Group
     group, joins, covariate = None, "", None
     if isinstance(columns.group_by, ScorePart):
         joins, group = join_authors(conditions.scores, columns.group_by, of)
+    elif columns.groups:
+        group = compile_groups(conditions, columns.groups)
     else:
         group = compile_group(conditions, columns.group_by)
     if columns.covariate is not None:

@@ -167,8 +167,8 @@ async def test_change_is_dated_and_its_numbers_are_those_of_the_groups(
     good = series(12, fell_at, 80, 120, response_model="gpt", provider="OPENAI")
     bad = series(2, NOW, 60, 20, response_model="gpt", provider="OPENAI")
     await fill(connection, organization_id, good + bad)
-    answer = await ask(client, timeFilter=times(7), groupBys=["model"])
     start, end = NOW - 7 * DAY, NOW
+    answer = await ask(client, timeFilter=times(7), groupBys=["model"])
     [change, whole] = answer.pop("changes")
     assert answer == {
         "now": {"start": "2026-02-25T15:30:00.000Z", "end": "2026-03-04T15:30:00.000Z"},
@@ -176,6 +176,7 @@ async def test_change_is_dated_and_its_numbers_are_those_of_the_groups(
         "more": 0,
         "comparisons": 2,
         "tooFew": 0,
+        "scores": len([row for row in good + bad if start <= row[0] < end]),
         "groupsLeftOut": 0,
         "scoresLeftOut": 0,
         "unknownScores": [],

@@ -1,5 +1,5 @@
-"""The command line: serve, migrate, backups, demo, keys, gate, doctor. An error is one line on stderr,
-status 1 but for `gate`."""
+"""The command line: serve, migrate, backups, demo, keys, gate, digest, doctor. An error is one line on
+stderr, status 1, but 3 where a service could not be asked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _PLACES: Final = {
     "demo": "demo_command:demo",
     "keys": "key_commands:keys_group",
     "gate": "gate_command:gate",
+    "digest": "digest_command:digest",
     "doctor": "doctor:doctor",
     "version": "doctor:version",
 }

@@ -11,12 +11,12 @@ from typing import Any, Final
 import click
 
 from heliscore.cli.gate_question import ask, read_question
+from heliscore.cli.service_calls import DEFAULT_URL, find_service
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.gate.gate_markdown import render_markdown
 from heliscore.domain.gate.gate_report import CheckResult, GateReport
 from heliscore.domain.gate.junit import render_junit
 
-_DEFAULT_URL: Final = "http://127.0.0.1:8585"
 _RESULT_WIDTH: Final = len("inconclusive")
 
 
@@ -32,7 +32,7 @@ class _GateCommand(click.Command):
 
 @click.command(cls=_GateCommand)
 @click.argument("file")
-@click.option("--url", metavar="URL", help=f"Of the service. Default: $HELISCORE_URL, or {_DEFAULT_URL}.")
+@click.option("--url", metavar="URL", help=f"Of the service. Default: $HELISCORE_URL, or {DEFAULT_URL}.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a Markdown table.")
 @click.option(
@@ -56,11 +56,8 @@ def gate(
     """
     if (wait is None) != (expect is None):
         raise NotAsked("--wait and --expect go together")
-    key = os.environ.get("HELISCORE_API_KEY")
-    if not key:
-        raise NotAsked("HELISCORE_API_KEY is not set")
-    url = url or os.environ.get("HELISCORE_URL") or _DEFAULT_URL
-    report = ask(url, key, read_question(file), wait, expect)
+    address, key = find_service(url)
+    report = ask(address, key, read_question(file), wait, expect)
     _write(junit, render_junit(report))
     _write(markdown, render_markdown(report))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

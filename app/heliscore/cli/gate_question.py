@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from heliscore.cli.service_calls import asking, call, convert
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.gate.gate_report import GateReport
 
 if TYPE_CHECKING:
     import httpx
-
-_TIMEOUT_S: Final = 300
-"""Of one answer: with groups, a gate is many statements."""
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -47,42 +45,10 @@ def _decode(text: bytes, file: str) -> Any:
 
 def ask(url: str, key: str, question: _Question, wait: float | None, expect: int | None) -> GateReport:
     """Ask once, after waiting for scores where asked to. Raises NotAsked."""
-    import httpx  # not for the help, which imports every command
-
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
-            if wait is not None and expect is not None:
-                _wait(client, question, wait, expect)
-            return msgspec.convert(_call(client, "/v1/evals/gate", question), GateReport)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotAsked(f"{url}: {error or type(error).__name__}") from None
-    except UnicodeEncodeError:
-        raise NotAsked("HELISCORE_API_KEY is no API key") from None
-    except msgspec.ValidationError as error:
-        raise NotAsked(f"{url} does not answer as Heliscore does: {error}") from None
-
-
-def _call(client: httpx.Client, path: str, body: object) -> Any:
-    response = client.post(path, content=msgspec.json.encode(body))
-    try:
-        answer = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise NotAsked(f"{response.url} answers {response.status_code}, and no JSON object")
-    if response.status_code != 200:
-        raise NotAsked(f"{response.url} answers {response.status_code}: {_reasons(answer)}")
-    return answer.get("data")
-
-
-def _reasons(answer: dict[str, Any]) -> str:
-    """All errors of the file, or else the one of the answer."""
-    match answer:
-        case {"details": [_, _, *_] as details}:
-            return "; ".join(f"{one.get('path')}: {one.get('message')}" for one in details)
-        case _:
-            return str(answer.get("error"))
+    with asking(url, key) as client:
+        if wait is not None and expect is not None:
+            _wait(client, question, wait, expect)
+        return convert(client, call(client, "/v1/evals/gate", question), GateReport)
 
 
 # Waiting
@@ -95,7 +61,7 @@ def _wait(client: httpx.Client, question: _Question, wait_s: float, expect: int)
     """
     body = {"filter": make_filter(question)}
     end, pause, shown = time.monotonic() + wait_s, _FIRST_PAUSE_S, -1
-    while (count := msgspec.convert(_call(client, "/v1/request/count/query", body), int)) < expect:
+    while (count := convert(client, call(client, "/v1/request/count/query", body), int)) < expect:
         progress = f"{count:,} of {expect:,} requests have all scores"
         if count != shown:
             click.echo(progress, err=True)

@@ -55,6 +55,9 @@ class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
     too_few: int
     """How many scores of groups had too few values to be compared."""
 
+    values: int
+    """How many values the scores have now."""
+
     groups_left_out: int
     scores_left_out: int
     unknown_scores: list[str]
@@ -89,6 +92,7 @@ async def find(services: Services, question: ChangesQuestion) -> FoundChanges:
         more=len(ranked.changes) - len(changes),
         comparisons=ranked.comparisons,
         too_few=ranked.too_few,
+        values=ranked.values,
         groups_left_out=found.groups_left_out,
         scores_left_out=found.scores_left_out,
         unknown_scores=unknown,

@@ -72,3 +72,6 @@ class Changes(msgspec.Struct, frozen=True):
     comparisons: int
     too_few: int
     """How many scores of groups had too few values to be compared."""
+
+    values: int
+    """How many values the scores have now."""

@@ -40,7 +40,8 @@ def find_changes(
         *find_appeared(found.scores, new, least, is_dated=is_dated),
     ]
     done = len(compared) + len(changes) - len(moved)
-    return Changes(sorted(changes, key=_rank), len(compared), len(found.scores) - done)
+    values = sum(scores.now_count for scores in found.scores if scores.group == ALL)
+    return Changes(sorted(changes, key=_rank), len(compared), len(found.scores) - done, values)
 
 
 def _add_periods(found: ComparedPeriods) -> dict[str, Sample]:

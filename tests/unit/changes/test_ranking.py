@@ -185,9 +185,34 @@ def test_quiet_weeks_are_seldom_reported() -> None:
     assert share_of_reports(25, seed=1) <= 0.12
 
 
+def test_group_of_the_same_requests_as_another_is_left_out() -> None:
+    """It would say the same again, and count as another comparison."""
+    openai = GroupKey(Column("provider"), "OPENAI")
+    tone = [(ALL, 2), (GPT, 1), (CLAUDE, 1), (openai, 1)]
+    double = {value: 2 * count for value, count in WORSE.items()}
+    found = ComparedPeriods(
+        [
+            scores(ALL, HUNDRED, double),
+            *(scores(one, HUNDRED, WORSE) for one in (GPT, openai)),
+            scores(CLAUDE, HUNDRED, WORSE),
+            *(scores(one, {5: 50}, {5: 50 * of}, "tone") for one, of in tone if one != CLAUDE),
+            scores(CLAUDE, {5: 40}, {5: 40}, "tone"),
+        ],
+        {},
+        0,
+        0,
+    )
+    changes = find_changes(found, WEEKS, (), confidence=0.95, least=30)
+    assert {change.group for change in changes.changes} == {ALL, GPT, CLAUDE}
+    assert changes.comparisons == 6
+
+
 def test_group_of_a_property_is_named_by_its_key() -> None:
-    group = GroupKey(Property("env"), "staging"), GroupKey(Property("env"), None)
-    found = scores(ALL, HUNDRED, HUNDRED), *(scores(one, HUNDRED, WORSE) for one in group)
+    found = (
+        scores(ALL, HUNDRED, HUNDRED),
+        scores(GroupKey(Property("env"), "staging"), HUNDRED, WORSE),
+        scores(GroupKey(Property("env"), None), {**HUNDRED, 86: 1}, WORSE),
+    )
     assert sorted(sentences(*found)) == [
         "accuracy fell 20 points with env = staging, 100 answers",
         "accuracy fell 20 points without env, 100 answers",

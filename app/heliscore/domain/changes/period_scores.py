@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -113,6 +113,18 @@ class ComparedPeriods(msgspec.Struct, frozen=True):
     """Because of their number: the smallest."""
 
     scores_left_out: int
+
+
+def without_copies(scores: Iterable[GroupScores]) -> list[GroupScores]:
+    """Leave out the groups that are, by all of their scores, the same requests as one before them: those of a
+    provider with one model, or of a model that all requests have."""
+    by_group: dict[GroupKey, list[GroupScores]] = {}
+    for one in scores:
+        by_group.setdefault(one.group, []).append(one)
+    first: dict[object, list[GroupScores]] = {}
+    for of_group in by_group.values():
+        first.setdefault(frozenset((one.score, one.before, one.now) for one in of_group), of_group)
+    return [one for of_group in first.values() for one in of_group]
 
 
 class Bucket(msgspec.Struct, frozen=True):

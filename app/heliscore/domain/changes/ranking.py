@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from heliscore.domain.changes.bases import Bases
 from heliscore.domain.changes.change import Change, Changes
 from heliscore.domain.changes.movements import Compared, find_movements
-from heliscore.domain.changes.period_scores import ALL, ComparedPeriods, TwoPeriods
+from heliscore.domain.changes.period_scores import ALL, ComparedPeriods, TwoPeriods, without_copies
 from heliscore.domain.changes.presence import find_appeared, find_vanished
 from heliscore.domain.statistics.samples import Sample
 
@@ -25,6 +25,7 @@ def find_changes(
 
     `falling`: the scores of which lower values are better; of fewer values than `least`, nothing is said.
     """
+    found = replace(found, scores=without_copies(found.scores))
     bases = Bases(found, least)
     compared: list[Compared] = [
         (scores, scores.now, base)
@@ -65,4 +66,4 @@ def _rank(change: Change) -> tuple[object, ...]:
     size = change.beyond if change.is_movement else max(change.before.n, change.now.n)
     group = change.group
     place = _ORDER[change.verdict or change.direction]
-    return place, -size, change.score, group.value or "", group.within or ""
+    return place, -size, group == ALL, change.score, group.value or "", group.within or ""

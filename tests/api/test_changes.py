@@ -156,8 +156,8 @@ async def test_every_filter_finds_what_was_counted(
             (one["groupBy"], one["group"], one["promptId"]): one["direction"] for one in answer["changes"]
         }
         assert {("user_id", user, None) for user in HOSTILE} <= found.keys()
-        assert found["prompt_version", "1", "p"] == "fell"
         if filter_ == "all":
+            assert found["prompt_version", "1", "p"] == "fell"
             assert found["user_id", "gone", None] == "vanished"
             assert found["user_id", "come", None] == found["prompt_version", None, "q"] == "rose"
 

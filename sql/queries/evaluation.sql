@@ -398,7 +398,7 @@ ORDER BY c.group_value NULLS LAST, n.name
 
 -- name: changes
 -- By group and score, for the $7 scores of $4 with the most values: those from $5 on beside those before $6. One pass counts
--- the scores by the array of all that they are grouped by. From it come the groups of each place in the array, from 1, and
+-- the scores by all that they are grouped by, which is made an array. From it come the groups of each place in the array, from 1, and
 -- at place 0 all scores. The values at place $9 are groups within those at $10, as versions are of a prompt (0: there are
 -- none). Shown are at most $8 groups of a place, the largest first; besides, those at $10 that have a shown one within them.
 -- Sums of squares as in trends. Sums are strings, because a Decimal takes long to decode.
@@ -419,7 +419,7 @@ WITH cells AS MATERIALIZED (
         AND v.name_id = ANY ($4::integer[])
         AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
         AND /* where */ true /* end */
-    GROUP BY groups, v.name_id, is_now
+    GROUP BY /* keys */ v.name_id /* end */, v.name_id, is_now
 ),
 largest AS (
     SELECT name_id
@@ -486,7 +486,7 @@ WITH cells AS MATERIALIZED (
         AND v.name_id = ANY ($4::integer[])
         AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
         AND /* where */ true /* end */
-    GROUP BY groups, v.name_id, begins_at
+    GROUP BY /* keys */ v.name_id /* end */, v.name_id, begins_at
 )
 SELECT w.number, c.begins_at, sum(c.count)::bigint AS count, sum(c.sum)::text AS sum
 FROM unnest($8::integer[], $9::text[], $10::text[], $11::text[])

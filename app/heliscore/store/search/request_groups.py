@@ -19,9 +19,9 @@ def compile_group(conditions: ConditionCompiler, group_by: Column | Property | C
             return conditions.expression(subject)
 
 
-def compile_groups(conditions: ConditionCompiler, groups: Sequence[Column | Property]) -> str:
-    """What several columns and properties of a request are, as an array of text."""
-    return f"ARRAY[{', '.join(conditions.expression(subject) for subject in groups)}]::text[]"
+def compile_keys(conditions: ConditionCompiler, groups: Sequence[Column | Property]) -> str:
+    """The groups of a request by several columns and properties, each as text."""
+    return ", ".join(conditions.expression(subject) for subject in groups)
 
 
 def _compile_cases(conditions: ConditionCompiler, filters: Sequence[Filter]) -> str:

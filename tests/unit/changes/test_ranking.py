@@ -181,7 +181,7 @@ def test_values_that_do_not_vary_may_still_move() -> None:
 
 
 def test_quiet_weeks_are_seldom_reported() -> None:
-    """In 0.047 of 300 pairs; of so few, 0.12 is within chance. By Welch's variance it would be in 0.65."""
+    """In 0.033 of 1,000 pairs; of so few, 0.12 is within chance. By Welch's variance it would be in 0.65."""
     assert share_of_reports(25, seed=1) <= 0.12
 
 

@@ -202,6 +202,7 @@ def test_goals_are_those_of_the_published_run() -> None:
 ANSWERS = {
     "README.md": '"scores":{"accuracy": 95, "relevance": 87, "has_citations": 1}',
     "docs/bulk.md": '{"data":{"accepted":1,"rejected":1,"errors":[{"index":1,',
+    "docs/changes.md": '"groupsLeftOut":0,"scoresLeftOut":0,"unknownScores":[]',
     "docs/definitions.md": '"warnings":["scores.helpfulness: must be one of 0 (wrong), 1 (partly), 2 (right)',
     "docs/experiments.md": '"verdict":"tooFew","uncorrectedVerdict":"tooFew"',
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',

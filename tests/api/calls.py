@@ -145,6 +145,11 @@ BODIES: dict[tuple[str, str], object] = {
         "threshold": 90,
         "seed": 1,
     },
+    ("POST", "/v1/evals/changes"): {
+        "timeFilter": {"start": "2026-01-02T00:00:00Z", "end": "2026-01-04T00:00:00Z"},
+        "groupBys": ["user_id", {"property": PROPERTY}],
+        "atLeastScores": 1,
+    },
     ("POST", "/v1/evals/gate"): {
         "filter": "all",
         "candidate": {"property": PROPERTY, "equals": "prod"},

@@ -73,6 +73,10 @@ _GATE: Final = {
     "checks": [{"score": "relevance", "notWorseBy": 1}, {"score": "ok", "atLeast": 0.9, "sure": True}],
 }
 
+_GROUP_BYS: Final = ["model", "provider", "prompt_version"]
+_SECOND_HALF: Final = {"start": "2026-10-15T12:00:00Z", "end": "2026-10-30T00:00:00Z"}
+_LAST_WEEK: Final = {"start": "2026-10-22T00:00:00Z", "end": "2026-10-29T00:00:00Z"}
+
 CALLS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("ab of two variants, one score", "ab", _ONE),
     ("ab of two models, one score", "ab", {"scores": ["relevance"], "arms": _MODELS}),
@@ -84,6 +88,9 @@ CALLS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("agreement of three names", "agreement", {"raters": [*_RATERS, "stars"]}),
     ("gate of two checks", "gate", _GATE),
     ("coverage of five scores by day", "coverage", {"scores": list(_SCORES), "increment": "day"}),
+    ("changes, no groups", "changes", {"timeFilter": _SECOND_HALF}),
+    ("changes by model, provider, version", "changes", {"timeFilter": _SECOND_HALF, "groupBys": _GROUP_BYS}),
+    ("the same of two weeks", "changes", {"timeFilter": _LAST_WEEK, "groupBys": _GROUP_BYS}),
     ("sample at random", "sample", {"by": "random", "seed": 1}),
     ("sample of disagreement", "sample", {"by": "disagreement", "scores": _RATERS, "seed": 1}),
 )

@@ -79,6 +79,7 @@ PAGES: Final = (
     Shot(name="sign-in", path="/sign-in", viewer="nobody"),
     Shot(name="first-run", path="/", viewer="beginner"),
     Shot(name="overview", path="/?range=30d&score=relevance"),
+    Shot(name="changes", path="/changes"),
     Shot(name="compare", path="/compare?range=30d&by=property:variant"),
     Shot(name="requests", path="/requests"),
     Shot(name="requests-filter", path=f"/requests?{_FILTERED}", prepare=_open_json),

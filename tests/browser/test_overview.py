@@ -208,3 +208,29 @@ async def test_nobody_waits_for_the_first_score_in_a_hidden_page(
     async with page.expect_response("**/first-score") as answered:
         await page.clock.run_for(3_000)
     assert (await (await answered.value).json()) == {"arrived": False}
+
+
+async def test_overview_opens_with_what_changed_and_leads_to_its_requests(
+    reviewer: Page, assert_accessible: AssertAccessible
+) -> None:
+    await reviewer.goto("/")
+    changed = reviewer.get_by_role("region", name="What changed")
+    first = changed.get_by_role("link").first
+    await expect(first).to_have_text(
+        re.compile(r"relevance fell \d\d points with support-reply 5, \d+ answers, since \d+ \w{3}")
+    )
+    await expect(changed).to_contain_text("comparisons with the 7 days before. All that changed")
+    await assert_accessible(reviewer)
+    sentence = await first.inner_text()
+    await first.focus()
+    await reviewer.keyboard.press("Enter")
+    answers = re.search(r"(\d+) answers", sentence)
+    assert answers
+    await expect(reviewer.locator("#count")).to_have_text(f"{answers[1]} requests")
+    values = await reviewer.locator("#rows tbody td[data-score=relevance]").all_inner_texts()
+    numbers = [int(value) for value in values]
+    assert numbers == sorted(numbers)  # the worst first
+    await reviewer.go_back()
+    await changed.get_by_role("link", name="All that changed").click()
+    await expect(reviewer.get_by_role("heading", name="What changed")).to_be_visible()
+    await expect(reviewer.get_by_text(sentence)).to_be_visible()

@@ -12,6 +12,7 @@ from typing import cast
 
 import asyncpg
 import pytest
+from heliscore.domain.changes.period_scores import PROMPT_VERSION, TwoPeriods
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
     AllOf,
@@ -38,6 +39,7 @@ from heliscore.store import (
     evaluations,
     monitor_readings,
     organizations,
+    period_groups,
     ratings,
     samples,
     score_groups,
@@ -167,6 +169,8 @@ async def connection(state: str) -> AsyncIterator[Connection]:
 Read = Callable[[Connection, ScoreNames, int], Awaitable[object]]
 
 BEGINNING, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+MIDDLE = datetime(2026, 1, 1, 10, tzinfo=UTC)
+HALVES = TwoPeriods(BEGINNING, MIDDLE, MIDDLE, END)
 ACCURACY = Score("accuracy")
 MODEL = Column("model")
 VARIANT = Property("variant")
@@ -328,6 +332,17 @@ def sampled(kind: Callable[..., Awaitable[samples.Sample]], tree: Filter, *argum
     )
 
 
+def changed(tree: Filter, *group_bys: Column | Property) -> Read:
+    async def read(connection: Connection, names: ScoreNames, organization: int) -> object:
+        selection = period_groups.PeriodSelection(organization, tree, HALVES, group_bys)
+        rows = await period_groups.compare_periods(connection, names, selection, ["accuracy", "broad"])
+        found = period_groups.make_periods(rows, selection)
+        wanted = [(one.group, one.score) for one in found.scores]
+        return found, await period_groups.list_buckets(connection, names, selection, wanted)
+
+    return read
+
+
 ALL = TREES["all"]
 CASES = Cases(
     (
@@ -393,6 +408,11 @@ READS: dict[str, Read] = {
     "coverage by filters, of 60 %": covered(is_one("broad"), CASES),
     "opinions": opinions(is_one("broad")),
     "opinions of 0.1 % or 60 %": opinions(TREES["0.1 % or 60 %"]),
+    "changes": changed(ALL),
+    "changes by model, property and version": changed(ALL, MODEL, VARIANT, PROMPT_VERSION),
+    "changes by model, of 60 %": changed(is_one("broad"), MODEL),
+    "changes by model, of 0.1 % or 60 %": changed(TREES["0.1 % or 60 %"], MODEL),
+    "changes by version, of a model": changed(TREES["a model"], PROMPT_VERSION),
     "distributions of a model": lambda connection, names, organization: evaluations.distributions(
         connection, names, ScoreSelection(organization, TREES["a model"], BEGINNING, END), 10
     ),

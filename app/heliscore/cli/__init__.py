@@ -1,5 +1,5 @@
-"""The command line: serve, migrate, backups, demo, keys, gate, monitors, doctor. An error is one line on
-stderr, status 1 but for `gate` and `monitors`."""
+"""The command line: serve, migrate, backups, demo, keys, gate, monitors, digest, doctor. An error is one line
+on stderr, status 1, but 3 where a service could not be asked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _PLACES: Final = {
     "keys": "key_commands:keys_group",
     "gate": "gate_command:gate",
     "monitors": "monitor_commands:monitors",
+    "digest": "digest_command:digest",
     "doctor": "doctor:doctor",
     "version": "doctor:version",
 }

@@ -1,4 +1,4 @@
-"""Calls a service that runs, for the commands that need no database: `gate` and `monitors`."""
+"""Calls a service that runs, for the commands that need no database."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
+    changes,
     comparison,
     monitor_form,
     monitors,
@@ -24,6 +25,7 @@ __all__ = ["PAGES", "ROUTES", "make_error_renderer", "wants_page"]
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,
+    *changes.PAGES,
     *request_list.PAGES,
     *request_detail.PAGES,
     *score_form.PAGES,

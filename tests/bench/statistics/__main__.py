@@ -14,7 +14,7 @@ import click
 from .agreement import agreements
 from .coverage import clustered, covariates, lifts, means, pairs, shares
 from .tables import Table
-from .wrong_findings import gates, looks, pages
+from .wrong_findings import gates, looks, pages, quiet_weeks
 
 
 def tables(draws: int) -> Iterator[Table]:
@@ -26,12 +26,17 @@ def tables(draws: int) -> Iterator[Table]:
     yield lifts(draws)
     yield looks(draws // 5)
     yield pages(draws // 5)
+    yield quiet_weeks(draws // 10)
     yield gates(draws)
     yield agreements(draws // 5)
 
 
 @click.command()
-@click.option("--draws", default=10_000, help="experiments a cell; pages, looks and agreement take a fifth")
+@click.option(
+    "--draws",
+    default=10_000,
+    help="experiments a cell; pages, looks and agreement take a fifth, weeks a tenth",
+)
 def main(draws: int) -> None:
     started = monotonic()
     for table in tables(draws):

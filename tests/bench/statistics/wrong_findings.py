@@ -6,6 +6,7 @@ from functools import partial
 
 from heliscore.domain.statistics.compared import Correction
 
+from tests.unit.changes.quiet_times import share_of_reports
 from tests.unit.statistics import experiments
 from tests.unit.statistics.experiments import SCORES, Draw, bounded, coin, mostly_full, normal
 
@@ -39,6 +40,15 @@ def pages(draws: int) -> Table:
             )
             for scores, groups in ((1, 1), (6, 1), (6, 3), (12, 5))
         ],
+    )
+
+
+def quiet_weeks(draws: int) -> Table:
+    share = share_of_reports(draws, seed=2)
+    return Table(
+        "Something is reported of two weeks in which nothing changed, with 265 comparisons:",
+        ("scores", "reported"),
+        [("five, in 57 groups, some of them new", figure(share))],
     )
 
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.body_fields import ValueType, required
+from heliscore.api.http.body_fields import ValueType, optional, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.shared.filter_columns import REQUEST_RESPONSE
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
-from heliscore.domain.filter_tree import Column, Filter, Property
+from heliscore.domain.filter_tree import Column, Everything, Filter, Property
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 
 Leaf = dict[str, Any]
@@ -89,6 +89,11 @@ def lacks_score(name: str) -> Leaf:
     return {_TABLE: {"scores": {name: {"exists": False}}}}
 
 
+def scored(name: str) -> Leaf:
+    """The requests with that score."""
+    return {_TABLE: {"scores": {name: {"exists": True}}}}
+
+
 def has_score(name: str, value: int) -> Leaf:
     """The requests of which that score has that value."""
     return {_TABLE: {"scores": {name: {"equals": value}}}}
@@ -151,5 +156,13 @@ SENT_FILTER: Final = required(
     "filter", ValueType[SentFilter](FILTER.schema, _read_sent), missing=FILTER_MISSING
 )
 """The filter of a call whose answer has filters."""
+
+SENT_FILTER_OR_ALL: Final = optional(
+    "filter",
+    ValueType[SentFilter](FILTER.schema, _read_sent),
+    default=SentFilter("all", Everything()),
+    shown="all",
+)
+"""The same where there need not be one."""
 
 GIVEN_BACK: Final = FILTER.schema

@@ -42,7 +42,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """p of the exact permutation test where the groups do not vary and differ."""
 
     is_pooled: bool = False
-    """Whether the smaller group, which does not vary, was given the variance of both."""
+    """Whether each group was given the variance of both; else only a smaller one that does not vary is."""
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -55,7 +55,23 @@ class _Group(msgspec.Struct, frozen=True):
 
 def means_of_samples(base: Sample, other: Sample) -> Means:
     """Welch's: each request counts, and each group has its own variance."""
-    return _unpaired(*(_Group(_mean(s), (s.variance or 0.0) / s.count, s.count) for s in (base, other)))
+    return _unpaired(*_groups_of(base, other))
+
+
+def cautious_means_of_samples(base: Sample, other: Sample) -> Means:
+    """The same with the greater of Welch's and Student's variance, for many groups of any size.
+
+    Where one score in two hundred is far from the others, a small group without any of them has a small
+    variance, and differs by Welch's from a large group of the same kind as if by more than chance.
+    """
+    groups = _groups_of(base, other)
+    separate, pooled = _separate(*groups), _pooled(*groups)
+    return _unpaired(*groups, is_pooled=sum(pooled[:2]) > sum(separate[:2]))
+
+
+def _groups_of(base: Sample, other: Sample) -> tuple[_Group, _Group]:
+    first, second = (_Group(_mean(s), (s.variance or 0.0) / s.count, s.count) for s in (base, other))
+    return first, second
 
 
 def means_of_units(base: UnitSums, other: UnitSums) -> Means:
@@ -134,8 +150,8 @@ def means_of_pairs(sums: PairSums) -> Means:
     )
 
 
-def _unpaired(base: _Group, other: _Group) -> Means:
-    is_pooled = _is_smaller_constant(base, other)
+def _unpaired(base: _Group, other: _Group, *, is_pooled: bool = False) -> Means:
+    is_pooled = is_pooled or _is_smaller_constant(base, other)
     a, b, degrees = _pooled(base, other) if is_pooled else _separate(base, other)
     chance = exp(min(0.0, log(2) - log_choose(base.count + other.count, base.count)))
     return Means(

@@ -29,6 +29,15 @@ class Sample(msgspec.Struct, frozen=True):
             sum(value * value * count for value, count in counts.items()),
         )
 
+    def plus(self, other: Sample) -> Sample:
+        """The values of both."""
+        return Sample(self.count + other.count, self.sum + other.sum, self.squares + other.squares)
+
+    def minus(self, other: Sample) -> Sample | None:
+        """The values without those of another sample, which are among them; None where none are left."""
+        count = self.count - other.count
+        return Sample(count, self.sum - other.sum, self.squares - other.squares) if count else None
+
     @property
     def mean(self) -> float:
         return float(Fraction(self.sum) / self.count)

@@ -19,6 +19,11 @@ def compile_group(conditions: ConditionCompiler, group_by: Column | Property | C
             return conditions.expression(subject)
 
 
+def compile_keys(conditions: ConditionCompiler, groups: Sequence[Column | Property]) -> str:
+    """The groups of a request by several columns and properties, each as text."""
+    return ", ".join(conditions.expression(subject) for subject in groups)
+
+
 def _compile_cases(conditions: ConditionCompiler, filters: Sequence[Filter]) -> str:
     """The number of the filter that a request matches, as text."""
     bits = " + ".join(

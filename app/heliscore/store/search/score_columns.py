@@ -14,6 +14,9 @@ class ScoreColumns(msgspec.Struct, frozen=True, kw_only=True):
     """None: not read."""
 
     group_by: GroupBy | None = None
+    groups: tuple[Column | Property, ...] = ()
+    """Instead of `group_by`, several at once: the group is the array of their values."""
+
     unit: Column | Property | None = None
     """What counts as one case: the user, or the item of a data set, of a request."""
 
@@ -26,6 +29,7 @@ class ScoreColumns(msgspec.Struct, frozen=True, kw_only=True):
         """Whether one of them is in the request's row."""
         return (
             isinstance(self.group_by, Column | Property | Cases)
+            or self.groups != ()
             or self.unit is not None
             or isinstance(self.covariate, Column)
         )

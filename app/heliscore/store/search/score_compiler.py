@@ -29,7 +29,7 @@ from heliscore.store.search.matching_rows import (
     look_up_requests,
 )
 from heliscore.store.search.raters import FOLD_OF_UNIT, ratings_of, ratings_of_request, scores_of_request
-from heliscore.store.search.request_groups import compile_group
+from heliscore.store.search.request_groups import compile_group, compile_keys
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
 from heliscore.store.search.slots import Compiled, Slots
 
@@ -52,6 +52,7 @@ def compile_conditions(
         where=rows.where,
         request=None if needs_request else "",
         group=added.group,
+        keys=added.keys,
         unit=added.unit,
         covariate=added.covariate,
         **_rating_slots(columns),
@@ -79,6 +80,7 @@ def compile_lookups(
         source=source + added.joins,
         request="",
         group=added.group,
+        keys=added.keys,
         unit=added.unit,
         covariate=added.covariate,
         **_rating_slots(columns),
@@ -130,18 +132,22 @@ class _Added(msgspec.Struct, frozen=True):
 
     joins: str
     group: str | None
+    keys: str | None
     unit: str | None
     covariate: str | None
 
 
 def _add_columns(conditions: ConditionCompiler, columns: ScoreColumns, of: GroupOf) -> _Added:
-    group, joins, covariate = None, "", None
+    group, keys, joins, covariate = None, None, "", None
     if isinstance(columns.group_by, ScorePart):
         joins, group = join_authors(conditions.scores, columns.group_by, of)
+    elif columns.groups:
+        keys = compile_keys(conditions, columns.groups)
+        group = f"ARRAY[{keys}]::text[]"
     else:
         group = compile_group(conditions, columns.group_by)
     if columns.covariate is not None:
         joined, covariate = join_covariate(conditions, columns.covariate, by_hash=of is not LOOKED_UP)
         joins += joined
     unit = None if columns.unit is None else conditions.expression(columns.unit)
-    return _Added(joins, group, unit, covariate)
+    return _Added(joins, group, keys, unit, covariate)

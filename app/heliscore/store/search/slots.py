@@ -34,6 +34,9 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
 
     group: str | None = None
 
+    keys: str | None = None
+    """The columns that an array of groups is made of: to group by them takes less time than by the array."""
+
     unit: str | None = None
     """What counts as one case: the user, or the item of a data set, of a request."""
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 import asyncpg
 import httpx
@@ -66,6 +67,18 @@ async def test_job_is_cancelled_at_the_end_of_the_block(caplog: pytest.LogCaptur
         await asyncio.sleep(0)
     assert ended == ["cleanly"]
     assert caplog.records == []
+
+
+async def test_job_that_takes_its_cancellation_for_an_error_ends_all_the_same() -> None:
+    """As one does that gives a connection back to a database that hangs."""
+
+    async def job() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), running("the job", job(), pytest.fail):
+        await asyncio.sleep(0)
 
 
 async def test_renewal_after_a_restore_does_not_die_in_silence(

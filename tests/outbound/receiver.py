@@ -44,6 +44,7 @@ class Receiver:
         self.port = 0
         self.server_names: list[str | None] = []
         self._more = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def arrived(self, count: int) -> None:
         """Wait until that many requests have come."""
@@ -53,6 +54,12 @@ class Receiver:
                 await self._more.wait()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call = asyncio.create_task(self._answer(reader, writer))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        await asyncio.wait([call])
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.rstrip().split("\r\n")
@@ -84,6 +91,9 @@ class Receiver:
             yield self
         finally:
             server.close()
+            for call in self._calls:
+                call.cancel()
+            await asyncio.gather(*self._calls, return_exceptions=True)
 
     @property
     def url(self) -> str:

@@ -10,9 +10,10 @@ import msgspec
 
 EXPECTED: Final = "expected smtp://user:password@host:port?from=address, or smtps://…"
 
-_ADDRESS: Final = re.compile(
-    r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-)
+_ATOM: Final = r"[!#-'*+\-/0-9=?A-Z^_`a-z{|}~]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_MAX_ADDRESS_LENGTH: Final = 254
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 
@@ -66,4 +67,4 @@ def read_mail_server(url: str) -> MailServer:
 
 def is_mail_address(text: str) -> bool:
     """Whether it is one e-mail address, in ASCII and without a name before it."""
-    return _ADDRESS.fullmatch(text) is not None
+    return len(text) <= _MAX_ADDRESS_LENGTH and _ADDRESS.fullmatch(text) is not None

@@ -11,9 +11,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 _log = logging.getLogger("heliscore")
+
+_CANCEL_AGAIN_S: Final = 0.5
 
 StopService = Callable[[], None]
 """Lets the requests in progress finish, then ends the process with status 1."""
@@ -35,5 +37,8 @@ async def running(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        # More than once: where a connection is given back to a database that hangs, the job gets Unavailable
+        # instead, and goes on.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)

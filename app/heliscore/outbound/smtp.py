@@ -24,6 +24,8 @@ TIMEOUT_S: Final = 10.0
 
 _MAX_SUBJECT_LENGTH: Final = 200
 
+_TOO_SLOW: Final = "the mail server did not answer in time"
+
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """A plain text for one reader."""
@@ -52,7 +54,7 @@ class Mailer:
             async with asyncio.timeout(2 * self._timeout_s):
                 await asyncio.to_thread(self._send, to, message)
         except TimeoutError:
-            return Answer(error="the mail server did not answer in time")
+            return Answer(error=_TOO_SLOW)
         except (smtplib.SMTPException, OSError) as error:
             return Answer(error=_explain(error))
         return Answer()
@@ -101,6 +103,8 @@ def _one_line(text: str) -> str:
 
 def _explain(error: Exception) -> str:
     match error:
+        case smtplib.SMTPServerDisconnected(__context__=TimeoutError()):
+            return _TOO_SLOW
         case smtplib.SMTPAuthenticationError():
             return "the mail server does not take the user and the password of HELISCORE_SMTP_URL"
         case smtplib.SMTPNotSupportedError():

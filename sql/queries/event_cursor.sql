@@ -56,17 +56,3 @@ UPDATE event_cursor SET from_snapshot = $1::text::pg_snapshot, to_snapshot = $2:
 -- name: remove_foreign_events
 -- Those of transactions that have not begun here: once they have, other events would have the same numbers.
 DELETE FROM event WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())
-
--- name: remove_old_events
--- Up to $1 of those that were worked through, and are too old for a live stream to resume at.
-DELETE FROM event AS e
-USING (
-    SELECT o.transaction_id, o.id
-    FROM event AS o
-    WHERE o.transaction_id < (SELECT pg_snapshot_xmin(c.from_snapshot) FROM event_cursor AS c)
-    AND o.happened_at < now() - interval '1 hour'
-    ORDER BY o.transaction_id, o.id
-    LIMIT $1
-    FOR UPDATE SKIP LOCKED
-) AS old
-WHERE e.transaction_id = old.transaction_id AND e.id = old.id

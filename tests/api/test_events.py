@@ -61,7 +61,9 @@ async def test_frame_is_the_whole_event(
     async with listening(client, types="request.logged,alert.firing") as listener:
         assert (await client.post("/custom/v1/log", json=LOG)).is_success
         await post(client, "r", {"a": 1})
-        await events.publish_alert(connection, organization_id, "alert.firing", {"monitor": "m"})
+        await events.publish_alert(
+            connection, organization_id, "alert.firing", {"monitor": "m", "destinations": []}
+        )
         logged, alert = await listener.next(), await listener.next()
     assert logged is not None
     assert (logged.event, set(logged.data)) == ("request.logged", {"id", "type", "timestamp", "data"})

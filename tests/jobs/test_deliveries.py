@@ -24,7 +24,7 @@ from heliscore.store import destinations as store
 from heliscore.store import event_cursor, organizations
 from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.deliveries import remove_old_deliveries, resend
-from heliscore.store.events import publish_alert, take_snapshot
+from heliscore.store.events import prune, publish_alert, take_snapshot
 from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite
 from heliscore.store.scores import record as record_posts
 from standardwebhooks import Webhook
@@ -714,10 +714,10 @@ async def test_events_are_removed_an_hour_after_they_were_worked_through(
     for number in range(2):
         await alert(connection, organization_id, number)
     await connection.execute("UPDATE event SET happened_at = now() - interval '61 minutes' WHERE id = 1")
-    await event_cursor.remove_old_events(connection)
+    await prune(connection, 100)
     assert await connection.fetchval("SELECT count(*) FROM event") == 2
     await dispatch(database)
-    await event_cursor.remove_old_events(connection)
+    await prune(connection, 100)
     assert [id_ for (id_,) in await connection.fetch("SELECT id FROM event")] == [2]
 
 

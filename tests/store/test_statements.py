@@ -4,12 +4,15 @@ import re
 
 import asyncpg
 import msgspec
+from heliscore.domain.destination import Destination
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.domain.statistics.agreement_sums import AgreementSums
 from heliscore.domain.statistics.compared import CovariateSums, UnitSums
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
+from heliscore.store.deliveries import Claim, ShownDelivery
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
+from heliscore.store.event_cursor import Look
 from heliscore.store.keys import ApiKey, UsableKey
 from heliscore.store.monitors import StoredChange, StoredMonitor
 from heliscore.store.request_log import LoggedRequest
@@ -39,6 +42,13 @@ RECEIVED = {
     ("monitor", "find_for_change"): fields(StoredMonitor),
     ("monitor", "claim"): fields(StoredMonitor),
     ("monitor", "list_changes"): fields(StoredChange),
+    ("destination", "list"): fields(Destination),
+    ("destination", "find"): fields(Destination),
+    ("destination", "list_enabled"): fields(Destination),
+    ("delivery", "renew"): [*fields(Destination), "claimed_until"],
+    ("delivery", "claim"): fields(Claim),
+    ("delivery", "list"): fields(ShownDelivery),
+    ("event_cursor", "look"): fields(Look),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

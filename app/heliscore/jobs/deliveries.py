@@ -18,9 +18,8 @@ from heliscore.observability import metrics
 from heliscore.outbound.messages import MAKERS, Message
 from heliscore.outbound.messenger import Messenger
 from heliscore.store import event_cursor
-from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.connections.pool import Database
 from heliscore.store.deliveries import remove_old_deliveries
-from heliscore.store.event_cursor import remove_old_events
 from heliscore.store.scores import ScoreNames
 
 _log = logging.getLogger("heliscore")
@@ -70,11 +69,11 @@ async def kept_delivering(
             sender.wake()
 
     async def remove() -> None:
-        for remove_some in (remove_old_deliveries, remove_old_events):
-            has_more = True
-            while has_more:
-                has_more = await _run(database, remove_some)
-                await asyncio.sleep(_REST_S)
+        has_more = True
+        while has_more:
+            async with database.connection() as connection:
+                has_more = await remove_old_deliveries(connection)
+            await asyncio.sleep(_REST_S)
 
     async with (
         running("deliveries", _keep_doing(work, interval_s), stop_service),
@@ -82,11 +81,6 @@ async def kept_delivering(
         running("removal of old deliveries", _keep_doing(remove, _REMOVAL_INTERVAL_S), stop_service),
     ):
         yield
-
-
-async def _run(database: Database, remove_some: Callable[[Connection], Awaitable[bool]]) -> bool:
-    async with database.connection() as connection:
-        return await remove_some(connection)
 
 
 async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:

@@ -20,10 +20,11 @@ from heliscore.domain.errors import InvalidInput, Unavailable
 from heliscore.domain.event import Event
 from heliscore.domain.filter_tree import AllOf, Compare, Filter, Property
 from heliscore.domain.times import format_time
+from heliscore.jobs.disabling import disable
 from heliscore.store import event_cursor
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.deliveries import NewDelivery, add_deliveries, find_matching
-from heliscore.store.destinations import disable_destination, list_enabled
+from heliscore.store.destinations import list_enabled
 from heliscore.store.events import read_between
 from heliscore.store.scores import ScoreNames
 
@@ -49,7 +50,7 @@ class Dispatcher:
     async def dispatch(self) -> bool:
         """Work through a piece of the events, in one transaction. Returns whether there may be more.
 
-        Raises Unavailable. After that the next piece is smaller: a filter on large bodies may have taken too
+        Raises Unavailable. The next pieces are smaller then: a filter on large bodies may have taken too
         long, and must not hold up other destinations for ever.
         """
         try:
@@ -58,7 +59,7 @@ class Dispatcher:
         except Unavailable:
             self._limit = max(1, self._limit // 4)
             raise
-        self._limit = _EVENTS_AT_ONCE
+        self._limit = min(2 * self._limit, _EVENTS_AT_ONCE)
         return has_more
 
     async def _dispatch(self, connection: Connection) -> bool:
@@ -66,16 +67,14 @@ class Dispatcher:
         if cursor is None:
             return False
         destinations = await list_enabled(connection)
-        events: list[Event] = []
-        if destinations:
-            events = await read_between(
-                connection,
-                cursor.seen,
-                cursor.until,
-                after=cursor.after,
-                organization_ids={destination.organization_id for destination in destinations},
-                limit=self._limit,
-            )
+        events = await read_between(
+            connection,
+            cursor.seen,
+            cursor.until,
+            after=cursor.after,
+            organization_ids={destination.organization_id for destination in destinations},
+            limit=self._limit,
+        )
         by_organization: dict[int, list[Event]] = {}
         for event in events:
             by_organization.setdefault(event.organization_id, []).append(event)
@@ -98,7 +97,7 @@ class Dispatcher:
         try:
             tree = read_filter(destination) if asked else None
         except InvalidInput:  # it was read when it was stored, by another version
-            await disable_destination(connection, destination.organization_id, destination.id, _UNREADABLE)
+            await disable(connection, destination, _UNREADABLE)
             return []
         if tree is None:
             return wanted

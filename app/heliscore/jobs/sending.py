@@ -7,7 +7,6 @@ places for some seconds at a time, and goes to the end of the queue then: a slow
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Final
 
 from heliscore.domain.destination import Delivery, Destination, DestinationKind
 from heliscore.domain.errors import Unavailable
+from heliscore.jobs.disabling import disable
 from heliscore.jobs.retry_schedule import delay_before
 from heliscore.observability import metrics
 from heliscore.outbound.http_client import Answer
@@ -23,9 +23,6 @@ from heliscore.outbound.messenger import Messenger
 from heliscore.store import deliveries as store
 from heliscore.store.connections.pool import Database
 from heliscore.store.deliveries import Claim, DueDelivery
-from heliscore.store.destinations import disable_destination
-
-_log = logging.getLogger("heliscore")
 
 Render = Callable[[Database, Destination, Delivery], Awaitable[Message | None]]
 """Makes the message of a delivery; None where its request was removed, and nothing is left to send."""
@@ -127,18 +124,8 @@ class Sender:
         destination, error = due.destination, answer.error or ""
         async with self._database.connection() as connection:
             state = await store.settle_failed(connection, due, answer.status, error, delay)
-            reason = None
             if answer.status == _GONE:
-                reason = _GONE_REASON
+                await disable(connection, destination, _GONE_REASON)
             elif state == "parked" and await store.is_dead(connection, destination):
-                reason = _DEAD_REASON
-            if reason is not None and await disable_destination(
-                connection, destination.organization_id, destination.id, reason
-            ):
-                _log.warning(
-                    "destination %s of organization %d was disabled: %s",
-                    destination.id,
-                    destination.organization_id,
-                    reason,
-                )
+                await disable(connection, destination, _DEAD_REASON)
         metrics.count_delivery("parked" if state == "parked" else "failed")

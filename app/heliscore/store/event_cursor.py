@@ -15,8 +15,6 @@ from heliscore.store.statements import load
 
 _SQL: Final = load("event_cursor")
 
-_REMOVED_AT_ONCE: Final = 5000
-
 
 class Look(msgspec.Struct, frozen=True):
     """What there is to do."""
@@ -73,9 +71,3 @@ async def move_on(connection: Connection, cursor: Cursor, after: int) -> None:
 async def finish(connection: Connection, cursor: Cursor) -> None:
     """Note that all of the cursor's events are done."""
     await connection.execute(_SQL["move"], cursor.until, None, 0)
-
-
-async def remove_old_events(connection: Connection) -> bool:
-    """Remove some events that nobody needs any more; False where there were no more than that."""
-    removed = await connection.execute(_SQL["remove_old_events"], _REMOVED_AT_ONCE)
-    return removed == f"DELETE {_REMOVED_AT_ONCE}"

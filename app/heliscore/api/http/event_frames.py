@@ -28,12 +28,12 @@ def make_mark(comment: str, id_: str) -> bytes:
 
 
 def encode_event(event: Event) -> bytes:
-    """The frame of an event, without an id to resume from."""
+    """The frame of an event, without an id to resume from, and without the destinations of an alert."""
     data = {
         "id": event.id,
         "type": event.type,
         "timestamp": format_time(event.happened_at),
-        "data": event.data,
+        "data": {key: value for key, value in event.data.items() if key != "destinations"},
     }
     return make_frame(event.type, data)
 

@@ -50,6 +50,8 @@ MAX_LISTENERS: Final = 2000
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Of different pieces, over all listeners."""
 
+_WRITES_A_TURN: Final = 50
+
 _RETRY_S: Final = 10
 
 _Audience = tuple[int, frozenset[EventType]]
@@ -87,6 +89,7 @@ class LiveEvents:
         self._renewed: dict[_Audience, float] = {}
         self._progress: _Progress | None = None
         self._joined = asyncio.Event()
+        self._turns = asyncio.Semaphore(_WRITES_A_TURN)
         self._closed: str | None = None
 
     def join(self, organization_id: int, types: frozenset[EventType]) -> Listener:
@@ -118,6 +121,13 @@ class LiveEvents:
         if not self._counts[listener.organization_id]:
             del self._counts[listener.organization_id]
         metrics.set_event_listeners(self._counts.total())
+
+    async def take_turn(self) -> None:
+        """Wait until another piece may be written: a thousand in one turn of the event loop would hold it for
+        a tenth of a second. It is a later turn at least, since the transport writes at the end of each, and
+        only then says that a client is behind."""
+        async with self._turns:
+            await asyncio.sleep(0)
 
     def close(self, reason: str) -> None:
         """End all listeners, and take no others."""

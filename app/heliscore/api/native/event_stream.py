@@ -62,6 +62,7 @@ class EventStream(Response):
         listener = self._listener
 
         async def write(piece: bytes) -> None:
+            await self._hub.take_turn()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
         try:

@@ -98,7 +98,7 @@ async def test_every_statistic_is_of_the_window(
 
 
 async def test_share_of_other_values_is_an_error_at_last(
-    connection: Connection, database: Database, organization_id: int
+    connection: Connection, database: Database, organization_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     await put_scores(connection, organization_id, NOON - HOUR, [{"relevance": 1}, {"relevance": 2}])
     id_ = await add(connection, organization_id, statistic="share", condition={"below": 0.5})
@@ -116,6 +116,7 @@ async def test_share_of_other_values_is_an_error_at_last(
     assert await history_of(connection, organization_id, id_) == [
         (NOON + timedelta(seconds=90), None, "error")
     ]
+    assert caplog.messages == [f"monitor {id_} cannot be evaluated; its history says why"]
     await connection.execute("UPDATE score SET value = 1")
     assert monitor.next_at is not None
     await evaluate(database, monitor.next_at)

@@ -119,7 +119,8 @@ class Evaluator(msgspec.Struct, frozen=True):
             if not await store.store_failure(connection, claimed, reason, claimed.clock + retry):
                 return False
             if claimed.failures + 1 == ERROR_FAILURES:
-                _log.warning("monitor %s cannot be evaluated: %s", claimed.id, reason)
+                # The reason may name what clients chose, which logs do not hold.
+                _log.warning("monitor %s cannot be evaluated; its history says why", claimed.id)
                 change = Change(
                     at=claimed.clock, previous_state=claimed.stand.worst, state="error", reason=reason
                 )

@@ -13,11 +13,12 @@ import click
 
 from .agreement import agreements
 from .coverage import clustered, covariates, lifts, means, pairs, shares
+from .quiet_monitors import quiet_monitors
 from .tables import Table
 from .wrong_findings import gates, looks, pages, quiet_weeks
 
 
-def tables(draws: int) -> Iterator[Table]:
+def tables(draws: int, weeks: int) -> Iterator[Table]:
     yield means(draws)
     yield shares()
     yield pairs(draws)
@@ -27,6 +28,7 @@ def tables(draws: int) -> Iterator[Table]:
     yield looks(draws // 5)
     yield pages(draws // 5)
     yield quiet_weeks(draws // 10)
+    yield quiet_monitors(weeks)
     yield gates(draws)
     yield agreements(draws // 5)
 
@@ -37,9 +39,10 @@ def tables(draws: int) -> Iterator[Table]:
     default=10_000,
     help="experiments a cell; pages, looks and agreement take a fifth, weeks a tenth",
 )
-def main(draws: int) -> None:
+@click.option("--weeks", default=50, help="quiet weeks of each monitor; 1,000 take half an hour")
+def main(draws: int, weeks: int) -> None:
     started = monotonic()
-    for table in tables(draws):
+    for table in tables(draws, weeks):
         click.echo(table.markdown())
     click.echo(f"Took {monotonic() - started:.0f} s.", err=True)
 

@@ -165,6 +165,29 @@ async def test_form_of_a_new_monitor_takes_what_the_address_says(sign_in: SignIn
     assert (shown["score"], shown["statistic"], shown["filter"]) == ("accuracy", "p10", "{}")
 
 
+async def test_alerts_go_where_the_form_says(service: Service, sign_in: SignIn) -> None:
+    client, visitor = await service.client(), await sign_in()
+    assert "Nowhere yet" in (await visitor.get("/monitors")).text
+    ids = {}
+    for name, events in (("pager", ["alert.firing"]), ("archive", ["score.recorded"])):
+        body = {"kind": "webhook", "name": name, "address": "https://1.1.1.1/hook?key=1", "events": events}
+        ids[name] = (await client.post("/v1/destinations", json=body)).json()["data"]["id"]
+    (table,) = read_tables((await visitor.get("/monitors")).text)
+    assert table == [
+        ["Destination", "Kind", "State"],
+        ["pager https://1.1.1.1/hook?…", "webhook", "ok"],
+        ["archive https://1.1.1.1/hook?…", "webhook", "ok"],
+    ]
+    form = (await visitor.get(FORM)).text
+    assert re.findall(r'<input type="checkbox" name="to-([^"]+)"', form) == [ids["pager"]]
+    saved = await submit(visitor, **{f"to-{ids['pager']}": "on"})
+    (monitor,) = (await client.get(API)).json()["data"]
+    assert monitor["destinations"] == [ids["pager"]]
+    again = (await visitor.get(f"{FORM}?id={monitor['id']}")).text
+    assert f'name="to-{ids["pager"]}" checked' in again
+    assert saved.status_code == 303
+
+
 async def test_key_that_reads_cannot_change_monitors(service: Service, sign_in: SignIn) -> None:
     client, reader = await service.client(), await sign_in(permissions="r")
     body: dict[str, Any] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from starlette.responses import Response
 
+from heliscore.api.native.destination_fields import KINDS
 from heliscore.api.native.monitor_commands import add_monitor, find_monitor, replace_monitor
 from heliscore.api.native.monitor_definitions import read_definition
 from heliscore.api.native.monitor_fields import BODY
@@ -17,9 +18,11 @@ from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.monitor_words import STATISTICS, draw, show_time
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.event import AlertType
 from heliscore.domain.monitors.monitor_definition import Bound, Definition
 from heliscore.domain.times import exactly_now
 from heliscore.store import evaluations
+from heliscore.store.destinations import list_destinations
 
 PATH: Final = "/monitors"
 FORM_PATH: Final = "/monitors/form"
@@ -30,6 +33,8 @@ _PERIODS: Final = 300
 
 _MOST_CHARTS: Final = 5
 _PROPERTY: Final = "property:"
+
+_ALERTS: Final = frozenset(get_args(AlertType))
 
 _NUMBERS: Final = (
     "windowMinutes",
@@ -207,6 +212,7 @@ async def _render(
         by_field.setdefault(field, []).append(error.message)
     async with page.services.database.connection() as connection:
         names = await evaluations.list_names(connection, page.organization_id)
+        found = await list_destinations(connection, page.organization_id, KINDS)
     return page.render(
         "pages/monitor_form.html",
         status=status,
@@ -214,6 +220,7 @@ async def _render(
         errors={field: "; ".join(messages) for field, messages in by_field.items()},
         preview=preview,
         names=names,
+        destinations=[one for one in found if _ALERTS.intersection(one.events)],
         statistics=STATISTICS.items(),
         form_path=FORM_PATH,
         path_of_list=PATH,

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.native import destination_fields
 from heliscore.api.native.monitor_alerts import find_requests
 from heliscore.api.native.monitor_commands import find_monitor, remove_monitor, understand
 from heliscore.dashboard.pages.monitor_form import FORM_PATH, PATH
@@ -24,6 +25,7 @@ from heliscore.domain.errors import NotFound
 from heliscore.domain.monitors.monitor_definition import Definition
 from heliscore.domain.monitors.monitor_schedule import window_at
 from heliscore.domain.monitors.monitor_states import ERROR_FAILURES, GroupState, State
+from heliscore.store import destinations
 from heliscore.store import monitors as store
 from heliscore.store.monitors import StoredMonitor
 
@@ -133,6 +135,7 @@ class ShownMonitor(msgspec.Struct, frozen=True):
 async def list_monitors(page: PageRequest) -> Response:
     async with page.services.database.connection() as connection:
         found = await store.list_monitors(connection, page.organization_id)
+        to = await destinations.list_destinations(connection, page.organization_id, destination_fields.KINDS)
     shown = [
         ShownMonitor(monitor, definition)
         for monitor in found
@@ -142,6 +145,7 @@ async def list_monitors(page: PageRequest) -> Response:
     return page.render(
         "pages/monitor_list.html",
         monitors=sorted(shown, key=lambda one: order.index(one.chip.state)),
+        destinations=[destination_fields.shown(one) for one in to],
         form_path=FORM_PATH,
     )
 

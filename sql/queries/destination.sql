@@ -57,8 +57,7 @@ WHERE organization_id = $1 AND id = $2 AND kind = ANY ($3::text[])
 FOR NO KEY UPDATE
 
 -- name: change
--- What is null stays, but for digest ($9) and digest_at ($11); keys of $7 replace those of the options. $8: whether it is
--- enabled.
+-- What is null stays, but for the digest ($9 to $11); keys of $7 replace those of the options. $8: whether it is enabled.
 UPDATE destination
 SET
     name = coalesce($4, name), address = coalesce($5, address), events = coalesce($6, events),
@@ -70,7 +69,7 @@ SET
         ELSE disabled_reason
     END,
     failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END,
-    digest = $9, digest_hour = coalesce($10, digest_hour), digest_at = $11,
+    digest = $9, digest_hour = $10, digest_at = $11,
     digest_tries = CASE WHEN digest_at = $11 THEN digest_tries ELSE 0 END,
     digest_retry_at = CASE WHEN digest_at = $11 THEN digest_retry_at END
 WHERE organization_id = $1 AND id = $2 AND kind = ANY ($3::text[])

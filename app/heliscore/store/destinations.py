@@ -116,9 +116,8 @@ async def change_destination(
         if before is None:
             return None
         period = before["digest"] if digest is msgspec.UNSET else digest
-        if period is None and not (before["events"] if events is None else events):
-            raise InvalidInput([FieldError("events", NOTHING_TO_SEND)])
-        digest_at = await _change_digest_at(connection, before, period, digest_hour, is_enabled)
+        _check_purpose(before["events"] if events is None else events, period)
+        hour = before["digest_hour"] if digest_hour is None else digest_hour
         await connection.execute(
             _SQL["change"],
             organization_id,
@@ -130,8 +129,8 @@ async def change_destination(
             None if options is None else _encode(options),
             is_enabled,
             period,
-            digest_hour,
-            digest_at,
+            hour,
+            await _change_digest_at(connection, before, period, hour, is_enabled=is_enabled),
         )
         await _follow_interest(connection, organization_id)
         return await find_destination(connection, organization_id, id_, kinds)
@@ -168,15 +167,20 @@ async def disable_destination(connection: Connection, organization_id: int, id_:
     return True
 
 
+def _check_purpose(events: Sequence[EventType], digest: DigestPeriod | None) -> None:
+    if not events and digest is None:
+        raise InvalidInput([FieldError("events", NOTHING_TO_SEND)])
+
+
 async def _change_digest_at(
     connection: Connection,
     before: asyncpg.Record,
     period: DigestPeriod | None,
-    hour: int | None,
+    hour: int,
+    *,
     is_enabled: bool | None,
 ) -> datetime | None:
     """A digest that is due stays so, unless the change is about it, or the destination was disabled."""
-    hour = before["digest_hour"] if hour is None else hour
     is_resumed = is_enabled and not before["is_enabled"]
     if is_resumed or (period, hour) != (before["digest"], before["digest_hour"]):
         return await _find_next_digest(connection, period, hour)

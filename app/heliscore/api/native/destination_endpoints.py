@@ -41,9 +41,8 @@ async def create_destination(call: ApiCall) -> Response:
 
     The answer alone shows the secret that signs webhooks, and is kept nowhere. The URL must be `https://`,
     and its host must have public addresses only, unless the operator lists it in `HELISCORE_OUTBOUND_ALLOW`.
-    A digest says once a day or week what changed, as `POST /v1/evals/changes` does by model, provider and
-    prompt version. An organization has up to 50 destinations. The key must be allowed to read and write: one
-    that only writes does not decide where scores are sent.
+    A digest has what `POST /v1/evals/changes` finds. There are up to 50 destinations in an organization. The
+    key must be allowed to read and write: one that only writes does not decide where scores are sent.
     """
     body = fields.BODY.decode(await call.body())
     kind, address = body[fields.KIND], body[fields.ADDRESS]

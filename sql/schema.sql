@@ -111,7 +111,16 @@ CREATE TABLE public.destination (
     disabled_at timestamp with time zone,
     disabled_reason text,
     claimed_until timestamp with time zone,
-    CONSTRAINT destination_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text, 'helicone'::text])))
+    digest text,
+    digest_hour smallint DEFAULT 8 NOT NULL,
+    digest_at timestamp with time zone,
+    digest_tries integer DEFAULT 0 NOT NULL,
+    digest_retry_at timestamp with time zone,
+    CONSTRAINT destination_digest_at_check CHECK (((digest IS NULL) = (digest_at IS NULL))),
+    CONSTRAINT destination_digest_check CHECK ((digest = ANY (ARRAY['daily'::text, 'weekly'::text]))),
+    CONSTRAINT destination_digest_hour_check CHECK (((digest_hour >= 0) AND (digest_hour <= 23))),
+    CONSTRAINT destination_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text, 'helicone'::text]))),
+    CONSTRAINT destination_purpose_check CHECK (((cardinality(events) > 0) OR (digest IS NOT NULL)))
 );
 
 CREATE TABLE public.ended_session (

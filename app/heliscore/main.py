@@ -235,7 +235,9 @@ async def _opened(
             kept_pruned(pools.database, settings.retention_days, stop_service),
             history_kept_pruned(pools.database, settings.history_days, stop_service),
             running("live events", live_events.run(), stop_service),
-            kept_delivering(pools.deliveries, ids.names, messenger, stop_service, webhooks.render),
+            kept_delivering(
+                pools.deliveries, ids.names, definitions, messenger, stop_service, webhooks.render
+            ),
             monitoring.kept_monitored(evaluator, stop_service),
         ):
             yield Services(

@@ -8,7 +8,7 @@ CREATE TABLE destination (
     name text NOT NULL,
     -- A URL, or an e-mail address.
     address text NOT NULL,
-    -- Which types of events are sent.
+    -- Which types of events are sent; may be empty where there is a digest.
     events text[] NOT NULL,
     -- The rest of what the API takes, as it was sent: filter, scores, sample rate, version of Helicone's format.
     options jsonb NOT NULL DEFAULT '{}',
@@ -24,9 +24,21 @@ CREATE TABLE destination (
     disabled_reason text,
     -- A service sends to it: no other does before that time. One that has passed says when it had its last turn.
     claimed_until timestamptz,
+    -- 'daily', 'weekly', or null: it is sent no digest. The hour is in UTC; a weekly one is made on Mondays.
+    digest text,
+    digest_hour smallint NOT NULL DEFAULT 8,
+    -- When the next digest is due. Whoever makes it moves this on in the same transaction, so that there is one.
+    digest_at timestamptz,
+    -- How often it was begun, and before when no service begins it again.
+    digest_tries integer NOT NULL DEFAULT 0,
+    digest_retry_at timestamptz,
     CONSTRAINT destination_pkey PRIMARY KEY (id),
     CONSTRAINT destination_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization (id),
-    CONSTRAINT destination_kind_check CHECK (kind IN ('webhook', 'slack', 'email', 'helicone'))
+    CONSTRAINT destination_kind_check CHECK (kind IN ('webhook', 'slack', 'email', 'helicone')),
+    CONSTRAINT destination_digest_check CHECK (digest IN ('daily', 'weekly')),
+    CONSTRAINT destination_digest_hour_check CHECK (digest_hour BETWEEN 0 AND 23),
+    CONSTRAINT destination_digest_at_check CHECK ((digest IS NULL) = (digest_at IS NULL)),
+    CONSTRAINT destination_purpose_check CHECK (cardinality(events) > 0 OR digest IS NOT NULL)
 );
 
 CREATE INDEX destination_organization_id_idx ON destination (organization_id, created_at);

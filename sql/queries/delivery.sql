@@ -52,7 +52,7 @@ RETURNING
     id, organization_id, kind, name, address, events, options, secret,
     CASE WHEN old_secret_until > now() THEN old_secret END AS old_secret,
     CASE WHEN old_secret_until > now() THEN old_secret_until END AS old_secret_until,
-    created_at, failing_since, disabled_at, disabled_reason, claimed_until
+    created_at, failing_since, disabled_at, disabled_reason, digest, digest_hour, digest_at, claimed_until
 
 -- name: release
 UPDATE destination SET claimed_until = clock_timestamp() WHERE organization_id = $1 AND id = $2 AND claimed_until = $3

@@ -6,7 +6,7 @@ SELECT
     id, organization_id, kind, name, address, events, options, secret,
     CASE WHEN old_secret_until > now() THEN old_secret END AS old_secret,
     CASE WHEN old_secret_until > now() THEN old_secret_until END AS old_secret_until,
-    created_at, failing_since, disabled_at, disabled_reason
+    created_at, failing_since, disabled_at, disabled_reason, digest, digest_hour, digest_at
 FROM destination
 WHERE organization_id = $1 AND kind = ANY ($2::text[])
 ORDER BY created_at, id
@@ -16,7 +16,7 @@ SELECT
     id, organization_id, kind, name, address, events, options, secret,
     CASE WHEN old_secret_until > now() THEN old_secret END AS old_secret,
     CASE WHEN old_secret_until > now() THEN old_secret_until END AS old_secret_until,
-    created_at, failing_since, disabled_at, disabled_reason
+    created_at, failing_since, disabled_at, disabled_reason, digest, digest_hour, digest_at
 FROM destination
 WHERE organization_id = $1 AND id = $2 AND kind = ANY ($3::text[])
 
@@ -26,7 +26,7 @@ SELECT
     id, organization_id, kind, name, address, events, options, secret,
     CASE WHEN old_secret_until > now() THEN old_secret END AS old_secret,
     CASE WHEN old_secret_until > now() THEN old_secret_until END AS old_secret_until,
-    created_at, failing_since, disabled_at, disabled_reason
+    created_at, failing_since, disabled_at, disabled_reason, digest, digest_hour, digest_at
 FROM destination
 WHERE disabled_at IS NULL
 ORDER BY organization_id, created_at, id
@@ -40,12 +40,24 @@ SELECT FROM organization WHERE id = $1 FOR NO KEY UPDATE
 SELECT count(*) FROM destination WHERE organization_id = $1
 
 -- name: add
-INSERT INTO destination (organization_id, kind, name, address, events, options, secret)
-VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
+INSERT INTO destination (
+    organization_id, kind, name, address, events, options, secret, digest, digest_hour, digest_at
+)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10)
 RETURNING id
 
+-- name: read_clock
+SELECT clock_timestamp()
+
+-- name: lock_one
+-- What a change depends on. A digest that is made meanwhile waits, and finds out that its time was changed.
+SELECT events, digest, digest_hour, digest_at, disabled_at IS NULL AS is_enabled
+FROM destination
+WHERE organization_id = $1 AND id = $2 AND kind = ANY ($3::text[])
+FOR NO KEY UPDATE
+
 -- name: change
--- What is null stays; keys of $7 replace those of the options. $8: whether it is enabled.
+-- What is null stays, but for the digest ($9 to $11); keys of $7 replace those of the options. $8: whether it is enabled.
 UPDATE destination
 SET
     name = coalesce($4, name), address = coalesce($5, address), events = coalesce($6, events),
@@ -56,9 +68,11 @@ SET
         WHEN NOT $8 THEN coalesce(disabled_reason, 'disabled through the API')
         ELSE disabled_reason
     END,
-    failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END
+    failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END,
+    digest = $9, digest_hour = $10, digest_at = $11,
+    digest_tries = CASE WHEN digest_at = $11 THEN digest_tries ELSE 0 END,
+    digest_retry_at = CASE WHEN digest_at = $11 THEN digest_retry_at END
 WHERE organization_id = $1 AND id = $2 AND kind = ANY ($3::text[])
-RETURNING id
 
 -- name: rotate_secret
 UPDATE destination

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.domain.digest_schedule import next_due
+from heliscore.domain.times import format_time, now
 from heliscore.store.connections.pool import Connection
 from standardwebhooks import Webhook
 
@@ -65,6 +67,9 @@ async def test_destination_is_shown_as_it_was_created_without_its_secret(client:
         "events": ["score.recorded", "alert.firing"],
         "filter": filter_,
         "scores": ["accuracy"],
+        "digest": None,
+        "digestHour": 8,
+        "nextDigestAt": None,
         "enabled": True,
         "disabledReason": None,
         "failingSince": None,
@@ -97,6 +102,25 @@ async def test_change_changes_what_is_given(client: httpx.AsyncClient) -> None:
     assert await get(client, path) == created
 
 
+async def test_digest_is_due_at_its_hour_until_it_is_taken_away(client: httpx.AsyncClient) -> None:
+    created = await create(client, events=[], digest="weekly", digestHour=5)
+    path = f"{PATH}/{created['id']}"
+    shown = (created["events"], created["digest"], created["digestHour"], created["nextDigestAt"])
+    assert shown == ([], "weekly", 5, format_time(next_due("weekly", 5, now())))
+
+    response = await client.patch(path, json={"digest": None})
+    assert await errors_of(response) == [("events", "expected at least one, or a digest")]
+    changed = (await client.patch(path, json={"digest": "daily", "digestHour": 6})).json()["data"]
+    assert changed["nextDigestAt"] == format_time(next_due("daily", 6, now()))
+    named = (await client.patch(path, json={"name": "new", "digestHour": None})).json()["data"]
+    assert named == changed | {"name": "new"}
+
+    taken = {"events": ["alert.firing"], "digest": None}
+    changed = (await client.patch(path, json=taken)).json()["data"]
+    assert changed == named | taken | {"nextDigestAt": None}
+    assert await get(client, path) == changed
+
+
 async def test_removed_destination_is_gone_with_its_deliveries(
     client: httpx.AsyncClient, connection: Connection, organization_id: int
 ) -> None:
@@ -113,7 +137,10 @@ async def test_removed_destination_is_gone_with_its_deliveries(
         ({"kind": "pigeon"}, "kind", 'expected "webhook", "slack" or "email", got "pigeon"'),
         ({"kind": "helicone"}, "kind", 'expected "webhook", "slack" or "email", got "helicone"'),
         ({"name": ""}, "name", "must not be empty"),
-        ({"events": []}, "events", "expected at least one"),
+        ({"events": []}, "events", "expected at least one, or a digest"),
+        ({"digest": "hourly"}, "digest", 'expected "daily" or "weekly", got "hourly"'),
+        ({"events": [], "digest": 7}, "digest", "expected a string, got 7"),
+        ({"digest": "daily", "digestHour": 24}, "digestHour", "expected an integer from 0 to 23, got 24"),
         ({"events": ["all"]}, "events[0]", None),
         ({"kind": "slack", "events": ["score.recorded"]}, "events", None),
         ({"filter": {"nonsense": {}}}, "filter.nonsense", None),
@@ -146,6 +173,9 @@ async def test_destination_that_cannot_be_is_refused(
     ("change", "path"),
     [
         ({"events": ["score.recorded"]}, "events"),
+        ({"events": []}, "events"),
+        ({"digest": "hourly"}, "digest"),
+        ({"digestHour": -1}, "digestHour"),
         ({"address": "https://127.0.0.1/"}, "address"),
         ({"filter": {"nonsense": {}}}, "filter.nonsense"),
         ({"enabled": "no"}, "enabled"),

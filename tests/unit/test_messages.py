@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from heliscore.domain.destination import TEST_TYPE, Delivery, Destination, mint_secret
+from heliscore.domain.destination import DIGEST_TYPE, TEST_TYPE, Delivery, Destination, mint_secret
 from heliscore.outbound.messages import make_mail, make_slack_message, make_webhook
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -35,6 +35,9 @@ DESTINATION = Destination(
     failing_since=None,
     disabled_at=None,
     disabled_reason=None,
+    digest=None,
+    digest_hour=8,
+    digest_at=None,
 )
 
 ALERT: dict[str, Any] = {
@@ -157,3 +160,38 @@ def test_test_event_says_what_it_is() -> None:
     mail = make_mail(DESTINATION, delivery({"destination": {"id": "1", "name": "ours"}}, TEST_TYPE))
     assert mail.subject == "Test from Heliscore"
     assert mail.text.startswith("This is a test of the destination ours: alerts will arrive here.")
+
+
+DIGEST: dict[str, Any] = {
+    "sentence": "tone fell 3 points with <b>, 90 answers",
+    "text": "1 Jan 2026 to 2 Jan 2026\n\nWorse:\n\n- tone fell 3 points with <b>, 90 answers\n",
+}
+
+
+def test_digest_is_an_email_with_what_matters_most_as_its_subject() -> None:
+    mail = make_mail(DESTINATION, delivery(DIGEST, DIGEST_TYPE))
+    assert mail.subject == "Heliscore: tone fell 3 points with <b>, 90 answers"
+    assert mail.text == f"{DIGEST['text']}\nSent by Heliscore.\n"
+
+
+def test_digest_is_shown_in_slack_line_by_line() -> None:
+    message = make_slack_message(DESTINATION, delivery(DIGEST, DIGEST_TYPE))
+    title = "Heliscore: tone fell 3 points with &lt;b&gt;, 90 answers"
+    lines = "1 Jan 2026 to 2 Jan 2026\n\nWorse:\n\n- tone fell 3 points with &lt;b&gt;, 90 answers"
+    assert json.loads(message.body) == {
+        "text": title,
+        "blocks": [
+            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{title}*"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": lines}},
+        ],
+    }
+
+
+def test_long_digest_fits_slack_in_whole_lines() -> None:
+    lines = [f"- {number} {'<' * 190}" for number in range(12)]
+    text = "\n".join([*lines, "", "x" * 4000])
+    body = json.loads(make_slack_message(DESTINATION, delivery({"text": text}, DIGEST_TYPE)).body)
+    parts = [block["text"]["text"] for block in body["blocks"][1:]]
+    assert all(0 < len(part) <= 3000 for part in parts)
+    shown = "\n".join(parts).replace("&lt;", "<").splitlines()
+    assert [line for line in shown if line][:12] == lines

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from heliscore.domain.digest_schedule import DigestPeriod
 from heliscore.domain.event import EventType
 
 DestinationKind = Literal["webhook", "slack", "email", "helicone"]
@@ -22,6 +23,11 @@ MAX_DESTINATIONS: Final = 50
 
 TEST_TYPE: Final = "destination.test"
 """The type of what is sent to try a destination."""
+
+DIGEST_TYPE: Final = "digest"
+
+NOTHING_TO_SEND: Final = "expected at least one, or a digest"
+"""The error of `events` without any."""
 
 _PREFIX: Final = "whsec_"
 _BYTES: Final = 32
@@ -52,6 +58,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     disabled_at: datetime | None
     disabled_reason: str | None
+    digest: DigestPeriod | None
+    digest_hour: int
+    digest_at: datetime | None
+    """When the next digest is due."""
 
     @property
     def secrets(self) -> list[str]:

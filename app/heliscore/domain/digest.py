@@ -61,6 +61,13 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
         return f"{' to '.join(times)} UTC, against {self.against}"
 
     @property
+    def sentence(self) -> str:
+        """What matters most, on one line."""
+        if self.lines:
+            return _on_one_line(self.lines[0].sentence)
+        return "no score moved beyond noise" if self.comparisons else "nothing could be compared"
+
+    @property
     def counts(self) -> str:
         """`483 requests, 1,890 scores; 15 % of the requests have no score`"""
         counts = f"{_count(self.requests, 'request')}, {_count(self.scores, 'score')}"

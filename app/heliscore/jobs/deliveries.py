@@ -1,5 +1,5 @@
-"""Keeps events flowing to their destinations: looks every second, makes deliveries, sends them, and removes
-what has been kept long enough."""
+"""Keeps events and digests flowing to their destinations: looks every second, makes deliveries, sends them,
+and removes what has been kept long enough."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 from heliscore.domain.destination import Delivery, Destination, DestinationKind
 from heliscore.domain.errors import Unavailable
 from heliscore.jobs.background import StopService, running
+from heliscore.jobs.digesting import Digester
 from heliscore.jobs.dispatching import Dispatcher
 from heliscore.jobs.sending import Render, Sender
 from heliscore.observability import metrics
@@ -19,6 +20,7 @@ from heliscore.outbound.messages import MAKERS, Message
 from heliscore.outbound.messenger import Messenger
 from heliscore.store import event_cursor
 from heliscore.store.connections.pool import Database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.deliveries import remove_old_deliveries
 from heliscore.store.scores import ScoreNames
 
@@ -29,6 +31,7 @@ _WAITING_INTERVAL_S: Final = 5.0
 """While the database is away."""
 
 _REMOVAL_INTERVAL_S: Final = 600.0
+_DIGEST_INTERVAL_S: Final = 10.0
 _REST_S: Final = 0.1
 
 
@@ -45,6 +48,7 @@ RENDERERS: Final[dict[DestinationKind, Render]] = dict.fromkeys(MAKERS, _render_
 async def kept_delivering(
     database: Database,
     names: ScoreNames,
+    definitions: DefinitionCache,
     messenger: Messenger,
     stop_service: StopService,
     render_helicone: Render | None = None,
@@ -54,6 +58,7 @@ async def kept_delivering(
     """Make and send deliveries until the block ends. `render_helicone` makes the messages of Helicone's
     webhooks; without it they are sent nothing."""
     dispatcher = Dispatcher(database, names)
+    digester = Digester(database, names, definitions)
     renderers = RENDERERS if render_helicone is None else RENDERERS | {"helicone": render_helicone}
     sender = Sender(database, messenger, renderers)
 
@@ -68,6 +73,10 @@ async def kept_delivering(
                 sender.wake()
             sender.wake()
 
+    async def make_digests() -> None:
+        while await digester.make_next():
+            sender.wake()
+
     async def remove() -> None:
         has_more = True
         while has_more:
@@ -77,6 +86,7 @@ async def kept_delivering(
 
     async with (
         running("deliveries", _keep_doing(work, interval_s), stop_service),
+        running("digests", _keep_doing(make_digests, _DIGEST_INTERVAL_S), stop_service),
         running("sending of deliveries", sender.run(), stop_service),
         running("removal of old deliveries", _keep_doing(remove, _REMOVAL_INTERVAL_S), stop_service),
     ):

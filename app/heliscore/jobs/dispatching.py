@@ -36,7 +36,7 @@ _BATCHED: Final = ("score.recorded", "request.logged")
 
 _SAMPLE_STEPS: Final = 1 << 32
 
-_UNREADABLE: Final = "its filter cannot be read by this version of the service"
+UNREADABLE: Final = "its filter cannot be read by this version of the service"
 
 
 class Dispatcher:
@@ -97,7 +97,7 @@ class Dispatcher:
         try:
             tree = read_filter(destination) if asked else None
         except InvalidInput:  # it was read when it was stored, by another version
-            await disable(connection, destination, _UNREADABLE)
+            await disable(connection, destination, UNREADABLE)
             return []
         if tree is None:
             return wanted

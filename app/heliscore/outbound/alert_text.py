@@ -1,4 +1,4 @@
-"""Says an alert, or a test of a destination, in plain words: for Slack and for e-mail."""
+"""Says an alert, a digest or a test of a destination in plain words: for Slack and for e-mail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.domain.destination import TEST_TYPE, Delivery, Destination
+from heliscore.domain.destination import DIGEST_TYPE, TEST_TYPE, Delivery, Destination
 
 _STATES: Final = {"alert.firing": "Firing", "alert.resolved": "Resolved"}
 
@@ -16,7 +16,7 @@ _WHOLE_FROM: Final = 10_000
 
 
 class AlertText(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert in words."""
+    """What there is to say, in words."""
 
     title: str
     sentence: str
@@ -24,6 +24,8 @@ class AlertText(msgspec.Struct, frozen=True, kw_only=True):
     """What is worth a line each, and its name."""
 
     link: str | None = None
+    body: str = ""
+    """Lines of text."""
 
 
 def describe(destination: Destination, delivery: Delivery) -> AlertText:
@@ -35,6 +37,13 @@ def describe(destination: Destination, delivery: Delivery) -> AlertText:
             title="Test from Heliscore",
             sentence=f"This is a test of the destination {destination.name}: alerts will arrive here.",
             facts=[],
+        )
+    if delivery.type == DIGEST_TYPE:
+        return AlertText(
+            title=f"Heliscore: {data.get('sentence')}",
+            sentence="",
+            facts=[],
+            body=str(data.get("text") or "").rstrip(),
         )
     name = _object(data, "monitor").get("name")
     state = _STATES.get(delivery.type, delivery.type)

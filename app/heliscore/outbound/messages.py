@@ -44,13 +44,14 @@ def make_webhook(destination: Destination, delivery: Delivery) -> HttpMessage:
 
 
 def make_slack_message(destination: Destination, delivery: Delivery) -> HttpMessage:
-    """Lay an alert out for Slack's incoming webhooks."""
+    """Lay an alert or a digest out for Slack's incoming webhooks."""
     text = describe(destination, delivery)
     title, sentence = _escaped(text.title), _escaped(text.sentence)
     facts = [f"*{_escaped(name)}:* {_escaped(fact)}" for name, fact in text.facts]
     if text.link is not None:
         facts.append(f"<{_escaped(text.link).replace('|', '%7C')}|Open>")
     blocks: list[dict[str, Any]] = [_section(f"*{title}*\n{sentence}".rstrip())]
+    blocks += map(_section, _split(_escaped(text.body)))
     if facts:
         elements = [{"type": "mrkdwn", "text": fact[:_MAX_SLACK_TEXT]} for fact in facts]
         blocks.append({"type": "context", "elements": elements})
@@ -63,15 +64,26 @@ def _section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text[:_MAX_SLACK_TEXT]}}
 
 
+def _split(text: str) -> list[str]:
+    """Parts that fit into a section each, in whole lines; a longer line is cut there."""
+    parts: list[str] = []
+    for line in text.splitlines():
+        if parts and len(parts[-1]) + 1 + len(line) <= _MAX_SLACK_TEXT:
+            parts[-1] += f"\n{line}"
+        else:
+            parts.append(line)
+    return [part for part in parts if part.strip()]
+
+
 def _escaped(text: str) -> str:
     return text.translate(_SLACK_ESCAPES)
 
 
 def make_mail(destination: Destination, delivery: Delivery) -> Mail:
-    """Write an alert as an e-mail."""
+    """Write an alert or a digest as an e-mail."""
     text = describe(destination, delivery)
     facts = "\n".join(f"{name}: {fact}" for name, fact in text.facts)
-    parts = (text.sentence, facts, text.link, "Sent by Heliscore.")
+    parts = (text.sentence, text.body, facts, text.link, "Sent by Heliscore.")
     return Mail(
         id=str(delivery.id),
         subject=text.title,

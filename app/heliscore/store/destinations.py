@@ -7,14 +7,16 @@ changes what destinations want says so in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from heliscore.domain.destination import MAX_DESTINATIONS, Destination, DestinationKind
+from heliscore.domain.destination import MAX_DESTINATIONS, NOTHING_TO_SEND, Destination, DestinationKind
+from heliscore.domain.digest_schedule import DEFAULT_DIGEST_HOUR, DigestPeriod, next_due
+from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.event import EventType
 from heliscore.store import event_cursor
 from heliscore.store.connections.pool import Connection
@@ -65,6 +67,8 @@ async def add_destination(
     events: Sequence[EventType],
     options: Mapping[str, Any],
     secret: str | None,
+    digest: DigestPeriod | None = None,
+    digest_hour: int = DEFAULT_DIGEST_HOUR,
 ) -> Destination | None:
     """Add a destination; None where the organization has as many as it may have."""
     async with connection.transaction():
@@ -73,7 +77,17 @@ async def add_destination(
             return None
         await event_cursor.begin(connection)
         id_ = await connection.fetchval(
-            _SQL["add"], organization_id, kind, name, address, list(events), _encode(options), secret
+            _SQL["add"],
+            organization_id,
+            kind,
+            name,
+            address,
+            list(events),
+            _encode(options),
+            secret,
+            digest,
+            digest_hour,
+            await _find_next_digest(connection, digest, digest_hour),
         )
         await _follow_interest(connection, organization_id)
         return await find_destination(connection, organization_id, id_, [kind])
@@ -90,12 +104,21 @@ async def change_destination(
     events: Sequence[EventType] | None = None,
     options: Mapping[str, Any] | None = None,
     is_enabled: bool | None = None,
+    digest: DigestPeriod | msgspec.UnsetType | None = msgspec.UNSET,
+    digest_hour: int | None = None,
 ) -> Destination | None:
     """Change what is given, of the options the keys that are given; None where there is no such destination.
-    Deliveries to one that is disabled wait."""
+    Deliveries to one that is disabled wait, and it gets no digest of that time. Raises InvalidInput where
+    nothing would be sent: neither events nor a digest."""
     async with connection.transaction():
         await connection.execute(_SQL["lock"], organization_id)
-        found = await connection.fetchval(
+        before = await connection.fetchrow(_SQL["lock_one"], organization_id, id_, list(kinds))
+        if before is None:
+            return None
+        period = before["digest"] if digest is msgspec.UNSET else digest
+        _check_purpose(before["events"] if events is None else events, period)
+        hour = before["digest_hour"] if digest_hour is None else digest_hour
+        await connection.execute(
             _SQL["change"],
             organization_id,
             id_,
@@ -105,9 +128,10 @@ async def change_destination(
             None if events is None else list(events),
             None if options is None else _encode(options),
             is_enabled,
+            period,
+            hour,
+            await _change_digest_at(connection, before, period, hour, is_enabled=is_enabled),
         )
-        if found is None:
-            return None
         await _follow_interest(connection, organization_id)
         return await find_destination(connection, organization_id, id_, kinds)
 
@@ -141,6 +165,33 @@ async def disable_destination(connection: Connection, organization_id: int, id_:
         await connection.execute(_SQL["park_waiting"], organization_id, id_)
         await _follow_interest(connection, organization_id)
     return True
+
+
+def _check_purpose(events: Sequence[EventType], digest: DigestPeriod | None) -> None:
+    if not events and digest is None:
+        raise InvalidInput([FieldError("events", NOTHING_TO_SEND)])
+
+
+async def _change_digest_at(
+    connection: Connection,
+    before: asyncpg.Record,
+    period: DigestPeriod | None,
+    hour: int,
+    *,
+    is_enabled: bool | None,
+) -> datetime | None:
+    """A digest that is due stays so, unless the change is about it, or the destination was disabled."""
+    is_resumed = is_enabled and not before["is_enabled"]
+    if is_resumed or (period, hour) != (before["digest"], before["digest_hour"]):
+        return await _find_next_digest(connection, period, hour)
+    due: datetime | None = before["digest_at"]
+    return due
+
+
+async def _find_next_digest(
+    connection: Connection, digest: DigestPeriod | None, hour: int
+) -> datetime | None:
+    return None if digest is None else next_due(digest, hour, await connection.fetchval(_SQL["read_clock"]))
 
 
 async def _follow_interest(connection: Connection, organization_id: int) -> None:

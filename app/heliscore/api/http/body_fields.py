@@ -5,7 +5,8 @@
 
     rating = BODY.decode(b'{"rating": true}')[RATING]
 
-`value_types` has the usual types. An optional field may be null, too.
+`value_types` has the usual types. An optional field may be null, too, which is as if it were missing; a
+clearable one tells the two apart.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class Field(msgspec.Struct, Generic[T_co], frozen=True):
     missing: str = "missing"
     """The error message where a required key is missing."""
 
+    is_clearable: bool = False
+    """Whether null is a value, and UNSET the default."""
+
 
 def required(
     key: str, value_type: ValueType[T], *, description: str | None = None, missing: str = "missing"
@@ -69,6 +73,14 @@ def optional(
     added = {"description": description, "default": default if shown is None else shown}
     schema = nullable(value_type.schema) | {key: value for key, value in added.items() if value is not None}
     return Field(key, value_type, schema, False, default)
+
+
+def clearable(
+    key: str, value_type: ValueType[T], *, description: str | None = None
+) -> Field[T | msgspec.UnsetType | None]:
+    """A key of a change that may be missing, which reads as UNSET, and null, which takes a value away."""
+    schema = nullable(value_type.schema) | ({} if description is None else {"description": description})
+    return Field(key, value_type, schema, False, msgspec.UNSET, is_clearable=True)
 
 
 class Values:
@@ -137,6 +149,8 @@ def object_of(*fields: Field[Any], is_open: bool = False, check: Check | None = 
                 values.read(field, value)
             elif field.is_required:
                 values.reject(field, field.missing)
+            elif field.is_clearable and field.key in raw:
+                values.set(field, None)
             else:
                 values.set(field, field.default)
         if check is not None:

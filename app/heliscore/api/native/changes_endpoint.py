@@ -117,8 +117,8 @@ async def list_changes(call: ApiCall) -> Response:
     what vanished those behind `before`.
     """
     body = _BODY.decode(await call.body())
-    question = _make_question(call.principal.organization_id, body)
-    found = await period_changes.find(call.services, question)
+    services, question = call.services, _make_question(call.principal.organization_id, body)
+    found = await period_changes.find(services.database, services.ids.names, services.definitions, question)
     # In a thread, which gives way to other calls: each change repeats the filter.
     return envelope.answer(await asyncio.to_thread(_show, body, question, found))
 
@@ -146,7 +146,7 @@ def _show(body: Values, question: ChangesQuestion, found: FoundChanges) -> dict[
     return {
         "now": _show_times(periods.start, periods.end),
         "before": _show_times(periods.before_start, periods.before_end),
-        "changes": [_show_change(change, periods, raw) for change in found.changes],
+        "changes": [show_change(change, periods, raw) for change in found.changes],
         "more": found.more,
         "comparisons": found.comparisons,
         "tooFew": found.too_few,
@@ -161,7 +161,8 @@ def _show_times(start: datetime, end: datetime) -> dict[str, object]:
     return {"start": encode_time(start), "end": encode_time(end)}
 
 
-def _show_change(change: Change, periods: TwoPeriods, raw: Any) -> dict[str, object]:
+def show_change(change: Change, periods: TwoPeriods, raw: Any) -> dict[str, object]:
+    """A change as answers and digests show it; `raw` is the filter that was asked with."""
     return {
         "score": change.score,
         "groupBy": _show_group_by(change.group.by),

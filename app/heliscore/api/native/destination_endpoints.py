@@ -41,8 +41,8 @@ async def create_destination(call: ApiCall) -> Response:
 
     The answer alone shows the secret that signs webhooks, and is kept nowhere. The URL must be `https://`,
     and its host must have public addresses only, unless the operator lists it in `HELISCORE_OUTBOUND_ALLOW`.
-    An organization has up to 50 destinations. The key must be allowed to read and write: one that only writes
-    does not decide where scores are sent.
+    A digest has what `POST /v1/evals/changes` finds. There are up to 50 destinations in an organization. The
+    key must be allowed to read and write: one that only writes does not decide where scores are sent.
     """
     body = fields.BODY.decode(await call.body())
     kind, address = body[fields.KIND], body[fields.ADDRESS]
@@ -57,6 +57,8 @@ async def create_destination(call: ApiCall) -> Response:
             events=body[fields.EVENTS],
             options=fields.read_options(body, fields.FILTER_FIELD, fields.SCORES),
             secret=mint_secret() if kind == "webhook" else None,
+            digest=body[fields.DIGEST],
+            digest_hour=body[fields.DIGEST_HOUR],
         )
     if added is None:
         raise InvalidInput([FieldError("", f"there may be at most {MAX_DESTINATIONS} destinations")])
@@ -73,7 +75,7 @@ async def change_destination(call: ApiCall) -> Response:
 
     `enabled: false` keeps what waits and sends nothing; what happens meanwhile is not sent later. `enabled:
     true` also ends the state of a destination that was disabled because every delivery had failed: what was
-    parked then can be sent again.
+    parked then can be sent again. The first digest after that is the next one.
     """
     body = fields.CHANGE_BODY.decode(await call.body())
     destination = await find_destination(call)
@@ -91,6 +93,8 @@ async def change_destination(call: ApiCall) -> Response:
             events=body[fields.NEW_EVENTS],
             options=fields.read_options(body, fields.NEW_FILTER, fields.NEW_SCORES),
             is_enabled=body[fields.ENABLED],
+            digest=body[fields.NEW_DIGEST],
+            digest_hour=body[fields.NEW_DIGEST_HOUR],
         )
     return envelope.answer(fields.shown(changed or _missing(destination.id)))
 

@@ -6,14 +6,15 @@ from typing import Any, Final, get_args
 
 import httpx
 
-from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import Field, Values, ValueType, clearable, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import STRING, Schema, closed_object, nullable
 from heliscore.api.http.value_types import BOOLEAN, NAME, STORABLE_STRING, choice, integer, list_of
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.destination import Destination, DestinationKind
+from heliscore.domain.destination import NOTHING_TO_SEND, Destination, DestinationKind
+from heliscore.domain.digest_schedule import DEFAULT_DIGEST_HOUR, DIGEST_PERIODS
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.event import EVENT_TYPES, AlertType, EventType
 from heliscore.domain.mail_server import is_mail_address
@@ -39,23 +40,24 @@ _EVENT_LIST: Final = list_of(choice(EVENT_TYPES), of="events", maximum=len(EVENT
 
 
 def _read_events(raw: object, path: str, errors: FieldErrors) -> list[EventType]:
-    events = list(dict.fromkeys(_EVENT_LIST.read(raw, path, errors)))
-    if raw == []:
-        errors.add(path, "expected at least one")
-    return events
+    return list(dict.fromkeys(_EVENT_LIST.read(raw, path, errors)))
 
 
 _ADDRESS_TYPE: Final = ValueType[str](
     {"type": "string", "minLength": 1, "maxLength": _MAX_ADDRESS_LENGTH}, STORABLE_STRING.read
 )
-_EVENTS_TYPE: Final = ValueType[list[EventType]](_EVENT_LIST.schema | {"minItems": 1}, _read_events)
+_EVENTS_TYPE: Final = ValueType[list[EventType]](_EVENT_LIST.schema, _read_events)
 _FILTER_TYPE: Final = ValueType[Any](FILTER.schema, _read_filter)
 _SCORES_TYPE: Final = list_of(NAME, of="score names", maximum=MAX_SCORES_PER_CALL)
 
 _ADDRESS_SAID: Final = "An https:// URL; of the kind email, an e-mail address."
-_EVENTS_SAID: Final = f"Which events are sent. {_ONLY_ALERTS}."
-_FILTER_SAID: Final = "Only scores of these requests, and these logged requests; alerts whatever it says."
+_EVENTS_SAID: Final = f"Which events are sent; where there is a digest, there may be none. {_ONLY_ALERTS}."
+_FILTER_SAID: Final = (
+    "Only scores of these requests, and these logged requests, also in a digest; alerts whatever it says."
+)
 _SCORES_SAID: Final = "Only scores of these names; none: of every name."
+_DIGEST_SAID: Final = "How often a digest of what changed is sent; weekly: on Mondays."
+_HOUR_SAID: Final = "The hour in UTC at which a digest is made, of the day or week before."
 
 KIND: Final = required("kind", choice(KINDS))
 NAME_FIELD: Final = required("name", NAME)
@@ -63,12 +65,18 @@ ADDRESS: Final = required("address", _ADDRESS_TYPE, description=_ADDRESS_SAID)
 EVENTS: Final = required("events", _EVENTS_TYPE, description=_EVENTS_SAID)
 FILTER_FIELD: Final = optional("filter", _FILTER_TYPE, default="all", description=_FILTER_SAID)
 SCORES: Final = optional("scores", _SCORES_TYPE, default=[], description=_SCORES_SAID)
+DIGEST: Final = optional("digest", choice(DIGEST_PERIODS), description=_DIGEST_SAID)
+DIGEST_HOUR: Final = optional(
+    "digestHour", integer(0, 23), default=DEFAULT_DIGEST_HOUR, description=_HOUR_SAID
+)
 
 
 def _check_events(values: Values) -> None:
     kind, events = values.find(KIND), values.find(EVENTS)
     if kind is not None and events is not None and not _may_be_sent(kind, events):
         values.reject(EVENTS, _ONLY_ALERTS)
+    if events == [] and values.has(DIGEST) and values[DIGEST] is None:
+        values.reject(EVENTS, NOTHING_TO_SEND)
 
 
 BODY: Final = make_body(
@@ -78,6 +86,8 @@ BODY: Final = make_body(
     EVENTS,
     FILTER_FIELD,
     SCORES,
+    DIGEST,
+    DIGEST_HOUR,
     is_unique=True,
     check=_check_events,
     example={
@@ -95,6 +105,10 @@ NEW_ADDRESS: Final = optional("address", _ADDRESS_TYPE, description=_ADDRESS_SAI
 NEW_EVENTS: Final = optional("events", _EVENTS_TYPE, description=_EVENTS_SAID)
 NEW_FILTER: Final = optional("filter", _FILTER_TYPE, description=f'{_FILTER_SAID} "all" takes a filter away.')
 NEW_SCORES: Final = optional("scores", _SCORES_TYPE, description=_SCORES_SAID)
+NEW_DIGEST: Final = clearable(
+    "digest", choice(DIGEST_PERIODS), description=f"{_DIGEST_SAID} null: no longer."
+)
+NEW_DIGEST_HOUR: Final = optional("digestHour", integer(0, 23), description=_HOUR_SAID)
 ENABLED: Final = optional(
     "enabled", BOOLEAN, description="false: nothing is sent and no event kept for it; what waits is kept."
 )
@@ -104,6 +118,8 @@ CHANGE_BODY: Final = make_body(
     NEW_EVENTS,
     NEW_FILTER,
     NEW_SCORES,
+    NEW_DIGEST,
+    NEW_DIGEST_HOUR,
     ENABLED,
     is_unique=True,
     example={"enabled": True},
@@ -158,6 +174,9 @@ def shown(destination: Destination, **beside: object) -> dict[str, object]:
         "events": destination.events,
         "filter": destination.options.get("filter", "all"),
         "scores": destination.options.get("scores", []),
+        "digest": destination.digest,
+        "digestHour": destination.digest_hour,
+        "nextDigestAt": None if destination.digest_at is None else format_time(destination.digest_at),
         "enabled": destination.disabled_at is None,
         "disabledReason": destination.disabled_reason,
         "failingSince": None if destination.failing_since is None else format_time(destination.failing_since),
@@ -192,6 +211,9 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "events": {"type": "array", "items": {"enum": list(EVENT_TYPES)}},
     "filter": FILTER.schema,
     "scores": {"type": "array", "items": NAME.schema},
+    "digest": nullable({"enum": list(DIGEST_PERIODS)}),
+    "digestHour": integer(0, 23).schema,
+    "nextDigestAt": {**_TIME_OR_NULL, "description": "null: there is no digest."},
     "enabled": {"type": "boolean"},
     "disabledReason": nullable(STRING),
     "failingSince": {

@@ -13,13 +13,14 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from heliscore.api.http.request_state import Services
 from heliscore.api.shared.filter_leaves import Leaf, between, equals, scored
 from heliscore.domain.changes.change import Change, Changes
 from heliscore.domain.changes.onset import find_onset
 from heliscore.domain.changes.period_scores import PROMPT, Bucket, ComparedPeriods, TwoPeriods
 from heliscore.domain.changes.ranking import find_changes
 from heliscore.store import evaluations
+from heliscore.store.connections.pool import Database
+from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.period_groups import (
     PeriodSelection,
     Rows,
@@ -27,6 +28,7 @@ from heliscore.store.period_groups import (
     list_buckets,
     make_periods,
 )
+from heliscore.store.scores import ScoreNames
 
 LEAST: Final = 30
 """Of fewer scores, nothing is said by default."""
@@ -65,12 +67,14 @@ class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The scores of which lower values are better."""
 
 
-async def find(services: Services, question: ChangesQuestion) -> FoundChanges:
+async def find(
+    database: Database, names: ScoreNames, cache: DefinitionCache, question: ChangesQuestion
+) -> FoundChanges:
     """Raises Unavailable."""
-    selection, names = question.selection, services.ids.names
-    definitions = await services.definitions.find(selection.organization_id)
+    selection = question.selection
+    definitions = await cache.find(selection.organization_id)
     async with (
-        services.database.connection() as connection,
+        database.connection() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         scores: Sequence[str]

@@ -47,13 +47,13 @@ async def show_changes(page: PageRequest) -> Response:
     time_range = read_time_range(page.request.query_params, now(), _OWN)
     if time_range.errors:
         return _render(page, time_range, status=400)
-    periods = _make_periods(time_range)
+    services, periods = page.services, _make_periods(time_range)
     question = ChangesQuestion(
         selection=PeriodSelection(page.organization_id, time_range.filter, periods, _GROUP_BYS), limit=_LIMIT
     )
     try:
-        found = await find(page.services, question)
-        async with page.services.database.connection() as connection:
+        found = await find(services.database, services.ids.names, services.definitions, question)
+        async with services.database.connection() as connection:
             facets = await find_facets(connection, page.organization_id, time_range.start, time_range.end)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, time_range, trouble=str(error)))

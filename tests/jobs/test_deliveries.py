@@ -11,13 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from heliscore.domain.destination import Destination, DestinationKind, mint_secret
+from heliscore.domain.destination import Delivery, Destination, DestinationKind, mint_secret
 from heliscore.domain.event import EventType
 from heliscore.domain.score import Score
 from heliscore.domain.times import now
 from heliscore.jobs.deliveries import RENDERERS
 from heliscore.jobs.dispatching import Dispatcher
 from heliscore.jobs.sending import Sender
+from heliscore.outbound.messages import Message
 from heliscore.outbound.messenger import open_messenger
 from heliscore.settings import Settings
 from heliscore.store import destinations as store
@@ -555,6 +556,33 @@ async def test_gone_receiver_is_disabled_at_once(
         f"destination {destination.id} of organization {organization_id} was disabled: "
         "the receiver answered 410: it is gone"
     ]
+
+
+async def test_delivery_that_cannot_be_made_is_parked_and_the_next_is_sent(
+    database: Database,
+    connection: Connection,
+    add: Add,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A defect of ours must not keep others' events from being sent, nor end the service."""
+    destination = await add("alert.firing")
+    await fill(connection, destination, 2)
+    render = RENDERERS["webhook"]
+
+    async def break_on_first(pool: Database, to: Destination, delivery: Delivery) -> Message | None:
+        if "alert 0" in delivery.body:
+            raise KeyError("sentence")
+        return await render(pool, to, delivery)
+
+    monkeypatch.setitem(RENDERERS, "webhook", break_on_first)
+    async with sending(database):
+        await until(all_are(connection, destination, "parked", "delivered"))
+    assert got_numbers(receiver) == [1]
+    errors = await connection.fetch("SELECT last_error FROM delivery ORDER BY number")
+    assert [error for (error,) in errors] == ["a defect of the service, which its log describes", None]
+    assert [(entry.exc_text or "").splitlines()[-1] for entry in caplog.records] == ["KeyError: 'sentence'"]
 
 
 @pytest.mark.parametrize(("failing", "is_disabled"), [("2 days 23 hours", False), ("3 days 1 hour", True)])

@@ -7,6 +7,7 @@ places for some seconds at a time, and goes to the end of the queue then: a slow
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +25,8 @@ from heliscore.store import deliveries as store
 from heliscore.store.connections.pool import Database
 from heliscore.store.deliveries import Claim, DueDelivery
 
+_log = logging.getLogger("heliscore")
+
 Render = Callable[[Database, Destination, Delivery], Awaitable[Message | None]]
 """Makes the message of a delivery; None where its request was removed, and nothing is left to send."""
 
@@ -33,6 +36,7 @@ _TURN_S: Final = 10.0
 _GONE: Final = 410
 _GONE_REASON: Final = "the receiver answered 410: it is gone"
 _DEAD_REASON: Final = "every delivery has failed for three days"
+_DEFECT: Final = "a defect of the service, which its log describes"
 _NOTHING_LEFT: Final = "the request was removed before it was sent"
 
 
@@ -107,7 +111,15 @@ class Sender:
 
     async def _deliver(self, due: DueDelivery) -> None:
         destination = due.destination
-        message = await self._renderers[destination.kind](self._database, destination, due.delivery)
+        try:
+            message = await self._renderers[destination.kind](self._database, destination, due.delivery)
+        except Unavailable:
+            raise
+        except Exception:
+            # Not carried on with: the delivery is parked. The others must not suffer from it.
+            _log.exception("delivery %s cannot be made", due.delivery.id)
+            await self._note_failure(due, Answer(error=_DEFECT), is_last=True)
+            return
         if message is None:
             await self._note_failure(due, Answer(error=_NOTHING_LEFT), is_last=True)
             return

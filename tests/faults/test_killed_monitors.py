@@ -151,7 +151,8 @@ async def evaluate_amid_kills(
     async def are_both_amid() -> bool:
         due, storing = await look(connection, end)
         is_sending = all(len(receiver.got) > got for receiver, got in zip(receivers, got_before, strict=True))
-        return (storing > STORED_BY_ONE and is_sending) or due == 0
+        is_late = due < len(CONDITIONS) // 2
+        return (storing > STORED_BY_ONE and (is_sending or is_late)) or due == 0
 
     async def is_done() -> bool:
         await connection.execute(END_CLAIMS, last_claim)
@@ -211,11 +212,14 @@ async def check_periods(
         runs[id_].append([after + HOUR * number for number in range(1, (until_ - after) // HOUR + 1)])
     wanted = {end - HOUR * number for number in range(PERIODS)}
     found = {id_: [period for ends in of_one for period in ends] for id_, of_one in runs.items()}
+    histories = {id_: await history_of(connection, organization_id, id_) for id_ in stands}
     counts = {
         "periods": len(stands) * PERIODS,
         "evaluated": sum(map(len, found.values())),
         "missed": sum(len(wanted - set(periods)) for periods in found.values()),
-        "twice": sum(len(periods) - len(set(periods)) for periods in found.values()),
+        "twice": sum(len(periods) - len(set(periods)) for periods in found.values())
+        + sum(len(changes) - len({change.at for change in changes}) for changes in histories.values()),
+        "changes": sum(map(len, histories.values())),
     }
     assert (counts["missed"], counts["twice"]) == (0, 0), counts
 
@@ -223,9 +227,8 @@ async def check_periods(
     for id_, stand in stands.items():
         definition = decode_definition((await find(connection, organization_id, id_)).definition)
         judged = judge_as_told(id_, definition, stand, runs[id_])
-        assert await history_of(connection, organization_id, id_) == judged.changes
+        assert histories[id_] == judged.changes
         alerts += judged.alerts
-        counts["changes"] = counts.get("changes", 0) + len(judged.changes)
     assert in_order(alerts) == in_order(await alerts_of(connection))
     return counts | {"alerts": len(alerts)}
 

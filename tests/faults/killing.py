@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.conftest import External, Machine
-from tests.outbound.receiver import Got, Receiver, answering
+from tests.outbound.receiver import Receiver
 from tests.test_cli import Served
 
 END_DESTINATION_CLAIMS = "UPDATE destination SET claimed_until = now() WHERE claimed_until > now()"
@@ -27,12 +27,6 @@ async def machines(start: Callable[..., Served], external: External) -> list[Mac
 async def kill(machine: Machine) -> None:
     assert machine.served is not None
     await asyncio.to_thread(machine.served.kill)
-
-
-async def answer_slowly(got: Got, writer: asyncio.StreamWriter) -> None:
-    """As a receiver does, so that some are killed while they wait for the answer."""
-    await asyncio.sleep(0.02)
-    await answering(200)(got, writer)
 
 
 def first_arrivals(receiver: Receiver) -> dict[str, bytes]:

@@ -25,10 +25,10 @@ from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection, Database, open_database
 
 from tests.faults.conftest import External, Machine
-from tests.faults.killing import END_DESTINATION_CLAIMS, answer_slowly, first_arrivals, kill, machines
+from tests.faults.killing import END_DESTINATION_CLAIMS, first_arrivals, kill, machines
 from tests.faults.load import ROUNDS
 from tests.jobs.monitors import HOUR, add, alerts_of, find, put_scores
-from tests.outbound.receiver import Receiver
+from tests.outbound.receiver import Got, Receiver, answering
 
 __all__ = ["machines"]
 
@@ -99,8 +99,6 @@ async def database(external: External) -> AsyncIterator[Database]:
 async def receivers() -> AsyncIterator[list[Receiver]]:
     async with AsyncExitStack() as stack:
         receivers = [await stack.enter_async_context(Receiver().listening()) for _ in range(2)]
-        for receiver in receivers:
-            receiver.behave = answer_slowly
         yield receivers
 
 
@@ -145,8 +143,16 @@ async def evaluate_amid_kills(
     end: datetime,
 ) -> tuple[int, dict[str, Stand]]:
     """Have monitors evaluated up to a time while the services are killed: one, the other, both, and so on.
+    The one that sends is killed while it waits for an answer.
     Return how many kills that were, and how the monitors stood in the beginning."""
-    kills, stands, last_claim = 0, dict[str, Stand](), end
+    kills, stands, last_claim, released = 0, dict[str, Stand](), end, asyncio.Event()
+
+    async def answer_after_kill(got: Got, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        await answering(200)(got, writer)
+
+    for receiver in receivers:
+        receiver.behave = answer_after_kill
 
     async def are_both_amid() -> bool:
         due, storing = await look(connection, end)
@@ -160,11 +166,13 @@ async def evaluate_amid_kills(
         return due == 0
 
     for number in range(BATCHES):
+        released.clear()
         got_before = [len(receiver.got) for receiver in receivers]
         stands |= await add_monitors(connection, organization_id, f"{number}", end - PERIODS * HOUR)
         await until(are_both_amid)
         killed = [machines[:1], machines[1:], machines][number % 3]
         await asyncio.gather(*map(kill, killed))
+        released.set()
         last_claim = await connection.fetchval("SELECT now()") + store.CLAIM
         await connection.execute(END_CLAIMS, last_claim)
         await connection.execute(END_DESTINATION_CLAIMS)

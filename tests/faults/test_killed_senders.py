@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 
 from tests.faults.conftest import External, Machine
-from tests.faults.killing import END_DESTINATION_CLAIMS, answer_slowly, first_arrivals, kill, machines
+from tests.faults.killing import END_DESTINATION_CLAIMS, first_arrivals, kill, machines
 from tests.faults.load import ROUNDS
-from tests.outbound.receiver import Receiver
+from tests.outbound.receiver import Got, Receiver, answering
 
 __all__ = ["machines"]
 
@@ -33,6 +33,11 @@ async def post_until(done: asyncio.Event, client: httpx.AsyncClient) -> list[str
 
 async def test_no_event_is_lost_when_services_are_killed(machines: list[Machine], external: External) -> None:
     poster, killed = machines
+
+    async def answer_slowly(got: Got, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.02)  # so that some are killed while they wait for the answer
+        await answering(200)(got, writer)
+
     async with (
         Receiver().listening() as receiver,
         poster.client() as client,

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
-from heliscore.api.native.monitor_alerts import show_alert
 from heliscore.api.native.monitor_definitions import decode_definition
-from heliscore.domain.monitors.monitor_definition import Definition
-from heliscore.domain.monitors.monitor_judgement import Measured
-from heliscore.domain.monitors.monitor_periods import Change, Reading, Stand, evaluate, find_alerts
-from heliscore.domain.monitors.monitor_schedule import window_at
+from heliscore.domain.monitors.monitor_periods import Change, Stand
 from heliscore.domain.monitors.monitor_states import GroupState
-from heliscore.domain.statistics.samples import Sample
 from heliscore.settings import Settings
 from heliscore.store import monitors as store
 from heliscore.store import organizations
@@ -27,8 +22,9 @@ from heliscore.store.connections.pool import Connection, Database, open_database
 from tests.faults.conftest import External, Machine
 from tests.faults.killing import END_DESTINATION_CLAIMS, first_arrivals, kill, machines
 from tests.faults.load import ROUNDS
+from tests.faults.monitor_rules import judge_as_told, values_of
 from tests.jobs.monitors import HOUR, add, alerts_of, find, put_scores
-from tests.outbound.receiver import Got, Receiver, answering
+from tests.outbound.receiver import Behaviour, Got, Receiver, answering
 
 __all__ = ["machines"]
 
@@ -81,13 +77,6 @@ PAUSE = "UPDATE monitor SET next_at = NULL, revision = revision + 1"
 """As one that is replaced: nothing more is stored, should an hour end just now."""
 
 
-class Judged(msgspec.Struct):
-    """What the rules say of a monitor."""
-
-    changes: list[Change]
-    alerts: list[tuple[str, Any]]
-
-
 @pytest.fixture
 async def database(external: External) -> AsyncIterator[Database]:
     database = await open_database(Settings(database_url=external.dsn), size=2)
@@ -106,11 +95,6 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not await is_so():  # noqa: ASYNC110 it is asked of the database
             await asyncio.sleep(0.02)
-
-
-def values_of(hour: datetime) -> list[int]:
-    """The scores of an hour: below 70 in every other one, and else above."""
-    return [60, 61, 62] if hour.hour % 2 else [80, 81, 82, 83]
 
 
 async def add_monitors(
@@ -135,6 +119,22 @@ async def look(connection: Connection, end: datetime) -> tuple[int, int]:
     return due, storing
 
 
+def answering_after(released: asyncio.Event) -> Behaviour:
+    async def answer(got: Got, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        await answering(200)(got, writer)
+
+    return answer
+
+
+async def end_claims(connection: Connection) -> datetime:
+    """Have the claims of services that were killed end; return until when they would have lasted."""
+    last_claim: datetime = await connection.fetchval("SELECT now()") + store.CLAIM
+    await connection.execute(END_CLAIMS, last_claim)
+    await connection.execute(END_DESTINATION_CLAIMS)
+    return last_claim
+
+
 async def evaluate_amid_kills(
     machines: list[Machine],
     receivers: list[Receiver],
@@ -146,13 +146,8 @@ async def evaluate_amid_kills(
     The one that sends is killed while it waits for an answer.
     Return how many kills that were, and how the monitors stood in the beginning."""
     kills, stands, last_claim, released = 0, dict[str, Stand](), end, asyncio.Event()
-
-    async def answer_after_kill(got: Got, writer: asyncio.StreamWriter) -> None:
-        await released.wait()
-        await answering(200)(got, writer)
-
     for receiver in receivers:
-        receiver.behave = answer_after_kill
+        receiver.behave = answering_after(released)
 
     async def are_both_amid() -> bool:
         due, storing = await look(connection, end)
@@ -173,33 +168,11 @@ async def evaluate_amid_kills(
         killed = [machines[:1], machines[1:], machines][number % 3]
         await asyncio.gather(*map(kill, killed))
         released.set()
-        last_claim = await connection.fetchval("SELECT now()") + store.CLAIM
-        await connection.execute(END_CLAIMS, last_claim)
-        await connection.execute(END_DESTINATION_CLAIMS)
+        last_claim = await end_claims(connection)
         await asyncio.gather(*(machine.start() for machine in killed))
         kills += len(killed)
     await until(is_done)
     return kills, stands
-
-
-def judge_as_told(
-    id_: str, definition: Definition, stand: Stand, runs: Sequence[Sequence[datetime]]
-) -> Judged:
-    """Apply the rules, without a database, to periods that were evaluated in several runs."""
-    judged = Judged([], [])
-    for ends in runs:
-        before = stand
-        for end in ends:
-            window = window_at(definition, end)
-            values = values_of(window.start)
-            sample = Sample(len(values), sum(values), sum(value * value for value in values))
-            measured = Measured(count=sample.count, value=sample.mean, sample=sample)
-            period = evaluate(definition, "up", stand, Reading([measured], (), 1), end)
-            stand = period.stand
-            judged.changes += period.changes
-        stand, alerts = find_alerts(definition, before, period)
-        judged.alerts += [(alert.type, show_alert(id_, definition, alert)) for alert in alerts]
-    return judged
 
 
 async def history_of(connection: Connection, organization_id: int, id_: str) -> list[Change]:

@@ -2,16 +2,24 @@
 
 -- name: look
 -- Whether there is something to do, and how long the delivery has waited that has waited longest. It runs every second in
--- every service, so it reads no more than indexes: events of transactions that the cursor has not seen, and of each
--- destination the first delivery that waits.
+-- every service, so it reads no more than indexes: the first event of each transaction that ran when the cursor moved and of
+-- those that have begun since (as event.read_between, and for its reason), and of each destination the first delivery that
+-- waits. ORDER BY is for the planner: for any one row of many that it expects, it would read the whole table.
 SELECT
     c.is_only IS NULL OR c.to_snapshot IS NOT NULL
     OR pg_snapshot_xmax(c.from_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
     OR EXISTS (
-        SELECT FROM event AS e
-        WHERE e.transaction_id >= pg_snapshot_xmin(c.from_snapshot)
-        AND NOT pg_visible_in_snapshot(e.transaction_id, c.from_snapshot)
-    ) AS has_events,
+        SELECT FROM pg_snapshot_xip(c.from_snapshot) AS running (transaction_id)
+        CROSS JOIN LATERAL (
+            SELECT e.id FROM event AS e WHERE e.transaction_id = running.transaction_id ORDER BY e.id LIMIT 1
+        ) AS first
+    )
+    OR (
+        SELECT e.id FROM event AS e
+        WHERE e.transaction_id >= pg_snapshot_xmax(c.from_snapshot)
+        ORDER BY e.transaction_id
+        LIMIT 1
+    ) IS NOT NULL AS has_events,
     w.is_due, w.waited_s
 FROM (VALUES (true)) AS one (row)
 LEFT JOIN event_cursor AS c ON true

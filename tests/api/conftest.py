@@ -126,3 +126,11 @@ async def connection(shared: Service) -> AsyncIterator[Connection]:
 @pytest.fixture
 async def organization_id(connection: Connection, organization: str) -> int:
     return await organizations.ensure(connection, organization)
+
+
+@pytest.fixture
+async def own(dsn: str) -> AsyncIterator[Connection]:
+    """A connection to the database of the test's own service."""
+    own = await asyncpg.connect(dsn)
+    yield own
+    await own.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -34,14 +33,6 @@ def quick_heartbeats() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "LiveEvents", partial(LiveEvents, poll_s=0.1, heartbeat_s=0.2))
         yield
-
-
-@pytest.fixture
-async def own(dsn: str) -> AsyncIterator[Connection]:
-    """A connection to the database of the test's own service."""
-    own = await asyncpg.connect(dsn)
-    yield own
-    await own.close()
 
 
 async def test_listener_hears_what_is_written_from_ready_on(client: httpx.AsyncClient) -> None:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from tests.faults.conftest import External, Machine
+from tests.faults.killing import END_DESTINATION_CLAIMS, first_arrivals, kill, machines
 from tests.faults.load import ROUNDS
 from tests.outbound.receiver import Got, Receiver, answering
-from tests.test_cli import Served
 
-END_CLAIMS = "UPDATE destination SET claimed_until = now() WHERE claimed_until > now()"
-"""What half a minute does."""
+__all__ = ["machines"]
 
 BATCHES_BETWEEN_KILLS = 1
-
-
-@pytest.fixture
-async def machines(start: Callable[..., Served], external: External) -> list[Machine]:
-    allowed = {"DATABASE_URL": external.dsn, "OUTBOUND_ALLOW": "127.0.0.1"}
-    machines = [Machine(start, **allowed), Machine(start, **allowed)]
-    await asyncio.gather(*(machine.start() for machine in machines))
-    return machines
 
 
 async def post_until(done: asyncio.Event, client: httpx.AsyncClient) -> list[str]:
@@ -39,11 +29,6 @@ async def post_until(done: asyncio.Event, client: httpx.AsyncClient) -> list[str
         if response.status_code == 200:
             acknowledged.append(request_id)
     return acknowledged
-
-
-async def kill(machine: Machine) -> None:
-    assert machine.served is not None
-    await asyncio.to_thread(machine.served.kill)
 
 
 async def test_no_event_is_lost_when_services_are_killed(machines: list[Machine], external: External) -> None:
@@ -71,19 +56,16 @@ async def test_no_event_is_lost_when_services_are_killed(machines: list[Machine]
         for _ in range(ROUNDS):
             await receiver.arrived(len(receiver.got) + BATCHES_BETWEEN_KILLS)
             await kill(killed)
-            await connection.execute(END_CLAIMS)
+            await connection.execute(END_DESTINATION_CLAIMS)
             await killed.start()
         done.set()
         acknowledged = await posting
         async with asyncio.timeout(30):
             while set(acknowledged) - set(requests_of(receiver)):
-                await connection.execute(END_CLAIMS)
+                await connection.execute(END_DESTINATION_CLAIMS)
                 await asyncio.sleep(0.1)
 
-    bodies: dict[str, bytes] = {}
-    for got in receiver.got:
-        assert bodies.setdefault(got.headers["webhook-id"], got.body) == got.body
-    once = [request_id for body in bodies.values() for request_id in requests_in(body)]
+    once = [request_id for body in first_arrivals(receiver).values() for request_id in requests_in(body)]
     assert len(once) == len(set(once))  # no event is in two deliveries
     assert [id_ for id_ in once if id_ in set(acknowledged)] == acknowledged  # first arrivals are in order
 

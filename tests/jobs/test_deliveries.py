@@ -170,8 +170,11 @@ async def test_event_of_a_transaction_that_commits_late_is_not_lost(
         await alert(connection, organization_id, 2)
         await dispatch(database)
         assert numbers(await waiting(connection, destination)) == [2]
+        assert not (await event_cursor.look(connection)).has_events
+    assert (await event_cursor.look(connection)).has_events
     await dispatch(database)
     assert numbers(await waiting(connection, destination)) == [2, 1]
+    assert not (await event_cursor.look(connection)).has_events
 
 
 async def test_filter_scores_and_types_choose(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg.prepared_stmt import PreparedStatement
 from heliscore.domain.times import EPOCH
 from heliscore.jobs.pruning import kept_pruned
-from heliscore.store import events, retention
+from heliscore.store import event_cursor, events, retention
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import ScoreIds, record
 from heliscore.store.statements import load
@@ -126,10 +127,12 @@ async def test_writers_at_the_same_time_lose_no_event(
     assert sorted([*found, *more]) == expected
 
 
-async def test_reading_walks_neither_what_was_read_nor_all_requests(
+@pytest.fixture
+async def seen(
     interested: Connection, organization_id: int, ids: ScoreIds, connections: list[Connection]
-) -> None:
-    """Even while a transaction stays open that began before all of that."""
+) -> AsyncIterator[str]:
+    """What a reader remembers that has read thousands of events, while a transaction is still open that began
+    before all of them."""
     await interested.execute(
         "INSERT INTO request (organization_id, request_id, created_at, updated_at)"
         " SELECT $1, n, now(), now() FROM generate_series(1, 5000) AS n",
@@ -144,13 +147,36 @@ async def test_reading_walks_neither_what_was_read_nor_all_requests(
                 organization_id,
             )
         await interested.execute("ANALYZE event; ANALYZE request")
-        seen = await events.take_snapshot(interested)
+        yield await events.take_snapshot(interested)
+
+
+async def test_reading_walks_neither_what_was_read_nor_all_requests(
+    interested: Connection, organization_id: int, ids: ScoreIds, seen: str
+) -> None:
+    await record(interested, ids, [post(organization_id, {"a": 2}, request_id="new")])
+    until = await events.take_snapshot(interested)
+    prepared = await interested.prepare(load("event")["read_between"])
+    assert await rows_read(prepared, seen, until, 0, None, 10) < 20
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_look_for_events_walks_none_that_are_deliveries(
+    interested: Connection, organization_id: int, ids: ScoreIds, seen: str, is_new: bool
+) -> None:
+    await interested.execute("INSERT INTO event_cursor (from_snapshot) VALUES ($1::text::pg_snapshot)", seen)
+    if is_new:
         await record(interested, ids, [post(organization_id, {"a": 2}, request_id="new")])
-        until = await events.take_snapshot(interested)
-        prepared = await interested.prepare(load("event")["read_between"])
-        plan = await prepared.explain(seen, until, 0, None, 10, analyze=True)
-    read = [scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) for scan in scans(plan[0]["Plan"])]
-    assert sum(read) < 20, plan
+    assert (await event_cursor.look(interested)).has_events == is_new
+    assert await rows_read(await interested.prepare(load("event_cursor")["look"])) < 5
+
+
+async def rows_read(prepared: PreparedStatement[asyncpg.Record], *arguments: object) -> int:
+    """How many rows of tables a statement reads."""
+    plan = await prepared.explain(*arguments, analyze=True)
+    return sum(
+        (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
+        for scan in scans(plan[0]["Plan"])
+    )
 
 
 def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -119,6 +119,18 @@ async def test_no_spelling_of_this_machine_gets_through(host: str) -> None:
         await Guard(()).find_target(f"https://{host}/")
 
 
+async def test_name_that_no_script_writes_is_asked_for_as_it_is() -> None:
+    asked = []
+
+    async def find_none(host: str, _: int) -> list[str]:
+        asked.append(host)
+        raise OSError
+
+    with pytest.raises(NotFound):
+        await Guard((), find_none).find_target("https://xn--/")
+    assert asked == ["xn--"]
+
+
 async def test_resolver_of_the_system_knows_this_machine() -> None:
     assert await resolve("127.0.0.1", 443) == ["127.0.0.1"]
 

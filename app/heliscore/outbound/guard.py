@@ -77,7 +77,7 @@ def _read_url(text: str) -> httpx.URL:
         url = httpx.URL(text) if len(text) <= MAX_URL_LENGTH and text.isprintable() else None
     except httpx.InvalidURL:
         url = None
-    if url is None or url.scheme not in ("https", "http") or not plain_host(url.host):
+    if url is None or url.scheme not in ("https", "http") or not plain_host(url.raw_host.decode("ascii")):
         raise Forbidden(f"expected an https:// URL of at most {MAX_URL_LENGTH} characters")
     if url.port is not None and url.port not in _PORTS:
         raise Forbidden("a URL's port is from 1 to 65535")

@@ -82,10 +82,10 @@ async def test_monitor_is_made_looked_at_changed_and_removed(
 
     (table,) = read_tables((await visitor.get("/monitors")).text)
     assert [row[:4] for row in table] == [
-        ["Monitor", "State", "Fires when it is", "Window"],
+        ["State", "Monitor", "Fires when it is", "Window"],
         [
-            "relevance <each> average of relevance, each model",
             "firing a",
+            "relevance <each> average of relevance, each model",
             "below 70",
             "1 hour, every 1 minute",
         ],

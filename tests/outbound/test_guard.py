@@ -145,6 +145,8 @@ async def test_resolver_of_the_system_knows_this_machine() -> None:
         ("//receiver.test/", "expected an https:// URL"),
         ("https:///path", "expected an https:// URL"),
         ("https://.", "expected an https:// URL"),
+        ("https://a..b/", "expected an https:// URL"),
+        ("https://exa mple.com/", "expected an https:// URL"),
         ("https://receiver.test:0/", "a URL's port is from 1 to 65535"),
         ("https://receiver.test:99999/", "a URL's port is from 1 to 65535"),
         ("https://receiver.test/\r\nHost: other", "expected an https:// URL"),

@@ -4,6 +4,7 @@ only this machine can reach."""
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -12,7 +13,7 @@ from typing import Final
 import httpx
 import msgspec
 
-from heliscore.domain.network_addresses import AllowedHosts, is_covered, is_public, plain_host
+from heliscore.domain.network_addresses import AllowedHosts, is_covered, is_public
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Returns the addresses of a host, at least one. Raises OSError."""
@@ -25,6 +26,9 @@ _FIRST_FREE_PORT: Final = 1024
 """Below it are services that speak another protocol than HTTP."""
 
 _MAX_ADDRESSES: Final = 4
+
+_HOST: Final = re.compile(rb"[\w:-]+(\.[\w:-]+)*\.?")
+"""A name or an address: httpx writes what a host cannot hold with percent signs."""
 
 
 class Forbidden(Exception):
@@ -77,7 +81,7 @@ def _read_url(text: str) -> httpx.URL:
         url = httpx.URL(text) if len(text) <= MAX_URL_LENGTH and text.isprintable() else None
     except httpx.InvalidURL:
         url = None
-    if url is None or url.scheme not in ("https", "http") or not plain_host(url.raw_host.decode("ascii")):
+    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.raw_host):
         raise Forbidden(f"expected an https:// URL of at most {MAX_URL_LENGTH} characters")
     if url.port is not None and url.port not in _PORTS:
         raise Forbidden("a URL's port is from 1 to 65535")

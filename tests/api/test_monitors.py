@@ -231,7 +231,7 @@ async def test_destinations_are_the_organizations_own(
         return str(
             await connection.fetchval(
                 """INSERT INTO destination (organization_id, kind, name, address, events)
-                VALUES ($1, 'webhook', 'w', 'https://example.com', '{}') RETURNING id""",
+                VALUES ($1, 'webhook', 'w', 'https://example.com', '{alert.firing}') RETURNING id""",
                 owner,
             )
         )

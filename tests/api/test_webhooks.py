@@ -154,12 +154,15 @@ async def test_scorer_is_sent_requests_and_posts_scores_back(
     webhook = await create(client, receiver.url, config=config)
     plain = await create(client, receiver.url + "/plain", config=config, includeData=False)
 
+    posted = asyncio.Event()
+
     async def score(got: Got, writer: asyncio.StreamWriter) -> None:
         sent = json.loads(got.body)
         scored = {"scores": {"length": len(sent["request_body"]["messages"][0]["content"])}}
         if not got.path.endswith("plain"):
             answer = await client.post(f"/v1/request/{encoded(sent['request_id'])}/score", json=scored)
             assert answer.status_code == 200
+            posted.set()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     receiver.behave = score
@@ -195,8 +198,8 @@ async def test_scorer_is_sent_requests_and_posts_scores_back(
         bodies = (await anybody.get(url)).json()
     assert bodies == {"request": exchange["request_body"], "response": exchange["response_body"]}
     async with asyncio.timeout(10):
-        while await scores_of(client, "r/1") != {"length": 2}:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await posted.wait()
+    assert await scores_of(client, "r/1") == {"length": 2}
     assert len(receiver.got) == 2
 
 

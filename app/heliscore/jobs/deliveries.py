@@ -31,6 +31,7 @@ _WAITING_INTERVAL_S: Final = 5.0
 """While the database is away."""
 
 _REMOVAL_INTERVAL_S: Final = 600.0
+_FIRST_REMOVAL_S: Final = 60.0
 _DIGEST_INTERVAL_S: Final = 10.0
 _REST_S: Final = 0.1
 
@@ -85,16 +86,22 @@ async def kept_delivering(
             await asyncio.sleep(_REST_S)
 
     async with (
-        running("deliveries", _keep_doing(work, interval_s), stop_service),
-        running("digests", _keep_doing(make_digests, _DIGEST_INTERVAL_S), stop_service),
+        running("deliveries", _keep_doing(work, interval_s, interval_s), stop_service),
+        running("digests", _keep_doing(make_digests, _DIGEST_INTERVAL_S, interval_s), stop_service),
         running("sending of deliveries", sender.run(), stop_service),
-        running("removal of old deliveries", _keep_doing(remove, _REMOVAL_INTERVAL_S), stop_service),
+        running(
+            "removal of old deliveries",
+            _keep_doing(remove, _REMOVAL_INTERVAL_S, _FIRST_REMOVAL_S),
+            stop_service,
+        ),
     ):
         yield
 
 
-async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float, first_pause_s: float) -> None:
+    """The first pause leaves the processor to what a service is started for."""
     is_waiting = False
+    await asyncio.sleep(first_pause_s)
     while True:
         pause_s = interval_s
         try:

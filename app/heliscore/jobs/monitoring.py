@@ -41,7 +41,7 @@ async def kept_monitored(evaluator: Evaluator, stop_service: StopService) -> Asy
     """Evaluate monitors until the block ends."""
     async with AsyncExitStack() as stack:
         for number in range(CONNECTIONS):
-            job = _keep_evaluating(evaluator, _PAUSE_S * number / CONNECTIONS)
+            job = _keep_evaluating(evaluator, _PAUSE_S * (number + 1) / CONNECTIONS)
             await stack.enter_async_context(running(f"monitors ({number + 1})", job, stop_service))
         yield
 

@@ -51,7 +51,7 @@ schema.config.generation.with_security_parameters = False
 
 
 @schema.parametrize()
-@tries(20)
+@tries(12)
 def test_answer_is_as_documented(case: Any, target: Target) -> None:
     response = case.call(base_url=target.address, headers=target.headers, session=target.session)
     answered[response.status_code] += 1

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
+
+from heliscore.domain.errors import Unavailable
 
 _log = logging.getLogger("heliscore")
 
@@ -42,3 +44,27 @@ async def running(
         while not task.done():
             task.cancel()
             await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+
+
+async def repeat(
+    work: Callable[[], Awaitable[None]],
+    interval_s: float,
+    *,
+    waiting: str,
+    away_pause_s: float,
+    first_pause_s: float = 0.0,
+) -> None:
+    """Work again and again, with a pause after each time, and another one while the database is away, which
+    is logged once: `waiting` begins the line."""
+    is_away = False
+    await asyncio.sleep(first_pause_s)
+    while True:
+        pause_s = interval_s
+        try:
+            await work()
+            is_away = False
+        except Unavailable as error:
+            if not is_away:
+                _log.warning("%s: %s", waiting, error)
+            is_away, pause_s = True, away_pause_s
+        await asyncio.sleep(pause_s)

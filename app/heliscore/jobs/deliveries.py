@@ -4,14 +4,12 @@ and removes what has been kept long enough."""
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from heliscore.domain.destination import Delivery, Destination, DestinationKind
-from heliscore.domain.errors import Unavailable
-from heliscore.jobs.background import StopService, running
+from heliscore.jobs.background import StopService, repeat, running
 from heliscore.jobs.digesting import Digester
 from heliscore.jobs.dispatching import Dispatcher
 from heliscore.jobs.sending import Render, Sender
@@ -23,8 +21,6 @@ from heliscore.store.connections.pool import Database
 from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.deliveries import remove_old_deliveries
 from heliscore.store.scores import ScoreNames
-
-_log = logging.getLogger("heliscore")
 
 _INTERVAL_S: Final = 1.0
 _WAITING_INTERVAL_S: Final = 5.0
@@ -100,16 +96,10 @@ async def kept_delivering(
 
 async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float, first_pause_s: float) -> None:
     """The first pause leaves the processor to what a service is started for."""
-    is_waiting = False
-    await asyncio.sleep(first_pause_s)
-    while True:
-        pause_s = interval_s
-        try:
-            await work()
-            is_waiting = False
-        except Unavailable as error:
-            if not is_waiting:
-                _log.warning("deliveries have to wait: %s", error)
-            is_waiting = True
-            pause_s = max(interval_s, _WAITING_INTERVAL_S)
-        await asyncio.sleep(pause_s)
+    await repeat(
+        work,
+        interval_s,
+        waiting="deliveries have to wait",
+        away_pause_s=max(interval_s, _WAITING_INTERVAL_S),
+        first_pause_s=first_pause_s,
+    )

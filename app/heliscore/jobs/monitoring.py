@@ -7,19 +7,14 @@ some seconds, and nobody else.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from heliscore.domain.errors import Unavailable
-from heliscore.jobs.background import StopService, running
+from heliscore.jobs.background import StopService, repeat, running
 from heliscore.jobs.monitor_evaluation import Evaluator
 from heliscore.store.monitors import CLAIM, claim
-
-_log = logging.getLogger("heliscore")
 
 CONNECTIONS: Final = 2
 """As many monitors are evaluated at a time."""
@@ -56,16 +51,14 @@ async def evaluate_due(evaluator: Evaluator) -> int:
 
 
 async def _keep_evaluating(evaluator: Evaluator, first_pause_s: float) -> None:
-    is_away = False
-    await asyncio.sleep(first_pause_s)
-    while True:
-        pause_s = 0.0
-        try:
-            if not await evaluate_due(evaluator):
-                pause_s = _PAUSE_S
-            is_away = False
-        except Unavailable as error:
-            if not is_away:
-                _log.warning("monitors have to wait: %s", error)
-            is_away, pause_s = True, _AWAY_PAUSE_S
-        await asyncio.sleep(pause_s)
+    async def work() -> None:
+        while await evaluate_due(evaluator):
+            pass
+
+    await repeat(
+        work,
+        _PAUSE_S,
+        waiting="monitors have to wait",
+        away_pause_s=_AWAY_PAUSE_S,
+        first_pause_s=first_pause_s,
+    )

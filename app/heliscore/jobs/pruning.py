@@ -4,14 +4,12 @@ were replaced too long ago."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from heliscore.domain.errors import Unavailable
-from heliscore.jobs.background import StopService, running
+from heliscore.jobs.background import StopService, repeat, running
 from heliscore.store import monitors
 from heliscore.store.connections.pool import Database
 from heliscore.store.retention import days_ago, prune, prune_calls, prune_events, prune_history
@@ -36,7 +34,7 @@ async def kept_pruned(
         if days is not None:
             await _prune_requests(database, days)
 
-    async with running("retention", _keep_doing(work, interval_s), stop_service):
+    async with running("retention", _keep_pruning(work, interval_s), stop_service):
         yield
 
 
@@ -58,19 +56,13 @@ async def history_kept_pruned(
         if deleted:
             _log.info("retention deleted %d changes of scores replaced over %d days ago", deleted, days)
 
-    async with running("retention of history", _keep_doing(work, interval_s), stop_service):
+    async with running("retention of history", _keep_pruning(work, interval_s), stop_service):
         yield
 
 
-async def _keep_doing(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
-    while True:
-        pause_s = interval_s
-        try:
-            await work()
-        except Unavailable as error:
-            _log.warning("retention has to wait: %s", error)
-            pause_s = min(interval_s, _INTERVAL_S)
-        await asyncio.sleep(pause_s)
+async def _keep_pruning(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+    away_pause_s = min(interval_s, _INTERVAL_S)
+    await repeat(work, interval_s, waiting="retention has to wait", away_pause_s=away_pause_s)
 
 
 async def _prune_monitors(database: Database) -> None:

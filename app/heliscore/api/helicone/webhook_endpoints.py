@@ -21,7 +21,7 @@ from heliscore.api.http.body_fields import Values, ValueType, make_body, object_
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, list_of_objects, nullable
-from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.path_parameters import read_path_parameter, read_uuid
 from heliscore.api.http.value_types import BOOLEAN, STORABLE_STRING, list_of
 from heliscore.api.shared import envelope
 from heliscore.domain.destination import MAX_DESTINATIONS, Delivery, Destination, DestinationKind
@@ -158,11 +158,7 @@ async def test_webhook(call: ApiCall) -> Response:
 
 
 def _read_id(call: ApiCall) -> UUID:
-    text = read_path_parameter(call.request, "webhookId")
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no webhook {text}") from None
+    return read_uuid(read_path_parameter(call.request, "webhookId"), "webhook")
 
 
 def _missing(id_: UUID) -> Never:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
+from uuid import UUID
 
 from starlette.requests import Request
 
-from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.errors import FieldError, InvalidInput, NotFound
 from heliscore.domain.messages import find_name_error, shortened, without_keys
 
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -32,6 +33,14 @@ def read_path_parameter(request: Request, name: str) -> str:
     if field_error := find_name_error(text):
         raise InvalidInput([FieldError(name, field_error)])
     return text
+
+
+def read_uuid(sent: str, noun: str) -> UUID:
+    """Read the id of something as a client sent it. Raises NotFound, since no other text is an id."""
+    try:
+        return UUID(sent)
+    except ValueError:
+        raise NotFound(f"there is no {noun} {sent}") from None
 
 
 def shown_path(sent: str) -> str:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, nullable
-from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.http.path_parameters import read_path_parameter, read_uuid
 from heliscore.api.native import destination_fields as fields
 from heliscore.api.shared import envelope
 from heliscore.domain.destination import (
@@ -175,11 +175,7 @@ async def find_destination(call: ApiCall) -> Destination:
 
 def read_id(call: ApiCall, name: str) -> UUID:
     """Read an id in the path. Raises NotFound."""
-    text = read_path_parameter(call.request, name)
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no {name.removesuffix('Id')} {text}") from None
+    return read_uuid(read_path_parameter(call.request, name), name.removesuffix("Id"))
 
 
 def _missing(id_: UUID) -> Never:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from heliscore.api.http.endpoints import ApiCall
+from heliscore.api.http.path_parameters import read_uuid
 from heliscore.api.native.monitor_alerts import show_alert, withdraw
 from heliscore.api.native.monitor_definitions import (
     decode_definition,
@@ -58,9 +57,7 @@ async def find_monitor(
 ) -> StoredMonitor:
     """Find a monitor by its id as a client sent it. Raises NotFound."""
     find = store.find_for_change if for_change else store.find_monitor
-    found = None
-    if (uuid := _read_uuid(sent_id)) is not None:
-        found = await find(connection, organization_id, uuid)
+    found = await find(connection, organization_id, str(read_uuid(sent_id, "monitor")))
     if found is None:
         raise NotFound(f"there is no monitor {sent_id}")
     return found
@@ -71,13 +68,6 @@ def understand(monitor: StoredMonitor) -> Definition | None:
     try:
         return decode_definition(monitor.definition)
     except InvalidInput:
-        return None
-
-
-def _read_uuid(sent: str) -> str | None:
-    try:
-        return str(UUID(sent))
-    except ValueError:
         return None
 
 

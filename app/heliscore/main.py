@@ -52,7 +52,7 @@ from heliscore.api.native import (
     history_endpoints,
     metrics_endpoint,
     monitor_endpoints,
-    monitor_preview,
+    monitor_preview_endpoint,
     revert_endpoint,
     sample_endpoint,
 )
@@ -120,7 +120,7 @@ _API: Final = (
     *destination_endpoints.ENDPOINTS,
     *delivery_endpoints.ENDPOINTS,
     *monitor_endpoints.ENDPOINTS,
-    *monitor_preview.ENDPOINTS,
+    *monitor_preview_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,

@@ -10,7 +10,7 @@ from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, list_of_objects, nullable
 from heliscore.api.native.monitor_definitions import read_definition
 from heliscore.api.native.monitor_fields import PREVIEW_BODY
-from heliscore.api.native.monitor_previews import Series, run_preview
+from heliscore.api.native.monitor_preview import Series, run_preview
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_selection import TIME_FIELD, read_times
 from heliscore.domain.times import format_time

@@ -13,9 +13,10 @@ from heliscore.api.native.destination_fields import KINDS
 from heliscore.api.native.monitor_commands import add_monitor, find_monitor, replace_monitor
 from heliscore.api.native.monitor_definitions import read_definition
 from heliscore.api.native.monitor_fields import BODY
-from heliscore.api.native.monitor_previews import Preview, run_preview
+from heliscore.api.native.monitor_preview import Preview, run_preview
 from heliscore.dashboard.parts.charts import Chart
-from heliscore.dashboard.parts.monitor_words import STATISTICS, draw, show_time
+from heliscore.dashboard.parts.monitor_chart import draw
+from heliscore.dashboard.parts.monitor_words import STATISTICS, show_time
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.event import AlertType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,13 +10,14 @@ import click
 import msgspec
 
 from heliscore.cli.service_client import call, connected, url_option
+from heliscore.domain.changes.period_scores import USUAL_GROUPS
 from heliscore.domain.digest import Digest, DigestLine, render_markdown, render_text
+from heliscore.domain.digest_schedule import BEFORE, LENGTHS, DigestPeriod
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.times import now
 
-_LENGTHS: Final = {"day": timedelta(days=1), "week": timedelta(days=7)}
-_BEFORE: Final = {"day": "the day before", "week": "the week before"}
-_GROUP_BYS: Final = ("model", "provider", "prompt_version")
+_PERIODS: Final[dict[str, DigestPeriod]] = {"day": "daily", "week": "weekly"}
+_GROUP_BYS: Final = tuple(column.name for column in USUAL_GROUPS)
 _PROPERTY: Final = "property:"
 
 
@@ -29,7 +30,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 @click.command()
 @url_option
-@click.option("--period", type=click.Choice(tuple(_LENGTHS)), default="week", show_default=True)
+@click.option("--period", type=click.Choice(tuple(_PERIODS)), default="week", show_default=True)
 @click.option(
     "--group-by",
     "group_bys",
@@ -44,7 +45,7 @@ def digest(url: str | None, period: str, group_bys: tuple[str, ...], filter_: st
 
     The API key is in HELISCORE_API_KEY.
     """
-    made = _ask(url, period, [*map(_read_group_by, group_bys or _GROUP_BYS)], _read_filter(filter_))
+    made = _ask(url, _PERIODS[period], [*map(_read_group_by, group_bys or _GROUP_BYS)], _read_filter(filter_))
     click.echo(render_markdown(made) if markdown else render_text(made), nl=False)
 
 
@@ -63,9 +64,9 @@ def _read_filter(text: str) -> object:
         raise NotAsked(f"--filter: {error}") from None
 
 
-def _ask(url: str | None, period: str, group_bys: list[object], filter_: object) -> Digest:
+def _ask(url: str | None, period: DigestPeriod, group_bys: list[object], filter_: object) -> Digest:
     end = now()
-    start = end - _LENGTHS[period]
+    start = end - LENGTHS[period]
     times = {"start": start.isoformat(), "end": end.isoformat()}
     body = {"timeFilter": times, "groupBys": group_bys, "filter": filter_}
     with connected(url) as client:
@@ -78,7 +79,7 @@ def _ask(url: str | None, period: str, group_bys: list[object], filter_: object)
         return Digest(
             start=start,
             end=end,
-            against=_BEFORE[period],
+            against=BEFORE[period],
             lines=answer.changes,
             more=answer.more,
             comparisons=answer.comparisons,

@@ -10,11 +10,12 @@ from typing import Any, Final
 import click
 
 from heliscore.cli.gate_question import ask
-from heliscore.cli.service_client import on_one_line, read_object, say, url_option
+from heliscore.cli.service_client import read_object, say, url_option
 from heliscore.domain.errors import NotAsked
 from heliscore.domain.gate.gate_markdown import render_markdown
 from heliscore.domain.gate.gate_report import CheckResult, GateReport
 from heliscore.domain.gate.junit import render_junit
+from heliscore.domain.messages import on_one_line
 
 _RESULT_WIDTH: Final = len("inconclusive")
 

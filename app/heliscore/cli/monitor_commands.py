@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from heliscore.cli.service_client import call, connected, on_one_line, read_object, say, url_option
+from heliscore.cli.service_client import call, connected, read_object, say, url_option
 from heliscore.domain.errors import NotAsked
+from heliscore.domain.messages import on_one_line
 
 if TYPE_CHECKING:
     import httpx

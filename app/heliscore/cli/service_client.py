@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from heliscore.domain.errors import NotAsked
+from heliscore.domain.messages import on_one_line
 
 if TYPE_CHECKING:
     import httpx
@@ -94,13 +95,9 @@ def _reasons(answer: dict[str, Any]) -> str:
             return str(answer.get("error"))
 
 
-def on_one_line(text: str) -> str:
-    """Names may have line feeds, and in a CI a line that begins with `::` is a command."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
 def say(line: str) -> None:
-    """Print a line, whatever the names in it and the encoding of stdout are."""
+    """Print a line, whatever the names in it and the encoding of stdout are. In a CI, a line that begins with
+    `::` is a command, and a name might begin one."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     click.echo(on_one_line(line))

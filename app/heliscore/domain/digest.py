@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from heliscore.domain.messages import on_one_line
+
 Kind = Literal["worse", "vanished", "better", "appeared"]
 
 _TITLES: Final[dict[Kind, str]] = {
@@ -64,7 +66,7 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """What matters most, on one line."""
         if self.lines:
-            return _on_one_line(self.lines[0].sentence)
+            return on_one_line(self.lines[0].sentence)
         return "no score moved beyond noise" if self.comparisons else "nothing could be compared"
 
     @property
@@ -82,7 +84,7 @@ def _count(number: int, noun: str) -> str:
 
 def render_text(digest: Digest) -> str:
     """Lines of text, one a change; names are on one line, without control characters."""
-    return _render(digest, "{}", "{}:", _on_one_line)
+    return _render(digest, "{}", "{}:", on_one_line)
 
 
 def render_markdown(digest: Digest) -> str:
@@ -115,10 +117,6 @@ def _list_by_score(lines: Iterable[DigestLine], show: Callable[[str], str]) -> l
     ]
 
 
-def _on_one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
 def _escape(text: str) -> str:
     """Let names be themselves."""
-    return _SPECIAL.sub(r"\\\g<0>", _on_one_line(text))
+    return _SPECIAL.sub(r"\\\g<0>", on_one_line(text))

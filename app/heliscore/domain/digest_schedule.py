@@ -13,6 +13,9 @@ DEFAULT_DIGEST_HOUR: Final = 8
 
 LENGTHS: Final[dict[DigestPeriod, timedelta]] = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 
+BEFORE: Final[dict[DigestPeriod, str]] = {"daily": "the day before", "weekly": "the week before"}
+"""What a digest compares with."""
+
 
 def last_due(period: DigestPeriod, hour: int, clock: datetime) -> datetime:
     """Return the last time, not after the clock, at which a digest was due: the end of what it is about."""

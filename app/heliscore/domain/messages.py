@@ -25,6 +25,11 @@ def find_name_error(text: str) -> str | None:
     return None
 
 
+def on_one_line(text: str) -> str:
+    """A text with a blank for each character that is not printed: names may have line feeds."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def described(raw: object) -> str:
     """Show a decoded JSON value in an error message, shortened."""
     match raw:

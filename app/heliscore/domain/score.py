@@ -22,6 +22,11 @@ WHOLE_NUMBERS: Final = "send whole numbers: multiply fractions, e.g. by 100, and
 _NO_POINT: Final = "send whole numbers without a decimal point"
 
 
+def title_of(name: str) -> str:
+    """The name of a score as people read it: `Feedback` for the thumbs."""
+    return "Feedback" if name == FEEDBACK else name
+
+
 class Score(msgspec.Struct, frozen=True, array_like=True):
     """One value under one name."""
 

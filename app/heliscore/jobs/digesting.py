@@ -16,10 +16,10 @@ import msgspec
 from heliscore.api.native.changes_endpoint import show_change
 from heliscore.api.shared.period_changes import ChangesQuestion, FoundChanges, find
 from heliscore.domain.changes.change_words import describe_change
-from heliscore.domain.changes.period_scores import PROMPT_VERSION, TwoPeriods
+from heliscore.domain.changes.period_scores import USUAL_GROUPS, TwoPeriods
 from heliscore.domain.destination import DIGEST_TYPE, Destination
 from heliscore.domain.digest import Digest, DigestLine, render_text
-from heliscore.domain.digest_schedule import LENGTHS, DigestPeriod, last_due, next_due
+from heliscore.domain.digest_schedule import BEFORE, LENGTHS, DigestPeriod, last_due, next_due
 from heliscore.domain.errors import ApiError, InvalidInput, NotMeasurable
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Everything, Filter, Not, Scored
 from heliscore.domain.times import format_time
@@ -38,12 +38,9 @@ _log = logging.getLogger("heliscore")
 MAX_TRIES: Final = 24
 """Ten minutes apart: four hours."""
 
-_GROUP_BYS: Final = (Column("model"), Column("provider"), PROMPT_VERSION)
 _MAX_CHANGES: Final = 20
 _MAX_FILTER_BYTES: Final = 1024 * 1024
 """Of the destination's filter, which each change repeats."""
-
-_BEFORE: Final[dict[DigestPeriod, str]] = {"daily": "the day before", "weekly": "the week before"}
 
 
 class Digester(msgspec.Struct, frozen=True):
@@ -109,7 +106,7 @@ class Digester(msgspec.Struct, frozen=True):
         digest = Digest(
             start=start,
             end=end,
-            against=_BEFORE[period],
+            against=BEFORE[period],
             lines=_make_lines(found, question.selection.periods),
             more=found.more,
             comparisons=found.comparisons,
@@ -130,7 +127,7 @@ class Digester(msgspec.Struct, frozen=True):
 def _make_question(destination: Destination, tree: Filter, periods: TwoPeriods) -> ChangesQuestion:
     filter_bytes = len(msgspec.json.encode(_filter_of(destination)))
     return ChangesQuestion(
-        selection=PeriodSelection(destination.organization_id, tree, periods, _GROUP_BYS),
+        selection=PeriodSelection(destination.organization_id, tree, periods, USUAL_GROUPS),
         scores=tuple(destination.options.get("scores") or ()) or None,
         limit=min(_MAX_CHANGES, 1 + _MAX_FILTER_BYTES // filter_bytes),
     )

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.mail_server import MailServer
+from heliscore.domain.messages import on_one_line
 from heliscore.domain.times import exactly_now
 from heliscore.outbound.http_client import Answer
 
@@ -88,7 +89,7 @@ def make_message(sender: str, to: str, mail: Mail) -> EmailMessage:
     message = EmailMessage(policy=POLICY)
     message["From"] = Address("Heliscore", addr_spec=sender)
     message["To"] = Address(addr_spec=to)
-    message["Subject"] = _one_line(mail.subject)
+    message["Subject"] = _make_subject(mail.subject)
     message["Date"] = format_datetime(exactly_now())
     message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -96,9 +97,8 @@ def make_message(sender: str, to: str, mail: Mail) -> EmailMessage:
     return message
 
 
-def _one_line(text: str) -> str:
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:_MAX_SUBJECT_LENGTH]
+def _make_subject(text: str) -> str:
+    return " ".join(on_one_line(text).split())[:_MAX_SUBJECT_LENGTH]
 
 
 def _explain(error: Exception) -> str:

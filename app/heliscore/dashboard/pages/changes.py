@@ -20,9 +20,9 @@ from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, sho
 from heliscore.domain.changes.change import Change
 from heliscore.domain.changes.change_words import describe_change
 from heliscore.domain.changes.headlines import choose_headlines
-from heliscore.domain.changes.period_scores import PROMPT_VERSION, TwoPeriods
+from heliscore.domain.changes.period_scores import USUAL_GROUPS, TwoPeriods
 from heliscore.domain.errors import Unavailable
-from heliscore.domain.filter_tree import Column, Score
+from heliscore.domain.filter_tree import Score
 from heliscore.domain.times import now
 from heliscore.store.facets import Facets, find_facets
 from heliscore.store.period_groups import PeriodSelection
@@ -30,7 +30,6 @@ from heliscore.store.period_groups import PeriodSelection
 _OWN: Final = frozenset(("score", "step"))
 """Of the overview, which links here with its own parameters."""
 
-_GROUP_BYS: Final = (Column("model"), Column("provider"), PROMPT_VERSION)
 _LIMIT: Final = 30
 
 
@@ -49,7 +48,8 @@ async def show_changes(page: PageRequest) -> Response:
         return _render(page, time_range, status=400)
     services, periods = page.services, _make_periods(time_range)
     question = ChangesQuestion(
-        selection=PeriodSelection(page.organization_id, time_range.filter, periods, _GROUP_BYS), limit=_LIMIT
+        selection=PeriodSelection(page.organization_id, time_range.filter, periods, USUAL_GROUPS),
+        limit=_LIMIT,
     )
     try:
         found = await find(services.database, services.ids.names, services.definitions, question)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from heliscore.dashboard.parts.number_formats import format_number, format_score_name, format_share
+from heliscore.dashboard.parts.number_formats import format_number, format_share
 from heliscore.domain.filter_tree import Column, Property
 from heliscore.domain.monitors.monitor_definition import Bound, Definition, Statistic, WorseThan
+from heliscore.domain.score import title_of
 
 STATISTICS: Final[dict[Statistic, str]] = {
     "average": "average",
@@ -31,7 +32,7 @@ def describe_watched(definition: Definition) -> str:
     if definition.score is None:
         watched = "number of requests"
     else:
-        watched = f"{STATISTICS[definition.statistic]} of {format_score_name(definition.score)}"
+        watched = f"{STATISTICS[definition.statistic]} of {title_of(definition.score)}"
     match definition.group_by:
         case Column(name) | Property(name):
             watched += f", each {name}"

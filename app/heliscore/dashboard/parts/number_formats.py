@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from heliscore.dashboard.parts.trends import Bin
-from heliscore.domain.score import FEEDBACK
+from heliscore.domain.score import title_of
 from heliscore.domain.statistics.interval import Interval
 from heliscore.domain.times import format_time
 
@@ -120,11 +120,6 @@ def format_cost(dollars: float) -> str:
     return f"${dollars:,.2f}" if abs(dollars) >= 1 or dollars == 0 else f"${Decimal(f'{dollars:.2g}'):f}"
 
 
-def format_score_name(name: str) -> str:
-    """The name of a score as people read it: `Feedback` for the thumbs."""
-    return "Feedback" if name == FEEDBACK else name
-
-
 def format_percent(place: float) -> str:
     """A place in a chart, for SVG."""
     return f"{place:.2f}".rstrip("0").rstrip(".") + "%"
@@ -144,7 +139,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "bin": format_bin,
     "duration": format_duration,
     "cost": format_cost,
-    "score_title": format_score_name,
+    "score_title": title_of,
     "instant": format_time,
     "percent": format_percent,
 }

@@ -8,7 +8,7 @@ from typing import Final
 from heliscore.domain.changes.change import Change
 from heliscore.domain.changes.period_scores import ALL, GroupKey, TwoPeriods
 from heliscore.domain.filter_tree import Column, Property
-from heliscore.domain.score import FEEDBACK
+from heliscore.domain.score import title_of
 from heliscore.domain.statistics.wording import show_number
 
 _HOUR: Final = timedelta(hours=1)
@@ -31,7 +31,7 @@ _WITHOUT: Final = {
 
 def describe_change(change: Change, periods: TwoPeriods) -> str:
     """`relevance fell 21 points with support-reply 5, 207 answers, since 22 Nov`; times are in UTC."""
-    name = "Feedback" if change.score == FEEDBACK else change.score
+    name = title_of(change.score)
     group = describe_group(change.group)
     since = "" if change.since is None else f" since {show_since(change.since, periods)}"
     match change.direction:

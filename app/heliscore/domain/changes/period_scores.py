@@ -57,6 +57,9 @@ class GroupKey(msgspec.Struct, frozen=True):
 PROMPT_VERSION: Final = Column("prompt_version")
 PROMPT: Final = Column("prompt_id")
 
+USUAL_GROUPS: Final = (Column("model"), Column("provider"), PROMPT_VERSION)
+"""What pages and digests group by."""
+
 ALL: Final = GroupKey(None, None)
 
 

@@ -15,7 +15,7 @@ from tests.api.envelope import COUNT
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token
 from tests.dashboard.reading import read_charts, read_tables, read_text
-from tests.jobs.monitors import HOUR, MINUTE, put_scores
+from tests.jobs.monitors import HOUR, MINUTE, add, put_scores
 
 FORM: Final = "/monitors/form"
 API: Final = "/v1/monitors"
@@ -117,6 +117,23 @@ async def test_monitor_is_made_looked_at_changed_and_removed(
     assert (removed.status_code, removed.headers["location"]) == (303, "/monitors")
     assert (await client.get(API)).json()["data"] == []
     assert (await visitor.get(path)).status_code == 404
+
+
+async def test_list_of_many_shows_those_that_stand_worst(sign_in: SignIn, connection: Connection) -> None:
+    visitor = await sign_in()
+    organization_id = await connection.fetchval("SELECT id FROM organization")
+    for number in range(203):
+        id_ = await add(connection, organization_id, name=f"monitor {number:03}", paused=True)
+    failed = "UPDATE monitor SET failures = 9, error = 'no', failing_since = now() WHERE id = $1::text::uuid"
+    await connection.execute(failed, id_)
+    page = (await visitor.get("/monitors")).text
+    (table,) = read_tables(page)
+    assert [row[:2] for row in table[1:3]] == [
+        ["error paused", "monitor 202 average of relevance"],
+        ["ok paused", "monitor 000 average of relevance"],
+    ]
+    assert len(table) == 201
+    assert "3 more are left out" in page
 
 
 async def test_form_runs_a_monitor_over_the_past(

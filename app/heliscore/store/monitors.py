@@ -17,6 +17,7 @@ from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.monitors.monitor_definition import Definition
 from heliscore.domain.monitors.monitor_periods import Change, Stand
 from heliscore.domain.monitors.monitor_schedule import begin, next_end
+from heliscore.domain.monitors.monitor_states import ERROR_FAILURES, State
 from heliscore.observability.event_loop import Turn
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
@@ -55,6 +56,11 @@ class StoredMonitor(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     clock: datetime
     """The database's, when this was read."""
+
+    @property
+    def state(self) -> State:
+        """Of the group that stands worst, or `error` where it cannot be evaluated."""
+        return "error" if self.failures >= ERROR_FAILURES else self.stand.worst
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -8,17 +8,16 @@ import msgspec
 
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, list_of_objects, nullable
 from heliscore.api.native.monitor_fields import EXAMPLE, answer_schema
-from heliscore.domain.monitors.monitor_states import ERROR_FAILURES, GroupState
+from heliscore.domain.monitors.monitor_states import GroupState
 from heliscore.domain.times import format_time
 from heliscore.store.monitors import StoredChange, StoredMonitor
 
 
 def show_monitor(monitor: StoredMonitor) -> dict[str, Any]:
     """A monitor with its states."""
-    is_in_error = monitor.failures >= ERROR_FAILURES
     return {
         "id": monitor.id,
-        "state": "error" if is_in_error else monitor.stand.worst,
+        "state": monitor.state,
         "states": [_show_state(state) for state in monitor.stand.states],
         "groupsLeftOut": monitor.stand.groups_left_out,
         "error": _show_error(monitor),

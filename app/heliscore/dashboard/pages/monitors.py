@@ -24,13 +24,17 @@ from heliscore.dashboard.parts.search_address import SearchAddress
 from heliscore.domain.errors import NotFound
 from heliscore.domain.monitors.monitor_definition import Definition
 from heliscore.domain.monitors.monitor_schedule import window_at
-from heliscore.domain.monitors.monitor_states import ERROR_FAILURES, GroupState, State
+from heliscore.domain.monitors.monitor_states import GroupState, State
 from heliscore.store import destinations
 from heliscore.store import monitors as store
 from heliscore.store.monitors import StoredMonitor
 
 _ID: Final = "monitorId"
 _MAX_CHANGES: Final = 100
+_MAX_SHOWN: Final = 200
+"""To make a page of a thousand would hold the event loop for more than a tenth of a second."""
+
+_ORDER: Final[tuple[State, ...]] = ("firing", "error", "no_data", "ok")
 _WORDS: Final[dict[State, str]] = {"ok": "ok", "firing": "firing", "no_data": "no data", "error": "error"}
 _LOOKS: Final[dict[State, str]] = {"ok": "is-good", "firing": "is-bad", "no_data": "", "error": "is-warn"}
 
@@ -106,12 +110,8 @@ class ShownMonitor(msgspec.Struct, frozen=True):
         return f"{show_time(self.definition.window)}, every {show_time(self.definition.every)}"
 
     @property
-    def is_in_error(self) -> bool:
-        return self.stored.failures >= ERROR_FAILURES
-
-    @property
     def chip(self) -> ShownState:
-        return ShownState("error" if self.is_in_error else self.stored.stand.worst)
+        return ShownState(self.stored.state)
 
     @property
     def groups(self) -> list[ShownGroup]:
@@ -123,8 +123,10 @@ class ShownMonitor(msgspec.Struct, frozen=True):
         )
 
     @property
-    def firing(self) -> list[ShownGroup]:
-        return [group for group in self.groups if group.state.state == "firing"]
+    def firing(self) -> list[str]:
+        """The names of the groups that fire."""
+        names = [state.group for state in self.stored.stand.states if state.state == "firing"]
+        return ["without a value" if name is None else name for name in names]
 
     @property
     def evaluated_at(self) -> datetime | None:
@@ -136,15 +138,16 @@ async def list_monitors(page: PageRequest) -> Response:
     async with page.services.database.connection() as connection:
         found = await store.list_monitors(connection, page.organization_id)
         to = await destinations.list_destinations(connection, page.organization_id, destination_fields.KINDS)
+    found.sort(key=lambda stored: _ORDER.index(stored.state))
     shown = [
-        ShownMonitor(monitor, definition)
-        for monitor in found
-        if (definition := understand(monitor)) is not None
+        ShownMonitor(stored, definition)
+        for stored in found[:_MAX_SHOWN]
+        if (definition := understand(stored)) is not None
     ]
-    order: tuple[State, ...] = ("firing", "error", "no_data", "ok")
     return page.render(
         "pages/monitor_list.html",
-        monitors=sorted(shown, key=lambda one: order.index(one.chip.state)),
+        monitors=shown,
+        more=len(found[_MAX_SHOWN:]),
         destinations=[destination_fields.shown(one) for one in to],
         form_path=FORM_PATH,
     )

@@ -76,7 +76,9 @@ async def add(
     definition, _ = read_definition(BODY, msgspec.json.encode(usual | fields))
     id_ = await store.add_monitor(connection, organization_id, definition, encode_definition(definition))
     await connection.execute(
-        """UPDATE monitor SET evaluated_until = $2, next_at = $2::timestamptz + $3::interval
+        """UPDATE monitor
+        SET evaluated_until = $2,
+            next_at = CASE WHEN next_at IS NOT NULL THEN $2::timestamptz + $3::interval END
         WHERE id = $1::text::uuid""",
         id_,
         until,

@@ -37,12 +37,19 @@ def install_python(name: str) -> Path:
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         packages = sysconfig.get_path("purelib", vars={"base": str(folder)})
         (Path(packages) / "tests.pth").write_text(own)
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        pip += ["--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes"]
-        _run([*pip, "--requirement", str(lock)])
+        _install_locked(python, lock)
 
     _keep(folder, [sys.version.encode(), own.encode(), lock.read_bytes()], install)
     return python
+
+
+def _install_locked(python: Path, lock: Path) -> None:
+    """Install by uv, or as the Makefile does by pip, which alone reads pip's configuration."""
+    locked = ["--quiet", "--no-deps", "--require-hashes", "--requirement", str(lock)]
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--python", str(python)]
+    if subprocess.run([*uv, *locked], check=False, capture_output=True, timeout=TIMEOUT_S).returncode:
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile"]
+        _run([*pip, "--disable-pip-version-check", *locked])
 
 
 def install_node(name: str, source: Path, *flags: str) -> Path:

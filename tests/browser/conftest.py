@@ -145,14 +145,14 @@ def axe_source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return axe.install(tmp_path_factory.mktemp("axe"))
 
 
-AssertAccessible = Callable[[Page], Awaitable[None]]
+AssertAccessible = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
 def assert_accessible(axe_source: str) -> AssertAccessible:
-    """Fail with what axe finds wrong with a page as it is now."""
+    """Fail with what axe finds wrong with a page as it is now, by all rules or one."""
 
-    async def check(page: Page) -> None:
-        assert await axe.find_violations(page, axe_source) == []
+    async def check(page: Page, rule: str | None = None) -> None:
+        assert await axe.find_violations(page, axe_source, rule) == []
 
     return check

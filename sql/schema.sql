@@ -68,6 +68,28 @@ ALTER TABLE public.api_key ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.audit_entry (
+    id bigint NOT NULL,
+    happened_at timestamp with time zone DEFAULT now() NOT NULL,
+    organization_id integer,
+    actor text NOT NULL,
+    key_id integer,
+    person text,
+    action text NOT NULL,
+    subject jsonb NOT NULL,
+    numbers jsonb NOT NULL,
+    CONSTRAINT audit_entry_actor_check CHECK ((actor = ANY (ARRAY['key'::text, 'session'::text, 'command'::text, 'service'::text])))
+);
+
+ALTER TABLE public.audit_entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_entry_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.delivery (
     number bigint NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -462,6 +484,9 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit_entry
+    ADD CONSTRAINT audit_entry_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.delivery
     ADD CONSTRAINT delivery_id_key UNIQUE (id);
 
@@ -545,6 +570,8 @@ ALTER TABLE ONLY public.score
 
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
+
+CREATE INDEX audit_entry_organization_id_idx ON public.audit_entry USING btree (organization_id, id);
 
 CREATE INDEX delivery_destination_id_idx ON public.delivery USING btree (destination_id, number);
 

@@ -78,6 +78,8 @@ def test_backup_of_one_database_is_restored_into_another(run: Run, empty_dsn: st
     listed = [run("keys", "list", **given).stdout for given in ({}, {"DATABASE_URL": empty_dsn})]
     assert listed[0] == listed[1]
     assert listed[0].endswith(f"…{key[-4:]}\trw\tvalid\t\t\tthe judge's\n")
+    noted = "SELECT array_agg(action ORDER BY id) FROM audit_entry"
+    assert execute(empty_dsn, noted) == ["key.made", "database.restored"]
 
 
 def test_database_with_data_is_replaced_only_if_that_is_wanted(run: Run, dsn: str, tmp_path: Path) -> None:

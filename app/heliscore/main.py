@@ -38,6 +38,7 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.native import (
     ab_endpoint,
     agreement_endpoint,
+    audit_endpoint,
     batch_endpoint,
     changes_endpoint,
     comparison_endpoint,
@@ -53,8 +54,10 @@ from heliscore.api.native import (
     metrics_endpoint,
     monitor_endpoints,
     monitor_preview_endpoint,
+    request_deletion_endpoint,
     revert_endpoint,
     sample_endpoint,
+    score_deletion_endpoint,
 )
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
@@ -121,6 +124,9 @@ _API: Final = (
     *delivery_endpoints.ENDPOINTS,
     *monitor_endpoints.ENDPOINTS,
     *monitor_preview_endpoint.ENDPOINTS,
+    *request_deletion_endpoint.ENDPOINTS,
+    *score_deletion_endpoint.ENDPOINTS,
+    *audit_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,

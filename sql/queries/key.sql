@@ -1,9 +1,17 @@
--- API keys.
+-- API keys. Making and revoking one is noted in the audit by the same statement.
 
 -- name: register
-INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING id
+-- $8..$10: who does (actor, key, person).
+WITH made AS (
+    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    RETURNING organization_id, id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $8, $9, $10, 'key.made', jsonb_build_object('key', id), '{}' FROM made
+)
+SELECT id FROM made
 
 -- name: mint
 -- By a key of the organization, while that is valid, and until it expires. Its row is locked: a revocation that takes
@@ -13,11 +21,18 @@ WITH maker AS (
     FROM api_key
     WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
     FOR SHARE
+),
+made AS (
+    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by)
+    SELECT organization_id, $3, $4, $5, $6, expires_at, $7, id
+    FROM maker
+    RETURNING organization_id, id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, action, subject, numbers)
+    SELECT organization_id, 'key', $2, 'key.made', jsonb_build_object('key', id), '{}' FROM made
 )
-INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by)
-SELECT organization_id, $3, $4, $5, $6, expires_at, $7, id
-FROM maker
-RETURNING id
+SELECT id FROM made
 
 -- name: find
 -- Not bound to an organization: this is where the organization comes from.
@@ -39,17 +54,40 @@ WHERE $1::text IS NULL OR o.name = $1
 ORDER BY k.id
 
 -- name: revoke
-UPDATE api_key
-SET revoked_at = coalesce(revoked_at, now())
-WHERE id = $1
-RETURNING id
+-- $2..$4: who does. One that is revoked already is returned too, and not noted again.
+WITH known AS MATERIALIZED (
+    SELECT organization_id, id, revoked_at FROM api_key WHERE id = $1 FOR UPDATE
+),
+revoked AS (
+    UPDATE api_key AS k
+    SET revoked_at = now()
+    FROM known
+    WHERE k.id = known.id AND known.revoked_at IS NULL
+    RETURNING k.organization_id, k.id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $2, $3, $4, 'key.revoked', jsonb_build_object('key', id), '{}' FROM revoked
+)
+SELECT id FROM known
 
 -- name: revoke_minted
--- Revoked ones are returned too: what they have made may be valid.
-UPDATE api_key
-SET revoked_at = coalesce(revoked_at, now())
-WHERE made_by = ANY($1::integer[])
-RETURNING id
+-- The same for all that some keys made. Revoked ones are returned too: what they have made may be valid.
+WITH known AS MATERIALIZED (
+    SELECT organization_id, id, revoked_at FROM api_key WHERE made_by = ANY($1::integer[]) ORDER BY id FOR UPDATE
+),
+revoked AS (
+    UPDATE api_key AS k
+    SET revoked_at = now()
+    FROM known
+    WHERE k.id = known.id AND known.revoked_at IS NULL
+    RETURNING k.organization_id, k.id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $2, $3, $4, 'key.revoked', jsonb_build_object('key', id), '{}' FROM revoked
+)
+SELECT id FROM known
 
 -- name: list_own
 SELECT id, name, hint, permissions, created_at, expires_at, made_by, author
@@ -70,7 +108,15 @@ WHERE id = $1 AND revoked_at IS NULL
 RETURNING id
 
 -- name: revoke_own
-UPDATE api_key
-SET revoked_at = now()
-WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
-RETURNING id
+-- $3..$5: who does.
+WITH revoked AS (
+    UPDATE api_key
+    SET revoked_at = now()
+    WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+    RETURNING organization_id, id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $3, $4, $5, 'key.revoked', jsonb_build_object('key', id), '{}' FROM revoked
+)
+SELECT id FROM revoked

@@ -6,15 +6,6 @@ SELECT id, call IN ('restore', 'revert') AS is_copy
 FROM score_origin
 WHERE organization_id = $1 AND kind = $2 AND name = $3 AND ($5 OR version = $4)
 
--- name: step
--- The highest number of the next $2 requests after $1, of whatever organization: in the index, those of one organization
--- may lie far apart, and this is to take the same time everywhere.
-SELECT max(request_no)
-FROM (SELECT request_no FROM request WHERE request_no > $1 ORDER BY request_no LIMIT $2) AS next
-
--- name: last
-SELECT coalesce(max(request_no), 0) FROM request
-
 -- name: find
 -- The first $9 requests from $2 (not included) to $3 with changes by the origins $4, those of the names $5 (null: of
 -- all), in the time from $6 to $7, or by $8 from $6 on. `matches`: whether the filter finds them.
@@ -39,17 +30,6 @@ FROM (
     LIMIT $9
 ) AS t
 ORDER BY t.request_no
-
--- name: limit_wait
--- For locks, until the transaction ends.
-SELECT set_config('lock_timeout', $1::text, true)
-
--- name: lock
--- In the order of every writer.
-SELECT FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
-ORDER BY r.request_id COLLATE "C"
-FOR UPDATE
 
 -- name: changes
 -- All changes of the scores of some requests that an origin of $3 has ever changed, as score_history.sql finds them, but

@@ -189,6 +189,9 @@ BODIES: dict[tuple[str, str], object] = {
     ("DELETE", "/v1/monitors/{monitorId}"): None,
     ("GET", "/v1/monitors/{monitorId}/history"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
+    ("POST", "/v1/requests/delete"): {"filter": _QUERY["filter"], "expect": 1},
+    ("DELETE", "/v1/scores/{name}"): None,
+    ("GET", "/v1/audit"): None,
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},
@@ -222,6 +225,8 @@ BODIES: dict[tuple[str, str], object] = {
     },
 }
 """By method and path; None: without a body."""
+
+QUERIES = {("DELETE", "/v1/scores/{name}"): "?expect=1"}
 
 
 async def prepare(client: httpx.AsyncClient, connection: Connection, organization_id: int) -> None:
@@ -271,6 +276,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         webhookId=WEBHOOK,
         monitorId=MONITOR,
     )
+    path += QUERIES.get((endpoint.method, endpoint.path), "")
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
 
 

@@ -33,6 +33,9 @@ from tests.conftest import Service
 
 MARK = "only for the owner"
 
+CONFIRMED = ("/v1/requests/delete",)
+"""They say how many requests the caller has, who has others."""
+
 OWNED_TABLES = """
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = 'public' AND column_name = 'organization_id' ORDER BY table_name
@@ -90,7 +93,7 @@ async def test_stranger_sees_and_changes_nothing(
     key_id = await keys.register(connection, organization_id, mint_key(), name=MARK)
     before = await belongings(connection, organization_id)
     answer = await call(stranger, endpoint, key_id)
-    assert answer.status_code in (200, 201, 400, 404)
+    assert answer.status_code in (200, 201, 400, 404, *([409] if endpoint.path in CONFIRMED else []))
     assert MARK not in answer.text
     assert await belongings(connection, organization_id) == before
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from heliscore.api.native import revert_endpoint
-from heliscore.store import score_reverts
+from heliscore.store import request_steps, score_reverts
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import faulty, one, scores
@@ -325,7 +325,7 @@ async def test_long_revert_goes_on_at_next_and_leaves_what_came_meanwhile(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revert_endpoint, "_WORK_S", 0)
-    monkeypatch.setattr(score_reverts, "_BATCH", 2)
+    monkeypatch.setattr(score_reverts, "BATCH", 2)
     for number in range(5):
         await give(client, f"r{number}", JUDGE, a=number)
     part = await revert(client)
@@ -348,8 +348,8 @@ async def test_call_ends_early_at_a_request_that_is_locked_and_goes_on_there(
     organization_id: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(score_reverts, "_BATCH", 1)
-    monkeypatch.setattr(score_reverts, "_LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(score_reverts, "BATCH", 1)
+    monkeypatch.setattr(request_steps, "_LOCK_TIMEOUT_MS", 50)
     for request_id in ("free", "locked"):
         await give(client, request_id, JUDGE, a=1)
     async with connection.transaction():

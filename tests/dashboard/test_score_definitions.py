@@ -120,8 +120,16 @@ async def test_form_defines_changes_and_removes(service: Service, sign_in: SignI
     await submit(visitor, name, **{**fields, "labels": "0 = ok"})
     assert (await defined(client))[name] == {**definition, "labels": {"0": "ok"}}
     assert "Remove definition" in shown
+    visitor.cookies.set("heliscore_reviewer", "Ada")
     removed = await submit(visitor, name, "remove")
     assert (removed.status_code, await defined(client)) == (303, {})
+    noted = [entry for entry in (await client.get("/v1/audit")).json()["data"] if entry["actor"] == "session"]
+    assert [(entry["action"], entry["person"], entry["subject"]) for entry in noted] == [
+        ("definition.removed", "human:Ada", {"score": name}),
+        ("definition.set", None, {"score": name}),
+        ("definition.set", None, {"score": name}),
+    ]
+    assert len({entry["key"] for entry in noted}) == 1
 
 
 async def test_form_with_errors_is_shown_again(service: Service, sign_in: SignIn) -> None:

@@ -4,6 +4,7 @@ import re
 
 import asyncpg
 import msgspec
+from heliscore.domain.audit import AuditEntry
 from heliscore.domain.destination import Destination
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.domain.statistics.agreement_sums import AgreementSums
@@ -31,6 +32,7 @@ def fields(struct: type[msgspec.Struct]) -> list[str]:
 RECEIVED = {
     ("request", "search"): [*fields(Request), "sort_value"],
     ("key", "list"): fields(ApiKey),
+    ("audit", "list"): fields(AuditEntry),
     ("key", "find"): fields(UsableKey),
     ("session", "find"): fields(SignedInKey),
     ("server", "find"): fields(Server),

@@ -1,5 +1,5 @@
-"""The command line: serve, migrate, backups, demo, keys, gate, monitors, digest, doctor. An error is one line
-on stderr, status 1, but 3 where a service could not be asked."""
+"""The command line: serve, migrate, backups, deletions, audit, demo, keys, gate, monitors, digest, doctor. An
+error is one line on stderr, status 1, but 3 where a service could not be asked."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _PLACES: Final = {
     "restore": "maintenance:restore",
     "prune": "maintenance:prune",
     "revert": "revert_command:revert",
+    "delete": "delete_command:delete",
+    "audit": "audit_command:audit",
     "demo": "demo_command:demo",
     "keys": "key_commands:keys_group",
     "gate": "gate_command:gate",

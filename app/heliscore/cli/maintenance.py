@@ -12,10 +12,11 @@ import msgspec
 import uvloop
 
 from heliscore.cli.database import database, run
+from heliscore.domain.audit import COMMAND
 from heliscore.domain.errors import BackupError, StartError
 from heliscore.postgres import backup as backups
 from heliscore.settings import PREFIX, Settings, read_settings
-from heliscore.store import retention
+from heliscore.store import audit_entries, retention
 from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.schema import bootstrap
 
@@ -58,6 +59,7 @@ def restore(file: Path, replace: bool) -> None:
 
     async def finish(connection: Connection) -> list[str]:
         applied = await bootstrap.migrate(connection)
+        await audit_entries.note(connection, None, COMMAND, "database.restored")
         await backups.analyze(connection)
         return applied
 

@@ -19,7 +19,7 @@ from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score_changes import REVERT
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.settings import Settings, read_settings
-from heliscore.store import organizations, score_reverts
+from heliscore.store import organizations, request_steps, score_reverts
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreIds
@@ -93,7 +93,7 @@ async def _take_back(settings: Settings, organization: str, wanted: Wanted, *, i
             raise StartError(f"there is no organization {organization}")
         wanted = msgspec.structs.replace(wanted, organization_id=id_)
         label = "Counting" if is_dry else "Taking back"
-        length = await score_reverts.find_last(opened)
+        length = await request_steps.find_last(opened)
         with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
             return await _work(opened, wanted, bar.update, length, is_dry=is_dry)
     finally:

@@ -9,7 +9,8 @@ HeliscoreError
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405  knows the methods that are allowed
 │   ├── TooSlow              408
-│   ├── Conflict             409  an Idempotency-Key of another call, a human's score that stays
+│   ├── Conflict             409  an Idempotency-Key of another call, a human's score that stays, a count that
+│   │                             is not what a deletion expects
 │   ├── BodyTooLarge         413
 │   ├── TooManyRequests      429  knows when to try again
 │   │   ├── TooManyFailures       of calls with keys that are not valid

@@ -8,8 +8,10 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.api_key import Permissions, Principal, find_key_error, hash_key, hint_of
+from heliscore.domain.audit import COMMAND, Actor
 from heliscore.domain.author import Author, make_author
 from heliscore.domain.errors import StartError
+from heliscore.store.audit_entries import columns_of
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -63,8 +65,9 @@ async def register(
     permissions: Permissions = "rw",
     expires_at: datetime | None = None,
     author: Author | None = None,
+    by: Actor = COMMAND,
 ) -> int:
-    """Register a key and return its id. Raises KeyRejected."""
+    """Register a key and return its id; `by` is who does, for the audit. Raises KeyRejected."""
     if field_error := find_key_error(key):
         raise KeyRejected(f"the key cannot be registered: {field_error}")
     try:
@@ -78,6 +81,7 @@ async def register(
                 permissions,
                 expires_at,
                 None if author is None else str(author),
+                *columns_of(by),
             )
         )
     except asyncpg.UniqueViolationError as error:
@@ -125,8 +129,8 @@ async def list_keys(connection: Connection, organization: str | None = None) -> 
 
 
 async def revoke(connection: Connection, key_id: int) -> bool:
-    """Revoke a key for ever; False when there is none of that id."""
-    return await connection.fetchval(_SQL["revoke"], key_id) is not None
+    """Revoke a key for ever, from the command line; False when there is none of that id."""
+    return await connection.fetchval(_SQL["revoke"], key_id, *columns_of(COMMAND)) is not None
 
 
 async def revoke_with_minted(connection: Connection, key_id: int) -> list[int]:
@@ -138,7 +142,8 @@ async def revoke_with_minted(connection: Connection, key_id: int) -> list[int]:
         while makers:
             revoked += makers
             # A statement each: the next one sees what these had made before they were revoked.
-            makers = [id_ for (id_,) in await connection.fetch(_SQL["revoke_minted"], makers)]
+            rows = await connection.fetch(_SQL["revoke_minted"], makers, *columns_of(COMMAND))
+            makers = [id_ for (id_,) in rows]
     return revoked
 
 
@@ -182,6 +187,7 @@ async def set_author(connection: Connection, key_id: int, author: Author | None)
     return await connection.fetchval(_SQL["set_author"], key_id, value) is not None
 
 
-async def revoke_own(connection: Connection, organization_id: int, key_id: int) -> bool:
+async def revoke_own(connection: Connection, organization_id: int, key_id: int, by: Actor) -> bool:
     """Revoke one of the organization's keys for ever; False when it has none of that id."""
-    return await connection.fetchval(_SQL["revoke_own"], organization_id, key_id) is not None
+    arguments = organization_id, key_id, *columns_of(by)
+    return await connection.fetchval(_SQL["revoke_own"], *arguments) is not None

@@ -8,7 +8,9 @@ from typing import Literal
 import asyncpg
 import msgspec
 
+from heliscore.domain.audit import Actor
 from heliscore.domain.errors import FieldError
+from heliscore.store.audit_entries import note
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -94,11 +96,13 @@ async def _store(connection: Connection, request: LoggedRequest) -> None:
         )
 
 
-async def remove_request(connection: Connection, organization_id: int, request_id: str) -> bool:
-    """Remove a request with all its scores; False when there was none."""
+async def remove_request(connection: Connection, organization_id: int, request_id: str, by: Actor) -> bool:
+    """Remove a request with all its scores, and note that in the audit; False when there was none."""
     async with connection.transaction():
         request_no = await connection.fetchval(_SQL["remove_request"], organization_id, request_id)
         if request_no is None:
             return False
-        await erase_scores(connection, organization_id, [request_no])
+        erased = await erase_scores(connection, organization_id, [request_no])
+        numbers = msgspec.to_builtins(erased)
+        await note(connection, organization_id, by, "request.deleted", numbers=numbers)
     return True

@@ -142,5 +142,5 @@ async def prune_batch(connection: Connection, organization_id: int, before: date
             return None
         removed = await connection.fetch(_SQL["remove_requests"], organization_id, before, _BATCH)
         numbers = [number for (number,) in removed]
-        scores = await erase_scores(connection, organization_id, numbers)
-    return Deleted(len(numbers), scores)
+        erased = await erase_scores(connection, organization_id, numbers)
+    return Deleted(erased.requests, erased.scores)

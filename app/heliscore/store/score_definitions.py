@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
+from heliscore.domain.audit import COMMAND, Actor
 from heliscore.domain.score import Score
 from heliscore.domain.score_definition import BreachKind, ScoreDefinition
 from heliscore.observability.event_loop import Turn
+from heliscore.store import audit_entries
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -73,7 +75,9 @@ def _read(row: tuple[Any, ...]) -> ScoreDefinition:
     return ScoreDefinition(**read)
 
 
-async def set_definition(connection: Connection, organization_id: int, definition: ScoreDefinition) -> bool:
+async def set_definition(
+    connection: Connection, organization_id: int, definition: ScoreDefinition, by: Actor = COMMAND
+) -> bool:
     """Add or replace a definition; False when the organization has as many as it may have."""
     async with connection.transaction():
         await connection.execute(_SQL["lock"], organization_id)
@@ -94,14 +98,21 @@ async def set_definition(connection: Connection, organization_id: int, definitio
             definition.enforce,
             definition.precedence,
         )
+        subject = {"score": definition.name}
+        await audit_entries.note(connection, organization_id, by, "definition.set", subject)
     return True
 
 
-async def remove_definition(connection: Connection, organization_id: int, name: str) -> bool:
+async def remove_definition(
+    connection: Connection, organization_id: int, name: str, by: Actor = COMMAND
+) -> bool:
     """Remove a definition, no score; False when there was none."""
     async with connection.transaction():
         await connection.execute(_SQL["lock"], organization_id)
-        return await connection.fetchval(_SQL["remove"], organization_id, name) is not None
+        if await connection.fetchval(_SQL["remove"], organization_id, name) is None:
+            return False
+        await audit_entries.note(connection, organization_id, by, "definition.removed", {"score": name})
+    return True
 
 
 async def count_breaches(

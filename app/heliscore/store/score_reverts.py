@@ -6,18 +6,18 @@ what another taking back has taken back meanwhile is not found again.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
 
 import msgspec
 from asyncpg import Record
 
+from heliscore.domain.audit import COMMAND, Actor
 from heliscore.domain.author import Origin
+from heliscore.domain.filter_subjects import name_subjects
 from heliscore.domain.filter_tree import score_names
 from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score_changes import (
@@ -29,7 +29,9 @@ from heliscore.domain.score_changes import (
 )
 from heliscore.domain.times import exactly_now
 from heliscore.observability.event_loop import Turn
+from heliscore.store.audit_entries import GrowingEntry
 from heliscore.store.connections.pool import Connection, Database
+from heliscore.store.request_steps import BATCH, LONGEST, SHORTEST, find_end, lock_requests, rest
 from heliscore.store.score_history import PutBack, columns_of, make_change, put_back
 from heliscore.store.score_history import take_back as take_back_changes
 from heliscore.store.scores import ScoreIds
@@ -38,20 +40,6 @@ from heliscore.store.search.slots import Compiled
 from heliscore.store.statements import load
 
 _SQL = load("score_revert")
-
-_SHORTEST_STEP: Final = 1000
-_LONGEST_STEP: Final = 32_000
-"""In requests: steps grow while there is nothing to take back."""
-
-_BATCH: Final = 500
-"""Requests of one transaction: writers of their scores wait for its end."""
-
-_LOCK_TIMEOUT_MS: Final = 500
-"""Less than PostgreSQL's deadlock_timeout: it would end another writer's transaction."""
-
-_REST: Final = 0.5
-"""How long a step that found something is followed by a rest, as a share of its own time: others are to get
-on meanwhile."""
 
 
 class _Scope(msgspec.Struct, frozen=True):
@@ -97,17 +85,19 @@ async def take_back(
     *,
     after: int = 0,
     is_dry: bool = False,
+    by: Actor = COMMAND,
 ) -> AsyncGenerator[tuple[Reverted, int | None], None]:
     """Take back from the request number `after` on, and yield after each step how much it took back, and the
-    number after which the next one begins, None at the end. `is_dry`: write nothing.
+    number after which the next one begins, None at the end. `is_dry`: write nothing. `by` is who does, for
+    the audit.
 
     Raises Unavailable, also where a request is locked for long; what was done until then stays.
     """
     async with database.connection() as connection:
         scope = await _find_scope(connection, ids, wanted)
-    taking = _TakingBack(ids, wanted, caller, scope, is_dry=is_dry)
+    taking = _TakingBack(ids, wanted, caller, scope, by, is_dry=is_dry)
     position: int | None = after if scope.origins and scope.name_ids != [] else None
-    width = _SHORTEST_STEP
+    width = SHORTEST
     if position is None:
         yield Reverted(), None
     while position is not None:
@@ -116,16 +106,10 @@ async def take_back(
             taken, position = await taking.step(connection, position, width)
         yield taken, position
         if taken.taken_back:
-            width = _SHORTEST_STEP
-            await asyncio.sleep((time.monotonic() - begun) * _REST)
+            width = SHORTEST
+            await rest(begun)
         else:
-            width = min(2 * width, _LONGEST_STEP)
-
-
-async def find_last(database: Database) -> int:
-    """Return the highest number of a request: where `take_back` ends."""
-    async with database.connection() as connection:
-        return int(await connection.fetchval(_SQL["last"]))
+            width = min(2 * width, LONGEST)
 
 
 async def _find_scope(connection: Connection, ids: ScoreIds, wanted: Wanted) -> _Scope:
@@ -148,15 +132,23 @@ async def _find_scope(connection: Connection, ids: ScoreIds, wanted: Wanted) -> 
 
 
 class _TakingBack:
-    def __init__(self, ids: ScoreIds, wanted: Wanted, caller: Origin, scope: _Scope, *, is_dry: bool) -> None:
+    def __init__(
+        self, ids: ScoreIds, wanted: Wanted, caller: Origin, scope: _Scope, by: Actor, *, is_dry: bool
+    ) -> None:
         self._ids = ids
         self._wanted = wanted
         self._caller = caller
         self._scope = scope
         self._is_dry = is_dry
+        subject = {
+            "author": str(wanted.author),
+            "scores": wanted.names,
+            "filter": name_subjects(wanted.filter),
+        }
+        self._entry = GrowingEntry(wanted.organization_id, by, "scores.reverted", subject)
 
     async def step(self, connection: Connection, after: int, width: int) -> tuple[Reverted, int | None]:
-        end = await connection.fetchval(_SQL["step"], after, width)
+        end = await find_end(connection, after, width)
         if end is None:
             return Reverted(), None
         wanted, scope = self._wanted, self._scope
@@ -169,12 +161,12 @@ class _TakingBack:
             scope.name_ids,
             *times,
             scope.copies,
-            _BATCH,
+            BATCH,
         )
         found = await _find(connection, scope.find, *fixed)
         numbers = [number for number, matches in found if matches]
         taken = await self._take_back(connection, numbers) if numbers else Reverted()
-        return taken, found[-1][0] if len(found) == _BATCH else end
+        return taken, found[-1][0] if len(found) == BATCH else end
 
     async def _take_back(self, connection: Connection, numbers: list[int]) -> Reverted:
         if self._is_dry:
@@ -182,8 +174,7 @@ class _TakingBack:
         organization_id, origins = self._wanted.organization_id, self._ids.origins
         while True:
             async with connection.transaction():
-                await connection.execute(_SQL["limit_wait"], str(_LOCK_TIMEOUT_MS))
-                await connection.execute(_SQL["lock"], organization_id, numbers)
+                await lock_requests(connection, organization_id, numbers)
                 plan = await self._plan(connection, numbers)
                 puts = await self._put_backs(connection, plan)
                 if len(await origins.find(connection, organization_id, plan.origins)) == len(plan.origins):
@@ -232,6 +223,7 @@ class _TakingBack:
         organization_id, at = self._wanted.organization_id, exactly_now()
         await put_back(connection, self._ids, organization_id, puts, at)
         await take_back_changes(connection, organization_id, plan.marks, at)
+        await self._entry.add(connection, msgspec.to_builtins(plan.count()))
 
 
 async def _find(connection: Connection, compiled: Compiled, *fixed: object) -> list[Record]:

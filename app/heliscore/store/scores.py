@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.author import Origin
+from heliscore.domain.deletion import Deleted
 from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
 from heliscore.store.remembered_ids import RememberedIds
@@ -207,13 +208,14 @@ async def remove_score(
     return await connection.fetchval(_SQL["remove_score"], *arguments) is not None
 
 
-async def erase_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> int:
+async def erase_scores(connection: Connection, organization_id: int, request_nos: list[int]) -> Deleted:
     """Remove all scores of requests that this transaction has removed, with their history and comments, and
-    return how many scores there were."""
-    status = await connection.execute(_SQL["remove_scores"], organization_id, request_nos)
-    await connection.execute(_SQL["remove_history"], organization_id, request_nos)
-    await connection.execute(_SQL["remove_comments"], organization_id, request_nos)
-    return int(status.rpartition(" ")[2])
+    return how many of all that was."""
+    statuses = [
+        await connection.execute(_SQL[statement], organization_id, request_nos)
+        for statement in ("remove_scores", "remove_history", "remove_comments")
+    ]
+    return Deleted(len(request_nos), *(int(status.rpartition(" ")[2]) for status in statuses))
 
 
 async def find_scores(connection: Connection, organization_id: int, request_id: str) -> dict[str, Score]:

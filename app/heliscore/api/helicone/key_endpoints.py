@@ -104,7 +104,7 @@ async def revoke_key(call: ApiCall) -> Response:
     """Revoke a key; every process rejects it within 5 seconds."""
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
-        found = await store.revoke_own(connection, call.principal.organization_id, key_id)
+        found = await store.revoke_own(connection, call.principal.organization_id, key_id, call.by)
     return _answer(found, key_id)
 
 

@@ -164,7 +164,9 @@ async def delete_request(call: ApiCall) -> Response:
     """Remove a request with all its scores."""
     request_id = read_path_parameter(call.request, "requestId")
     async with call.services.database.connection() as connection:
-        removed = await request_log.remove_request(connection, call.principal.organization_id, request_id)
+        removed = await request_log.remove_request(
+            connection, call.principal.organization_id, request_id, call.by
+        )
     if not removed:
         raise NotFound(f"there is no request {request_id}")
     return envelope.DONE

@@ -20,6 +20,7 @@ from heliscore.api.http.request_body import read_body
 from heliscore.api.http.request_state import Services, state_of
 from heliscore.api.http.resources import make_routes
 from heliscore.domain.api_key import Permissions, Principal
+from heliscore.domain.audit import Actor
 from heliscore.domain.errors import (
     ApiError,
     BodyTooLarge,
@@ -45,6 +46,14 @@ class ApiCall(msgspec.Struct, frozen=True):
 
     digest: CallDigest | None = None
     """Where the call has an Idempotency-Key: takes the body before the first statement."""
+
+    actor: Actor | None = None
+    """Who makes it, where that is not the key."""
+
+    @property
+    def by(self) -> Actor:
+        """Who makes it, for the audit."""
+        return self.actor or Actor("key", self.principal.key_id)
 
     async def body(self) -> bytes:
         """Read a body that can be decoded at once. Raises InvalidInput where it holds too many values."""

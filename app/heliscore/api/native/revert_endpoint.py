@@ -143,7 +143,7 @@ async def _work(
     services, deadline = call.services, time.monotonic() + _WORK_S
     total = Reverted()
     position: int | None = start
-    steps = take_back(services.uploads, services.ids, wanted, caller, after=start, is_dry=is_dry)
+    steps = take_back(services.uploads, services.ids, wanted, caller, after=start, is_dry=is_dry, by=call.by)
     try:
         async with aclosing(steps):
             async for taken, reached in steps:

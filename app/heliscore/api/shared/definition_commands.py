@@ -45,7 +45,7 @@ async def set_definition(call: ApiCall, definition: ScoreDefinition) -> None:
     organization_id = call.principal.organization_id
     try:
         async with call.services.database.connection() as connection:
-            is_set = await store.set_definition(connection, organization_id, definition)
+            is_set = await store.set_definition(connection, organization_id, definition, call.by)
     finally:  # also where nobody knows whether it was committed
         call.services.definitions.forget(organization_id)
     if not is_set:
@@ -57,7 +57,7 @@ async def remove_definition(call: ApiCall, name: str) -> None:
     organization_id = call.principal.organization_id
     try:
         async with call.services.database.connection() as connection:
-            is_removed = await store.remove_definition(connection, organization_id, name)
+            is_removed = await store.remove_definition(connection, organization_id, name, call.by)
     finally:
         call.services.definitions.forget(organization_id)
     if not is_removed:

@@ -27,6 +27,7 @@ from heliscore.api.http.resources import make_routes
 from heliscore.dashboard.parts.rendering import render_error_page, respond
 from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
 from heliscore.domain.api_key import Permissions
+from heliscore.domain.audit import Actor
 from heliscore.domain.errors import (
     ApiError,
     FieldError,
@@ -70,7 +71,10 @@ class PageRequest(msgspec.Struct, frozen=True):
     @property
     def call(self) -> ApiCall:
         """The same as a call of the API, for what is shared with it (`app.api.recording`)."""
-        return ApiCall(self.request, self.services, self.signed_in.holder.principal, self.body)
+        session, principal = self.signed_in, self.signed_in.holder.principal
+        person = None if session.reviewer is None else str(session.reviewer)
+        actor = Actor("session", principal.key_id, person)
+        return ApiCall(self.request, self.services, principal, self.body, actor=actor)
 
     def render(
         self,

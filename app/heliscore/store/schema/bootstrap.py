@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from heliscore.domain.api_key import hash_key, mint_key
+from heliscore.domain.audit import SERVICE
 from heliscore.domain.errors import DatabaseAway, StartError
 from heliscore.settings import PREFIX, Settings
 from heliscore.store import keys, organizations
@@ -94,7 +95,7 @@ async def prepare(connection: Connection, settings: Settings) -> str | None:
     if await keys.count_usable(connection, organization_id):
         return None
     key = mint_key()
-    await keys.register(connection, organization_id, key, name="made at the first start")
+    await keys.register(connection, organization_id, key, name="made at the first start", by=SERVICE)
     return key
 
 
@@ -102,7 +103,7 @@ async def _ensure_key(connection: Connection, organization_id: int, key: str) ->
     known = await keys.find(connection, hash_key(key))
     if known is None:
         try:
-            await keys.register(connection, organization_id, key, name=f"{PREFIX}API_KEY")
+            await keys.register(connection, organization_id, key, name=f"{PREFIX}API_KEY", by=SERVICE)
             return
         except keys.KeyRejected:  # another service was quicker, or the key is not usable any more
             known = await keys.find(connection, hash_key(key))

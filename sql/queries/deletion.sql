@@ -1,0 +1,133 @@
+-- Deleting requests that a filter finds, and a score everywhere. The filter compiler (store/search) fills the slots.
+
+-- name: find
+-- How many requests match, and the numbers of the first $2 of them: in one statement, so that both are of one moment.
+WITH found AS MATERIALIZED (
+    SELECT r.request_no
+    FROM /* source */ request AS r /* end */
+    /* joins */ /* end */
+    WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
+)
+SELECT (SELECT count(*) FROM found) AS requests,
+    ARRAY(SELECT f.request_no FROM found AS f ORDER BY f.request_no LIMIT $2) AS numbers
+
+-- name: count
+-- What there is of the requests $2: scores, past changes of them, comments.
+SELECT
+    (SELECT count(*) FROM score AS s WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1) AS scores,
+    (
+        SELECT count(*) FROM score_history AS h WHERE h.request_no = ANY ($2) AND h.organization_id + 0 = $1
+    ) AS changes,
+    (
+        SELECT count(*) FROM score_comment AS c WHERE c.request_no = ANY ($2) AND c.organization_id + 0 = $1
+    ) AS comments
+
+-- name: remove_requests
+DELETE FROM request AS r
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+RETURNING r.request_id
+
+-- name: remove_log_calls
+-- PromptLayer's, by the ids that they were given.
+DELETE FROM promptlayer_log WHERE organization_id = $1 AND request_id = ANY ($2::bigint[])
+
+-- name: remove_events
+-- No index finds them: the whole table is read, which holds an hour, and is empty where nobody is interested in events.
+DELETE FROM event WHERE organization_id = $1 AND request_no = ANY ($2::bigint[])
+
+-- name: count_score
+SELECT count(*) FROM score WHERE organization_id = $1 AND name_id = $2
+
+-- name: find_scored
+-- The first $5 requests from $2 (not included) to $3 that have or had the score $4, in order of their numbers.
+SELECT s.request_no
+FROM score AS s
+WHERE s.request_no > $2 AND s.request_no <= $3 AND s.organization_id + 0 = $1 AND s.name_id + 0 = $4
+UNION
+SELECT h.request_no
+FROM score_history AS h
+WHERE h.request_no > $2 AND h.request_no <= $3 AND h.organization_id + 0 = $1 AND h.name_id + 0 = $4
+ORDER BY request_no
+LIMIT $5
+
+-- name: touch
+-- Requests lose a score, which changes them.
+UPDATE request AS r
+SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $3::timestamptz))
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+
+-- name: remove_values
+DELETE FROM score WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+
+-- name: remove_changes
+DELETE FROM score_history WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+
+-- name: remove_comments
+DELETE FROM score_comment WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+
+-- name: remove_score_events
+-- Those from before $3.
+DELETE FROM event WHERE organization_id = $1 AND name_id = $2 AND happened_at < $3
+
+-- name: wait_for_dispatcher
+-- For the end of a transaction that makes deliveries of events which it has read before they were removed.
+SELECT FROM event_cursor FOR SHARE
+
+-- name: step
+-- The highest number of the next $2 deliveries after $1, of whatever organization.
+SELECT max(number)
+FROM (SELECT number FROM delivery WHERE number > $1 ORDER BY number LIMIT $2) AS next
+
+-- name: cut_deliveries
+-- From the deliveries after $2 up to $3, takes the events that are about requests which are gone, or, where $4 is a
+-- score's name, those from before $5 that are about it. A delivery that has none left goes. What belongs to an event is
+-- looked up row by row (LIMIT keeps the planner from a join), as event.read_between does.
+WITH walked AS MATERIALIZED (
+    SELECT d.number, d.body
+    FROM delivery AS d
+    WHERE d.number > $2 AND d.number <= $3 AND d.organization_id = $1
+    ORDER BY d.number
+    FOR UPDATE
+),
+told AS (
+    SELECT w.number, e.place, e.event,
+        CASE
+            WHEN $4::text IS NULL THEN coalesce((
+                SELECT true FROM request AS r
+                WHERE r.organization_id = $1 AND r.request_id = e.event #>> '{data,requestId}'
+                LIMIT 1
+            ), false)
+            ELSE e.event ->> 'type' <> 'score.recorded' OR e.event #>> '{data,name}' <> $4
+                OR (e.event ->> 'timestamp')::timestamptz >= $5
+        END AS stays
+    FROM walked AS w
+    CROSS JOIN LATERAL json_array_elements(
+        CASE WHEN json_typeof(w.body #> '{data,events}') = 'array' THEN w.body #> '{data,events}' ELSE '[]' END
+    ) WITH ORDINALITY AS e (event, place)
+    UNION ALL
+    -- In Helicone's format.
+    SELECT w.number, 1, w.body, coalesce((
+        SELECT true FROM request AS r
+        WHERE r.request_no = (w.body ->> 'requestNo')::bigint AND r.organization_id + 0 = $1
+        LIMIT 1
+    ), false)
+    FROM walked AS w
+    WHERE $4::text IS NULL AND w.body ->> 'requestNo' IS NOT NULL
+),
+kept AS (
+    SELECT number, json_agg(event ORDER BY place) FILTER (WHERE stays) AS events
+    FROM told
+    GROUP BY number
+    HAVING NOT bool_and(stays)
+),
+removed AS (
+    DELETE FROM delivery AS d
+    USING kept AS k
+    WHERE d.number = k.number AND d.organization_id = $1 AND k.events IS NULL
+)
+UPDATE delivery AS d
+SET body = json_build_object(
+    'type', d.body -> 'type', 'timestamp', d.body -> 'timestamp', 'data', json_build_object('events', k.events)
+)
+FROM kept AS k
+WHERE d.number = k.number AND d.organization_id = $1 AND k.events IS NOT NULL

@@ -68,6 +68,9 @@ from heliscore.jobs.deliveries import kept_delivering
 from heliscore.jobs.monitor_evaluation import Evaluator
 from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
+from heliscore.mcp import http_transport
+from heliscore.mcp.http_transport import McpTransport
+from heliscore.mcp.tools import bind_tools
 from heliscore.observability.event_loop import watch_stalls
 from heliscore.observability.log_lines import open_request_log
 from heliscore.outbound.messenger import open_messenger
@@ -166,8 +169,12 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
             if log is not None:
                 log.close()
 
+    def find_app() -> ASGIApp:
+        return app
+
     router = Router(
         routes=[
+            Route(http_transport.PATH, McpTransport(bind_tools(ENDPOINTS), find_app)),
             *(Route(path, no_endpoint) for path in key_endpoints.ABSENT_PATHS),
             *make_endpoint_routes(ENDPOINTS),
             *dashboard.ROUTES,
@@ -176,7 +183,8 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
         redirect_slashes=False,
         default=no_endpoint,
     )
-    return Middleware(router, lambda: services.current, _render_error, log)
+    app = Middleware(router, lambda: services.current, _render_error, log)
+    return app
 
 
 class _Pools(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ _PLACES: Final = {
     "gate": "gate_command:gate",
     "monitors": "monitor_commands:monitors",
     "digest": "digest_command:digest",
+    "mcp": "mcp_command:mcp",
     "doctor": "doctor:doctor",
     "version": "doctor:version",
 }

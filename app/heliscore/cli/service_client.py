@@ -49,17 +49,22 @@ def _decode(text: bytes, file: str) -> Any:
     return msgspec.json.decode(text) if is_json else tomllib.loads(text.decode())
 
 
+def find_service(url: str | None) -> tuple[str, dict[str, str]]:
+    """Return the address of the service, and the headers of calls to it. Raises NotAsked without a key."""
+    key = os.environ.get("HELISCORE_API_KEY")
+    if not key:
+        raise NotAsked("HELISCORE_API_KEY is not set")
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    return url or os.environ.get("HELISCORE_URL") or _DEFAULT_URL, headers
+
+
 @contextmanager
 def connected(url: str | None) -> Iterator[httpx.Client]:
     """A client with the key of HELISCORE_API_KEY. What it raises, and an answer of another form than the
     block expects, comes as NotAsked."""
     import httpx  # not for the help, which imports every command
 
-    key = os.environ.get("HELISCORE_API_KEY")
-    if not key:
-        raise NotAsked("HELISCORE_API_KEY is not set")
-    url = url or os.environ.get("HELISCORE_URL") or _DEFAULT_URL
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    url, headers = find_service(url)
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_S) as client:
             yield client

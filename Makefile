@@ -86,7 +86,7 @@ lock: $(VENV)/test ## pin the newest versions that pyproject.toml allows
 	$(UV_COMPILE) --no-strip-extras tests/bench/peers.in --output-file tests/bench/peers.lock  # pip needs the extras
 	for name in frameworks promptlayer; do \
 		$(UV_COMPILE) tests/sdk/clients/$$name.in --excludes tests/sdk/clients/excluded.txt \
-			--output-file tests/sdk/clients/$$name.lock || exit; \
+			--overrides tests/sdk/clients/overridden.txt --output-file tests/sdk/clients/$$name.lock || exit; \
 	done
 
 clean: ## remove the virtual environment and caches; the data stays

@@ -34,7 +34,7 @@ from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.middleware import Middleware
 from heliscore.api.http.path_parameters import shown_path
 from heliscore.api.http.rate_limit import RateLimiter
-from heliscore.api.http.request_state import Services
+from heliscore.api.http.request_state import Forwarding, Services
 from heliscore.api.native import (
     ab_endpoint,
     agreement_endpoint,
@@ -62,9 +62,11 @@ from heliscore.api.native import (
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
+from heliscore.gateway import gateway_endpoints, gateway_errors
 from heliscore.jobs import monitoring
 from heliscore.jobs.background import StopService, running
 from heliscore.jobs.deliveries import kept_delivering
+from heliscore.jobs.late_logging import kept_logging
 from heliscore.jobs.monitor_evaluation import Evaluator
 from heliscore.jobs.pruning import history_kept_pruned, kept_pruned
 from heliscore.jobs.renewal import RenewedServices
@@ -74,11 +76,13 @@ from heliscore.mcp.tools import bind_tools
 from heliscore.observability.event_loop import watch_stalls
 from heliscore.observability.log_lines import open_request_log
 from heliscore.outbound.messenger import open_messenger
+from heliscore.outbound.provider_client import ProviderClient
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.definition_cache import DefinitionCache
+from heliscore.store.late_log import LateLog
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -133,6 +137,7 @@ _API: Final = (
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
+    *gateway_endpoints.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(
@@ -142,7 +147,8 @@ _DOCUMENT: Final = openapi.make_document(
     | log_body.COMPONENTS
     | search_endpoint.COMPONENTS
     | request_endpoint.COMPONENTS
-    | gate_endpoint.COMPONENTS,
+    | gate_endpoint.COMPONENTS
+    | gateway_endpoints.COMPONENTS,
     envelope.ERROR_SCHEMA,
 )
 
@@ -154,8 +160,9 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
     """Make the application; its lifespan opens and closes the connections to the database."""
 
     def open_services(identity: DatabaseIdentity) -> AbstractAsyncContextManager[Services]:
-        return _opened(settings, identity, stop_service)
+        return _opened(settings, identity, stop_service, providers)
 
+    providers = ProviderClient()  # a restore ends no call that is being forwarded
     services = RenewedServices(open_services, stop_service)
     log = open_request_log(settings.log_level)
     no_endpoint = _NoEndpoint()
@@ -166,6 +173,7 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
             async with services.opened(), running("watch of stalls", watch_stalls(), stop_service):
                 yield
         finally:
+            await providers.close()
             if log is not None:
                 log.close()
 
@@ -232,7 +240,7 @@ async def _open_pools(settings: Settings, identity: DatabaseIdentity) -> _Pools:
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, identity: DatabaseIdentity, stop_service: StopService
+    settings: Settings, identity: DatabaseIdentity, stop_service: StopService, providers: ProviderClient
 ) -> AsyncIterator[Services]:
     """Open the services over one database, and close them."""
     pools, ids = await _open_pools(settings, identity), ScoreIds()
@@ -244,6 +252,7 @@ async def _opened(
     evaluator = Evaluator(pools.monitors, ids.names, definitions)
     writer = Writer(pools.writing, ids, accept_unknown=settings.accepts_unknown_requests)
     limit = settings.rate_limit
+    forwarding = _make_forwarding(settings, pools, providers)
     try:
         async with (
             kept_pruned(pools.database, settings.retention_days, stop_service),
@@ -253,6 +262,7 @@ async def _opened(
                 pools.deliveries, ids.names, definitions, messenger, stop_service, webhooks.render
             ),
             monitoring.kept_monitored(evaluator, stop_service),
+            kept_logging(None if forwarding is None else forwarding.late_log, stop_service),
         ):
             yield Services(
                 settings=settings,
@@ -272,6 +282,7 @@ async def _opened(
                 live_events=live_events,
                 limiter=None if limit is None else RateLimiter(pools.quick, limit),
                 prices=PriceTable() if settings.computed_costs else None,
+                forwarding=forwarding,
             )
     finally:
         live_events.close("the database was replaced")
@@ -282,12 +293,27 @@ async def _opened(
         await pools.close()
 
 
+def _make_forwarding(settings: Settings, pools: _Pools, providers: ProviderClient) -> Forwarding | None:
+    """The parts of the gateway; None where it is off."""
+    if not settings.gateway_origins:
+        return None
+    return Forwarding(
+        providers,
+        LateLog(pools.database),
+        body_budget=MemoryBudget(settings.max_held_bytes, "request bodies"),
+        copy_budget=MemoryBudget(_MAX_ANSWERS_BYTES, "answers"),
+        origins=settings.gateway_origins,
+        keys=settings.provider_keys,
+    )
+
+
 class _NoEndpoint:
     """The ASGI application of paths without an endpoint. An object, since a route takes a function for a
     handler of GET."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = NotFound(f"no such endpoint: {shown_path(scope['path'])}")
+        path = scope["path"]
+        error = gateway_endpoints.error_of(path) or NotFound(f"no such endpoint: {shown_path(path)}")
         await error_response(error, _render_error(scope))(scope, receive, send)
 
 
@@ -295,4 +321,6 @@ def _render_error(scope: Scope) -> RenderError:
     """Choose the error format: that of the path's dialect, or a page if a browser asks for one."""
     if promptlayer.owns(scope["path"]):
         return answers.render_error
+    if gateway_endpoints.owns(scope["path"]):
+        return gateway_errors.render_error
     return dashboard.make_error_renderer(scope) if dashboard.wants_page(scope) else envelope.render_error

@@ -16,6 +16,7 @@ from heliscore.domain.api_key import find_key_error, is_placeholder
 from heliscore.domain.errors import InvalidSettings
 from heliscore.domain.mail_server import MailServer, read_mail_server
 from heliscore.domain.network_addresses import AllowedHosts, read_allowed_hosts
+from heliscore.domain.provider_origins import read_origins, read_provider_keys
 
 PREFIX = "HELISCORE_"
 
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_weak_key: bool = False
     outbound_allow: str | None = None
     smtp_url: str | None = None
+    gateway_targets: str | None = None
+    gateway_keys: str | None = None
 
     @property
     def accepts_unknown_requests(self) -> bool:
@@ -69,6 +72,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def mail_server(self) -> MailServer | None:
         """Where e-mail is handed over; None: nowhere."""
         return None if self.smtp_url is None else read_mail_server(self.smtp_url)
+
+    @property
+    def gateway_origins(self) -> tuple[str, ...]:
+        """The origins of providers to which calls may be forwarded; none: the gateway is off."""
+        return read_origins(self.gateway_targets or "")
+
+    @property
+    def provider_keys(self) -> Mapping[str, str]:
+        """Keys for calls that bring none, by the provider's origin."""
+        return read_provider_keys(self.gateway_keys or "")
 
 
 def default_data_dir() -> Path:
@@ -105,6 +118,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise InvalidSettings(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from None
     _check_secrets(settings)
     _check_outbound(settings)
+    _check_gateway(settings)
     return settings
 
 
@@ -149,3 +163,20 @@ def _check_outbound(settings: Settings) -> None:
             read()
         except ValueError as error:
             raise InvalidSettings(f"{PREFIX}{name}: {error}") from None
+
+
+def _check_gateway(settings: Settings) -> None:
+    """The messages repeat nothing: both settings may hold keys, one of them by mistake."""
+    for name, read in (
+        ("GATEWAY_TARGETS", lambda: settings.gateway_origins),
+        ("GATEWAY_KEYS", lambda: settings.provider_keys),
+    ):
+        try:
+            read()
+        except ValueError:
+            expected = "https://api.openai.com" + ("=<key>" if name == "GATEWAY_KEYS" else "")
+            raise InvalidSettings(
+                f"{PREFIX}{name}: expected entries such as {expected}, separated by commas"
+            ) from None
+    if not settings.provider_keys.keys() <= set(settings.gateway_origins):
+        raise InvalidSettings(f"{PREFIX}GATEWAY_KEYS: has a key of an origin that is no target")

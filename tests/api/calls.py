@@ -101,6 +101,19 @@ _MONITOR = {
 }
 MAKE_GROUP = "INSERT INTO promptlayer_group (id, organization_id) VALUES ($1, $2)"
 
+_FORWARDED = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/moderations",
+    "/v1/images/generations",
+    "/v1/gateway/oai/{path}",
+    "/v1/gateway/anthropic/{path}",
+)
+
+_ASKED = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]}
+
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/request/{requestId}/score"): {"scores": {SCORE: 11, "new": True}},
     ("POST", "/v1/scores"): {"requestId": REQUEST, "scores": {SCORE: {"value": 11, "comment": "new"}}},
@@ -216,6 +229,11 @@ BODIES: dict[tuple[str, str], object] = {
     },
     ("POST", "/rest/track-request"): _TRACKED_REQUEST,
     ("POST", "/track-request"): _TRACKED_REQUEST,
+    **{("POST", path): _ASKED for path in _FORWARDED},
+    ("GET", "/v1/models"): None,
+    ("GET", "/v1/models/{model}"): None,
+    ("GET", "/v1/gateway/oai/{path}"): None,
+    ("GET", "/v1/gateway/anthropic/{path}"): None,
     ("GET", "/api/public/v2/requests/{request_id}"): None,
     ("POST", "/api/public/v2/requests/search"): {
         "filter_group": {
@@ -275,6 +293,8 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         deliveryId=DELIVERY,
         webhookId=WEBHOOK,
         monitorId=MONITOR,
+        path="v1/models",
+        model="gpt-4",
     )
     path += QUERIES.get((endpoint.method, endpoint.path), "")
     return await send(client, endpoint, path, None if body is None else json.dumps(body).encode())
@@ -288,7 +308,19 @@ async def send(
     headers = {"X-API-KEY": bearer.removeprefix("Bearer ")} if bearer else {}
     if endpoint.answer_type == "text/event-stream":
         return await _listen(client, path, headers)
-    return await client.request(endpoint.method, path, content=body, headers=headers)
+    response = await client.request(endpoint.method, path, content=body, headers=headers)
+    if endpoint.is_forwarded and response.is_success:
+        await logged(client)
+    return response
+
+
+async def logged(client: httpx.AsyncClient) -> None:
+    """Wait until the calls that were forwarded are logged, which is soon after their answers."""
+    without_key = httpx.Request("GET", f"{client.base_url}/metrics")
+    while True:
+        lines = (await client.send(without_key)).raise_for_status().text.splitlines()
+        if {"heliscore_gateway_calls 0.0", "heliscore_gateway_waiting_logs 0.0"} <= set(lines):
+            return
 
 
 async def _listen(client: httpx.AsyncClient, path: str, headers: dict[str, str]) -> httpx.Response:

@@ -19,6 +19,7 @@ from heliscore.store import organizations
 from heliscore.store.connections.pool import Connection
 
 from tests.conftest import TEMPLATE, Service, at_database, register_key
+from tests.provider import SERVER_KEY, Provider
 from tests.servers import listening_socket, make_server
 
 T = TypeVar("T")
@@ -27,7 +28,21 @@ SHARED = f"{TEMPLATE}_shared"
 
 
 @pytest.fixture(scope="session")
-def shared_address(server: str) -> Iterator[str]:
+def shared_provider() -> Iterator[Provider]:
+    """The provider to which the shared service forwards calls."""
+    with Provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(shared_provider: Provider) -> Provider:
+    """The same, with nothing of earlier tests in it."""
+    shared_provider.begin()
+    return shared_provider
+
+
+@pytest.fixture(scope="session")
+def shared_address(server: str, shared_provider: Provider) -> Iterator[str]:
     """The address of the shared service, which runs in a thread, and so outlives the tests' event loops."""
 
     async def make_database() -> None:
@@ -36,7 +51,12 @@ def shared_address(server: str) -> Iterator[str]:
         await connection.close()
 
     asyncio.run(make_database())
-    settings = Settings(database_url=at_database(server, SHARED), log_level="warning")
+    settings = Settings(
+        database_url=at_database(server, SHARED),
+        log_level="warning",
+        gateway_targets=shared_provider.address,
+        gateway_keys=f"{shared_provider.address}={SERVER_KEY}",
+    )
     listener = listening_socket()
     service = make_server(settings)
     thread = threading.Thread(target=service.run, args=([listener],))

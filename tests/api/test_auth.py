@@ -33,6 +33,8 @@ from tests.conftest import Service, StartService
 ENVELOPED = [endpoint for endpoint in PROTECTED if endpoint.render_error is envelope.render_error]
 """Helicone's calls and our own. PromptLayer's have the key in other places and words of their own."""
 
+FORWARDED = [endpoint for endpoint in PROTECTED if endpoint.is_forwarded]
+
 QUERY = "/v1/request/query"
 ALL = {"filter": "all"}
 
@@ -306,7 +308,7 @@ async def test_key_made_while_it_is_looked_up_works_at_once(
 
 LACKING: list[tuple[Endpoint, Permissions]] = [
     (endpoint, permissions)
-    for endpoint in ENVELOPED
+    for endpoint in (*ENVELOPED, *FORWARDED)
     for permissions in ("r", "w")
     if not set(endpoint.permission or "") <= set(permissions)
 ]
@@ -327,10 +329,12 @@ async def test_key_without_the_permission_is_refused(
     needed = endpoint.permission
     assert response.status_code == 403
     assert response.headers["content-type"] == "application/json"
-    assert response.json() == {
-        "data": None,
-        "error": f"the API key has permissions '{permissions}', this needs '{needed}'",
-    }
+    message = f"the API key has permissions '{permissions}', this needs '{needed}'"
+    if endpoint.is_forwarded:
+        error = {"message": message, "type": "permission_error", "code": "forbidden"}
+        assert response.json() == {"error": error}
+    else:
+        assert response.json() == {"data": None, "error": message}
     assert "www-authenticate" not in response.headers
     assert await ids(client) == []
 

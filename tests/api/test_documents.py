@@ -85,7 +85,7 @@ def test_operation_is_described(document: Any, endpoint: Endpoint) -> None:
     assert described["summary"].endswith(".")
     assert described["description"]
     errors = endpoint.errors + (GENERAL_ERRORS if endpoint.permission else ())
-    errors += (Conflict,) if "w" in (endpoint.permission or "") else ()
+    errors += (Conflict,) if endpoint.writes else ()
     statuses = {str(endpoint.success), *(str(api_error.status) for api_error in errors)}
     assert described["responses"].keys() == statuses
     assert all(response["description"] for response in described["responses"].values())
@@ -107,7 +107,7 @@ def test_writing_calls_take_an_idempotency_key(document: Any, endpoint: Endpoint
     described = operation(document, endpoint)
     parameters = [one for one in described.get("parameters", []) if one["in"] == "header"]
     headers = described["responses"][str(endpoint.success)].get("headers", {})
-    if "w" not in (endpoint.permission or ""):
+    if not endpoint.writes:
         assert (parameters, headers) == ([], {})
         return
     [parameter] = parameters

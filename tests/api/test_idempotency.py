@@ -37,7 +37,7 @@ HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 KEY: Final = {HEADER: "5b2c7a"}
 
-WRITING = [endpoint for endpoint in PROTECTED if endpoint.permission != "r"]
+WRITING = [endpoint for endpoint in PROTECTED if endpoint.writes]
 READING = [endpoint for endpoint in PROTECTED if endpoint.permission == "r"]
 
 OTHER_CALL = {

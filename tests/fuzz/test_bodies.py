@@ -32,6 +32,8 @@ PLACES = {
     "deliveryId": DELIVERY,
     "webhookId": WEBHOOK,
     "id": "1",
+    "path": "v1/models",
+    "model": "gpt-4",
 }
 ENDPOINT = {(endpoint.method, endpoint.path): endpoint for endpoint in PROTECTED}
 TAKING_BODIES = [endpoint for endpoint in PROTECTED if BODIES[endpoint.method, endpoint.path] is not None]
@@ -116,6 +118,10 @@ def check(endpoint: Endpoint, response: httpx.Response) -> None:
         assert body.keys() - {"details"} == {"data", "error"}
         assert body["data"] is None
         assert body["error"]
+    elif endpoint.is_forwarded:
+        assert body.keys() == {"error"}
+        assert body["error"].keys() == {"message", "type", "code"}
+        assert body["error"]["message"]
     else:
         assert body.keys() == {"success", "message", "error"}
         assert body["success"] is False

@@ -17,7 +17,7 @@ from tests.conftest import Service
 from tests.sdk.installs import HERE, install_node, install_python
 
 TIMEOUT_S = 300
-PROGRAMS = ("log.mjs", "promptlayer.cjs", "streams.mjs")
+PROGRAMS = ("gateway.mjs", "log.mjs", "promptlayer.cjs", "samples.mjs", "samples.ts", "streams.mjs")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -107,16 +107,28 @@ def run_python(service: Service) -> RunPython:
     """Run a program of clients/ with the Python of an installation. `address` and `key` name the variables by
     which the client is pointed at the service."""
 
-    async def run(python: Path, program: str, *arguments: str, address: str, key: str) -> Outcome:
-        environment = {address: service.address, key: await service.make_key()}
+    async def run(
+        python: Path, program: str, *arguments: str, address: str, key: str, **more: str
+    ) -> Outcome:
+        environment = {address: service.address, key: await service.make_key(), **more}
         return await _run([str(python), str(HERE / "clients" / program), *arguments], environment)
+
+    return run
+
+
+@pytest.fixture
+def run_node(helpers: Path) -> RunHelpers:
+    """Run a program with an environment."""
+
+    async def run(program: str, **environment: str) -> Outcome:
+        return await _run(["node", program], environment, helpers)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def frameworks_python() -> Path:
-    """LiteLLM, and LangChain's and LlamaIndex's handlers for PromptLayer."""
+    """LiteLLM, LangChain's and LlamaIndex's handlers for PromptLayer, and clients of the gateway."""
     return install_python("frameworks")
 
 

@@ -31,6 +31,8 @@ EVERY_VARIABLE = {
     "HELISCORE_ALLOW_WEAK_KEY": "true",
     "HELISCORE_OUTBOUND_ALLOW": "10.0.0.0/8, hooks.internal:8443",
     "HELISCORE_SMTP_URL": "smtp://user:password@mail.example.org?from=heliscore@example.org",
+    "HELISCORE_GATEWAY_TARGETS": "https://api.openai.com, HTTP://127.0.0.1:11434/v1",
+    "HELISCORE_GATEWAY_KEYS": "https://api.openai.com=sk-proj-1",
 }
 
 
@@ -57,6 +59,8 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "allow_weak_key": False,
         "outbound_allow": None,
         "smtp_url": None,
+        "gateway_targets": None,
+        "gateway_keys": None,
     }
 
 
@@ -83,7 +87,71 @@ def test_every_setting_comes_from_its_variable() -> None:
         "allow_weak_key": True,
         "outbound_allow": "10.0.0.0/8, hooks.internal:8443",
         "smtp_url": "smtp://user:password@mail.example.org?from=heliscore@example.org",
+        "gateway_targets": "https://api.openai.com, HTTP://127.0.0.1:11434/v1",
+        "gateway_keys": "https://api.openai.com=sk-proj-1",
     }
+
+
+def test_targets_are_origins_in_one_spelling() -> None:
+    settings = read_settings(EVERY_VARIABLE)
+    assert settings.gateway_origins == ("https://api.openai.com", "http://127.0.0.1:11434")
+    assert settings.provider_keys == {"https://api.openai.com": "sk-proj-1"}
+    assert Settings(
+        gateway_targets="https://A.example:443/v1,http://[::1]:80,,https://a.example"
+    ).gateway_origins == (
+        "https://a.example",
+        "http://[::1]",
+    )
+    assert (Settings().gateway_origins, Settings().provider_keys) == ((), {})
+
+
+SECRET = "sk-proj-4711"
+
+
+@pytest.mark.parametrize(
+    ("targets", "keys", "message"),
+    [
+        (
+            f"https://api.openai.com={SECRET}",
+            "",
+            "GATEWAY_TARGETS: expected entries such as https://api.openai.com",
+        ),
+        ("api.openai.com", "", "GATEWAY_TARGETS: expected entries such as https://api.openai.com"),
+        (
+            f"https://{SECRET}@api.openai.com",
+            "",
+            "GATEWAY_TARGETS: expected entries such as https://api.openai.com",
+        ),
+        (
+            f"https://a.example:{SECRET}",
+            "",
+            "GATEWAY_TARGETS: expected entries such as https://api.openai.com",
+        ),
+        ("https://a.example", SECRET, "GATEWAY_KEYS: expected entries such as https://api.openai.com=<key>"),
+        (
+            "https://a.example",
+            f"{SECRET}=https://a.example",
+            "GATEWAY_KEYS: expected entries such as https://api.openai.com=<key>",
+        ),
+        (
+            "https://a.example",
+            "https://a.example=",
+            "GATEWAY_KEYS: expected entries such as https://api.openai.com=<key>",
+        ),
+    ],
+)
+def test_wrong_targets_and_keys_are_refused_without_repeating_them(
+    targets: str, keys: str, message: str
+) -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        read_settings({"HELISCORE_GATEWAY_TARGETS": targets, "HELISCORE_GATEWAY_KEYS": keys})
+    assert str(raised.value) == f"HELISCORE_{message}, separated by commas"
+
+
+def test_key_of_an_origin_that_is_no_target_is_refused() -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        read_settings({"HELISCORE_GATEWAY_KEYS": f"https://a.example={SECRET}"})
+    assert str(raised.value) == "HELISCORE_GATEWAY_KEYS: has a key of an origin that is no target"
 
 
 def test_empty_variable_counts_as_not_set() -> None:

@@ -16,7 +16,8 @@ HeliscoreError
 │   │   ├── TooManyFailures       of calls with keys that are not valid
 │   │   └── TooManyListeners      to an organization's events
 │   ├── Defect               500  a bug of the service; the log says where
-│   └── Unavailable          503  the service cannot answer now; the same request may succeed later
+│   ├── Unavailable          503  the service cannot answer now; the same request may succeed later
+│   └── ProviderFailed       502  no answer of a provider, or (ProviderTooSlow, 504) not in time
 ├── NotMeasurable            why a monitor cannot be evaluated: its history and its answers say so
 ├── ServiceFailed            why a running service ended by itself: one line, exit status 1
 ├── NotAsked                 why a command has no answer of a service: one line, exit status 3
@@ -165,6 +166,20 @@ class TooManyListeners(TooManyRequests):
 class Unavailable(ApiError):
     status = 503
     retry_after_s = 1
+
+
+class ProviderFailed(ApiError):
+    """A call was forwarded and got no answer; it is logged."""
+
+    status = 502
+
+    def __init__(self, message: str, request_id: str) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+class ProviderTooSlow(ProviderFailed):
+    status = 504
 
 
 class Defect(ApiError):

@@ -92,6 +92,17 @@ _LOG_LINES_DROPPED: Final = Counter(
     "Lines of the request log that were dropped because nothing read them in time.",
     registry=_registry,
 )
+_GATEWAY_CALLS: Final = Gauge(
+    "heliscore_gateway_calls", "Calls that are being forwarded to a provider.", registry=_registry
+)
+_WAITING_LOGS: Final = Gauge(
+    "heliscore_gateway_waiting_logs", "Forwarded calls that wait to be logged.", registry=_registry
+)
+_UNLOGGED: Final = Counter(
+    "heliscore_gateway_unlogged",
+    "Forwarded calls that were not logged: the database was away for too long, or a defect.",
+    registry=_registry,
+)
 _STALLS: Final = Histogram(
     "heliscore_event_loop_stall_seconds",
     "Times for which the event loop answered nobody, of 25 ms and more.",
@@ -172,6 +183,19 @@ def set_event_listeners(listeners: int) -> None:
 
 def count_dropped_lines(lines: int) -> None:
     _LOG_LINES_DROPPED.inc(lines)
+
+
+def add_gateway_calls(calls: int) -> None:
+    """Count calls that begin, or (negative) that end."""
+    _GATEWAY_CALLS.inc(calls)
+
+
+def set_waiting_logs(calls: int) -> None:
+    _WAITING_LOGS.set(calls)
+
+
+def count_unlogged(calls: int) -> None:
+    _UNLOGGED.inc(calls)
 
 
 def render() -> bytes:

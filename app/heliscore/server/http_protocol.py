@@ -149,6 +149,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # no cycle was made
         self.cycle.transport = self._response_transport
+        self.cycle.scope["state"]["cut_off"] = self.transport.close
         if self.expect_100_continue:
             # After an error the client may send the body or not: the next request could not be told from it.
             self.cycle.keep_alive = False

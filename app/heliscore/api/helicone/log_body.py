@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.datastructures import Headers
 
-from heliscore.api.helicone.log_metadata import Metadata
 from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import Schema, reference
 from heliscore.api.http.value_types import ANY, NUMBER, OBJECT, STRING, integer
-from heliscore.api.shared.logged_bodies import decode_logged, storable, storable_json, string_or_none
-from heliscore.api.shared.logged_exchange import exchange_columns, read_response
+from heliscore.api.shared.log_metadata import Metadata
+from heliscore.api.shared.logged_bodies import decode_logged
+from heliscore.api.shared.logged_call import ProviderCall, make_logged_request
+from heliscore.api.shared.logged_exchange import read_response
 from heliscore.domain.errors import FieldError
 from heliscore.domain.messages import described, find_name_error, shortened
 from heliscore.domain.times import EPOCH, now, read_time, storable_time
@@ -30,8 +30,6 @@ _FIRST_MILLISECONDS: Final = 4_102_444_800
 """A string of digits from here on counts milliseconds, below it seconds (up to the year 2100)."""
 
 _DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
-
-_VERSION: Final = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
 
 def _read_time(raw: object, path: str, errors: FieldErrors) -> datetime:
@@ -165,32 +163,21 @@ def read_log(body: bytes, headers: Headers, provider: str | None, organization_i
     sent = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     answered = read_response(_json_in(sent, _RESPONSE), response.find(_TEXT_BODY))
     started_at, ended_at = _find_times(timing)
-    first_token, url = timing.find(_FIRST_TOKEN), request.find(_URL)
-    version = metadata.get("Helicone-Prompt-Version")
-    logged = store.LoggedRequest(
+    call = ProviderCall(
         organization_id=organization_id,
         request_id=_find_request_id(metadata, errors),
-        created_at=started_at,
-        updated_at=now(),
-        response_created_at=ended_at,
-        latency_ms=(ended_at - started_at) // timedelta(milliseconds=1),
-        time_to_first_token_ms=None if first_token is None else round(first_token),
+        provider=provider or values.find(_PROVIDER) or "OPENAI",
+        url=request.find(_URL),
+        request=request.find(_REQUEST_JSON),
+        request_json=_json_in(sent, _REQUEST),
+        response=answered,
         status=response.find(_STATUS),
-        user_id=metadata.get("Helicone-User-Id"),
-        provider=storable(provider or values.find(_PROVIDER) or "OPENAI"),
-        model_override=metadata.get("Helicone-Model-Override"),
-        prompt_id=metadata.get("Helicone-Prompt-Id"),
-        prompt_version=version,
-        prompt_version_number=_number_of(version),
-        request_path=_path_of(url),
-        target_url=string_or_none(url),
-        properties=msgspec.json.encode(metadata.properties()).decode(),
-        request_body=None if metadata.omits("Request") else storable_json(_json_in(sent, _REQUEST)),
-        response_body=None if metadata.omits("Response") else answered.stored,
-        cache_enabled=(metadata.get("Helicone-Cache-Enabled") or "").lower() == "true",
-        **exchange_columns(request.find(_REQUEST_JSON), answered.value, url, response.find(_COST)),
+        started_at=started_at,
+        ended_at=ended_at,
+        first_token_ms=timing.find(_FIRST_TOKEN),
+        cost_usd=response.find(_COST),
     )
-    return _Log(logged, errors.found)
+    return _Log(make_logged_request(call, metadata), errors.found)
 
 
 def _nothing(field: Field[Any]) -> Values:
@@ -221,14 +208,3 @@ def _find_times(timing: Values) -> tuple[datetime, datetime]:
     started_at, ended_at = timing.find(_STARTED_AT), timing.find(_ENDED_AT)
     started_at = started_at or ended_at or now()
     return started_at, max(started_at, ended_at or started_at)
-
-
-def _number_of(version: str | None) -> int | None:
-    return int(version) if version is not None and _VERSION.fullmatch(version) else None
-
-
-def _path_of(url: str | None) -> str | None:
-    try:
-        return storable(urlsplit(url).path) if url else None
-    except ValueError:
-        return None

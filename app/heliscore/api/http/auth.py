@@ -104,6 +104,19 @@ def address_of(request: Request) -> str:
     return "" if request.client is None else request.client.host
 
 
+def bearer_keys(sent: str) -> list[str]:
+    """Read the keys in a header: one, or the provider's and ours in either order. Raises Unauthenticated."""
+    keys = [key.strip() for key in _BEARER.split(sent.strip())[1:]]
+    if not keys or not all(keys) or _BEARER.match(sent.strip()) is None:
+        raise Unauthenticated("expected Authorization: Bearer <key>")
+    return keys
+
+
+def choose_key(keys: list[str]) -> str:
+    """Ours of the keys in one header."""
+    return next((key for key in keys if key.startswith(PREFIX)), keys[0])
+
+
 def bearer_key(request: Request) -> str:
     """Read the key from `Helicone-Auth`, `Authorization` or `X-API-KEY`; the first that is sent counts: in
     logging calls, the others are for the model provider's key. Raises Unauthenticated."""
@@ -112,10 +125,7 @@ def bearer_key(request: Request) -> str:
         if key := request.headers.get("x-api-key", "").strip():
             return key
         raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
-    keys = [key.strip() for key in _BEARER.split(sent.strip())[1:]]
-    if not keys or not all(keys) or _BEARER.match(sent.strip()) is None:
-        raise Unauthenticated("expected Authorization: Bearer <key>")
-    return next((key for key in keys if key.startswith(PREFIX)), keys[0]) if len(keys) > 1 else keys[0]
+    return choose_key(bearer_keys(sent))
 
 
 def has_header_key(request: Request) -> bool:

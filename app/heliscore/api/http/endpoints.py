@@ -101,6 +101,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The permission that the key must have. None: no key is needed."""
 
     identify: Identify = identify_bearer
+    is_forwarded: bool = False
+    """Whether another service carries it out; an Idempotency-Key is for that one."""
+
     security: tuple[str, ...] = ("bearer", "heliconeAuth")
     """The document's names of the ways in which `identify` takes a key."""
 
@@ -133,8 +136,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something, and so takes an Idempotency-Key."""
-        return self.permission is not None and self.permission != "r"
+        """Whether it changes something here, and so takes an Idempotency-Key."""
+        return self.permission is not None and self.permission != "r" and not self.is_forwarded
 
     @property
     def all_errors(self) -> tuple[type[ApiError], ...]:
@@ -162,10 +165,11 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
     check_permission(call.principal, endpoint.permission)
-    if not endpoint.writes:
+    if endpoint.writes:
+        if sent := request.headers.getlist(IDEMPOTENCY_HEADER):
+            return await _answer_once(endpoint, call, read_key(sent))
+    elif not endpoint.is_forwarded:
         state.services.database.raise_if_crowded()
-    elif sent := request.headers.getlist(IDEMPOTENCY_HEADER):
-        return await _answer_once(endpoint, call, read_key(sent))
     return await endpoint.handler(call)
 
 

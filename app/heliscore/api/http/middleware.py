@@ -152,11 +152,11 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = self.status or message["status"]
             self.answered = time.perf_counter()
-            headers = [*message["headers"], (b"x-request-id", self.id)]
-            for name, _ in headers:
-                if name == b"cache-control":
-                    break
-            else:
+            headers = [*message["headers"]]
+            names = [name for name, _ in headers]
+            if b"x-request-id" not in names:  # a provider's, by which its support finds a call
+                headers.append((b"x-request-id", self.id))
+            if b"cache-control" not in names:
                 headers += _NOT_CACHED
             message["headers"] = headers
         else:

@@ -32,7 +32,9 @@ _REASONS: Final = {
     "nothing was carried out",
     413: "The body is too large",
     429: "Too many calls with this key in a minute; try again after Retry-After seconds",
+    502: "The provider could not be reached",
     503: "Temporarily unavailable; try again after Retry-After seconds",
+    504: "The provider took too long",
 }
 
 _RETRY_AFTER: Final[Schema] = {

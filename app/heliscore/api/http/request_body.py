@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from heliscore.api.http.memory_budget import FREE_BYTES
+from heliscore.api.http.memory_budget import FREE_BYTES, MemoryBudget
 from heliscore.api.http.request_state import state_of
 from heliscore.domain.errors import BodyTooLarge, FieldError, InvalidInput
 from heliscore.domain.messages import described
@@ -24,8 +24,8 @@ _FREE_OF_RATIO: Final = 16 << 20
 """Bytes that any body may unzip to."""
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Read the whole body, decompressed where it is gzip.
+async def read_body(request: Request, limit_bytes: int, budget: MemoryBudget | None = None) -> bytes:
+    """Read the whole body, decompressed where it is gzip. `budget` is for calls that hold it for long.
 
     Raises BodyTooLarge before reading if the body announces its size, otherwise as soon as the limit is
     exceeded, and Unavailable when all calls together hold too much.
@@ -39,14 +39,14 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         if len(body) > FREE_BYTES:
-            hold_body(request, len(body))
+            hold_body(request, len(body), budget)
     return bytes(body)
 
 
-def hold_body(request: Request, size_bytes: int) -> None:
+def hold_body(request: Request, size_bytes: int, budget: MemoryBudget | None = None) -> None:
     """Count memory that a body takes. Raises Unavailable."""
     state = state_of(request.scope)
-    state.services.body_budget.hold(size_bytes, state.organization_id)
+    (budget or state.services.body_budget).hold(size_bytes, state.organization_id)
 
 
 def stream_body(request: Request) -> AsyncIterator[bytes]:

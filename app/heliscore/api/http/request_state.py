@@ -5,7 +5,7 @@ It is kept in the ASGI scope's `state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -17,11 +17,13 @@ from heliscore.api.http.live_events import LiveEvents
 from heliscore.api.http.memory_budget import MemoryBudget
 from heliscore.api.http.rate_limit import Allowance, RateLimiter
 from heliscore.outbound.messenger import Messenger
+from heliscore.outbound.provider_client import ProviderClient
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import organization
 from heliscore.store.connections.pool import Database
 from heliscore.store.definition_cache import DefinitionCache
+from heliscore.store.late_log import LateLog
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
@@ -34,6 +36,21 @@ _CLIENT_WENT_AWAY: Final = "client_went_away"
 _END_STREAM: Final = "end_stream"
 _STREAM_ENDED: Final = "stream_ended"
 """Called and set by the server's protocol."""
+
+_CUT_OFF: Final = "cut_off"
+"""Set by the server's protocol: closes the connection after what was written."""
+
+
+class Forwarding(msgspec.Struct, frozen=True):
+    """The parts of the gateway. What its calls hold is counted apart: they may last for minutes."""
+
+    providers: ProviderClient
+    late_log: LateLog
+    body_budget: MemoryBudget
+    copy_budget: MemoryBudget
+    origins: tuple[str, ...]
+    keys: Mapping[str, str]
+    """Of providers, by origin."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -63,6 +80,9 @@ class Services(msgspec.Struct, frozen=True):
     limiter: RateLimiter | None = None
     prices: PriceTable | None = None
     """None where costs are not computed."""
+
+    forwarding: Forwarding | None = None
+    """None where the gateway is off."""
 
 
 class RequestState(msgspec.Struct):
@@ -108,3 +128,8 @@ def begin_stream(scope: Scope, end: Callable[[str], None]) -> None:
 def client_went_away(scope: Scope) -> bool:
     """Whether the client closed the connection before the answer."""
     return _CLIENT_WENT_AWAY in scope["state"]
+
+
+def cut_off(scope: Scope) -> None:
+    """Close the connection of an answer that cannot be completed, so that the client sees that it is not."""
+    scope["state"][_CUT_OFF]()

@@ -42,11 +42,16 @@ def make_routes(methods: Iterable[M], answer: Answer[M], render_error: RenderErr
     routes: list[Route] = []
     for path, found in by_path.items():
         route = _AnyMethodRoute(
-            path.replace("}", ":segment}"), Resource(found, answer, render_error), methods=list(found)
+            _starlette_path(path), Resource(found, answer, render_error), methods=list(found)
         )
         place = next((n for n, other in enumerate(routes) if other.path_regex.match(path)), len(routes))
         routes.insert(place, route)
     return routes
+
+
+def _starlette_path(path: str) -> str:
+    """`{path}` is all that follows, slashes among it; any other parameter is one segment."""
+    return path.replace("{path}", "{path:path}").replace("}", ":segment}").replace(":path:segment}", ":path}")
 
 
 class _Segment(StringConvertor):

@@ -18,9 +18,11 @@ import httpx
 import pytest
 from heliscore.api.shared import export_stream
 from heliscore.domain.export_columns import REQUEST_COLUMNS
+from heliscore.domain.filter_tree import NEWEST_FIRST, Everything
 from heliscore.exports import parquet_file
 from heliscore.store import exports
 from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import ScoreNames
 from heliscore.store.search import selectivity
 from pyarrow import parquet
 
@@ -415,6 +417,30 @@ async def test_large_bodies_come_in_batches_of_a_bounded_size(
     file = parquet.ParquetFile(io.BytesIO(content))
     assert file.num_row_groups > 1
     assert file.read().column("request_body").to_pylist() == bodies[::-1]
+
+
+async def test_long_histories_come_in_batches_of_few_requests(
+    connection: Connection, organization_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_FIRST_BATCH", 4)
+    monkeypatch.setattr(exports, "_MAX_CHANGES", 20)
+    await log_dozen(connection, organization_id)
+    await connection.execute(
+        "INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id) "
+        "SELECT n, request_no, now() + n * interval '1 s', $1, 0 "
+        "FROM request CROSS JOIN generate_series(1, 10) AS n WHERE organization_id = $1",
+        organization_id,
+    )
+    selection = exports.Selection(
+        organization_id=organization_id,
+        tree=Everything(),
+        sort=NEWEST_FIRST,
+        columns=("request_id", "history"),
+        as_lines=True,
+    )
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        batches = [batch async for batch in exports.Export(connection, ScoreNames(), selection).read()]
+    assert [len(batch.numbers) for batch in batches] == [4, 2, 2, 2, 2]
 
 
 async def test_nothing_found_is_a_file_without_rows(client: httpx.AsyncClient) -> None:

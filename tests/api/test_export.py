@@ -541,6 +541,14 @@ async def test_client_that_takes_nothing_is_cut_off(
             await read_all(rest)
 
 
+async def test_export_that_takes_too_long_is_no_whole_one(
+    full: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_stream, "_LONGEST_S", 0)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await export(full)
+
+
 async def test_all_rows_are_of_one_moment(service: Service, own: asyncpg.Connection[asyncpg.Record]) -> None:
     client = await service.client()
     await make_many(own, await own.fetchval("SELECT min(id) FROM organization"))

@@ -431,16 +431,25 @@ async def test_long_histories_come_in_batches_of_few_requests(
         "FROM request CROSS JOIN generate_series(1, 10) AS n WHERE organization_id = $1",
         organization_id,
     )
+    await connection.execute(
+        "SET TIME ZONE 'Asia/Tokyo'"
+    )  # as a server may, where PgBouncer stands before it
     selection = exports.Selection(
         organization_id=organization_id,
         tree=Everything(),
         sort=NEWEST_FIRST,
-        columns=("request_id", "history"),
+        columns=("request_id", "created_at", "history"),
         as_lines=True,
     )
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         batches = [batch async for batch in exports.Export(connection, ScoreNames(), selection).read()]
     assert [len(batch.numbers) for batch in batches] == [4, 2, 2, 2, 2]
+    assert batches[0].requests[0] == ('"request_id":"r11","created_at":"2026-01-01T00:11:00.000Z"',)
+    at = await connection.fetchval(
+        "SELECT min(scored_at) FROM score_history WHERE organization_id = $1", organization_id
+    )
+    first = min(time for one in batches[0].history.values() for time in one.times)
+    assert datetime.fromisoformat(first) == at
 
 
 async def test_nothing_found_is_a_file_without_rows(client: httpx.AsyncClient) -> None:

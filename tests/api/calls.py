@@ -205,6 +205,8 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/requests/delete"): {"filter": _QUERY["filter"], "expect": 1},
     ("DELETE", "/v1/scores/{name}"): None,
     ("GET", "/v1/audit"): None,
+    ("POST", "/v1/export"): _QUERY,
+    ("GET", "/v1/export"): None,
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},

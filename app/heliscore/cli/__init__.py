@@ -1,5 +1,5 @@
-"""The command line: serve, migrate, backups, deletions, audit, demo, keys, gate, monitors, digest, doctor. An
-error is one line on stderr, status 1, but 3 where a service could not be asked."""
+"""The command line: serving, keys, maintenance, and questions to a service. An error is one line on stderr,
+status 1, but 3 where a service could not be asked."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _PLACES: Final = {
     "gate": "gate_command:gate",
     "monitors": "monitor_commands:monitors",
     "digest": "digest_command:digest",
+    "export": "export_command:export",
     "mcp": "mcp_command:mcp",
     "doctor": "doctor:doctor",
     "version": "doctor:version",

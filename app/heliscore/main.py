@@ -16,11 +16,9 @@ from heliscore.api import promptlayer
 from heliscore.api.helicone import (
     evaluation_endpoints,
     key_endpoints,
-    log_body,
     log_endpoints,
     property_endpoints,
     request_endpoints,
-    row,
     score_endpoints,
     webhook_endpoints,
 )
@@ -56,8 +54,8 @@ from heliscore.api.native import (
     revert_endpoint,
     sample_endpoint,
 )
-from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
-from heliscore.api.shared import envelope, filter_schema
+from heliscore.api.promptlayer import answers
+from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.jobs import monitoring
 from heliscore.jobs.background import StopService, running
@@ -128,13 +126,7 @@ _API: Final = (
 
 _DOCUMENT: Final = openapi.make_document(
     _API,
-    filter_schema.COMPONENTS
-    | row.COMPONENTS
-    | log_body.COMPONENTS
-    | search_endpoint.COMPONENTS
-    | request_endpoint.COMPONENTS
-    | gate_endpoint.COMPONENTS,
-    envelope.ERROR_SCHEMA,
+    {"Error": envelope.ERROR_SCHEMA, "PromptLayerError": answers.ERROR_SCHEMA},
 )
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *document_endpoints.make_endpoints(_DOCUMENT))

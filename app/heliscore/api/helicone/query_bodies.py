@@ -11,7 +11,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import closed_object, constant, named, one_of
 from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, choice, count, list_of
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
@@ -180,26 +180,19 @@ def _order(sort: Sort) -> str:
     return f"{sort.subject}{'-' if sort.descending else '+'}"
 
 
-_DIRECTION: Final[Schema] = {"enum": ["asc", "desc"]}
-_BY_KEY: Final[Schema] = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 1,
-    "additionalProperties": _DIRECTION,
-}
-_SORT_TYPE: Final = ValueType[Sort](
-    {
-        "type": "object",
-        "maxProperties": 1,
-        "properties": {
-            **dict.fromkeys(SORTABLE, _DIRECTION),
-            **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
-            "random": {"const": True},
-        },
-        "additionalProperties": False,
-    },
-    _read_sort,
+_DIRECTION: Final = one_of(("asc", "desc"), "SortDirection")
+_BY_KEY: Final = named(
+    "SortByKey",
+    {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _DIRECTION},
 )
+_SORT_SCHEMA: Final = closed_object(
+    {
+        **dict.fromkeys(SORTABLE, _DIRECTION),
+        **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
+        "random": constant(True),
+    }
+) | {"maxProperties": 1}
+_SORT_TYPE: Final = ValueType[Sort](named("Sort", _SORT_SCHEMA), _read_sort)
 
 _FILTER: Final = required("filter", FILTER, missing=FILTER_MISSING)
 _IS_SCORED: Final = optional(
@@ -223,7 +216,7 @@ _CURSOR: Final = optional(
 _SCORE_DETAILS: Final = "scoreDetails"
 _INCLUDE: Final = optional(
     "include",
-    list_of(choice((_SCORE_DETAILS,), f'"{_SCORE_DETAILS}"')),
+    list_of(choice((_SCORE_DETAILS,), f'"{_SCORE_DETAILS}"', name="Included")),
     default=[],
     description="`scoreDetails`: rows have `score_details`, each score's author, time and comment.",
 )
@@ -249,6 +242,7 @@ QUERY_BODY: Final = make_body(
     _CURSOR,
     _INCLUDE,
     _EXPLAIN,
+    name="RequestQuery",
     check=_check_cursor,
     is_unique=True,
     example={

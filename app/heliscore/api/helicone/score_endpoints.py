@@ -9,6 +9,7 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import Body, ValueType, make_body, required
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
@@ -38,7 +39,8 @@ def _read_rating(raw: object, path: str, errors: FieldErrors) -> bool:
 
 _HELICONE_ID: Final = required("helicone-id", NAME, description="the request's id")
 _RATING_OR_WORD: Final = required(
-    "rating", ValueType[bool]({"anyOf": [BOOLEAN.schema, {"enum": list(_RATINGS)}]}, _read_rating)
+    "rating",
+    ValueType[bool]({"anyOf": [BOOLEAN.schema, one_of(_RATINGS, "RatingWord")]}, _read_rating),
 )
 _NAMED_FEEDBACK_BODY: Final = make_body(
     _HELICONE_ID, _RATING_OR_WORD, example={"helicone-id": "req_abc123def456", "rating": "positive"}

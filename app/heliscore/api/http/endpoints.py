@@ -91,6 +91,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     permission: Permissions | None
     """The permission that the key must have. None: no key is needed."""
 
+    operation: str | None = None
+    """The document's name of it, which generated clients call it by. None: the handler's name."""
+
     identify: Identify = identify_bearer
     security: tuple[str, ...] = ("bearer", "heliconeAuth")
     """The document's names of the ways in which `identify` takes a key."""

@@ -8,7 +8,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import nullable
+from heliscore.api.http.json_schema import closed_object, named, nullable
 from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES, plain_name
 from heliscore.domain.score import MAX_COMMENT_LENGTH, Score
 
@@ -67,15 +67,10 @@ COMMENTED_SCORES: Final = ValueType[CommentedScores](
         "additionalProperties": {
             "anyOf": [
                 *SCORE_SCHEMA["oneOf"],
-                {
-                    "type": "object",
-                    "properties": {
-                        VALUE: SCORE_SCHEMA,
-                        _COMMENT: nullable(COMMENT.schema),
-                    },
-                    "required": [VALUE],
-                    "additionalProperties": False,
-                },
+                named(
+                    "CommentedScore",
+                    closed_object({VALUE: SCORE_SCHEMA, _COMMENT: nullable(COMMENT.schema)}, (VALUE,)),
+                ),
             ]
         },
     },

@@ -14,17 +14,16 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import AUTHOR
-from heliscore.domain.api_key import Permissions, hash_key, mint_key
+from heliscore.domain.api_key import PERMISSIONS, hash_key, mint_key
 from heliscore.domain.errors import NotFound, Unauthenticated
 from heliscore.domain.times import format_time
 from heliscore.store import keys as store
 
 _MAX_ID: Final = 2**31 - 1
-_PERMISSIONS: Final[tuple[Permissions, ...]] = ("rw", "r", "w")
 
 _NAME: Final = required("api_key_name", NAME)
 _AUTHOR: Final = optional("author", AUTHOR, description="Of the scores that the key sends.")
-_KEY_PERMISSIONS: Final = optional("key_permissions", choice(_PERMISSIONS, name="Permissions"), default="rw")
+_KEY_PERMISSIONS: Final = optional("key_permissions", choice(PERMISSIONS, name="Permissions"), default="rw")
 _KEY_BODY: Final = make_body(
     _NAME,
     _KEY_PERMISSIONS,

@@ -15,6 +15,7 @@ from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record_scores, remove_score
 from heliscore.api.shared.score_maps import SCORES, plain_name
+from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
 
@@ -102,12 +103,14 @@ def decode_scores(body: bytes) -> dict[str, Score]:
     return _SCORE_BODY.decode(body)[_SCORES]
 
 
-def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None) -> Endpoint:
+def _endpoint(
+    method: str, path: str, handler: Handler, body: Body | None = None, permission: Permissions = "w"
+) -> Endpoint:
     return envelope.endpoint(
         method,
         f"/v1/request/{{requestId}}/{path}",
         handler,
-        "w",
+        permission,
         "Scores",
         body=body,
         beside={"warnings": envelope.WARNINGS} if method == "POST" else None,
@@ -117,12 +120,12 @@ def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None
 
 ENDPOINTS: Final = (
     _endpoint("POST", "score", post_scores, _SCORE_BODY),
-    _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY),
+    _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY, "f"),
     envelope.endpoint(
         "POST",
         "/v1/feedback",
         post_named_feedback,
-        "w",
+        "f",
         "Scores",
         body=_NAMED_FEEDBACK_BODY,
         beside={"warnings": envelope.WARNINGS},

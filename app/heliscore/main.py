@@ -25,6 +25,7 @@ from heliscore.api.helicone import (
 from heliscore.api.helicone.webhook_message import WebhookRenderer
 from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
+from heliscore.api.http.cors import make_cors
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
 from heliscore.api.http.large_work import LargeWork
 from heliscore.api.http.live_events import LiveEvents
@@ -155,7 +156,7 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
     router = Router(
         routes=[
             *(Route(path, no_endpoint) for path in key_endpoints.ABSENT_PATHS),
-            *make_endpoint_routes(ENDPOINTS),
+            *make_endpoint_routes(ENDPOINTS, make_cors(settings.web_origins)),
             *dashboard.ROUTES,
         ],
         lifespan=lifespan,

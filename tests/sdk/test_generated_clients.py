@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from heliscore.main import ENDPOINTS
@@ -38,6 +38,13 @@ SEEN = {
     "tracked": True,
 }
 """What both programs print: they make the same calls."""
+
+
+def write_documented(language: str, path: Path, address: str) -> None:
+    """Write the program that docs/clients.md shows, for a service at that address."""
+    page = (HERE.parents[1] / "docs/clients.md").read_text(encoding="utf-8")
+    [program] = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path.write_text(program.replace("http://127.0.0.1:8585", address), encoding="utf-8")
 
 
 async def read_document(service: Service, folder: Path) -> Path:
@@ -75,11 +82,14 @@ async def test_openapi_python_client(service: Service, folder: Path) -> None:
         "[mypy]\nstrict = true\nwarn_redundant_casts = false\n"
         "[mypy-heliscore_client.client]\nignore_errors = true\n"
     )
+    write_documented("python", folder / "documented.py", service.address)
     check = ["--config-file", "mypy.ini", "--cache-dir", str(KEPT / "generated/mypy"), package.name]
-    await run_program([sys.executable, "-m", "mypy", *check, Path(program).name], {}, folder)
+    await run_program([sys.executable, "-m", "mypy", *check, Path(program).name, "documented.py"], {}, folder)
     environment = await environment_of(service)
     called = await run_program([sys.executable, str(program)], environment, folder)
     assert json.loads(called.output) == SEEN
+    documented = await run_program([sys.executable, "documented.py"], environment, folder)
+    assert "req_abc123def456 {'accuracy': 95, 'has_citations': 1}\n" in documented.output
 
 
 async def test_openapi_typescript(service: Service, folder: Path) -> None:
@@ -93,8 +103,11 @@ async def test_openapi_typescript(service: Service, folder: Path) -> None:
     types = (folder / "schema.d.ts").read_text()
     assert {name for name in OPERATIONS if f"\n    {name}: {{" in types} == OPERATIONS
 
+    write_documented("ts", folder / "documented.ts", service.address)
     # TypeScript 7 checks in a tenth of the time of 5.9, which the generator needs.
     await run_program(["node", str(modules / "typescript-native/bin/tsc"), "--project", "."], {}, folder)
-    called = await run_program(["node", "calls.js"], await environment_of(service), folder)
-    seen: dict[str, Any] = json.loads(called.output)
-    assert seen == SEEN
+    environment = await environment_of(service)
+    called = await run_program(["node", "calls.js"], environment, folder)
+    assert json.loads(called.output) == SEEN
+    documented = await run_program(["node", "documented.js"], environment, folder)
+    assert 'req_abc123def456 {"accuracy":95,"has_citations":1}\n' in documented.output

@@ -31,6 +31,7 @@ EVERY_VARIABLE = {
     "HELISCORE_ALLOW_WEAK_KEY": "true",
     "HELISCORE_OUTBOUND_ALLOW": "10.0.0.0/8, hooks.internal:8443",
     "HELISCORE_SMTP_URL": "smtp://user:password@mail.example.org?from=heliscore@example.org",
+    "HELISCORE_CORS_ORIGINS": "https://app.example.org, http://[::1]:3000",
 }
 
 
@@ -57,6 +58,7 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "allow_weak_key": False,
         "outbound_allow": None,
         "smtp_url": None,
+        "cors_origins": None,
     }
 
 
@@ -83,6 +85,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "allow_weak_key": True,
         "outbound_allow": "10.0.0.0/8, hooks.internal:8443",
         "smtp_url": "smtp://user:password@mail.example.org?from=heliscore@example.org",
+        "cors_origins": "https://app.example.org, http://[::1]:3000",
     }
 
 
@@ -149,6 +152,13 @@ def test_unknown_variable_is_refused(variable: str, message: str) -> None:
         ("OUTBOUND_ALLOW", "http://hooks.internal"),
         ("OUTBOUND_ALLOW", "hooks.internal:0"),
         ("OUTBOUND_ALLOW", "10.0.0.0/8 10.1.0.0/16"),
+        ("CORS_ORIGINS", "app.example.org"),
+        ("CORS_ORIGINS", "https://app.example.org/"),
+        ("CORS_ORIGINS", "https://App.example.org"),
+        ("CORS_ORIGINS", "https://app.example.org:443"),
+        ("CORS_ORIGINS", "https://*.example.org"),
+        ("CORS_ORIGINS", "*, https://app.example.org"),
+        ("CORS_ORIGINS", "null"),
         ("SMTP_URL", "mail.example.org"),
         ("SMTP_URL", "http://mail.example.org?from=a@b.org"),
         ("SMTP_URL", "smtp://mail.example.org"),

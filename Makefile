@@ -88,6 +88,8 @@ lock: $(VENV)/test ## pin the newest versions that pyproject.toml allows
 		$(UV_COMPILE) tests/sdk/clients/$$name.in --excludes tests/sdk/clients/excluded.txt \
 			--overrides tests/sdk/clients/overridden.txt --output-file tests/sdk/clients/$$name.lock || exit; \
 	done
+	$(UV_COMPILE) tests/sdk/clients/generator.in --constraint tests/requirements.lock \
+		--output-file tests/sdk/clients/generator.lock
 
 clean: ## remove the virtual environment and caches; the data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

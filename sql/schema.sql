@@ -56,7 +56,7 @@ CREATE TABLE public.api_key (
     revoked_at timestamp with time zone,
     made_by integer,
     author text COLLATE pg_catalog."C",
-    CONSTRAINT api_key_permissions_check CHECK ((permissions = ANY (ARRAY['rw'::text, 'r'::text, 'w'::text])))
+    CONSTRAINT api_key_permissions_check CHECK ((permissions = ANY (ARRAY['rw'::text, 'r'::text, 'w'::text, 'f'::text])))
 );
 
 ALTER TABLE public.api_key ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

@@ -245,7 +245,7 @@ USAGE_ERRORS: dict[str, tuple[list[str], str | re.Pattern[str]]] = {
     "too many arguments": (["version", "more"], "Got unexpected extra argument (more)"),
     "permissions": (
         ["keys", "create", "--permissions", "x"],
-        "Invalid value for '--permissions': 'x' is not one of 'rw', 'r', 'w'.",
+        "Invalid value for '--permissions': 'x' is not one of 'rw', 'r', 'w', 'f'.",
     ),
     "expiry": (
         ["keys", "create", "--expires", "soon"],

@@ -221,6 +221,9 @@ EVALUATORS = "docs/evaluators.md"
 EVENTS = "docs/events.md"
 """Its commands do not end by themselves."""
 
+CLIENTS = "docs/clients.md"
+"""Its programs are run in tests/sdk/test_generated_clients.py."""
+
 PREAMBLE = f"""
 set -euo pipefail
 curl() {{ command curl --silent --show-error --fail-with-body "$@"; echo; }}
@@ -239,7 +242,7 @@ def commands(page: str) -> str:
 
 @every_page
 def test_pages_with_commands_are_run(page: str) -> None:
-    assert bool(commands(page)) == (page in ANSWERS or page in (EVALUATORS, EVENTS))
+    assert bool(commands(page)) == (page in ANSWERS or page in (EVALUATORS, EVENTS, CLIENTS))
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")

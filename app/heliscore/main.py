@@ -16,17 +16,16 @@ from heliscore.api import promptlayer
 from heliscore.api.helicone import (
     evaluation_endpoints,
     key_endpoints,
-    log_body,
     log_endpoints,
     property_endpoints,
     request_endpoints,
-    row,
     score_endpoints,
     webhook_endpoints,
 )
 from heliscore.api.helicone.webhook_message import WebhookRenderer
 from heliscore.api.http import openapi
 from heliscore.api.http.auth import Keyring
+from heliscore.api.http.cors import make_cors
 from heliscore.api.http.endpoints import Endpoint, RenderError, error_response, make_endpoint_routes
 from heliscore.api.http.large_work import LargeWork
 from heliscore.api.http.live_events import LiveEvents
@@ -60,8 +59,8 @@ from heliscore.api.native import (
     sample_endpoint,
     score_deletion_endpoint,
 )
-from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
-from heliscore.api.shared import envelope, filter_schema
+from heliscore.api.promptlayer import answers
+from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
 from heliscore.gateway import gateway_endpoints, gateway_errors
 from heliscore.jobs import monitoring
@@ -148,14 +147,11 @@ _API: Final = (
 
 _DOCUMENT: Final = openapi.make_document(
     _API,
-    filter_schema.COMPONENTS
-    | row.COMPONENTS
-    | log_body.COMPONENTS
-    | search_endpoint.COMPONENTS
-    | request_endpoint.COMPONENTS
-    | gate_endpoint.COMPONENTS
-    | gateway_endpoints.COMPONENTS,
-    envelope.ERROR_SCHEMA,
+    {
+        "Error": envelope.ERROR_SCHEMA,
+        "PromptLayerError": answers.ERROR_SCHEMA,
+        "GatewayError": gateway_errors.ERROR_SCHEMA,
+    },
 )
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *document_endpoints.make_endpoints(_DOCUMENT))
@@ -190,7 +186,7 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
         routes=[
             Route(http_transport.PATH, McpTransport(bind_tools(ENDPOINTS), find_app)),
             *(Route(path, no_endpoint) for path in key_endpoints.ABSENT_PATHS),
-            *make_endpoint_routes(ENDPOINTS),
+            *make_endpoint_routes(ENDPOINTS, make_cors(settings.web_origins)),
             *dashboard.ROUTES,
         ],
         lifespan=lifespan,

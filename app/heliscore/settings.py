@@ -17,6 +17,7 @@ from heliscore.domain.errors import InvalidSettings
 from heliscore.domain.mail_server import MailServer, read_mail_server
 from heliscore.domain.network_addresses import AllowedHosts, read_allowed_hosts
 from heliscore.domain.provider_origins import read_origins, read_provider_keys
+from heliscore.domain.web_origins import read_web_origins
 
 PREFIX = "HELISCORE_"
 
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str | None = None
     gateway_targets: str | None = None
     gateway_keys: str | None = None
+    cors_origins: str | None = None
 
     @property
     def accepts_unknown_requests(self) -> bool:
@@ -67,6 +69,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def outbound_allowed(self) -> AllowedHosts:
         """The hosts that may be called although their addresses are not public."""
         return read_allowed_hosts(self.outbound_allow or "")
+
+    @property
+    def web_origins(self) -> tuple[str, ...]:
+        """The origins of pages that may call the API from a browser, or `*`."""
+        return read_web_origins(self.cors_origins or "")
 
     @property
     def mail_server(self) -> MailServer | None:
@@ -117,7 +124,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         reason, _, place = str(error).rpartition(" - at `$.")
         raise InvalidSettings(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from None
     _check_secrets(settings)
-    _check_outbound(settings)
+    _check_outside(settings)
     _check_gateway(settings)
     return settings
 
@@ -154,9 +161,10 @@ def _check_secrets(settings: Settings) -> None:
         raise InvalidSettings(f"{PREFIX}API_KEY: {field_error}")
 
 
-def _check_outbound(settings: Settings) -> None:
+def _check_outside(settings: Settings) -> None:
     for name, read in (
         ("OUTBOUND_ALLOW", lambda: settings.outbound_allowed),
+        ("CORS_ORIGINS", lambda: settings.web_origins),
         ("SMTP_URL", lambda: settings.mail_server),  # its messages repeat nothing: it holds a password
     ):
         try:

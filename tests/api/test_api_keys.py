@@ -87,6 +87,7 @@ async def test_made_key_is_shown_with_its_hash_and_without_an_envelope(client: h
         ({"key_permissions": "rw"}, "rw"),
         ({"key_permissions": "r"}, "r"),
         ({"key_permissions": "w"}, "w"),
+        ({"key_permissions": "f"}, "f"),
     ],
 )
 async def test_made_key_allows_what_was_asked_for(
@@ -138,11 +139,11 @@ async def test_key_is_shown_once(client: httpx.AsyncClient) -> None:
         ({"api_key_name": "a\0"}, [("api_key_name", "must not contain control characters")]),
         (
             {"api_key_name": "judge", "key_permissions": "wr"},
-            [("key_permissions", 'expected "rw", "r" or "w", got "wr"')],
+            [("key_permissions", 'expected "rw", "r", "w" or "f", got "wr"')],
         ),
         (
             {"api_key_name": "judge", "key_permissions": ""},
-            [("key_permissions", 'expected "rw", "r" or "w", got ""')],
+            [("key_permissions", 'expected "rw", "r", "w" or "f", got ""')],
         ),
         (
             {"api_key_name": "judge", "key_permissions": ["r"]},

@@ -306,11 +306,14 @@ async def test_key_made_while_it_is_looked_up_works_at_once(
 # Permissions
 
 
+GRANTED: dict[Permissions, str] = {"r": "r", "w": "wf", "rw": "rwf", "f": "f"}
+"""What a key may do: whoever writes may rate."""
+
 LACKING: list[tuple[Endpoint, Permissions]] = [
     (endpoint, permissions)
     for endpoint in (*ENVELOPED, *FORWARDED)
     for permissions in ("r", "w")
-    if not set(endpoint.permission or "") <= set(permissions)
+    if not set(endpoint.permission or "") <= set(GRANTED[permissions])
 ]
 
 
@@ -342,8 +345,8 @@ async def test_key_without_the_permission_is_refused(
 ENOUGH: list[tuple[Endpoint, Permissions]] = [
     (endpoint, permissions)
     for endpoint in PROTECTED
-    for permissions in ("r", "w", "rw")
-    if set(endpoint.permission or "") <= set(permissions)
+    for permissions, granted in GRANTED.items()
+    if set(endpoint.permission or "") <= set(granted)
 ]
 
 
@@ -380,6 +383,26 @@ async def test_reading_key_queries_and_reads(
 ) -> None:
     await post(client, "r", {"accuracy": 95})
     assert await scores_of(await shared.client(organization, "r"), "r") == {"accuracy": 95}
+
+
+async def test_feedback_key_rates_and_does_nothing_else(
+    shared: Service, client: httpx.AsyncClient, organization: str
+) -> None:
+    await post(client, "r", {"accuracy": 95})
+    rater = await shared.client(organization, "f")
+    assert (await rater.post("/v1/request/r/feedback", json={"rating": True})).status_code == 200
+    named = {"helicone-id": "r", "rating": "negative"}
+    assert (await rater.post("/v1/feedback", json=named)).status_code == 200
+    assert await scores_of(client, "r") == {"accuracy": 95, "helicone-score-feedback": 0}
+    others = [endpoint for endpoint in PROTECTED if "feedback" not in endpoint.path]
+    assert len(others) == len(PROTECTED) - 3
+    for endpoint in others:
+        response = await call(rater, endpoint)
+        assert (response.status_code, "has permissions 'f'" in response.text) == (403, True), name_of(
+            endpoint
+        )
+    assert (await rater.delete("/v1/request/r/feedback")).status_code == 403
+    assert await scores_of(client, "r") == {"accuracy": 95, "helicone-score-feedback": 0}
 
 
 async def test_writing_key_writes(shared: Service, client: httpx.AsyncClient, organization: str) -> None:

@@ -54,10 +54,15 @@ class Ground:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def elsewhere(self) -> str:
+        """Another origin, whose pages may call the service: it is the same, under another name."""
+        return f"http://localhost:{self._port}"
+
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
-        self._server = make_server(Settings(database_url=self.dsn))
+        self._server = make_server(Settings(database_url=self.dsn, cors_origins=self.elsewhere))
         self._thread = threading.Thread(target=self._server.run, args=([listener],))
         self._thread.start()
         deadline = time.monotonic() + _WAIT_S

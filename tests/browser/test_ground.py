@@ -1,13 +1,15 @@
-"""That the other tests of this folder would notice what they are there to notice."""
+"""That the other tests of this folder would notice what they are there to notice, and that a page of another
+origin may rate requests."""
 
 from __future__ import annotations
 
 import socket
 
 import pytest
-from playwright.async_api import Error, Page
+from playwright.async_api import Browser, Error, Page
 
 from tests.browser.conftest import AssertAccessible, OpenPage, StartGround
+from tests.browser.ground import Ground
 from tests.browser.watch import Watch
 
 
@@ -80,3 +82,33 @@ async def test_service_of_a_test_can_go_away_and_come_back(
     page = await open_page(ground)
     await page.goto("/sign-in")
     assert await page.get_by_role("heading", name="Sign in").count() == 1
+
+
+_RATE = """async ([address, key]) => {
+    const call = async (path, body, sent) => {
+        const headers = {Authorization: `Bearer ${sent}`, "Content-Type": "application/json"};
+        const response = await fetch(address + path, {method: "POST", headers, body: JSON.stringify(body)});
+        return [response.status, (await response.json()).error, response.headers.has("X-Request-Id")];
+    };
+    const page = fetch(address + "/sign-in", {credentials: "include"});
+    return [
+        await call("/v1/request/r/feedback", {rating: true}, key),
+        await call("/v1/request/query", {filter: "all"}, key),
+        await call("/v1/request/x/feedback", {rating: true}, key + "x"),
+        await page.then(() => "read", () => "kept away"),
+    ];
+}"""
+
+
+async def test_page_of_another_origin_rates_with_a_feedback_key(browser: Browser, ground: Ground) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"{ground.elsewhere}/healthz")
+    seen = await page.evaluate(_RATE, [ground.address, await ground.make_key("f", "shop")])
+    assert seen == [
+        [200, None, True],
+        [403, "the API key has permissions 'f', this needs 'r'", True],
+        [401, "the API key is not valid", True],
+        "kept away",
+    ]
+    await context.close()

@@ -90,6 +90,9 @@ async def test_a_key_that_may_not_read_is_refused(service: Service, visitor: htt
     response = await visitor.post("/sign-in", data={"key": await service.make_key(permissions="w")})
     assert response.status_code == 403
     assert "may only write scores" in response.text
+    response = await visitor.post("/sign-in", data={"key": await service.make_key(permissions="f")})
+    assert response.status_code == 403
+    assert "may only send ratings" in response.text
     assert "set-cookie" not in response.headers
 
 

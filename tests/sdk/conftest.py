@@ -58,7 +58,7 @@ def run_helpers(helpers: Path, service: Service) -> RunHelpers:
     """Run a scenario of log.mjs against the service, with a good key unless another is given."""
 
     async def run(*arguments: str, key: str | None = None) -> Outcome:
-        return await _run(["node", "log.mjs", *arguments], await _environment(service, key), helpers)
+        return await run_program(["node", "log.mjs", *arguments], await environment_of(service, key), helpers)
 
     return run
 
@@ -68,7 +68,7 @@ def run_streams(helpers: Path, service: Service) -> RunHelpers:
     """Log a stream by streams.mjs: what streams, and how it is logged."""
 
     async def run(*arguments: str) -> Outcome:
-        return await _run(["node", "streams.mjs", *arguments], await _environment(service), helpers)
+        return await run_program(["node", "streams.mjs", *arguments], await environment_of(service), helpers)
 
     return run
 
@@ -78,7 +78,9 @@ def run_helicone(helicone: Path, service: Service) -> RunHelpers:
     """Run a scenario of helicone.cjs against the service."""
 
     async def run(*arguments: str) -> Outcome:
-        return await _run(["node", "helicone.cjs", *arguments], await _environment(service), helicone)
+        return await run_program(
+            ["node", "helicone.cjs", *arguments], await environment_of(service), helicone
+        )
 
     return run
 
@@ -91,9 +93,9 @@ def run_promptlayer(helpers: Path, service: Service) -> RunPromptLayer:
     async def run(
         *steps: object, key: str | None = None, address: str | None = None, throws: bool = True
     ) -> list[Any]:
-        environment = await _environment(service, key)
+        environment = await environment_of(service, key)
         environment |= {"ADDRESS": address or service.address, "THROW": str(throws).lower()}
-        outcome = await _run(
+        outcome = await run_program(
             ["node", "promptlayer.cjs", msgspec.json.encode(steps).decode()], environment, helpers
         )
         outcomes: list[Any] = msgspec.json.decode(outcome.output.splitlines()[-1])
@@ -111,7 +113,7 @@ def run_python(service: Service) -> RunPython:
         python: Path, program: str, *arguments: str, address: str, key: str, **more: str
     ) -> Outcome:
         environment = {address: service.address, key: await service.make_key(), **more}
-        return await _run([str(python), str(HERE / "clients" / program), *arguments], environment)
+        return await run_program([str(python), str(HERE / "clients" / program), *arguments], environment)
 
     return run
 
@@ -121,7 +123,7 @@ def run_node(helpers: Path) -> RunHelpers:
     """Run a program with an environment."""
 
     async def run(program: str, **environment: str) -> Outcome:
-        return await _run(["node", program], environment, helpers)
+        return await run_program(["node", program], environment, helpers)
 
     return run
 
@@ -138,11 +140,11 @@ def promptlayer_python() -> Path:
     return install_python("promptlayer")
 
 
-async def _environment(service: Service, key: str | None = None) -> dict[str, str]:
+async def environment_of(service: Service, key: str | None = None) -> dict[str, str]:
     return {"ADDRESS": service.address, "KEY": key or await service.make_key()}
 
 
-async def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> Outcome:
+async def run_program(command: list[str], environment: dict[str, str], folder: Path | None = None) -> Outcome:
     """Run a program. One that fails is no assertion: what a test expects to fail is something else."""
     process = await asyncio.create_subprocess_exec(
         *command,

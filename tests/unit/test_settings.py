@@ -33,6 +33,7 @@ EVERY_VARIABLE = {
     "HELISCORE_SMTP_URL": "smtp://user:password@mail.example.org?from=heliscore@example.org",
     "HELISCORE_GATEWAY_TARGETS": "https://api.openai.com, HTTP://127.0.0.1:11434/v1",
     "HELISCORE_GATEWAY_KEYS": "https://api.openai.com=sk-proj-1",
+    "HELISCORE_CORS_ORIGINS": "https://app.example.org, http://[::1]:3000",
 }
 
 
@@ -61,6 +62,7 @@ def test_settings_without_variables_are_the_defaults() -> None:
         "smtp_url": None,
         "gateway_targets": None,
         "gateway_keys": None,
+        "cors_origins": None,
     }
 
 
@@ -89,6 +91,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "smtp_url": "smtp://user:password@mail.example.org?from=heliscore@example.org",
         "gateway_targets": "https://api.openai.com, HTTP://127.0.0.1:11434/v1",
         "gateway_keys": "https://api.openai.com=sk-proj-1",
+        "cors_origins": "https://app.example.org, http://[::1]:3000",
     }
 
 
@@ -217,6 +220,13 @@ def test_unknown_variable_is_refused(variable: str, message: str) -> None:
         ("OUTBOUND_ALLOW", "http://hooks.internal"),
         ("OUTBOUND_ALLOW", "hooks.internal:0"),
         ("OUTBOUND_ALLOW", "10.0.0.0/8 10.1.0.0/16"),
+        ("CORS_ORIGINS", "app.example.org"),
+        ("CORS_ORIGINS", "https://app.example.org/"),
+        ("CORS_ORIGINS", "https://App.example.org"),
+        ("CORS_ORIGINS", "https://app.example.org:443"),
+        ("CORS_ORIGINS", "https://*.example.org"),
+        ("CORS_ORIGINS", "*, https://app.example.org"),
+        ("CORS_ORIGINS", "null"),
         ("SMTP_URL", "mail.example.org"),
         ("SMTP_URL", "http://mail.example.org?from=a@b.org"),
         ("SMTP_URL", "smtp://mail.example.org"),

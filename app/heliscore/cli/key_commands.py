@@ -8,7 +8,7 @@ import click
 
 from heliscore.cli.database import with_schema
 from heliscore.cli.parameters import read_author, read_time_option, utf8
-from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.domain.api_key import PERMISSIONS, Permissions, mint_key
 from heliscore.domain.author import Author
 from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, signing_secrets
@@ -30,10 +30,10 @@ _organization = click.option(
 _name = click.option("--name", default="", callback=utf8, help="What the key is for.")
 _permissions = click.option(
     "--permissions",
-    type=click.Choice(("rw", "r", "w")),
+    type=click.Choice(PERMISSIONS),
     default="rw",
     show_default=True,
-    help="r reads and queries, w writes.",
+    help="r reads and queries, w writes, f only rates requests (for browsers).",
 )
 
 

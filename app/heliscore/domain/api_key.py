@@ -13,13 +13,17 @@ import hashlib
 import re
 import secrets
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from heliscore.domain.author import Author
 
-Permissions = Literal["rw", "r", "w"]
+Permissions = Literal["rw", "r", "w", "f"]
+"""`r` reads and queries, `w` writes; `f` only rates requests, which `w` may too: it is for browsers, where
+anybody can read a key."""
+
+PERMISSIONS: Final[tuple[Permissions, ...]] = get_args(Permissions)
 
 PREFIX: Final = "sk-helicone-"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -54,7 +58,8 @@ class Principal(msgspec.Struct, frozen=True):
     """Of the scores that it sends, where the call does not say."""
 
     def may(self, needed: Permissions) -> bool:
-        return set(needed) <= set(self.permissions)
+        granted = self.permissions.replace("w", "wf")
+        return set(needed) <= set(granted)
 
 
 def mint_key() -> str:

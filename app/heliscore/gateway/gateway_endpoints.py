@@ -7,7 +7,6 @@ from typing import Final
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
-from heliscore.api.http.json_schema import Schema
 from heliscore.domain.errors import (
     ApiError,
     FieldError,
@@ -17,7 +16,7 @@ from heliscore.domain.errors import (
     ProviderTooSlow,
 )
 from heliscore.gateway.forwarding import forward, identify
-from heliscore.gateway.gateway_errors import ERROR_SCHEMA, render_error
+from heliscore.gateway.gateway_errors import render_error
 
 _PREFIX: Final = "/v1/gateway/"
 
@@ -36,11 +35,12 @@ def _make_handler(provider: str, prefix: str) -> Handler:
     return forward_call
 
 
-def _endpoint(method: str, path: str, provider: str = "OPENAI", prefix: str = "") -> Endpoint:
+def _endpoint(method: str, path: str, operation: str, provider: str = "OPENAI", prefix: str = "") -> Endpoint:
     return Endpoint(
         method=method,
         path=path,
         handler=_make_handler(provider, prefix),
+        operation=f"forward_{operation}",
         render_error=render_error,
         error_schema="GatewayError",
         tag="Gateway",
@@ -52,29 +52,29 @@ def _endpoint(method: str, path: str, provider: str = "OPENAI", prefix: str = ""
     )
 
 
-_POSTED: Final = (
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/responses",
-    "/v1/embeddings",
-    "/v1/moderations",
-    "/v1/images/generations",
-)
-_READ: Final = ("/v1/models", "/v1/models/{model}")
+_POSTED: Final = {
+    "/v1/chat/completions": "chat_completion",
+    "/v1/completions": "completion",
+    "/v1/responses": "response",
+    "/v1/embeddings": "embedding",
+    "/v1/moderations": "moderation",
+    "/v1/images/generations": "image_generation",
+}
+_READ: Final = {"/v1/models": "list_of_models", "/v1/models/{model}": "model"}
 
 _PROVIDERS: Final = {"oai": "OPENAI", "anthropic": "ANTHROPIC"}
 
 ENDPOINTS: Final = (
-    *(_endpoint("POST", path) for path in _POSTED),
-    *(_endpoint("GET", path) for path in _READ),
+    *(_endpoint("POST", path, operation) for path, operation in _POSTED.items()),
+    *(_endpoint("GET", path, operation) for path, operation in _READ.items()),
     *(
-        _endpoint(method, f"{_PREFIX}{name}/{{path}}", provider, f"{_PREFIX}{name}")
+        _endpoint(
+            method, f"{_PREFIX}{name}/{{path}}", f"{name}_{method.lower()}", provider, f"{_PREFIX}{name}"
+        )
         for name, provider in _PROVIDERS.items()
         for method in ("POST", "GET")
     ),
 )
-
-COMPONENTS: Final[dict[str, Schema]] = {"GatewayError": ERROR_SCHEMA}
 
 
 def owns(path: str) -> bool:

@@ -34,6 +34,7 @@ _BODY: Final = make_body(
     ZONE,
     _OFFSET,
     _LIMIT,
+    name="EvaluationQuery",
     is_unique=True,
     check=check_clock,
     example={"filter": "all", "timeFilter": EXAMPLE_TIMES, "timeZoneDifference": 0},
@@ -64,7 +65,7 @@ _SCORE: Final = required("score", ValueType[object](SCORE_SCHEMA, ANY.read))
 _SCORE_BODY: Final = make_body(_NAME, _SCORE, check=_check_score, example={"name": "accuracy", "score": 95})
 
 
-async def list_scores(call: ApiCall) -> Response:
+async def list_score_names(call: ApiCall) -> Response:
     """List the names of all scores, sorted."""
     async with call.services.database.connection() as connection:
         return envelope.answer(await store.list_names(connection, call.principal.organization_id))
@@ -152,7 +153,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "GET",
         "/v1/evals/scores",
-        list_scores,
+        list_score_names,
         "r",
         _TAG,
         data={"type": "array", "items": STRING},

@@ -14,17 +14,16 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import AUTHOR
-from heliscore.domain.api_key import Permissions, hash_key, mint_key
+from heliscore.domain.api_key import PERMISSIONS, hash_key, mint_key
 from heliscore.domain.errors import NotFound, Unauthenticated
 from heliscore.domain.times import format_time
 from heliscore.store import keys as store
 
 _MAX_ID: Final = 2**31 - 1
-_PERMISSIONS: Final[tuple[Permissions, ...]] = ("rw", "r", "w")
 
 _NAME: Final = required("api_key_name", NAME)
 _AUTHOR: Final = optional("author", AUTHOR, description="Of the scores that the key sends.")
-_KEY_PERMISSIONS: Final = optional("key_permissions", choice(_PERMISSIONS), default="rw")
+_KEY_PERMISSIONS: Final = optional("key_permissions", choice(PERMISSIONS, name="Permissions"), default="rw")
 _KEY_BODY: Final = make_body(
     _NAME,
     _KEY_PERMISSIONS,
@@ -47,7 +46,7 @@ _NEW_NAME: Final = optional("api_key_name", NAME)
 _CHANGE_BODY: Final = make_body(_NEW_NAME, _AUTHOR, check=_check_change, example={"api_key_name": "my judge"})
 
 
-async def list_keys(call: ApiCall) -> Response:
+async def list_api_keys(call: ApiCall) -> Response:
     """List the valid keys, without the keys themselves."""
     async with call.services.database.connection() as connection:
         keys = await store.list_own(connection, call.principal.organization_id)
@@ -68,7 +67,7 @@ async def list_keys(call: ApiCall) -> Response:
     )
 
 
-async def create_key(call: ApiCall) -> Response:
+async def create_api_key(call: ApiCall) -> Response:
     """Make a key; this answer alone shows it.
 
     It expires with the key that makes it; only a key that reads and writes makes keys. The answer has no
@@ -90,7 +89,7 @@ async def create_key(call: ApiCall) -> Response:
     return Json({"id": id_, "apiKey": key, "hashedKey": hash_key(key).hex()})
 
 
-async def change_key(call: ApiCall) -> Response:
+async def change_api_key(call: ApiCall) -> Response:
     """Rename a key, or change the author of the scores that it sends from now on (within 5 seconds)."""
     body, key_id = _CHANGE_BODY.decode(await call.body()), _key_id(call)
     async with call.services.database.connection() as connection:
@@ -100,7 +99,7 @@ async def change_key(call: ApiCall) -> Response:
     return _answer(found, key_id)
 
 
-async def revoke_key(call: ApiCall) -> Response:
+async def revoke_api_key(call: ApiCall) -> Response:
     """Revoke a key; every process rejects it within 5 seconds."""
     key_id = _key_id(call)
     async with call.services.database.connection() as connection:
@@ -125,7 +124,7 @@ _TAG: Final = "API keys"
 _KEY: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
     "api_key_name": {"type": "string"},
-    "key_permissions": {"enum": list(_PERMISSIONS)},
+    "key_permissions": _KEY_PERMISSIONS.value_type.schema,
     "hint": {"type": "string", "description": "The end of the key."},
     "created_at": {"type": "string"},
     "expires_at": {"type": ["string", "null"]},
@@ -148,15 +147,15 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "GET",
         "/v1/api-keys",
-        list_keys,
+        list_api_keys,
         "r",
         _TAG,
-        data=list_of_objects(_KEY),
+        data=list_of_objects(_KEY, "ApiKey"),
     ),
     envelope.endpoint(
         "POST",
         "/v1/api-keys",
-        create_key,
+        create_api_key,
         "rw",
         _TAG,
         body=_KEY_BODY,
@@ -166,13 +165,13 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "PATCH",
         "/v1/api-keys/{id}",
-        change_key,
+        change_api_key,
         "rw",
         _TAG,
         body=_CHANGE_BODY,
         errors=(NotFound,),
     ),
-    envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_key, "rw", _TAG, errors=(NotFound,)),
+    envelope.endpoint("DELETE", "/v1/api-keys/{id}", revoke_api_key, "rw", _TAG, errors=(NotFound,)),
 )
 
 ABSENT_PATHS: Final = ("/v1/api-keys/proxy-key", "/v1/api-keys/provider-key", "/v1/api-keys/provider-keys")

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema, reference
+from heliscore.api.http.json_schema import Schema, named
 from heliscore.api.http.value_types import ANY, NUMBER, OBJECT, STRING, integer
 from heliscore.api.shared.log_metadata import Metadata
 from heliscore.api.shared.logged_bodies import decode_logged
@@ -81,17 +81,45 @@ _TEXT_BODY: Final = optional("textBody", STRING)
 _STATUS: Final = optional("status", integer(-_STATUS_LIMIT, _STATUS_LIMIT))
 _COST: Final = optional("cost", NUMBER)
 
-_TIME: Final = ValueType[datetime](reference("LogTime"), _read_time)
+_SECONDS: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "seconds": {"type": "integer"},
+        "milliseconds": {"type": "number", "description": "the fraction of a second"},
+    },
+    "required": ["seconds", "milliseconds"],
+}
+_TIME: Final = ValueType[datetime](
+    {
+        "anyOf": [
+            named("LogTime", _SECONDS),
+            {"type": "string", "description": "ISO 8601, or seconds; from 4102444800 on, milliseconds"},
+        ]
+    },
+    _read_time,
+)
 _STARTED_AT: Final = optional("startTime", _TIME)
 _ENDED_AT: Final = optional("endTime", _TIME)
 _FIRST_TOKEN: Final = optional("timeToFirstToken", NUMBER, description="milliseconds")
 
-_REQUEST: Final = required("providerRequest", object_of(_URL, _REQUEST_JSON, _META, is_open=True))
+_REQUEST: Final = required(
+    "providerRequest", object_of(_URL, _REQUEST_JSON, _META, name="ProviderRequest", is_open=True)
+)
 _RESPONSE: Final = required(
     "providerResponse",
-    object_of(_RESPONSE_JSON, _TEXT_BODY, _STATUS, optional("headers", ANY), _COST, is_open=True),
+    object_of(
+        _RESPONSE_JSON,
+        _TEXT_BODY,
+        _STATUS,
+        optional("headers", ANY),
+        _COST,
+        name="ProviderResponse",
+        is_open=True,
+    ),
 )
-_TIMING: Final = optional("timing", object_of(_STARTED_AT, _ENDED_AT, _FIRST_TOKEN, is_open=True))
+_TIMING: Final = optional(
+    "timing", object_of(_STARTED_AT, _ENDED_AT, _FIRST_TOKEN, name="LogTiming", is_open=True)
+)
 _PROVIDER: Final = optional("provider", STRING)
 
 _EXAMPLE: Final = {
@@ -111,25 +139,11 @@ _EXAMPLE: Final = {
     },
 }
 
-BODY: Final = make_body(_REQUEST, _RESPONSE, _TIMING, is_open=True, example=_EXAMPLE)
-NAMING_BODY: Final = make_body(_REQUEST, _RESPONSE, _TIMING, _PROVIDER, is_open=True, example=_EXAMPLE)
+BODY: Final = make_body(_REQUEST, _RESPONSE, _TIMING, name="Log", is_open=True, example=_EXAMPLE)
+NAMING_BODY: Final = make_body(
+    _REQUEST, _RESPONSE, _TIMING, _PROVIDER, name="LogOfProvider", is_open=True, example=_EXAMPLE
+)
 """The body on the paths that name no provider."""
-
-COMPONENTS: Final[dict[str, Schema]] = {
-    "LogTime": {
-        "anyOf": [
-            {
-                "type": "object",
-                "properties": {
-                    "seconds": {"type": "integer"},
-                    "milliseconds": {"type": "number", "description": "the fraction of a second"},
-                },
-                "required": ["seconds", "milliseconds"],
-            },
-            {"type": "string", "description": "ISO 8601, or seconds; from 4102444800 on, milliseconds"},
-        ]
-    }
-}
 
 
 class _Sent(msgspec.Struct):

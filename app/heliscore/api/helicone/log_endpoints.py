@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from heliscore.api.helicone.log_body import BODY, NAMING_BODY, read_log
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
-from heliscore.api.http.json_schema import NULL
+from heliscore.api.http.json_schema import NULL, constant
 from heliscore.api.shared import envelope
 from heliscore.api.shared.computed_costs import with_cost
 from heliscore.store import request_log as store
@@ -46,29 +46,30 @@ def make_log_handler(provider: str | None) -> Handler:
     return log_request
 
 
-_PROVIDERS: Final = {
-    "/custom/v1/log": "CUSTOM",
-    "/oai/v1/log": "OPENAI",
-    "/anthropic/v1/log": "ANTHROPIC",
-    "/googleapis/v1/log": "GOOGLE",
-    "/v1/trace/custom/v1/log": None,
-    "/v1/trace/custom/log": None,
-    "/v1/trace/custom/log/typed": None,
-}
+_PATHS: Final = (
+    ("/custom/v1/log", "log_request", "CUSTOM"),
+    ("/oai/v1/log", "log_openai_request", "OPENAI"),
+    ("/anthropic/v1/log", "log_anthropic_request", "ANTHROPIC"),
+    ("/googleapis/v1/log", "log_google_request", "GOOGLE"),
+    ("/v1/trace/custom/v1/log", "log_trace", None),
+    ("/v1/trace/custom/log", "log_custom_trace", None),
+    ("/v1/trace/custom/log/typed", "log_typed_trace", None),
+)
 
 ENDPOINTS: Final = tuple(
     Endpoint(
         method="POST",
         path=path,
         handler=make_log_handler(provider),
+        operation=operation,
         render_error=envelope.render_error,
         tag="Logging",
         permission="w",
         body=NAMING_BODY if provider is None else BODY,
-        answer={"const": "ok"},
+        answer=constant("ok"),
         answer_type="text/plain",
         warned_answer=envelope.schema(NULL, warnings=envelope.DETAILS),
         answer_example="ok",
     )
-    for path, provider in _PROVIDERS.items()
+    for path, operation, provider in _PATHS
 )

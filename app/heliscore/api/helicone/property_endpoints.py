@@ -51,7 +51,7 @@ async def delete_property(call: ApiCall) -> Response:
     return envelope.DONE
 
 
-async def list_keys(call: ApiCall) -> Response:
+async def list_property_keys(call: ApiCall) -> Response:
     """List the keys of all properties, sorted."""
     _EMPTY_BODY.decode(await call.body())
     async with call.services.database.connection() as connection:
@@ -59,7 +59,7 @@ async def list_keys(call: ApiCall) -> Response:
     return envelope.answer([{"property": key} for key in keys])
 
 
-async def search_values(call: ApiCall) -> Response:
+async def search_property_values(call: ApiCall) -> Response:
     """Find up to 25 values of a property that contain a string, ignoring case."""
     key = read_path_parameter(call.request, "propertyKey")
     term = _SEARCH_BODY.decode(await call.body())[_SEARCH_TERM]
@@ -91,7 +91,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/property/query",
-        list_keys,
+        list_property_keys,
         "r",
         _TAG,
         body=_EMPTY_BODY,
@@ -101,7 +101,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/property/{propertyKey}/search",
-        search_values,
+        search_property_values,
         "r",
         _TAG,
         body=_SEARCH_BODY,

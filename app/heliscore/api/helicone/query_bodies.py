@@ -83,7 +83,7 @@ _CURSOR: Final = optional("cursor", CURSOR_TYPE, description="`nextCursor` of th
 _SCORE_DETAILS: Final = "scoreDetails"
 _INCLUDE: Final = optional(
     "include",
-    list_of(choice((_SCORE_DETAILS,), f'"{_SCORE_DETAILS}"')),
+    list_of(choice((_SCORE_DETAILS,), f'"{_SCORE_DETAILS}"', name="Included")),
     default=[],
     description="`scoreDetails`: rows have `score_details`, each score's author, time and comment.",
 )
@@ -109,6 +109,7 @@ QUERY_BODY: Final = make_body(
     _CURSOR,
     _INCLUDE,
     _EXPLAIN,
+    name="RequestQuery",
     check=_check_cursor,
     is_unique=True,
     example={

@@ -122,7 +122,7 @@ async def get_request(call: ApiCall) -> Response:
     return envelope.answer(make_row(request, sign))
 
 
-async def query_ids(call: ApiCall) -> Response:
+async def get_requests(call: ApiCall) -> Response:
     """Read several requests by id; the answer has the order of the ids, and null for an unknown one."""
     ids = decode_ids(await call.body())
     services, sign = call.services, await _find_signer(call)
@@ -176,13 +176,14 @@ _TAG: Final = "Requests"
 _CURSOR: Final[Schema] = {"type": "string", "description": "Where the next page begins; absent on the last."}
 
 
-def _query_endpoint(path: str) -> Endpoint:
+def _query_endpoint(path: str, operation: str | None = None) -> Endpoint:
     return envelope.endpoint(
         "POST",
         path,
         query_requests,
         "r",
         _TAG,
+        operation=operation,
         body=QUERY_BODY,
         data={"type": "array", "items": ROW},
         beside={"nextCursor": _CURSOR, "explain": EXPLANATION},
@@ -191,7 +192,7 @@ def _query_endpoint(path: str) -> Endpoint:
 
 ENDPOINTS: Final = (
     _query_endpoint("/v1/request/query"),
-    _query_endpoint("/v1/request/query-clickhouse"),
+    _query_endpoint("/v1/request/query-clickhouse", "query_requests_clickhouse"),
     envelope.endpoint(
         "POST",
         "/v1/request/count/query",
@@ -206,7 +207,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/request/query-ids",
-        query_ids,
+        get_requests,
         "r",
         _TAG,
         body=IDS_BODY,

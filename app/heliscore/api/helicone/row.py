@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from heliscore.api.helicone.signed_bodies import Sign
-from heliscore.api.http.json_schema import REFERENCE, reference
+from heliscore.api.http.json_schema import struct_schema
 from heliscore.domain.times import encode_time
 from heliscore.store.search.found_requests import Request
 
@@ -85,9 +85,7 @@ class Row(msgspec.Struct, frozen=True):
     score_details: dict[str, ScoreDetail] | msgspec.UnsetType = msgspec.UNSET
 
 
-_rows, COMPONENTS = msgspec.json.schema_components([Row], ref_template=REFERENCE)
-
-ROW: Final = reference("Row")
+ROW: Final = struct_schema(Row)
 
 
 def make_row(request: Request, sign: Sign, score_details: bytes | None = None) -> Row:

@@ -9,11 +9,13 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import Body, ValueType, make_body, required
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import BOOLEAN, NAME
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_commands import record_scores, remove_score
 from heliscore.api.shared.score_maps import SCORES, plain_name
+from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score import FEEDBACK, Score
 
@@ -38,7 +40,8 @@ def _read_rating(raw: object, path: str, errors: FieldErrors) -> bool:
 
 _HELICONE_ID: Final = required("helicone-id", NAME, description="the request's id")
 _RATING_OR_WORD: Final = required(
-    "rating", ValueType[bool]({"anyOf": [BOOLEAN.schema, {"enum": list(_RATINGS)}]}, _read_rating)
+    "rating",
+    ValueType[bool]({"anyOf": [BOOLEAN.schema, one_of(_RATINGS, "RatingWord")]}, _read_rating),
 )
 _NAMED_FEEDBACK_BODY: Final = make_body(
     _HELICONE_ID, _RATING_OR_WORD, example={"helicone-id": "req_abc123def456", "rating": "positive"}
@@ -100,12 +103,14 @@ def decode_scores(body: bytes) -> dict[str, Score]:
     return _SCORE_BODY.decode(body)[_SCORES]
 
 
-def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None) -> Endpoint:
+def _endpoint(
+    method: str, path: str, handler: Handler, body: Body | None = None, permission: Permissions = "w"
+) -> Endpoint:
     return envelope.endpoint(
         method,
         f"/v1/request/{{requestId}}/{path}",
         handler,
-        "w",
+        permission,
         "Scores",
         body=body,
         beside={"warnings": envelope.WARNINGS} if method == "POST" else None,
@@ -115,12 +120,12 @@ def _endpoint(method: str, path: str, handler: Handler, body: Body | None = None
 
 ENDPOINTS: Final = (
     _endpoint("POST", "score", post_scores, _SCORE_BODY),
-    _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY),
+    _endpoint("POST", "feedback", post_feedback, _FEEDBACK_BODY, "f"),
     envelope.endpoint(
         "POST",
         "/v1/feedback",
         post_named_feedback,
-        "w",
+        "f",
         "Scores",
         body=_NAMED_FEEDBACK_BODY,
         beside={"warnings": envelope.WARNINGS},

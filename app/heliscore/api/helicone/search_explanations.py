@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, Schema, closed_object, nullable
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, Schema, closed_object, named, nullable
 from heliscore.store.search.search_explanation import MAX_CONDITIONS, Alternative, Condition, Explanation
 
 
@@ -45,37 +45,44 @@ _MATCHES: Final[dict[str, Schema]] = {
         "description": "`no score has this name`, or that a count `took too long`; left out without.",
     },
 }
-_CONDITION: Final = closed_object(
-    {
-        **_MATCHES,
-        "together": nullable(COUNT)
-        | {"description": "Requests that meet this and all before; null if it took too long."},
-        "alternatives": {
-            "type": "array",
-            "maxItems": MAX_CONDITIONS,
-            "description": "Of an OR, its parts.",
-            "items": closed_object(_MATCHES, ("words", "matches")),
+_CONDITION: Final = named(
+    "ExplainedCondition",
+    closed_object(
+        {
+            **_MATCHES,
+            "together": nullable(COUNT)
+            | {"description": "Requests that meet this and all before; null if it took too long."},
+            "alternatives": {
+                "type": "array",
+                "maxItems": MAX_CONDITIONS,
+                "description": "Of an OR, its parts.",
+                "items": named("ExplainedAlternative", closed_object(_MATCHES, ("words", "matches"))),
+            },
         },
-    },
-    ("words", "matches", "together"),
+        ("words", "matches", "together"),
+    ),
 )
-EXPLANATION: Final[Schema] = closed_object(
-    {
-        "filter": {"type": "string", "description": "The filter in words."},
-        "matches": nullable(COUNT) | {"description": "Requests that match; null if counting took too long."},
-        "conditions": {
-            "type": "array",
-            "maxItems": MAX_CONDITIONS,
-            "description": "The parts that must all hold; of more, the last one stands for the rest.",
-            "items": _CONDITION,
+EXPLANATION: Final[Schema] = named(
+    "SearchExplanation",
+    closed_object(
+        {
+            "filter": {"type": "string", "description": "The filter in words."},
+            "matches": nullable(COUNT)
+            | {"description": "Requests that match; null if counting took too long."},
+            "conditions": {
+                "type": "array",
+                "maxItems": MAX_CONDITIONS,
+                "description": "The parts that must all hold; of more, the last one stands for the rest.",
+                "items": _CONDITION,
+            },
+            "plan": {
+                "type": "array",
+                "items": STRING,
+                "description": "The first lines of PostgreSQL's plan; empty where nothing can match.",
+            },
+            "cost": NUMBER | {"description": "PostgreSQL's estimate of the cost, in its own unit."},
+            "rows": COUNT | {"description": "How many rows PostgreSQL expects."},
         },
-        "plan": {
-            "type": "array",
-            "items": STRING,
-            "description": "The first lines of PostgreSQL's plan; empty where nothing can match.",
-        },
-        "cost": NUMBER | {"description": "PostgreSQL's estimate of the cost, in its own unit."},
-        "rows": COUNT | {"description": "How many rows PostgreSQL expects."},
-    },
-    ("filter", "matches", "conditions", "plan", "cost", "rows"),
+        ("filter", "matches", "conditions", "plan", "cost", "rows"),
+    ),
 ) | {"description": "Only with `explain`."}

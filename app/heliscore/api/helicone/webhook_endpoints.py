@@ -20,7 +20,16 @@ from heliscore.api.helicone.webhook_message import WebhookRenderer
 from heliscore.api.http.body_fields import Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, list_of_objects, nullable
+from heliscore.api.http.json_schema import (
+    COUNT,
+    STRING,
+    Schema,
+    closed_object,
+    constant,
+    list_of_objects,
+    nullable,
+    whole_object,
+)
 from heliscore.api.http.path_parameters import read_path_parameter, read_uuid
 from heliscore.api.http.value_types import BOOLEAN, STORABLE_STRING, list_of
 from heliscore.api.shared import envelope
@@ -53,7 +62,9 @@ _RATE: Final = ValueType[int | float]({"type": "number", "minimum": 0, "maximum"
 _KEY_FIELD: Final = required("key", STORABLE_STRING)
 _VALUE_FIELD: Final = required("value", STORABLE_STRING)
 _FILTERS_TYPE: Final = list_of(
-    object_of(_KEY_FIELD, _VALUE_FIELD, is_open=True), of="property filters", maximum=_MAX_FILTERS
+    object_of(_KEY_FIELD, _VALUE_FIELD, name="PropertyFilter", is_open=True),
+    of="property filters",
+    maximum=_MAX_FILTERS,
 )
 
 _SAMPLE_RATE: Final = optional(
@@ -188,7 +199,7 @@ _WEBHOOK: Final[dict[str, Schema]] = {
     "id": {"type": "string", "format": "uuid"},
     "created_at": STRING,
     "destination": STRING,
-    "version": {"const": _VERSION},
+    "version": constant(_VERSION),
     "config": closed_object(_CONFIG_SHOWN, tuple(_CONFIG_SHOWN)),
     "hmac_key": {**nullable(STRING), "description": "null: the caller's key may only read."},
 }
@@ -198,8 +209,12 @@ _TESTED: Final[dict[str, Schema]] = {
     "latencyMs": COUNT,
 }
 
+_WEBHOOK_SCHEMA: Final = whole_object("Webhook", _WEBHOOK)
+
 ENDPOINTS: Final = (
-    envelope.endpoint("GET", "/v1/webhooks", list_webhooks, "r", _TAG, data=list_of_objects(_WEBHOOK)),
+    envelope.endpoint(
+        "GET", "/v1/webhooks", list_webhooks, "r", _TAG, data={"type": "array", "items": _WEBHOOK_SCHEMA}
+    ),
     envelope.endpoint(
         "POST",
         "/v1/webhooks",
@@ -207,7 +222,7 @@ ENDPOINTS: Final = (
         "rw",
         _TAG,
         body=_BODY,
-        data=closed_object(_WEBHOOK, tuple(_WEBHOOK)),
+        data=_WEBHOOK_SCHEMA,
         answer_is_secret=True,
     ),
     envelope.endpoint("DELETE", _ONE, delete_webhook, "rw", _TAG, errors=(NotFound,)),

@@ -18,7 +18,7 @@ import msgspec
 
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_codec import decode, decode_unique
-from heliscore.api.http.json_schema import Schema, nullable
+from heliscore.api.http.json_schema import Schema, named, nullable
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,7 +70,12 @@ def optional(
     description: str | None = None,
 ) -> Field[Any]:
     """A key that may be missing or null, which reads as the default. `shown`: the default as JSON."""
-    added = {"description": description, "default": default if shown is None else shown}
+    default_json = default if shown is None else shown
+    if isinstance(default_json, dict | list):
+        # Generators know only plain values as defaults.
+        said = f"By default `{msgspec.json.encode(default_json).decode()}`."
+        description, default_json = f"{description} {said}" if description else said, None
+    added = {"description": description, "default": default_json}
     schema = nullable(value_type.schema) | {key: value for key, value in added.items() if value is not None}
     return Field(key, value_type, schema, False, default)
 
@@ -130,8 +135,11 @@ Check = Callable[[Values], None]
 """Compares the fields of an object with each other, after each was read; notes errors."""
 
 
-def object_of(*fields: Field[Any], is_open: bool = False, check: Check | None = None) -> ValueType[Values]:
-    """An object of these fields. `is_open`: other keys are ignored, instead of being errors."""
+def object_of(
+    *fields: Field[Any], name: str | None = None, is_open: bool = False, check: Check | None = None
+) -> ValueType[Values]:
+    """An object of these fields, named in the document. `is_open`: other keys are ignored, instead of being
+    errors."""
     known = frozenset(field.key for field in fields)
     names = ", ".join(sorted(known)) or "none"
 
@@ -162,7 +170,7 @@ def object_of(*fields: Field[Any], is_open: bool = False, check: Check | None = 
         schema["additionalProperties"] = False
     if required_keys := [field.key for field in fields if field.is_required]:
         schema["required"] = required_keys
-    return ValueType(schema, read)
+    return ValueType(schema if name is None else named(name, schema), read)
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -188,9 +196,10 @@ class Body(msgspec.Struct, frozen=True):
 def make_body(
     *fields: Field[Any],
     example: object,
+    name: str | None = None,
     is_open: bool = False,
     is_unique: bool = False,
     check: Check | None = None,
 ) -> Body:
-    """A body of these fields."""
-    return Body(object_of(*fields, is_open=is_open, check=check), example, is_unique)
+    """A body of these fields; one that several operations have is named."""
+    return Body(object_of(*fields, name=name, is_open=is_open, check=check), example, is_unique)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -100,6 +101,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     permission: Permissions | None
     """The permission that the key must have. None: no key is needed."""
 
+    operation: str | None = None
+    """The document's name of it, which generated clients call it by. None: the handler's name."""
+
     identify: Identify = identify_bearer
     is_forwarded: bool = False
     """Whether another service carries it out; an Idempotency-Key is for that one."""
@@ -146,13 +150,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.errors + general + ((Conflict,) if self.writes else ())
 
 
-def make_endpoint_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+def make_endpoint_routes(endpoints: Iterable[Endpoint], middleware: Sequence[Middleware]) -> list[Route]:
     """One route a path, whatever its methods."""
 
     def render_error(error: ApiError, endpoint: Endpoint, _: Request) -> Response:
         return error_response(error, endpoint.render_error)
 
-    return make_routes(endpoints, _answer, render_error)
+    return make_routes(endpoints, _answer, render_error, middleware)
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> Response:

@@ -11,7 +11,7 @@ from heliscore import __version__
 from heliscore.api.http.body_fields import Field
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.http.idempotency import HEADER, KEY_PATTERN, REPLAYED_HEADER
-from heliscore.api.http.json_schema import STRING, Schema
+from heliscore.api.http.json_schema import STRING, Components, Schema, constant, reference
 
 _DESCRIPTION: Final = """\
 Scores of LLM requests, in Helicone's API and in PromptLayer's: a request that was logged or scored through
@@ -63,7 +63,7 @@ _KEY_PARAMETER: Final[Schema] = {
 
 _REPLAYED: Final[Schema] = {
     REPLAYED_HEADER: {
-        "schema": {"const": "true"},
+        "schema": constant("true"),
         "description": f"The answer of an earlier call with the same {HEADER}",
     }
 }
@@ -71,20 +71,20 @@ _REPLAYED: Final[Schema] = {
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 
 
-def make_document(
-    endpoints: Iterable[Endpoint], components: dict[str, Schema], error_schema: Schema
-) -> dict[str, Any]:
-    """Describe the endpoints as OpenAPI 3.1."""
+def make_document(endpoints: Iterable[Endpoint], errors: dict[str, Schema]) -> dict[str, Any]:
+    """Describe the endpoints as OpenAPI 3.1. `errors` are the bodies of errors by name."""
+    components = Components()
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        operation = _operation(endpoint, components)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Heliscore", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {**components, "Error": error_schema},
+            "schemas": components.schemas | errors,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "heliconeAuth": {
@@ -104,34 +104,35 @@ def make_document(
     }
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, components: Components) -> dict[str, Any]:
     doc = inspect.cleandoc(endpoint.handler.__doc__ or "")
     summary, _, description = doc.partition("\n")
     statuses = sorted({error.status for error in endpoint.all_errors})
     operation: dict[str, Any] = {
-        "operationId": f"{endpoint.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', endpoint.path)}",
+        "operationId": endpoint.operation or endpoint.handler.__name__,
         "tags": [endpoint.tag],
         "summary": summary,
         "description": description.strip() or summary,
         "responses": {
             str(endpoint.success): {
                 "description": "Done",
-                "content": _answers(endpoint),
+                "content": _answers(endpoint, components),
             },
             **{str(status): _error_response(status, endpoint.error_schema) for status in statuses},
         },
     }
     parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.path)]
-    parameters += map(_query_parameter, endpoint.query)
+    parameters += [_query_parameter(field, components) for field in endpoint.query]
     if endpoint.writes:
         parameters.append(_KEY_PARAMETER)
         operation["responses"][str(endpoint.success)]["headers"] = _REPLAYED
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
+        body_schema = components.take(endpoint.body.value_type.schema)
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": _content(endpoint.body.value_type.schema, endpoint.body.example)},
+            "content": {"application/json": _content(body_schema, endpoint.body.example)},
         }
     if endpoint.permission is not None:
         operation["security"] = [{name: []} for name in endpoint.security]
@@ -139,10 +140,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
-def _answers(endpoint: Endpoint) -> dict[str, Any]:
-    content = {endpoint.answer_type: _content(endpoint.answer, endpoint.answer_example)}
+def _answers(endpoint: Endpoint, components: Components) -> dict[str, Any]:
+    content = {endpoint.answer_type: _content(components.take(endpoint.answer), endpoint.answer_example)}
     if endpoint.warned_answer is not None:
-        content["application/json"] = _content(endpoint.warned_answer, None)
+        content["application/json"] = _content(components.take(endpoint.warned_answer), None)
     content |= {media_type: _content(STRING, None) for media_type in endpoint.formats}
     return content
 
@@ -156,8 +157,10 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": text}
 
 
-def _query_parameter(field: Field[Any]) -> dict[str, Any]:
-    schema = field.value_type.schema | ({} if field.default is None else {"default": field.default})
+def _query_parameter(field: Field[Any], components: Components) -> dict[str, Any]:
+    schema = components.take(field.value_type.schema) | (
+        {} if field.default is None else {"default": field.default}
+    )
     described = {key: field.schema[key] for key in ("description",) if key in field.schema}
     return {"name": field.key, "in": "query", "schema": schema, **described}
 
@@ -165,7 +168,7 @@ def _query_parameter(field: Field[Any]) -> dict[str, Any]:
 def _error_response(status: int, name: str) -> dict[str, Any]:
     error: dict[str, Any] = {
         "description": _REASONS[status],
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
+        "content": {"application/json": {"schema": reference(name)}},
     }
     if status in _HEADERS:
         error["headers"] = _HEADERS[status]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,17 +34,21 @@ RenderError = Callable[[ApiError, M, Request], Response]
 """Makes the response to an error; of a method that is not allowed, with any of the path's others."""
 
 
-def make_routes(methods: Iterable[M], answer: Answer[M], render_error: RenderError[M]) -> list[Route]:
+def make_routes(
+    methods: Iterable[M],
+    answer: Answer[M],
+    render_error: RenderError[M],
+    middleware: Sequence[Middleware] = (),
+) -> list[Route]:
     """One route a path, whatever its methods, in their order: the first are found fastest. A path that
-    another with a parameter would match comes before it."""
+    another with a parameter would match comes before it. The middleware stands before each resource."""
     by_path: dict[str, dict[str, M]] = {}
     for method in methods:
         by_path.setdefault(method.path, {})[method.method] = method
     routes: list[Route] = []
     for path, found in by_path.items():
-        route = _AnyMethodRoute(
-            _starlette_path(path), Resource(found, answer, render_error), methods=list(found)
-        )
+        resource = Resource(found, answer, render_error)
+        route = _AnyMethodRoute(_starlette_path(path), resource, methods=list(found), middleware=middleware)
         place = next((n for n, other in enumerate(routes) if other.path_regex.match(path)), len(routes))
         routes.insert(place, route)
     return routes

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from heliscore.api.http import json_schema
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import Schema, named, one_of
 from heliscore.domain.messages import MAX_NAME_LENGTH, find_name_error
 from heliscore.domain.times import EPOCH, read_time
 
@@ -76,7 +77,11 @@ def _read_object(raw: object, path: str, errors: FieldErrors) -> dict[str, Any]:
 
 
 ANY: Final = ValueType[Any]({}, _read_any)
-OBJECT: Final = ValueType[dict[str, Any]]({"type": "object"}, _read_object)
+OBJECT: Final = ValueType[dict[str, Any]](
+    named("JsonObject", {"type": "object", "additionalProperties": True}), _read_object
+)
+"""Said to have any keys, as some generators take an object that says nothing for an empty one."""
+
 STRING: Final = ValueType[str](json_schema.STRING, _read_string)
 STORABLE_STRING: Final = ValueType[str](json_schema.STRING, _read_storable_string)
 """Without NUL, which PostgreSQL cannot hold."""
@@ -132,8 +137,8 @@ def count(maximum: int, *, hint: str = "") -> ValueType[int]:
     return ValueType({"anyOf": [number.schema, {"type": "string", "pattern": "^[0-9]{1,9}$"}]}, read)
 
 
-def choice(values: Sequence[S], expected: str = "") -> ValueType[S]:
-    """One of some strings."""
+def choice(values: Sequence[S], expected: str = "", *, name: str | None = None) -> ValueType[S]:
+    """One of some strings, named in the document."""
     expected = expected or _quoted_choice(values)
 
     def read(raw: object, path: str, errors: FieldErrors) -> S:
@@ -142,7 +147,7 @@ def choice(values: Sequence[S], expected: str = "") -> ValueType[S]:
             errors.add_unexpected(path, expected, raw)
         return next((value for value in values if value == string), values[0])
 
-    return ValueType({"enum": list(values)}, read)
+    return ValueType(one_of(values, name), read)
 
 
 def _quoted_choice(values: Sequence[str]) -> str:
@@ -163,12 +168,12 @@ def list_of(item: ValueType[T], *, of: str = "", maximum: int | None = None) -> 
             return [item.read(one, f"{path}[{index}]", errors) for index, one in enumerate(raw)]
         return []
 
-    schema = {"type": "array"} | ({"items": item.schema} if item.schema else {})
+    schema = {"type": "array", "items": item.schema}
     return ValueType(schema if maximum is None else schema | {"maxItems": maximum}, read)
 
 
-def mapping_of(value_type: ValueType[T]) -> ValueType[dict[str, T]]:
-    """An object of any keys, whose values are of one type."""
+def mapping_of(value_type: ValueType[T], *, name: str | None = None) -> ValueType[dict[str, T]]:
+    """An object of any keys, whose values are of one type, named in the document."""
 
     def read(raw: object, path: str, errors: FieldErrors) -> dict[str, T]:
         return {
@@ -176,4 +181,5 @@ def mapping_of(value_type: ValueType[T]) -> ValueType[dict[str, T]]:
             for key, value in _read_object(raw, path, errors).items()
         }
 
-    return ValueType({"type": "object", "additionalProperties": value_type.schema}, read)
+    schema: Schema = {"type": "object", "additionalProperties": value_type.schema}
+    return ValueType(schema if name is None else named(name, schema), read)

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, nullable
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, nullable, whole_object
 from heliscore.api.native.ab_fields import BODY, arm_keys, make_experiment
 from heliscore.api.shared import envelope
 from heliscore.api.shared.arm_comparisons import Experiment, SampleRatio
@@ -69,7 +69,7 @@ _ANSWER: Final = {
     "comparisons": {"type": "array", "items": COMPARISON},
     "unknownScores": {"type": "array", "items": STRING},
     "inSeveralArms": COUNT,
-    "sampleRatio": nullable(closed_object(_RATIO, required=tuple(_RATIO))),
+    "sampleRatio": nullable(whole_object("SampleRatio", _RATIO)),
 }
 
 ENDPOINTS: Final = (

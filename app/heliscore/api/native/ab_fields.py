@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import one_of
 from heliscore.api.http.value_types import (
     CONFIDENCE,
     NAME,
@@ -53,7 +54,7 @@ def _read_covariate(raw: object, path: str, errors: FieldErrors) -> Covariate:
 
 
 _TUNING: Final = optional("tuning", integer(1, _MAX_TUNING), default=DEFAULT_TUNING)
-_TUNED: Final = object_of(_TUNING)
+_TUNED: Final = object_of(_TUNING, name="SequentialTuning")
 
 
 def _read_sequential(raw: object, path: str, errors: FieldErrors) -> int | None:
@@ -78,23 +79,26 @@ _UNIT: Final = optional(
 )
 _DIRECTION: Final = optional(
     "direction",
-    mapping_of(choice(("up", "down"))),
+    mapping_of(choice(("up", "down"), name="BetterDirection"), name="DirectionByScore"),
     default={},
     description="By score, whether higher values are better; otherwise as its definition says, or `up`.",
 )
 _MEASURE: Final = optional(
     "measure",
-    mapping_of(choice(("share", "mean"))),
+    mapping_of(choice(("share", "mean"), name="Measure"), name="MeasureByScore"),
     default={},
     description="By score; otherwise a share where all values are 0 or 1.",
 )
 _CONFIDENCE: Final = optional("confidence", CONFIDENCE, default=0.95)
 _MARGIN: Final = optional(
-    "margin", mapping_of(_AMOUNT), default={}, description="By score, a loss that does not matter."
+    "margin",
+    mapping_of(_AMOUNT, name="AmountByScore"),
+    default={},
+    description="By score, a loss that does not matter.",
 )
 _MINIMUM_EFFECT: Final = optional(
     "minimumEffect",
-    mapping_of(_AMOUNT),
+    mapping_of(_AMOUNT, name="AmountByScore"),
     default={},
     description="By score, the difference that must not be missed: tells how many scores that needs.",
 )
@@ -105,7 +109,7 @@ _SEQUENTIAL: Final = optional(
     description="Intervals that stay valid however often one looks; narrowest at `tuning` scores, 5000.",
 )
 _CORRECTIONS: Final[tuple[Correction, ...]] = get_args(Correction)
-_CORRECTION: Final = optional("correction", choice(_CORRECTIONS), default="holm")
+_CORRECTION: Final = optional("correction", choice(_CORRECTIONS, name="Correction"), default="holm")
 _PRIMARY: Final = optional(
     "primary",
     list_of(NAME, of="names", maximum=_MAX_SCORES),
@@ -113,13 +117,19 @@ _PRIMARY: Final = optional(
 )
 _EXPECTED_SHARES: Final = optional(
     "expectedShares",
-    mapping_of(number_between(0, 1)),
+    mapping_of(number_between(0, 1), name="ShareByArm"),
     description="By arm, the share of requests that it should have; one may be left out, and has the rest.",
 )
 _COVARIATE: Final = optional(
     "covariate",
     ValueType[Covariate](
-        {"anyOf": [{"enum": list(_COVARIATES)}, object_of(required("score", NAME)).schema]}, _read_covariate
+        {
+            "anyOf": [
+                one_of(_COVARIATES, "CovariateColumn"),
+                object_of(required("score", NAME), name="CovariateScore").schema,
+            ]
+        },
+        _read_covariate,
     ),
     description="A number that the arms cannot have moved, by which scores are adjusted (CUPED).",
 )

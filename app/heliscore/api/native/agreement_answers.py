@@ -13,8 +13,10 @@ from heliscore.api.http.json_schema import (
     STRING,
     Schema,
     closed_object,
-    list_of_objects,
+    named,
     nullable,
+    one_of,
+    whole_object,
 )
 from heliscore.api.shared.agreements import MAX_CELL_IDS, Agreement, Pair
 from heliscore.api.shared.comparison_answers import INTERVAL, show_interval
@@ -160,59 +162,70 @@ _COEFFICIENT: Final = {
     "interval": nullable(INTERVAL),
     "reason": nullable(STRING),
 }
-_ONE_COEFFICIENT: Final = closed_object(_COEFFICIENT, required=tuple(_COEFFICIENT))
+_ONE_COEFFICIENT: Final = whole_object("Coefficient", _COEFFICIENT)
 _COEFFICIENTS: Final[Schema] = {"type": "object", "additionalProperties": _ONE_COEFFICIENT}
 
 
-def _closed(properties: dict[str, Schema]) -> Schema:
-    return closed_object(properties, required=tuple(properties))
+def _closed(name: str, properties: dict[str, Schema]) -> Schema:
+    return named(name, closed_object(properties, required=tuple(properties)))
+
+
+def _list_of(name: str, **properties: Schema) -> Schema:
+    return {"type": "array", "items": _closed(name, properties)}
 
 
 _INTEGER: Final[Schema] = {"type": "integer"}
 _BOUNDS: Final[Schema] = {"type": "array", "items": _INTEGER, "minItems": 2, "maxItems": 2}
+_CALIBRATION: Final[dict[str, Schema]] = {
+    "from": _INTEGER,
+    "to": _INTEGER,
+    "count": COUNT,
+    "mean": NUMBER,
+    "share": _ONE_COEFFICIENT,
+}
 _OUTCOMES: Final = ("truePositives", "falsePositives", "falseNegatives", "trueNegatives")
 _REFERENCE: Final = _closed(
+    "ReferenceAgreement",
     {
         **dict.fromkeys(_OUTCOMES, COUNT),
         "coefficients": _COEFFICIENTS,
-        "calibration": list_of_objects(
-            {"from": _INTEGER, "to": _INTEGER, "count": COUNT, "mean": NUMBER, "share": _ONE_COEFFICIENT}
-        ),
+        "calibration": _list_of("CalibrationBin", **_CALIBRATION),
         "warnings": _WARNINGS,
-    }
+    },
 )
 _PAIR: Final[dict[str, Schema]] = {
     "a": STRING,
     "b": STRING,
     "pairs": COUNT,
-    "only": _closed({"a": COUNT, "b": COUNT}),
+    "only": _closed("RatedByOne", {"a": COUNT, "b": COUNT}),
     "coefficients": _COEFFICIENTS,
     "observed": nullable(NUMBER),
     "expected": nullable(NUMBER),
-    "prevalence": list_of_objects({"value": _INTEGER, "a": NUMBER, "b": NUMBER}),
-    "confusion": list_of_objects({"a": _BOUNDS, "b": _BOUNDS, "count": COUNT, "filter": GIVEN_BACK}),
-    "disagreements": list_of_objects({"a": _INTEGER, "b": _INTEGER, "count": COUNT, "filter": GIVEN_BACK}),
+    "prevalence": _list_of("Prevalence", value=_INTEGER, a=NUMBER, b=NUMBER),
+    "confusion": _list_of("ConfusionCell", a=_BOUNDS, b=_BOUNDS, count=COUNT, filter=GIVEN_BACK),
+    "disagreements": _list_of("Disagreement", a=_INTEGER, b=_INTEGER, count=COUNT, filter=GIVEN_BACK),
     "againstReference": nullable(_REFERENCE),
     "warnings": _WARNINGS,
 }
 _ABOUT: Final[dict[str, Schema]] = {
     "raters": {"type": "array", "items": STRING},
-    "level": {"enum": ["nominal", "ordinal", "interval"]},
+    "level": one_of(("nominal", "ordinal", "interval")),
     "leftOut": COUNT,
     "unknownScores": {"type": "array", "items": STRING},
 }
 AGREEMENT: Final[Schema] = {
     "anyOf": [
-        _closed({**_ABOUT, **_PAIR}),
+        _closed("AgreementOfTwo", {**_ABOUT, **_PAIR}),
         _closed(
+            "AgreementOfMany",
             {
                 **_ABOUT,
                 "requests": COUNT,
                 "complete": COUNT,
                 "coefficients": _COEFFICIENTS,
                 "warnings": _WARNINGS,
-                "pairwise": list_of_objects(_PAIR),
-            }
+                "pairwise": _list_of("RaterPair", **_PAIR),
+            },
         ),
     ]
 }

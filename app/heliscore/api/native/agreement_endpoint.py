@@ -26,7 +26,7 @@ from heliscore.domain.statistics.pair_tables import Level
 
 _MAX_RATERS: Final = 10
 
-_KIND: Final = optional("kind", choice(KINDS))
+_KIND: Final = optional("kind", choice(KINDS, name="AuthorKind"))
 _AUTHOR_NAME: Final = optional("name", NAME)
 _VERSION: Final = optional("version", NAME)
 
@@ -37,12 +37,12 @@ def _check_author(values: Values) -> None:
         values.errors.add(values.path, "expected a kind, a name or a version")
 
 
-_AUTHOR: Final = object_of(_KIND, _AUTHOR_NAME, _VERSION, check=_check_author)
+_AUTHOR: Final = object_of(_KIND, _AUTHOR_NAME, _VERSION, name="RaterAuthor", check=_check_author)
 _SCORE: Final = required("name", SCORE_NAME)
 _AUTHOR_FIELD: Final = optional(
     "author", _AUTHOR, description="Whose newest opinion counts, of several authors the newest."
 )
-_BY_AUTHOR: Final = object_of(_SCORE, _AUTHOR_FIELD)
+_BY_AUTHOR: Final = object_of(_SCORE, _AUTHOR_FIELD, name="RaterByAuthor")
 
 
 def _read_rater(raw: object, path: str, errors: FieldErrors) -> Rater:
@@ -87,7 +87,7 @@ _TIMES: Final = optional("timeFilter", TIME_RANGE)
 _LEVELS: Final[tuple[Level | Literal["auto"], ...]] = ("auto", *get_args(Level))
 _LEVEL: Final = optional(
     "level",
-    choice(_LEVELS),
+    choice(_LEVELS, name="ChosenLevel"),
     default="auto",
     description="`auto`: nominal of values that are all 0 or 1, else ordinal.",
 )

@@ -40,7 +40,7 @@ from heliscore.store.definition_cache import Definitions
 from heliscore.store.upload_turns import lock_uploads
 
 _ITEMS: Final = required("items", ValueType({"type": "array", "items": ITEM.schema}, list_of(ANY).read))
-_MODE: Final = optional("mode", choice(("atomic", "partial")), default="atomic")
+_MODE: Final = optional("mode", choice(("atomic", "partial"), name="BatchMode"), default="atomic")
 _BODY: Final = make_body(
     _ITEMS,
     _MODE,

@@ -17,7 +17,9 @@ from heliscore.api.http.json_schema import (
     Schema,
     closed_object,
     list_of_objects,
+    named,
     nullable,
+    one_of,
 )
 from heliscore.api.http.value_types import CONFIDENCE, choice, integer, list_of
 from heliscore.api.shared import envelope, period_changes
@@ -48,7 +50,7 @@ _AGAINST: Final[tuple[Against, ...]] = ("previous", "week")
 _TIMES: Final = required("timeFilter", TIME_RANGE, description=f"At most {_LONGEST.days} days.")
 _BASE: Final = optional(
     "against",
-    choice(_AGAINST),
+    choice(_AGAINST, name="ChangeBase"),
     default="previous",
     description="The time of equal length before; or the same times a week before, of at most 7 days.",
 )
@@ -197,17 +199,17 @@ def _show_side(side: Side) -> dict[str, object]:
     return {"n": side.n, "mean": side.mean}
 
 
-_SIDE: Final = closed_object({"n": COUNT, "mean": nullable(NUMBER)}, required=("n", "mean"))
-_PERIOD: Final = closed_object({"start": STRING, "end": STRING}, required=("start", "end"))
+_SIDE: Final = named("ChangeSide", closed_object({"n": COUNT, "mean": nullable(NUMBER)}, ("n", "mean")))
+_PERIOD: Final = named("Period", closed_object({"start": STRING, "end": STRING}, ("start", "end")))
 _CHANGE: Final[dict[str, Schema]] = {
     "score": STRING,
     "groupBy": nullable(ITEM.schema),
     "group": nullable(STRING),
     "promptId": nullable(STRING),
-    "direction": {"enum": ["fell", "rose", "vanished", "appeared"]},
-    "verdict": nullable({"enum": ["worse", "better"]}),
-    "measure": {"enum": ["share", "mean"]},
-    "base": {"enum": ["before", "othersBefore"]},
+    "direction": one_of(("fell", "rose", "vanished", "appeared")),
+    "verdict": nullable(one_of(("worse", "better"), "ChangeVerdict")),
+    "measure": one_of(("share", "mean")),
+    "base": one_of(("before", "othersBefore")),
     "before": _SIDE,
     "now": _SIDE,
     "difference": nullable(NUMBER),
@@ -221,7 +223,7 @@ _CHANGE: Final[dict[str, Schema]] = {
 _ANSWER: Final = {
     "now": _PERIOD,
     "before": _PERIOD,
-    "changes": list_of_objects(_CHANGE),
+    "changes": list_of_objects(_CHANGE, "ScoreChange"),
     "more": COUNT,
     "comparisons": COUNT,
     "tooFew": COUNT,

@@ -24,14 +24,14 @@ _EQUALS: Final = required(
     "equals", ValueType[str | None](nullable(NAME.schema), _read_value), description="null: without a value."
 )
 _PROPERTY: Final = required("property", NAME)
-_COLUMN: Final = required("column", choice(GROUPABLE))
+_COLUMN: Final = required("column", choice(GROUPABLE, name="GroupColumn"))
 _FILTER: Final = required("filter", FILTER)
 _TIMES: Final = required("times", TIME_RANGE)
 
-_OF_PROPERTY: Final = object_of(_PROPERTY, _EQUALS)
-_OF_COLUMN: Final = object_of(_COLUMN, _EQUALS)
-_OF_FILTER: Final = object_of(_FILTER)
-_OF_TIMES: Final = object_of(_TIMES)
+_OF_PROPERTY: Final = object_of(_PROPERTY, _EQUALS, name="RequestsOfProperty")
+_OF_COLUMN: Final = object_of(_COLUMN, _EQUALS, name="RequestsOfColumn")
+_OF_FILTER: Final = object_of(_FILTER, name="RequestsOfFilter")
+_OF_TIMES: Final = object_of(_TIMES, name="RequestsOfTimes")
 _KINDS: Final = {
     _PROPERTY.key: _OF_PROPERTY,
     _COLUMN.key: _OF_COLUMN,

@@ -8,8 +8,8 @@ import msgspec
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import nullable
-from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES, plain_name
+from heliscore.api.http.json_schema import closed_object, named, nullable
+from heliscore.api.shared.score_maps import SCORE_SCHEMA, SCORES, plain_name, score_map_schema
 from heliscore.domain.score import MAX_COMMENT_LENGTH, Score
 
 VALUE: Final = "value"
@@ -61,24 +61,11 @@ def _read_comment(raw: object, path: str, errors: FieldErrors) -> str | None:
 COMMENT: Final = ValueType[str | None]({"type": "string", "maxLength": MAX_COMMENT_LENGTH}, _read_comment)
 """The comment on a score."""
 
+_COMMENTED: Final = named(
+    "CommentedScore", closed_object({VALUE: SCORE_SCHEMA, _COMMENT: nullable(COMMENT.schema)}, (VALUE,))
+)
 COMMENTED_SCORES: Final = ValueType[CommentedScores](
-    {
-        **SCORES.schema,
-        "additionalProperties": {
-            "anyOf": [
-                *SCORE_SCHEMA["oneOf"],
-                {
-                    "type": "object",
-                    "properties": {
-                        VALUE: SCORE_SCHEMA,
-                        _COMMENT: nullable(COMMENT.schema),
-                    },
-                    "required": [VALUE],
-                    "additionalProperties": False,
-                },
-            ]
-        },
-    },
+    score_map_schema("CommentedScoreMap", {"anyOf": [*SCORE_SCHEMA["oneOf"], _COMMENTED]}),
     _read_commented_scores,
 )
 """A score map, with comments or without."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, list_of_objects, nullable, whole_object
 from heliscore.api.http.value_types import choice, count
 from heliscore.api.shared import envelope
 from heliscore.api.shared.group_fields import GROUP_BY
@@ -27,7 +27,7 @@ _SCORES: Final = required("scores", score_names(_MAX_COMPARED))
 _GROUP_BY: Final = required("groupBy", GROUP_BY)
 _OVER: Final = optional(
     "over",
-    choice(("current", "opinions")),
+    choice(("current", "opinions"), name="ComparedScores"),
     default="current",
     description="`opinions`: the newest value of each author that was not taken back, instead of the score. "
     "Only of the one score whose authors are the groups.",
@@ -59,7 +59,7 @@ _BODY: Final = make_body(
 )
 
 
-async def compare(call: ApiCall) -> Response:
+async def compare_groups(call: ApiCall) -> Response:
     """Compare groups of requests by their scores: variant A with B, one model with another.
 
     Groups are the values of a column or of a property, or of one score the author, the author's kind or
@@ -111,7 +111,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/evals/compare",
-        compare,
+        compare_groups,
         "r",
         "Evaluation",
         body=_BODY,
@@ -120,7 +120,7 @@ ENDPOINTS: Final = (
                 "group": nullable(STRING),
                 "scores": {
                     "type": "object",
-                    "additionalProperties": closed_object(_STATISTICS, required=tuple(_STATISTICS)),
+                    "additionalProperties": whole_object("GroupStatistics", _STATISTICS),
                 },
             }
         ),

@@ -9,7 +9,15 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, closed_object, list_of_objects, nullable
+from heliscore.api.http.json_schema import (
+    COUNT,
+    NUMBER,
+    STRING,
+    closed_object,
+    list_of_objects,
+    nullable,
+    whole_object,
+)
 from heliscore.api.http.value_types import integer
 from heliscore.api.shared import envelope
 from heliscore.api.shared.bucket_fields import INCREMENT, MINUTES, UNITS
@@ -153,7 +161,7 @@ ENDPOINTS: Final = (
                         "requests": COUNT,
                         "scores": {
                             "type": "object",
-                            "additionalProperties": closed_object(_SCORE, required=tuple(_SCORE)),
+                            "additionalProperties": whole_object("ScoreCoverage", _SCORE),
                         },
                     }
                 ),

@@ -6,9 +6,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import make_body, object_of, optional
+from heliscore.api.http.body_fields import make_body, optional
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects
+from heliscore.api.http.json_schema import COUNT, STRING, closed_object, list_of_objects, one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
 from heliscore.api.shared.definition_commands import (
@@ -17,7 +17,7 @@ from heliscore.api.shared.definition_commands import (
     remove_definition,
     set_definition,
 )
-from heliscore.api.shared.definition_fields import BODY, EXAMPLE, FIELDS, SCHEMA, make_definition
+from heliscore.api.shared.definition_fields import BODY, EXAMPLE, SCHEMA, make_definition
 from heliscore.api.shared.score_maps import SCORE_SCHEMA, plain_name
 from heliscore.domain.errors import NotFound
 from heliscore.domain.score_definition import (
@@ -31,7 +31,7 @@ from heliscore.store.score_definitions import BrokenScore
 
 _DEFINITION: Final = optional(
     "definition",
-    object_of(*FIELDS),
+    BODY.value_type,
     description="One to try; by default the one that is stored.",
 )
 _CHECK_BODY: Final = make_body(
@@ -124,7 +124,7 @@ _REPORT: Final = {
         {
             "requestId": STRING,
             "value": SCORE_SCHEMA,
-            "kind": {"enum": list(_KIND_KEYS.values())},
+            "kind": one_of(_KIND_KEYS.values()),
             "message": STRING,
         }
     ),

@@ -33,7 +33,7 @@ def _read_uuid(raw: Any, path: str, errors: FieldErrors) -> UUID:
     return UUID(int=0)
 
 
-_STATE: Final = optional("state", choice(DELIVERY_STATES))
+_STATE: Final = optional("state", choice(DELIVERY_STATES, name="DeliveryState"))
 _LIMIT: Final = optional("limit", count(_MAX_PAGE), default=50)
 _AFTER: Final = optional(
     "after",
@@ -100,7 +100,7 @@ _DELIVERY: Final[dict[str, Schema]] = {
     "id": {"type": "string", "format": "uuid", "description": "The header webhook-id of every attempt."},
     "type": STRING,
     "state": {
-        "enum": list(DELIVERY_STATES),
+        **_STATE.value_type.schema,
         "description": "waiting: it is tried until a day is over. parked: it was given up.",
     },
     "attempts": COUNT,
@@ -118,7 +118,7 @@ ENDPOINTS: Final = (
         list_deliveries,
         "r",
         _TAG,
-        data=list_of_objects(_DELIVERY),
+        data=list_of_objects(_DELIVERY, "Delivery"),
         query=_QUERY.fields,
         errors=(NotFound,),
     ),

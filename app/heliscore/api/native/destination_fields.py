@@ -8,7 +8,7 @@ import httpx
 
 from heliscore.api.http.body_fields import Field, Values, ValueType, clearable, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import STRING, Schema, closed_object, nullable
+from heliscore.api.http.json_schema import STRING, Schema, closed_object, named, nullable, whole_object
 from heliscore.api.http.value_types import BOOLEAN, NAME, STORABLE_STRING, choice, integer, list_of
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.api.shared.filter_schema import FILTER
@@ -36,7 +36,8 @@ def _read_filter(raw: object, path: str, errors: FieldErrors) -> Any:
     return raw
 
 
-_EVENT_LIST: Final = list_of(choice(EVENT_TYPES), of="events", maximum=len(EVENT_TYPES))
+_EVENT: Final = choice(EVENT_TYPES, name="EventType")
+_EVENT_LIST: Final = list_of(_EVENT, of="events", maximum=len(EVENT_TYPES))
 
 
 def _read_events(raw: object, path: str, errors: FieldErrors) -> list[EventType]:
@@ -59,13 +60,13 @@ _SCORES_SAID: Final = "Only scores of these names; none: of every name."
 _DIGEST_SAID: Final = "How often a digest of what changed is sent; weekly: on Mondays."
 _HOUR_SAID: Final = "The hour in UTC at which a digest is made, of the day or week before."
 
-KIND: Final = required("kind", choice(KINDS))
+KIND: Final = required("kind", choice(KINDS, name="DestinationKind"))
 NAME_FIELD: Final = required("name", NAME)
 ADDRESS: Final = required("address", _ADDRESS_TYPE, description=_ADDRESS_SAID)
 EVENTS: Final = required("events", _EVENTS_TYPE, description=_EVENTS_SAID)
 FILTER_FIELD: Final = optional("filter", _FILTER_TYPE, default="all", description=_FILTER_SAID)
 SCORES: Final = optional("scores", _SCORES_TYPE, default=[], description=_SCORES_SAID)
-DIGEST: Final = optional("digest", choice(DIGEST_PERIODS), description=_DIGEST_SAID)
+DIGEST: Final = optional("digest", choice(DIGEST_PERIODS, name="DigestPeriod"), description=_DIGEST_SAID)
 DIGEST_HOUR: Final = optional(
     "digestHour", integer(0, 23), default=DEFAULT_DIGEST_HOUR, description=_HOUR_SAID
 )
@@ -106,7 +107,7 @@ NEW_EVENTS: Final = optional("events", _EVENTS_TYPE, description=_EVENTS_SAID)
 NEW_FILTER: Final = optional("filter", _FILTER_TYPE, description=f'{_FILTER_SAID} "all" takes a filter away.')
 NEW_SCORES: Final = optional("scores", _SCORES_TYPE, description=_SCORES_SAID)
 NEW_DIGEST: Final = clearable(
-    "digest", choice(DIGEST_PERIODS), description=f"{_DIGEST_SAID} null: no longer."
+    "digest", choice(DIGEST_PERIODS, name="DigestPeriod"), description=f"{_DIGEST_SAID} null: no longer."
 )
 NEW_DIGEST_HOUR: Final = optional("digestHour", integer(0, 23), description=_HOUR_SAID)
 ENABLED: Final = optional(
@@ -208,10 +209,10 @@ _PROPERTIES: Final[dict[str, Schema]] = {
         "type": "string",
         "description": "Without what makes it a secret: the query, and of Slack's the path.",
     },
-    "events": {"type": "array", "items": {"enum": list(EVENT_TYPES)}},
+    "events": {"type": "array", "items": _EVENT.schema},
     "filter": FILTER.schema,
     "scores": {"type": "array", "items": NAME.schema},
-    "digest": nullable({"enum": list(DIGEST_PERIODS)}),
+    "digest": nullable(DIGEST.value_type.schema),
     "digestHour": integer(0, 23).schema,
     "nextDigestAt": {**_TIME_OR_NULL, "description": "null: there is no digest."},
     "enabled": {"type": "boolean"},
@@ -230,5 +231,7 @@ _SECRET: Final[dict[str, Schema]] = {
     }
 }
 
-SCHEMA: Final = closed_object(_PROPERTIES, tuple(_PROPERTIES))
-SECRET_SCHEMA: Final = closed_object(_PROPERTIES | _SECRET, (*_PROPERTIES, *_SECRET))
+SCHEMA: Final = whole_object("Destination", _PROPERTIES)
+SECRET_SCHEMA: Final = named(
+    "DestinationWithSecret", closed_object(_PROPERTIES | _SECRET, (*_PROPERTIES, *_SECRET))
+)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -19,15 +21,13 @@ from heliscore.api.shared import envelope
 
 
 def make_endpoints(document: dict[str, Any]) -> tuple[Endpoint, ...]:
-    """`/openapi.json` and `/docs`, rendered once."""
+    """`/openapi.json` and `/docs`; the page is rendered when it is first asked for, in a thread."""
     encoded = msgspec.json.encode(document)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("heliscore.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("docs.html").render(
-        document=document, tags=_by_tag(document), pretty=_pretty
-    )
-    policy = make_policy(style_src=_digest_of_style(page))
+
+    @cache
+    def render() -> tuple[str, str]:
+        page = _render_page(document)
+        return page, make_policy(style_src=_digest_of_style(page))
 
     async def openapi(_: Request) -> Response:
         """Read this document."""
@@ -35,6 +35,7 @@ def make_endpoints(document: dict[str, Any]) -> tuple[Endpoint, ...]:
 
     async def docs(_: Request) -> Response:
         """Show this document to people."""
+        page, policy = await asyncio.to_thread(render)
         return Html(page, headers={"Content-Security-Policy": policy})
 
     return (
@@ -57,6 +58,15 @@ def make_endpoints(document: dict[str, Any]) -> tuple[Endpoint, ...]:
             answer=STRING,
             answer_type="text/html",
         ),
+    )
+
+
+def _render_page(document: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("heliscore.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("docs.html").render(
+        document=document, tags=_by_tag(document), pretty=_pretty
     )
 
 

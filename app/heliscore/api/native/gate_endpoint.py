@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import REFERENCE, reference
+from heliscore.api.http.json_schema import struct_schema
 from heliscore.api.native.gate_evidence import read_cases
 from heliscore.api.native.gate_fields import BODY, read_gate
 from heliscore.api.shared import envelope
@@ -66,8 +65,6 @@ def _read_quality(text: str) -> float:
         return 0.0
 
 
-_, COMPONENTS = msgspec.json.schema_components([GateReport], ref_template=REFERENCE)
-
 ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
@@ -76,7 +73,7 @@ ENDPOINTS: Final = (
         "r",
         "Evaluation",
         body=BODY,
-        data=reference(GateReport.__name__),
+        data=struct_schema(GateReport),
         formats=tuple(_RENDER),
     ),
 )

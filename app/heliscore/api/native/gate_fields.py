@@ -70,10 +70,10 @@ _SURE: Final = optional(
     default=False,
     description="The whole interval of the average must be within the bounds, not only the average.",
 )
-_STATISTIC: Final = optional("statistic", choice(_STATISTICS), default="average")
+_STATISTIC: Final = optional("statistic", choice(_STATISTICS, name="GateStatistic"), default="average")
 _DIRECTION: Final = optional(
     "direction",
-    choice(_DIRECTIONS),
+    choice(_DIRECTIONS, name="BetterDirection"),
     description="Whether higher values are better; otherwise as the definition says, or `up`.",
 )
 _AT_LEAST_SCORES: Final = optional(
@@ -112,6 +112,7 @@ _CHECK: Final = object_of(
     _DIRECTION,
     _AT_LEAST_SCORES,
     _SKIP,
+    name="GateCheck",
     check=_check_rule,
 )
 
@@ -140,14 +141,14 @@ _AT_LEAST_REQUESTS: Final = optional(
 _OUTCOMES: Final[tuple[OnTooFew, ...]] = get_args(OnTooFew)
 _ON_TOO_FEW: Final = optional(
     "onTooFew",
-    choice(_OUTCOMES),
+    choice(_OUTCOMES, name="OnTooFew"),
     default="fail",
     description="The result for which an inconclusive one counts in the exit code.",
 )
 _CORRECTIONS: Final[tuple[Correction, ...]] = get_args(Correction)
 _CORRECTION: Final = optional(
     "correction",
-    choice(_CORRECTIONS),
+    choice(_CORRECTIONS, name="Correction"),
     default="none",
     description="Of the checks for `better` for each other. Checks that must all pass need none.",
 )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.http.json_codec import Json
-from heliscore.api.http.json_schema import closed_object
+from heliscore.api.http.json_schema import closed_object, constant
 from heliscore.api.http.request_state import state_of
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import Unavailable
@@ -54,7 +54,7 @@ ENDPOINTS: Final = tuple(
         tag="Health",
         permission=None,
         errors=(Unavailable,) if handler is readyz else (),
-        answer=closed_object({"status": {"const": status}}, ("status",)),
+        answer=closed_object({"status": constant(status)}, ("status",)),
         answer_example={"status": status},
     )
     for path, handler, status in (

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import Schema, closed_object, nullable
+from heliscore.api.http.json_schema import Schema, closed_object, nullable, one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import TIME, integer
@@ -148,7 +148,7 @@ _VALUE: Final[dict[str, Schema]] = {
 }
 _SHOWN_CHANGE: Final[dict[str, Schema]] = {
     **_VALUE,
-    "action": {"enum": ["set", "replaced", "removed", "restored", "taken back"]},
+    "action": one_of(("set", "replaced", "removed", "restored", "taken back")),
     "call": {"type": ["string", "null"], "description": "By which call."},
     "restoredBy": {"type": ["string", "null"], "description": "Who brought the author's value back."},
     "takenBackAt": nullable({"type": "string", "format": "date-time"}),

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, list_of_objects, nullable
+from heliscore.api.http.json_schema import (
+    COUNT,
+    STRING,
+    Schema,
+    list_of_objects,
+    nullable,
+    one_of,
+    whole_object,
+)
 from heliscore.api.native.monitor_fields import EXAMPLE, answer_schema
 from heliscore.domain.monitors.monitor_states import GroupState
 from heliscore.domain.times import format_time
@@ -67,7 +75,7 @@ def show_change(change: StoredChange) -> dict[str, Any]:
 
 
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-_STATE: Final[Schema] = {"enum": ["ok", "firing", "no_data", "error"]}
+_STATE: Final = one_of(("ok", "firing", "no_data", "error"), "MonitorState")
 _NUMBERS: Final[dict[str, Schema]] = {
     "value": {"type": ["number", "null"]},
     "baseValue": {"type": ["number", "null"], "description": "Of the window that it is compared with."},
@@ -76,14 +84,14 @@ _NUMBERS: Final[dict[str, Schema]] = {
 _GROUP: Final[dict[str, Schema]] = {
     "group": {"type": ["string", "null"], "description": "null: no groups, or requests without a value."}
 }
+_GROUP_STATE: Final = {**_GROUP, "state": _STATE, "since": _TIME, **_NUMBERS, "at": _TIME}
+_ERROR: Final[dict[str, Schema]] = {"reason": STRING, "since": _TIME, "failures": COUNT}
 MONITOR_SCHEMA: Final = answer_schema(
     id=STRING,
     state={**_STATE, "description": "Of the group that stands worst."},
-    states=list_of_objects({**_GROUP, "state": _STATE, "since": _TIME, **_NUMBERS, "at": _TIME}),
+    states=list_of_objects(_GROUP_STATE, "MonitorGroup"),
     groupsLeftOut={**COUNT, "description": "Groups with data that are not watched: there are too many."},
-    error=nullable(
-        closed_object({"reason": STRING, "since": _TIME, "failures": COUNT}, ("reason", "since", "failures"))
-    ),
+    error=nullable(whole_object("MonitorError", _ERROR)),
     evaluatedUntil=_TIME,
     nextAt=nullable(_TIME),
     createdAt=_TIME,

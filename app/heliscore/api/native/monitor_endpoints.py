@@ -74,7 +74,7 @@ async def get_monitor(call: ApiCall) -> Response:
     return envelope.answer(show_monitor(found))
 
 
-async def post_monitor(call: ApiCall) -> Response:
+async def create_monitor(call: ApiCall) -> Response:
     """Watch a number of scores, and tell when it is not as it should be.
 
     The first period is the one that ended last, so that a monitor says within seconds how things stand.
@@ -99,7 +99,7 @@ async def delete_monitor(call: ApiCall) -> Response:
     return envelope.DONE
 
 
-async def get_history(call: ApiCall) -> Response:
+async def get_monitor_history(call: ApiCall) -> Response:
     """Show how the states of a monitor's groups changed, newest first, in pages of up to 1,000.
 
     Periods that were skipped after a standstill, and times at which the monitor could not be evaluated, are
@@ -127,7 +127,7 @@ _LIST: Final[Schema] = {"type": "array", "maxItems": store.MAX_MONITORS, "items"
 ENDPOINTS: Final = (
     envelope.endpoint("GET", _PATH, list_monitors, "r", _TAG, data=_LIST, data_example=[SHOWN]),
     envelope.endpoint(
-        "POST", _PATH, post_monitor, "rw", _TAG, body=BODY, data=MONITOR_SCHEMA, data_example=SHOWN
+        "POST", _PATH, create_monitor, "rw", _TAG, body=BODY, data=MONITOR_SCHEMA, data_example=SHOWN
     ),
     envelope.endpoint(
         "GET", _ONE, get_monitor, "r", _TAG, data=MONITOR_SCHEMA, data_example=SHOWN, errors=(NotFound,)
@@ -147,7 +147,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "GET",
         f"{_ONE}/history",
-        get_history,
+        get_monitor_history,
         "r",
         _TAG,
         query=_QUERY.fields,

@@ -15,7 +15,7 @@ from heliscore.api.http.body_fields import (
     required,
 )
 from heliscore.api.http.field_errors import FieldErrors
-from heliscore.api.http.json_schema import Schema, closed_object
+from heliscore.api.http.json_schema import Schema, whole_object
 from heliscore.api.http.value_types import (
     BOOLEAN,
     CONFIDENCE,
@@ -63,7 +63,7 @@ BELOW: Final = optional("below", NUMBER)
 ABOVE: Final = optional("above", NUMBER)
 WORSE_THAN: Final = optional(
     "worseThan",
-    choice(("previous", "week")),
+    choice(("previous", "week"), name="MonitorBase"),
     description="The window before, or the same one a week before.",
 )
 MARGIN: Final = optional("margin", NUMBER, default=0)
@@ -81,7 +81,9 @@ def _check_condition(values: Values) -> None:
         values.reject(MARGIN, "must not be below 0")
 
 
-_CONDITION_TYPE: Final = object_of(*_KINDS, MARGIN, CONFIDENCE_FIELD, check=_check_condition)
+_CONDITION_TYPE: Final = object_of(
+    *_KINDS, MARGIN, CONFIDENCE_FIELD, name="MonitorCondition", check=_check_condition
+)
 
 # The monitor
 
@@ -89,7 +91,7 @@ NAME_FIELD: Final = required("name", NAME)
 SCORE: Final = optional("score", SCORE_NAME, description="null: requests are counted.")
 STATISTIC: Final = required(
     "statistic",
-    choice(_STATISTICS),
+    choice(_STATISTICS, name="MonitorStatistic"),
     description="`share`: of scores that are true or 1. `unscored`: the share of requests without the score.",
 )
 FILTER: Final = optional(
@@ -110,7 +112,7 @@ AT_LEAST_SCORES: Final = optional(
 )
 NO_DATA: Final = optional(
     "noData",
-    choice(_NO_DATA),
+    choice(_NO_DATA, name="NoData"),
     default="no_data",
     description="What a period without data counts as: recovered, nothing, a state, or bad.",
 )
@@ -202,7 +204,9 @@ EXAMPLE: Final[dict[str, Any]] = {
     "paused": False,
 }
 
-BODY: Final = make_body(NAME_FIELD, *_REST, is_unique=True, check=_check, example=EXAMPLE)
+BODY: Final = make_body(
+    NAME_FIELD, *_REST, name="MonitorFields", is_unique=True, check=_check, example=EXAMPLE
+)
 
 PREVIEW_BODY: Final = make_body(
     optional("name", NAME, default="preview"),
@@ -230,4 +234,4 @@ DEFINITION_SCHEMA: Final[dict[str, Schema]] = {
 def answer_schema(**beside: Schema) -> Schema:
     """The schema of a monitor in an answer, with more keys."""
     properties = {**beside, **DEFINITION_SCHEMA}
-    return closed_object(properties, tuple(properties))
+    return whole_object("Monitor", properties)

@@ -62,7 +62,7 @@ _ALLOCATIONS: Final[tuple[store.Allocation, ...]] = ("equal", "proportional")
 _GROUP_BY: Final[Field[Any]] = GROUP_FIELD
 _ALLOCATION: Final[Field[Any]] = optional(
     "allocation",
-    choice(_ALLOCATIONS),
+    choice(_ALLOCATIONS, name="Allocation"),
     description="Of `stratified`: as many of each group, or (the default) in proportion to their sizes.",
 )
 _SCORE: Final[Field[Any]] = optional(
@@ -116,7 +116,7 @@ _BODY: Final = make_body(
 )
 
 
-async def sample(call: ApiCall) -> Response:
+async def sample_requests(call: ApiCall) -> Response:
     """Choose requests that are worth a human's look.
 
     `by` says which:
@@ -197,7 +197,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/evals/sample",
-        sample,
+        sample_requests,
         "r",
         "Evaluation",
         body=_BODY,

@@ -36,7 +36,7 @@ ITEM_AUTHOR: Final = optional(
 )
 ITEM_FIELDS: Final = (REQUEST_ID, SCORES, ITEM_AUTHOR)
 
-ITEM: Final = object_of(*ITEM_FIELDS)
+ITEM: Final = object_of(*ITEM_FIELDS, name="BatchItem")
 
 
 class Item(msgspec.Struct, frozen=True):

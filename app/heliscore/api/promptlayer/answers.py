@@ -13,7 +13,7 @@ from heliscore.api.http.auth import address_of, bearer_key, has_header_key
 from heliscore.api.http.body_fields import Body
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.api.http.json_codec import Json, decode
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import Schema, constant
 from heliscore.api.http.request_body import read_body
 from heliscore.api.http.request_state import Services
 from heliscore.domain.api_key import Permissions
@@ -87,7 +87,7 @@ def schema(
     beside: Mapping[str, Schema] | None = None, optional: Mapping[str, Schema] | None = None
 ) -> Schema:
     """The JSON Schema of a success; `optional` are keys that may be missing."""
-    properties = {"success": {"const": True}, "message": {"type": "string"}, **(beside or {})}
+    properties = {"success": constant(True), "message": {"type": "string"}, **(beside or {})}
     return {
         "type": "object",
         "properties": {**properties, **(optional or {})},
@@ -107,12 +107,15 @@ def endpoint(
     tag: str = "PromptLayer",
     success: int = 200,
     errors: tuple[type[ApiError], ...] = (),
+    operation: str | None = None,
 ) -> Endpoint:
-    """An endpoint in PromptLayer's manner: the key in a header or in the body."""
+    """An endpoint in PromptLayer's manner: the key in a header or in the body. Its operation is named
+    `promptlayer_` and the handler's name, unless another is given."""
     return Endpoint(
         method=method,
         path=path,
         handler=handler,
+        operation=f"promptlayer_{operation or handler.__name__}",
         render_error=render_error,
         identify=identify,
         security=("promptlayerKey",),
@@ -132,7 +135,7 @@ ID: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
 ERROR_SCHEMA: Final[Schema] = {
     "type": "object",
     "properties": {
-        "success": {"const": False},
+        "success": constant(False),
         "message": {
             "type": "string",
             "description": "The error message; every error of the input.",

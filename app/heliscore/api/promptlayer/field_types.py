@@ -19,6 +19,7 @@ from heliscore.api.http.body_fields import (
     required,
 )
 from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import named
 from heliscore.api.http.value_types import ANY, OBJECT, STRING, integer, list_of
 from heliscore.api.shared.logged_bodies import storable
 from heliscore.api.shared.score_maps import read_name, read_value
@@ -129,11 +130,15 @@ TAGS: Final = list_of(
 )
 
 METADATA: Final = ValueType[dict[str, str]](
-    {
-        "type": "object",
-        "description": "A value that is not a string is kept as its JSON text.",
-        "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
-    },
+    named(
+        "PromptLayerMetadata",
+        {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "A value that is not a string is kept as its JSON text.",
+            "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        },
+    ),
     _read_metadata,
 )
 
@@ -154,9 +159,11 @@ API_KEY: Final = optional(
 )
 
 
-def make_tracking_body(*fields: Field[Any], example: object, check: Check | None = None) -> Body:
+def make_tracking_body(
+    *fields: Field[Any], example: object, name: str | None = None, check: Check | None = None
+) -> Body:
     """A body of these fields and `api_key`, which `answers.identify` reads; other keys are ignored."""
-    return make_body(*fields, API_KEY, is_open=True, example=example, check=check)
+    return make_body(*fields, API_KEY, name=name, is_open=True, example=example, check=check)
 
 
 def decode_raw(body: bytes) -> dict[str, msgspec.Raw]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Values, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import NULL, Schema, nullable
+from heliscore.api.http.json_schema import NULL, Schema, nullable, one_of
 from heliscore.api.http.json_schema import STRING as STRING_SCHEMA
 from heliscore.api.http.value_types import NUMBER, OBJECT, STRING, integer
 from heliscore.api.promptlayer import answers
@@ -174,7 +174,7 @@ _ANSWER: Final[dict[str, Schema]] = {
     "id": answers.ID,
     "request_id": answers.ID,
     "prompt_version": NULL,
-    "status": {"enum": list(OUTCOMES)},
+    "status": one_of(OUTCOMES),
     "error_type": nullable(STRING_SCHEMA),
     "error_message": nullable(STRING_SCHEMA),
 }

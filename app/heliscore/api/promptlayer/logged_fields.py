@@ -25,7 +25,9 @@ TAGS: Final = optional("tags", TAGS_TYPE)
 METADATA: Final = optional("metadata", METADATA_TYPE)
 PROMPT_ID: Final = optional("prompt_id", PROMPT_ID_TYPE)
 STATUS: Final = optional(
-    "status", choice(OUTCOMES, "SUCCESS, WARNING or ERROR"), description="SUCCESS if it is missing"
+    "status",
+    choice(OUTCOMES, "SUCCESS, WARNING or ERROR", name="Outcome"),
+    description="SUCCESS if it is missing",
 )
 ERROR_TYPE: Final = optional("error_type", STRING)
 ERROR_MESSAGE: Final = optional("error_message", STRING)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_codec import Json
-from heliscore.api.http.json_schema import REFERENCE, Schema, reference
+from heliscore.api.http.json_schema import struct_schema
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.promptlayer import answers
 from heliscore.api.promptlayer.blueprint import make_blueprint
@@ -77,10 +77,6 @@ async def get_request(call: ApiCall) -> Response:
     )
 
 
-_detail, _components = msgspec.json.schema_components([RequestDetail], ref_template=REFERENCE)
-
-COMPONENTS: Final[dict[str, Schema]] = _components
-
 ENDPOINTS: Final = (
     answers.endpoint(
         "/api/public/v2/requests/{request_id}",
@@ -88,7 +84,7 @@ ENDPOINTS: Final = (
         method="GET",
         permission="r",
         body=None,
-        answer=reference("RequestDetail"),
+        answer=struct_schema(RequestDetail),
         errors=(NotFound,),
     ),
 )

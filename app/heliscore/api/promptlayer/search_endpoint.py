@@ -11,7 +11,16 @@ from heliscore.api.http.body_fields import ValueType, make_body, optional
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import Json
-from heliscore.api.http.json_schema import COUNT, REFERENCE, Schema, nullable, reference
+from heliscore.api.http.json_schema import (
+    COUNT,
+    closed_object,
+    constant,
+    named,
+    nullable,
+    one_of,
+    reference,
+    struct_schema,
+)
 from heliscore.api.http.value_types import ANY, STORABLE_STRING, choice, integer
 from heliscore.api.promptlayer import answers
 from heliscore.api.promptlayer.field_types import API_KEY
@@ -100,22 +109,52 @@ def _read_sort_by(raw: object, path: str, errors: FieldErrors) -> Column | Score
     return subject
 
 
-_GROUP: Final = optional("filter_group", ValueType[Filter](reference("FilterGroup"), decode_group))
+_CONDITION: Final = named(
+    "FilterCondition",
+    closed_object(
+        {
+            "field": one_of(FIELDS),
+            "operator": one_of(OPERATORS),
+            "value": {"description": "`between` takes [low, high], `in` and `not_in` a list"},
+            "nested_key": {
+                "type": ["string", "null"],
+                "description": "the key of `metadata`, the name of a `score`",
+            },
+        },
+        ("field", "operator"),
+    ),
+)
+_GROUP_SCHEMA: Final = named(
+    "FilterGroup",
+    closed_object(
+        {
+            "logic": {**one_of(("AND", "OR")), "default": "AND"},
+            "filters": {"type": "array", "items": {"anyOf": [reference("FilterGroup"), _CONDITION]}},
+        },
+        ("filters",),
+    ),
+)
+_GROUP: Final = optional("filter_group", ValueType[Filter](_GROUP_SCHEMA, decode_group))
 _FILTERS: Final = optional(
     "filters",
-    ValueType[Filter]({"type": "array", "items": reference("FilterCondition")}, _read_filters),
+    ValueType[Filter]({"type": "array", "items": _CONDITION}, _read_filters),
     description="more conditions, all of which must hold",
 )
 _TEXT: Final = optional("q", STORABLE_STRING, description="a string in the request or its response")
 _SORT_BY: Final = optional(
     "sort_by",
     ValueType[Column | Score | None](
-        {"anyOf": [{"enum": [*_SORTABLE, "score"]}, {"type": "string", "pattern": r"^score\."}]},
+        {
+            "anyOf": [
+                one_of((*_SORTABLE, "score"), "SearchColumn"),
+                {"type": "string", "pattern": r"^score\."},
+            ]
+        },
         _read_sort_by,
     ),
     description="Missing values come last, and by `pl_id` ids that are not numbers.",
 )
-_SORT_ORDER: Final = optional("sort_order", choice(("asc", "desc")))
+_SORT_ORDER: Final = optional("sort_order", choice(("asc", "desc"), name="SortDirection"))
 _PAGE: Final = optional("page", integer(1, MAX_PAGE), default=1)
 _PER_PAGE: Final = optional("per_page", integer(1, MAX_PER_PAGE), default=DEFAULT_PER_PAGE)
 _BODY: Final = make_body(
@@ -140,39 +179,6 @@ _BODY: Final = make_body(
 )
 
 
-_items, _components = msgspec.json.schema_components([SearchItem], ref_template=REFERENCE)
-
-COMPONENTS: Final[dict[str, Schema]] = {
-    **_components,
-    "PromptLayerError": answers.ERROR_SCHEMA,
-    "FilterGroup": {
-        "type": "object",
-        "properties": {
-            "logic": {"enum": ["AND", "OR"], "default": "AND"},
-            "filters": {
-                "type": "array",
-                "items": {"anyOf": [reference("FilterGroup"), reference("FilterCondition")]},
-            },
-        },
-        "required": ["filters"],
-        "additionalProperties": False,
-    },
-    "FilterCondition": {
-        "type": "object",
-        "properties": {
-            "field": {"enum": list(FIELDS)},
-            "operator": {"enum": list(OPERATORS)},
-            "value": {"description": "`between` takes [low, high], `in` and `not_in` a list"},
-            "nested_key": {
-                "type": ["string", "null"],
-                "description": "the key of `metadata`, the name of a `score`",
-            },
-        },
-        "required": ["field", "operator"],
-        "additionalProperties": False,
-    },
-}
-
 ENDPOINTS: Final = (
     answers.endpoint(
         "/api/public/v2/requests/search",
@@ -182,8 +188,8 @@ ENDPOINTS: Final = (
         answer={
             "type": "object",
             "properties": {
-                "success": {"const": True},
-                "items": {"type": "array", "items": reference("SearchItem")},
+                "success": constant(True),
+                "items": {"type": "array", "items": struct_schema(SearchItem)},
                 **dict.fromkeys(("page", "pages", "per_page", "total"), COUNT),
                 "has_next": {"type": "boolean"},
                 "has_prev": {"type": "boolean"},

@@ -70,6 +70,7 @@ _BODY: Final = make_tracking_body(
     _PROMPT_VERSION,
     _PROVIDER_TYPE,
     *LOGGED_FIELDS,
+    name="PromptLayerTrackedRequest",
     example={
         "function_name": "openai.chat.completions.create",
         "provider_type": "openai",
@@ -170,8 +171,9 @@ ENDPOINTS: Final = tuple(
     answers.endpoint(
         path,
         track_request,
+        operation=operation,
         body=_BODY,
         answer=answers.schema({"request_id": answers.ID, "prompt_blueprint": NULL}),
     )
-    for path in ("/rest/track-request", "/track-request")
+    for path, operation in (("/rest/track-request", None), ("/track-request", "track_request_alias"))
 )

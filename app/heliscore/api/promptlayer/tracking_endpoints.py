@@ -50,6 +50,7 @@ _SCORE_BODY: Final = make_tracking_body(
     _SCORE_FIELDS.score,
     *_SCORE_FIELDS.names,
     check=_SCORE_FIELDS.check,
+    name="PromptLayerScoreTracking",
     example={"request_id": 1000000000001, "score": 88, "name": "summarization"},
 )
 
@@ -63,6 +64,7 @@ _PROMPT_BODY: Final = make_tracking_body(
     _VERSION,
     _LABEL,
     check=_check_label,
+    name="PromptLayerPromptTracking",
     example={
         "request_id": 1000000000001,
         "prompt_name": "my_template",
@@ -73,12 +75,18 @@ _PROMPT_BODY: Final = make_tracking_body(
 
 _METADATA: Final = required("metadata", METADATA)
 _METADATA_BODY: Final = make_tracking_body(
-    REQUEST_ID, _METADATA, example={"request_id": 1000000000001, "metadata": {"user_id": "u1"}}
+    REQUEST_ID,
+    _METADATA,
+    name="PromptLayerMetadataTracking",
+    example={"request_id": 1000000000001, "metadata": {"user_id": "u1"}},
 )
 
 _GROUP_ID: Final = required("group_id", NUMBER_FROM_1)
 _GROUP_BODY: Final = make_tracking_body(
-    REQUEST_ID, _GROUP_ID, example={"request_id": 1000000000001, "group_id": 1}
+    REQUEST_ID,
+    _GROUP_ID,
+    name="PromptLayerGroupTracking",
+    example={"request_id": 1000000000001, "group_id": 1},
 )
 
 
@@ -201,13 +209,14 @@ def _endpoints(
         answers.endpoint(
             path,
             handler,
+            operation=handler.__name__ + suffix,
             body=body,
             answer=answers.schema(
                 beside, {"warnings": envelope.WARNINGS} if handler is track_score else None
             ),
             errors=() if handler is create_group else (NotFound,),
         )
-        for path in paths
+        for path, suffix in zip(paths, ("", "_alias"), strict=False)
     )
 
 

@@ -23,7 +23,7 @@ UNITS: Final[dict[str, BucketUnit]] = {
 }
 
 
-INCREMENT: Final = choice(tuple(UNITS), f"one of {', '.join(UNITS)}")
+INCREMENT: Final = choice(tuple(UNITS), f"one of {', '.join(UNITS)}", name="BucketUnit")
 """The length of a bucket, a key of UNITS."""
 
 MINUTES: Final = optional(

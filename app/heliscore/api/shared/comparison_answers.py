@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, Schema, closed_object, nullable
+from heliscore.api.http.json_schema import COUNT, NUMBER, STRING, Schema, nullable, one_of, whole_object
 from heliscore.api.shared.arm_comparisons import Result
 from heliscore.domain.statistics.compared import Comparison, Effect, Summary
 from heliscore.domain.statistics.interval import Interval
@@ -77,16 +77,17 @@ def _camel_case(name: str) -> str:
 
 INTERVAL: Final[Schema] = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}
 _SUMMARY: Final = {"n": COUNT, "sum": NUMBER, "mean": nullable(NUMBER), "sd": nullable(NUMBER)}
+_SUMMARY_SCHEMA: Final = whole_object("ArmSummary", _SUMMARY)
 _EFFECT: Final = {"name": STRING, "value": NUMBER, "interval": nullable(INTERVAL)}
 
 _PROPERTIES: Final[dict[str, Schema]] = {
     "score": STRING,
     "arm": nullable(STRING),
-    "measure": {"enum": ["share", "mean"]},
-    "direction": {"enum": ["up", "down"]},
+    "measure": one_of(("share", "mean")),
+    "direction": one_of(("up", "down")),
     "method": nullable(STRING),
-    "base": closed_object(_SUMMARY, required=tuple(_SUMMARY)),
-    "other": closed_object(_SUMMARY, required=tuple(_SUMMARY)),
+    "base": _SUMMARY_SCHEMA,
+    "other": _SUMMARY_SCHEMA,
     "difference": nullable(NUMBER),
     "interval": nullable(INTERVAL),
     "p": nullable(NUMBER),
@@ -94,7 +95,7 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "intervalAdjusted": nullable(INTERVAL),
     "lift": nullable(NUMBER),
     "liftInterval": nullable(INTERVAL),
-    "effect": nullable(closed_object(_EFFECT, required=tuple(_EFFECT))),
+    "effect": nullable(whole_object("Effect", _EFFECT)),
     "superiority": nullable(NUMBER),
     "superiorityP": nullable(NUMBER),
     "verdict": STRING,
@@ -111,4 +112,4 @@ _PROPERTIES: Final[dict[str, Schema]] = {
     "reasons": {"type": "object", "additionalProperties": STRING},
     "summary": STRING,
 }
-COMPARISON: Final = closed_object(_PROPERTIES, required=tuple(_PROPERTIES))
+COMPARISON: Final = whole_object("ArmComparison", _PROPERTIES)

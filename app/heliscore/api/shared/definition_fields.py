@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from heliscore.api.http.body_fields import Field, Values, ValueType, make_body, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema, closed_object
+from heliscore.api.http.json_schema import Schema, closed_object, named
 from heliscore.api.http.value_types import NAME, OBJECT, STORABLE_STRING, choice, integer
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE
@@ -46,33 +46,40 @@ def _short(maximum: int) -> ValueType[str]:
 
 _BOUND: Final = integer(MIN_VALUE, MAX_VALUE)
 _LABELS: Final = ValueType[dict[int, str]](
-    {
-        "type": "object",
-        "maxProperties": MAX_LABELS,
-        "propertyNames": {"pattern": f"^({_VALUE})$"},
-        "additionalProperties": NAME.schema,
-    },
+    named(
+        "ScoreLabels",
+        {
+            "type": "object",
+            "maxProperties": MAX_LABELS,
+            "propertyNames": {"pattern": f"^({_VALUE})$"},
+            "additionalProperties": NAME.schema,
+        },
+    ),
     _read_labels,
 )
 
 TYPE: Final = required(
-    "type", choice(TYPES), description="A category is an integer that is one of the labels' values."
+    "type",
+    choice(TYPES, name="ScoreType"),
+    description="A category is an integer that is one of the labels' values.",
 )
 MIN: Final = optional("min", _BOUND, description="The lowest value; null: any.")
 MAX: Final = optional("max", _BOUND, description="The highest value; null: any.")
-DIRECTION: Final = optional("direction", choice(DIRECTIONS), description="Which values are better.")
+DIRECTION: Final = optional(
+    "direction", choice(DIRECTIONS, name="ScoreDirection"), description="Which values are better."
+)
 UNIT: Final = optional("unit", _short(MAX_UNIT_LENGTH))
 DESCRIPTION: Final = optional("description", _short(MAX_DESCRIPTION_LENGTH))
 LABELS: Final = optional("labels", _LABELS, default={}, description="Words for values, each for one value.")
 ENFORCE: Final = optional(
     "enforce",
-    choice(ENFORCEMENTS),
+    choice(ENFORCEMENTS, name="Enforcement"),
     default="off",
     description="Scores that break the definition are stored (off), stored with a warning, or refused (on).",
 )
 PRECEDENCE: Final = optional(
     "precedence",
-    choice(PRECEDENCES),
+    choice(PRECEDENCES, name="Precedence"),
     default="newest",
     description="Which value counts: the newest, or a human's until a human changes or removes it.",
 )
@@ -101,11 +108,14 @@ EXAMPLE: Final = {
     "precedence": "newest",
 }
 
-BODY: Final = make_body(*FIELDS, is_unique=True, example=EXAMPLE)
+BODY: Final = make_body(*FIELDS, name="ScoreDefinitionFields", is_unique=True, example=EXAMPLE)
 
-SCHEMA: Final[Schema] = closed_object(
-    {"name": NAME.schema, **{field.key: field.schema for field in FIELDS}},
-    ("name", *(field.key for field in FIELDS)),
+SCHEMA: Final[Schema] = named(
+    "ScoreDefinition",
+    closed_object(
+        {"name": NAME.schema, **{field.key: field.schema for field in FIELDS}},
+        ("name", *(field.key for field in FIELDS)),
+    ),
 )
 """Of a definition in an answer: with its name, and every key."""
 

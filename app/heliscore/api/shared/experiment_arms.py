@@ -90,12 +90,12 @@ def _check_values(values: Values) -> None:
         values.reject(_OTHERS, "the groups must differ from each other and from the base")
 
 
-_VALUES_OF: Final = object_of(_BY, _BASE, _OTHERS, check=_check_values)
+_VALUES_OF: Final = object_of(_BY, _BASE, _OTHERS, name="ArmsByValue", check=_check_values)
 
 _LABEL: Final = required("name", NAME)
 _FILTER: Final = required("filter", FILTER)
 _FILTERS: Final = required(
-    "filters", list_of(object_of(_LABEL, _FILTER), of="filters", maximum=MAX_OTHERS + 1)
+    "filters", list_of(object_of(_LABEL, _FILTER, name="NamedFilter"), of="filters", maximum=MAX_OTHERS + 1)
 )
 
 
@@ -110,7 +110,7 @@ def _check_filters(values: Values) -> None:
         values.reject(_FILTERS, "the names must differ")
 
 
-_BY_FILTERS: Final = object_of(_FILTERS, check=_check_filters)
+_BY_FILTERS: Final = object_of(_FILTERS, name="ArmsByFilter", check=_check_filters)
 
 _TIMES: Final = required("times", list_of(TIME_RANGE, of="ranges of time", maximum=MAX_OTHERS + 1))
 
@@ -123,7 +123,7 @@ def _check_times(values: Values) -> None:
         values.reject(_TIMES, "the ranges must differ")
 
 
-_BY_TIMES: Final = object_of(_TIMES, check=_check_times)
+_BY_TIMES: Final = object_of(_TIMES, name="ArmsByTime", check=_check_times)
 _NO_ARMS: Final = Arms(_CREATED_AT, (), (), ())
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from heliscore.api.http.body_fields import ValueType, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors
+from heliscore.api.http.json_schema import constant, one_of
 from heliscore.api.http.value_types import NAME
 from heliscore.api.shared.score_maps import plain_name
 from heliscore.domain.filter_tree import Column, Property, ScorePart
@@ -38,15 +39,10 @@ def _read_group(raw: object, path: str, errors: FieldErrors) -> Group:
     return Column("model")
 
 
-GROUP_BY: Final = ValueType[Group](
-    {
-        "anyOf": [
-            {"enum": list(GROUPABLE)},
-            *(object_of(required(key, NAME)).schema for key in _KEYS),
-        ]
-    },
-    _read_group,
-)
+_COLUMN: Final = one_of(GROUPABLE, "GroupColumn")
+_OF: Final = {key: object_of(required(key, NAME), name=f"By{key.title()}").schema for key in _KEYS}
+
+GROUP_BY: Final = ValueType[Group]({"anyOf": [_COLUMN, *_OF.values()]}, _read_group)
 
 Unit = Column | Property
 _REQUEST: Final = "request"
@@ -67,14 +63,13 @@ def _read_unit(raw: object, path: str, errors: FieldErrors) -> Unit | None:
 
 
 _EXPECTED_ITEM: Final = f'one of {", ".join(GROUPABLE)} or {{"property": key}}'
-_OF_PROPERTY: Final = object_of(required("property", NAME)).schema
 
-ITEM: Final = ValueType[Unit]({"anyOf": [{"enum": list(GROUPABLE)}, _OF_PROPERTY]}, _read_item)
+ITEM: Final = ValueType[Unit]({"anyOf": [_COLUMN, _OF["property"]]}, _read_item)
 """What requests have in common."""
 
 GROUP_FIELD: Final = optional(
     "groupBy", ITEM, description="A column or a property; requests without it are the group null."
 )
 
-UNIT: Final = ValueType[Unit | None]({"anyOf": [{"enum": [_REQUEST, *GROUPABLE]}, _OF_PROPERTY]}, _read_unit)
+UNIT: Final = ValueType[Unit | None]({"anyOf": [constant(_REQUEST), _COLUMN, _OF["property"]]}, _read_unit)
 """What counts as one case. None: each request."""

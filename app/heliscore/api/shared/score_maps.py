@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from heliscore.api.http.body_fields import ValueType
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import Schema, named
 from heliscore.api.http.value_types import NAME, list_of
 from heliscore.domain.messages import MAX_NAME_LENGTH, described, find_name_error
 from heliscore.domain.score import FEEDBACK, MAX_SCORES_PER_CALL, MAX_VALUE, MIN_VALUE, Score, read_score
@@ -75,15 +75,20 @@ def _read_scores(raw: Any, path: str, errors: FieldErrors) -> dict[str, Score]:
     return scores
 
 
-SCORES: Final = ValueType[dict[str, Score]](
-    {
-        "type": "object",
-        "maxProperties": MAX_SCORES_PER_CALL,
-        "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
-        "additionalProperties": SCORE_SCHEMA,
-    },
-    _read_scores,
-)
+def score_map_schema(name: str, value: Schema) -> Schema:
+    """The schema of an object of scores by name."""
+    return named(
+        name,
+        {
+            "type": "object",
+            "maxProperties": MAX_SCORES_PER_CALL,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+            "additionalProperties": value,
+        },
+    )
+
+
+SCORES: Final = ValueType[dict[str, Score]](score_map_schema("ScoreMap", SCORE_SCHEMA), _read_scores)
 """A score map."""
 
 

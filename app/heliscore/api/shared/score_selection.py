@@ -22,7 +22,7 @@ def _check_order(values: Values) -> None:
         values.errors.add(values.path, "start must not be after end")
 
 
-TIME_RANGE: Final = object_of(_START, _END, check=_check_order)
+TIME_RANGE: Final = object_of(_START, _END, name="TimeRange", check=_check_order)
 
 FILTER_FIELD: Final = required("filter", FILTER, missing=FILTER_MISSING)
 TIME_FIELD: Final = required("timeFilter", TIME_RANGE)

@@ -11,7 +11,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import ValueType, optional
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import closed_object, constant, named, one_of
 from heliscore.api.http.value_types import ANY, STRING
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.score_maps import plain_name
@@ -112,26 +112,19 @@ def _order(sort: Sort) -> str:
     return f"{sort.subject}{'-' if sort.descending else '+'}"
 
 
-_DIRECTION: Final[Schema] = {"enum": ["asc", "desc"]}
-_BY_KEY: Final[Schema] = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 1,
-    "additionalProperties": _DIRECTION,
-}
-SORT_TYPE: Final = ValueType[Sort](
-    {
-        "type": "object",
-        "maxProperties": 1,
-        "properties": {
-            **dict.fromkeys(SORTABLE, _DIRECTION),
-            **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
-            "random": {"const": True},
-        },
-        "additionalProperties": False,
-    },
-    _read_sort,
+_DIRECTION: Final = one_of(("asc", "desc"), "SortDirection")
+_BY_KEY: Final = named(
+    "SortByKey",
+    {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _DIRECTION},
 )
+_SORT_SCHEMA: Final = closed_object(
+    {
+        **dict.fromkeys(SORTABLE, _DIRECTION),
+        **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
+        "random": constant(True),
+    }
+) | {"maxProperties": 1}
+SORT_TYPE: Final = ValueType[Sort](named("Sort", _SORT_SCHEMA), _read_sort)
 
 SORT: Final = optional(
     "sort",

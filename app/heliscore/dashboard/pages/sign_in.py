@@ -36,10 +36,11 @@ async def sign_in(page: PageRequest) -> Response:
     except Unauthenticated:
         return _form(page, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
     if not principal.may("r"):
+        may_only = "write scores" if principal.may("w") else "send ratings"
         return _form(
             page,
             target,
-            "This API key may only write scores. To see them, use a key with read permission.",
+            f"This API key may only {may_only}. To see them, use a key with read permission.",
             403,
         )
     try:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from heliscore.api.http.endpoints import Endpoint
-from heliscore.api.http.json_schema import REFERENCE, Schema, closed_object
+from heliscore.api.http.json_schema import Components, Schema, closed_object
 from heliscore.domain.api_key import Permissions
 
 PAGE: Final = 20
@@ -148,11 +148,11 @@ def _bind(tool: Tool, endpoint: Endpoint) -> BoundTool:
     path_keys = tuple(re.findall(r"\{(\w+)\}", tool.path))
     properties: dict[str, Schema] = {key: {"type": "string"} for key in path_keys}
     query_keys = tuple(field.key for field in endpoint.query if field.key in tool.takes)
-    properties |= {field.key: field.schema for field in endpoint.query if field.key in query_keys}
+    properties |= {field.key: _inlined(field.schema) for field in endpoint.query if field.key in query_keys}
     required = list(path_keys)
     if endpoint.body is not None:
-        body = endpoint.body.value_type.schema
-        properties |= {key: _without_references(body["properties"][key]) for key in tool.takes}
+        body = _inlined(endpoint.body.value_type.schema)
+        properties |= {key: body["properties"][key] for key in tool.takes}
         required += [key for key in body.get("required", ()) if key in tool.takes]
     if tool.page is not None:
         properties[tool.page] = {"type": "integer", "minimum": 1, "maximum": PAGE, "default": PAGE}
@@ -161,10 +161,21 @@ def _bind(tool: Tool, endpoint: Endpoint) -> BoundTool:
     return BoundTool(tool, endpoint.permission, path_keys, query_keys, schema)
 
 
-def _without_references(schema: Any) -> Any:
-    """The same with the filter described in words: as a schema it would fill a model's context."""
-    if isinstance(schema, dict):
-        if schema.get("$ref") == REFERENCE.format(name="Filter"):
-            return _FILTER
-        return {key: _without_references(value) for key, value in schema.items()}
-    return [_without_references(value) for value in schema] if isinstance(schema, list) else schema
+def _inlined(schema: Schema) -> Schema:
+    """The same without references, the filter described in words: as a schema it would fill a model's
+    context."""
+    components = Components()
+    inlined: Schema = _resolve(components.take(schema), components.schemas)
+    return inlined
+
+
+def _resolve(part: Any, schemas: dict[str, Schema]) -> Any:
+    match part:
+        case {"$ref": str(reference), **others}:
+            name = reference.rpartition("/")[2]
+            return _FILTER if name == "Filter" else _resolve(schemas[name], schemas) | others
+        case dict():
+            return {key: _resolve(value, schemas) for key, value in part.items()}
+        case list():
+            return [_resolve(value, schemas) for value in part]
+    return part

@@ -35,8 +35,8 @@ _READ: Final = (
 
 
 class _Cors(CORSMiddleware):
-    """Calls that no page makes pass it by, in 1 µs instead of 9. Their answers lack `Vary: Origin`, which is for
-    caches: none may keep them."""
+    """Calls that no page makes pass it by, in 1 µs instead of 9. Their answers lack `Vary: Origin`, which is
+    for caches: none may keep them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if any(name == b"origin" for name, _ in scope["headers"]):

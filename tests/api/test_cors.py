@@ -74,6 +74,9 @@ async def test_pages_of_named_origins_call_and_read_errors(start_service: StartS
     elsewhere = await client.get("/v1/request/r", headers={"Origin": OTHER})
     assert (elsewhere.status_code, "access-control-allow-origin" in elsewhere.headers) == (200, False)
 
+    from_server = await client.get("/v1/request/r")
+    assert (cors(from_server), from_server.headers["vary"]) == ({}, "Authorization, Helicone-Auth, X-API-KEY")
+
     # The dashboard, whose session is a cookie, stays with its own origin.
     for path in ("/", "/sign-in", "/requests", "/static/page.js"):
         assert cors(await anonymous.get(path, headers=from_page)) == {}

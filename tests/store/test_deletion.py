@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -33,15 +34,15 @@ from heliscore.domain.filter_tree import (
     Variable,
 )
 from heliscore.domain.score import Score as Value
-from heliscore.store import request_deletion
+from heliscore.store import request_deletion, request_steps
 from heliscore.store.audit_entries import GrowingEntry, list_entries
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.request_deletion import RequestDeletion, Wanted
 from heliscore.store.scores import ScoreIds, ScoreWrite, record
 
-END_SESSIONS = """
+END_WAITING = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 FILTER = Compare(Score("a"), ">=", 0)
 
@@ -64,6 +65,7 @@ async def test_deletion_that_breaks_off_is_gone_on_with_and_noted_to_the_last_re
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(request_deletion, "BATCH", 3)
+    monkeypatch.setattr(request_steps, "_LOCK_TIMEOUT_MS", 20_000)
     await fill(connection, ids, organization_id, 10)
 
     def delete(expected: int) -> AsyncGenerator[tuple[Deleted, int], None]:
@@ -72,13 +74,16 @@ async def test_deletion_that_breaks_off_is_gone_on_with_and_noted_to_the_last_re
 
     steps = delete(10)
     assert await anext(steps) == (Deleted(3, 3), 7)
-    # In the midst of a batch: its request is locked until the sessions are ended.
+    # The connection is lost in the midst of a batch, which waits for a request.
     blocker = await asyncpg.connect(dsn)
     await blocker.execute("BEGIN; SELECT FROM request WHERE request_id = 'r4' FOR UPDATE")
+    step = asyncio.ensure_future(anext(steps))
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(END_WAITING):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
     with pytest.raises(Unavailable):
-        await anext(steps)
-    await connection.execute(END_SESSIONS)
-    blocker.terminate()
+        await step
+    await blocker.close()
     assert await connection.fetchval("SELECT count(*) FROM request") == 7
     with pytest.raises(Conflict, match=r"^there are 7 requests that the filter finds now, not 10: nothing"):
         await anext(delete(10))

@@ -145,9 +145,11 @@ def delete(organization: str, tree: Filter | None, score: str | None, dry_run: b
         settings = msgspec.structs.replace(settings, database_url=dsn)
         number = uvloop.run(_connected(settings, organization, subject.count))
         click.echo(f"found {number:,} {subject.noun}")
-        if dry_run or (number == 0 and not yes):
+        if dry_run:
             return
-        if not yes:
+        # Where no request is left, only what an interrupted deletion has left of others. Of a score without
+        # values there may be history.
+        if not yes and (number or score is not None):
             click.confirm("Delete them? It cannot be taken back", abort=True)
         deleted = uvloop.run(
             _connected(settings, organization, lambda opened, id_: subject.delete(opened, id_, number))

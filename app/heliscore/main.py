@@ -50,6 +50,7 @@ from heliscore.api.native import (
     gate_endpoint,
     health,
     history_endpoints,
+    import_endpoint,
     metrics_endpoint,
     monitor_endpoints,
     monitor_preview_endpoint,
@@ -124,6 +125,7 @@ _API: Final = (
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
+    *import_endpoint.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(

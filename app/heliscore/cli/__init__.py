@@ -23,6 +23,7 @@ _PLACES: Final = {
     "gate": "gate_command:gate",
     "monitors": "monitor_commands:monitors",
     "digest": "digest_command:digest",
+    "import": "import_command:import_",
     "doctor": "doctor:doctor",
     "version": "doctor:version",
 }

@@ -74,7 +74,11 @@ def connected(url: str | None) -> Iterator[httpx.Client]:
 def call(client: httpx.Client, method: str, path: str, body: object = None) -> Any:
     """Call an endpoint and return the data of its answer. Raises NotAsked for an error."""
     content = None if body is None else msgspec.json.encode(body)
-    response = client.request(method, path, content=content)
+    return read_answer(client.request(method, path, content=content))
+
+
+def read_answer(response: httpx.Response) -> Any:
+    """The data of an answer. Raises NotAsked for an error."""
     try:
         answer = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):

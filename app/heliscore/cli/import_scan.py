@@ -1,0 +1,119 @@
+"""Reads a file once, before anything is sent: which fields and values are in it, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from heliscore.domain.errors import NotAsked
+from heliscore.imports.catalogue import FORMATS, recognise
+from heliscore.imports.fields import CONSTANT, Found, is_nothing
+from heliscore.imports.files import RowFile
+from heliscore.imports.heliscore_rows import HELISCORE, PROPERTY_PREFIX, SCORE_PREFIX
+from heliscore.imports.lines import ReadRow, read_row
+from heliscore.imports.row_formats import RowFormat
+from heliscore.imports.value_rules import Rule, Seen, choose_rule, describe
+
+ALL: Final = "*"
+"""In place of a score's name: whichever has no scale of its own."""
+
+_LABEL_WIDTH: Final = 26
+_MAX_COLUMNS: Final = 1000
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What the user says of all files."""
+
+    format_name: str | None
+    sources: Mapping[str, tuple[str, ...]]
+    scales: Mapping[str, int]
+    author: str | None
+
+
+class Scan:
+    """What is in a file."""
+
+    def __init__(self, file: RowFile, wishes: Wishes) -> None:
+        """Raises NotAsked where the format is unknown."""
+        self.file = file
+        self.format = _find_format(file, wishes.format_name)
+        self.sources = {**self.format.sources, **wishes.sources}
+        self.row_count = 0
+        self.seen: dict[str, Seen] = {}
+        self._wishes = wishes
+        self._columns: dict[str, None] = {}
+        self._found: set[str] = set()
+
+    @property
+    def passes_lines_on(self) -> bool:
+        """Whether the lines of the file are those that are sent."""
+        return self.format is HELISCORE and self.file.form == "JSONL"
+
+    @property
+    def author(self) -> str | None:
+        """Of scores of which the file says none."""
+        return self._wishes.author or (None if self.format is HELISCORE else f"api:{self.format.name}")
+
+    def read(self, advance: Callable[[], None]) -> None:
+        """Read the whole file, of which lines are made. Raises NotRead."""
+        for row in self.file:
+            self.row_count += 1
+            self._add(read_row(row, self.format, self.sources))
+            advance()
+
+    def _add(self, read: ReadRow) -> None:
+        for score in read.scores:
+            self.seen.setdefault(score.name, Seen()).add(score)
+        if len(self._columns) < _MAX_COLUMNS:
+            values = read.row.values
+            self._columns.update(dict.fromkeys(name for name in values if not is_nothing(values[name])))
+        found = Found(self.sources, read.row.values)
+        self._found.update(
+            name for name in self.sources if name not in self._found and found.get(name) is not None
+        )
+
+    def choose_rules(self, definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
+        """The rule of each score's name; `definitions` are the service's."""
+        scales = self._wishes.scales
+        return {
+            name: choose_rule(seen, scales.get(name, scales.get(ALL)), definitions.get(name))
+            for name, seen in self.seen.items()
+        }
+
+    def describe(self, rules: Mapping[str, Rule]) -> Iterator[str]:
+        """The mapping, line by line."""
+        title = f"{self.file.path}: {self.format.title}, {self.file.form}"
+        if self.passes_lines_on:
+            yield f"{title}: lines are sent as they are"
+            return
+        yield f"{title}, {self.row_count:,} rows"
+        for name, sources in self.sources.items():
+            if name in self._found:
+                yield f"  {name:<{_LABEL_WIDTH}} <- {', else '.join(sources)}"
+        if missing := [name for name in self._columns if not self._is_taken(name)]:
+            yield f"  not taken: {', '.join(missing)}"
+        for name, seen in sorted(self.seen.items()):
+            yield f"  score {name:<{_LABEL_WIDTH - 6}} <- {describe(rules[name], seen)} ({seen.count:,})"
+        yield f"  scores without an author are {self.author or 'of nobody who is known'}"
+
+    def _is_taken(self, column: str) -> bool:
+        is_ours = self.format is HELISCORE and column.startswith((SCORE_PREFIX, PROPERTY_PREFIX))
+        used = (source for sources in self.sources.values() for source in sources)
+        return is_ours or any(
+            not source.startswith(CONSTANT) and (source == column or source.startswith(f"{column}."))
+            for source in used
+        )
+
+
+def _find_format(file: RowFile, name: str | None) -> RowFormat:
+    if name is not None:
+        return FORMATS[name]
+    first = file.find_first()
+    if first is None:
+        raise NotAsked(f"{file.path}: there is no row in it")
+    format_ = recognise(first.values)
+    if format_ is None:
+        raise NotAsked(f"{file.path}: the format is not recognised: say which by --format")
+    return format_

@@ -50,18 +50,20 @@ class JsonRows:
                 yield from self._array()
             else:
                 self._value()
-            if self._peek() == ",":
-                self._at += 1
+            self._end_item("}")
         self._take("}")
 
     def _array(self) -> Iterator[Any]:
-        """Some write a comma after the last one, too."""
         self._take("[")
         while self._peek() != "]":
             yield self._value()
-            if self._peek() == ",":
-                self._at += 1
+            self._end_item("]")
         self._take("]")
+
+    def _end_item(self, end: str) -> None:
+        """Some write a comma after the last one, too."""
+        if self._peek() != end:
+            self._take(",")
 
     def _value(self) -> Any:
         self._peek()

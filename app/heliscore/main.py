@@ -47,6 +47,7 @@ from heliscore.api.native import (
     destination_endpoints,
     document_endpoints,
     event_endpoint,
+    export_endpoint,
     gate_endpoint,
     health,
     history_endpoints,
@@ -88,6 +89,10 @@ _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 
 _UPLOAD_CONNECTIONS: Final = 3
 
+_EXPORT_CONNECTIONS: Final = 3
+_EXPORT_STATEMENT_TIMEOUT_MS: Final = 300_000
+"""An export may sort all requests, or look for the next few that match among all."""
+
 _DELIVERY_CONNECTIONS: Final = 3
 _DELIVERY_MAX_EXPECTED_WAIT_S: Final = 10
 """Nobody waits for a job to answer."""
@@ -122,6 +127,7 @@ _API: Final = (
     *delivery_endpoints.ENDPOINTS,
     *monitor_endpoints.ENDPOINTS,
     *monitor_preview_endpoint.ENDPOINTS,
+    *export_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
@@ -183,6 +189,7 @@ class _Pools(msgspec.Struct, frozen=True):
     quick: Database
     writing: Database
     uploads: Database
+    exports: Database
     live: Database
     deliveries: Database
     monitors: Database
@@ -206,6 +213,13 @@ async def _open_pools(settings: Settings, identity: DatabaseIdentity) -> _Pools:
         ),
         writing=await open_(size=WRITING_CONNECTIONS, plans="generic", is_fair=False),
         uploads=await open_(size=_UPLOAD_CONNECTIONS),
+        exports=await open_(
+            msgspec.structs.replace(
+                settings,
+                statement_timeout_ms=max(settings.statement_timeout_ms, _EXPORT_STATEMENT_TIMEOUT_MS),
+            ),
+            size=_EXPORT_CONNECTIONS,
+        ),
         live=await open_(size=1, is_fair=False),
         deliveries=await open_(
             size=_DELIVERY_CONNECTIONS, max_expected_wait_s=_DELIVERY_MAX_EXPECTED_WAIT_S, is_fair=False
@@ -250,6 +264,7 @@ async def _opened(
                 definitions=definitions,
                 writer=writer,
                 uploads=pools.uploads,
+                exports=pools.exports,
                 upload_turns=UploadTurns(),
                 quick=pools.quick,
                 messenger=messenger,

@@ -27,3 +27,7 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_incremental_so
 -- name: join_by_hash
 -- Until the end of the transaction.
 SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)
+
+-- name: join_as_usual
+-- Takes `join_by_hash` back within its transaction.
+SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_nestloop', 'enable_indexscan')

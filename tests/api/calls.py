@@ -199,6 +199,8 @@ BODIES: dict[tuple[str, str], object] = {
     ("DELETE", "/v1/monitors/{monitorId}"): None,
     ("GET", "/v1/monitors/{monitorId}/history"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
+    ("POST", "/v1/export"): _QUERY,
+    ("GET", "/v1/export"): None,
     ("GET", "/v1/events"): None,
     ("GET", "/v1/api-keys"): None,
     ("POST", "/v1/api-keys"): {"api_key_name": "new", "key_permissions": "r"},

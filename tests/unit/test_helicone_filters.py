@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from heliscore.api.helicone.query_bodies import Query, decode_query, encode_cursor
+from heliscore.api.helicone.query_bodies import Query, decode_query
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.shared.filter_columns import UNRECORDED
 from heliscore.api.shared.filter_language import decode_filter
+from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,

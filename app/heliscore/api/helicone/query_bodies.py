@@ -1,35 +1,16 @@
-"""The body of a query (filter, sort and page), and the cursor of its next page."""
+"""The body of a query: filter, sort and page."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
-from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema
-from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, STRING, choice, count, list_of
-from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
+from heliscore.api.http.body_fields import Values, make_body, optional, required
+from heliscore.api.http.value_types import BOOLEAN, NAME, choice, count, list_of
 from heliscore.api.shared.filter_schema import FILTER, FILTER_MISSING
-from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.filter_tree import (
-    NEWEST_FIRST,
-    AllOf,
-    Column,
-    Compare,
-    Filter,
-    Kind,
-    Not,
-    Scored,
-    Sort,
-    kind_of,
-)
-from heliscore.domain.messages import described
-from heliscore.domain.score import MAX_VALUE, MIN_VALUE
+from heliscore.api.shared.sort_fields import CURSOR_TYPE, SORT, decode_cursor
+from heliscore.domain.filter_tree import AllOf, Column, Compare, Filter, Not, Scored, Sort
 from heliscore.store.search.page_order import Position
 
 MAX_LIMIT: Final = 1000
@@ -62,7 +43,7 @@ def decode_query(body: bytes) -> Query:
     with_details = _SCORE_DETAILS in values[_INCLUDE]
     return Query(
         tree,
-        values[_SORT],
+        values[SORT],
         _find_position(values),
         values[_OFFSET],
         values[_LIMIT],
@@ -77,129 +58,17 @@ def decode_ids(body: bytes) -> list[str]:
 
 
 def _find_position(values: Values) -> Position | None:
-    cursor, sort = values.find(_CURSOR), values.find(_SORT)
-    return None if cursor is None or sort is None else _decode_cursor(cursor, sort)
+    cursor, sort = values.find(_CURSOR), values.find(SORT)
+    return None if cursor is None or sort is None else decode_cursor(cursor, sort)
 
 
 def _check_cursor(values: Values) -> None:
     if values.find(_CURSOR) is not None:
-        if values.find(_SORT) is not None and _find_position(values) is None:
+        if values.find(SORT) is not None and _find_position(values) is None:
             values.reject(_CURSOR, "not a cursor of a query with this sort")
         if values.find(_OFFSET):
             values.reject(_OFFSET, "cannot be combined with a cursor")
 
-
-def _read_sort(raw: object, path: str, errors: FieldErrors) -> Sort:
-    """`{column: "asc" | "desc"}`, `{"scores": {name: …}}` and the like, or `{"random": true}`."""
-    if raw == {}:
-        return NEWEST_FIRST
-    if not isinstance(raw, dict) or len(raw) != 1:
-        errors.add(path, f"expected an object of one key, got {_shown(raw)}")
-        return NEWEST_FIRST
-    [(key, value)] = raw.items()
-    path = step(path, key)
-    if key == "random":
-        if value is not True:
-            errors.add(path, f"expected true, got {described(value)}")
-        return Sort(None)
-    if key in SORTABLE:
-        return Sort(SORTABLE[key], _is_descending(value, path, errors))
-    if key not in SORTABLE_BY_KEY:
-        known = ", ".join((*SORTABLE, *SORTABLE_BY_KEY, "random"))
-        errors.add(path, f"cannot be sorted by; known are {known}")
-        return NEWEST_FIRST
-    if not isinstance(value, dict) or len(value) != 1:
-        errors.add(path, f'expected an object of one key and "asc" or "desc", got {_shown(value)}')
-        return NEWEST_FIRST
-    [(name, direction)] = value.items()
-    path = step(path, name)
-    if "\0" in name:
-        errors.add(path, "must not contain NUL")
-    subject = SORTABLE_BY_KEY[key].subject(plain_name(name) if key == "scores" else name)
-    return Sort(subject, _is_descending(direction, path, errors))
-
-
-def _shown(raw: object) -> str:
-    return f"{len(raw)} keys" if isinstance(raw, dict) else described(raw)
-
-
-def _is_descending(raw: object, path: str, errors: FieldErrors) -> bool:
-    if raw not in ("asc", "desc"):
-        errors.add(path, f'expected "asc" or "desc", got {described(raw)}')
-    return raw == "desc"
-
-
-class _Cursor(msgspec.Struct, array_like=True):
-    """The content of a cursor: the sort it belongs to, and the position where the page ended."""
-
-    order: str
-    value: Any
-    created_at: datetime
-    request_id: str
-
-
-def encode_cursor(sort: Sort, position: Position) -> str:
-    """Make the opaque string with which a client asks for the next page."""
-    cursor = _Cursor(_order(sort), position.value, position.created_at, position.request_id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
-
-
-def _decode_cursor(text: object, sort: Sort) -> Position | None:
-    if sort.subject is None:
-        return None  # a random order has no next page
-    try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(text)), type=_Cursor)
-        value = msgspec.convert(cursor.value, _VALUE_TYPES[kind_of(sort.subject)])
-        created_at = _in_utc(cursor.created_at)
-        value = _in_utc(value) if isinstance(value, datetime) else value
-    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
-        return None
-    has_nul = "\0" in cursor.request_id or (isinstance(value, str) and "\0" in value)
-    in_range = not isinstance(value, int) or MIN_VALUE <= value <= MAX_VALUE
-    if cursor.order != _order(sort) or has_nul or not in_range:
-        return None
-    return Position(value, created_at, cursor.request_id)
-
-
-def _in_utc(time: datetime) -> datetime:
-    if time.tzinfo is None:
-        raise ValueError("a time of ours has a zone")
-    return time.astimezone(UTC)
-
-
-_VALUE_TYPES: Final[dict[Kind, Any]] = {
-    Kind.TEXT: str | None,
-    Kind.NUMBER: int | float | None,
-    Kind.TIMESTAMP: datetime | None,
-    Kind.BOOLEAN: bool,
-    Kind.SCORE: int | None,
-}
-
-
-def _order(sort: Sort) -> str:
-    return f"{sort.subject}{'-' if sort.descending else '+'}"
-
-
-_DIRECTION: Final[Schema] = {"enum": ["asc", "desc"]}
-_BY_KEY: Final[Schema] = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 1,
-    "additionalProperties": _DIRECTION,
-}
-_SORT_TYPE: Final = ValueType[Sort](
-    {
-        "type": "object",
-        "maxProperties": 1,
-        "properties": {
-            **dict.fromkeys(SORTABLE, _DIRECTION),
-            **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
-            "random": {"const": True},
-        },
-        "additionalProperties": False,
-    },
-    _read_sort,
-)
 
 _FILTER: Final = required("filter", FILTER, missing=FILTER_MISSING)
 _IS_SCORED: Final = optional(
@@ -208,18 +77,9 @@ _IS_SCORED: Final = optional(
 _IS_CACHED: Final = optional(
     "isCached", BOOLEAN, description="true: nothing, since no request is answered from a cache; false: all."
 )
-_SORT: Final = optional(
-    "sort",
-    _SORT_TYPE,
-    default=NEWEST_FIRST,
-    shown={"created_at": "desc"},
-    description="Missing values come last, ties are broken by time and id.",
-)
 _OFFSET: Final = optional("offset", count(MAX_OFFSET, hint=" (beyond, use the cursor)"), default=0)
 _LIMIT: Final = optional("limit", count(MAX_LIMIT), default=DEFAULT_LIMIT)
-_CURSOR: Final = optional(
-    "cursor", ValueType[object](STRING.schema, ANY.read), description="`nextCursor` of the page before."
-)
+_CURSOR: Final = optional("cursor", CURSOR_TYPE, description="`nextCursor` of the page before.")
 _SCORE_DETAILS: Final = "scoreDetails"
 _INCLUDE: Final = optional(
     "include",
@@ -243,7 +103,7 @@ QUERY_BODY: Final = make_body(
     _IS_SCORED,
     _IS_CACHED,
     *_WITHOUT_EFFECT,
-    _SORT,
+    SORT,
     _OFFSET,
     _LIMIT,
     _CURSOR,

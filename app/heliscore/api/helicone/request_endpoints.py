@@ -14,7 +14,6 @@ from heliscore.api.helicone.query_bodies import (
     Query,
     decode_ids,
     decode_query,
-    encode_cursor,
 )
 from heliscore.api.helicone.row import ROW, Row, make_row, pass_json
 from heliscore.api.helicone.search_explanations import EXPLANATION, encode_explanation
@@ -25,6 +24,7 @@ from heliscore.api.http.json_schema import COUNT, Schema, closed_object, nullabl
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.request_state import state_of
 from heliscore.api.shared import envelope
+from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.domain.errors import InvalidInput, NotFound, Unavailable
 from heliscore.domain.filter_tree import Column, OneOf
 from heliscore.store import request_log

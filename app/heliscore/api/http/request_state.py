@@ -52,6 +52,9 @@ class Services(msgspec.Struct, frozen=True):
     uploads: Database
     """Connections for bulk uploads: a long one must not keep others from reading."""
 
+    exports: Database
+    """Connections for exports, which may take an hour."""
+
     upload_turns: UploadTurns
     quick: Database
     """Connections for short statements: whoever holds one waits for no other."""

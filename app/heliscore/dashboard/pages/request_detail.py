@@ -8,10 +8,11 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.helicone.query_bodies import Query, encode_cursor
+from heliscore.api.helicone.query_bodies import Query
 from heliscore.api.http.html import make_policy
 from heliscore.api.http.large_work import LARGE_BYTES
 from heliscore.api.http.path_parameters import read_path_parameter
+from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.dashboard.parts.conversation import Layout, lay_out, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.provenance import Provenance, describe_provenance

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.helicone.query_bodies import Query, encode_cursor
+from heliscore.api.helicone.query_bodies import Query
 from heliscore.api.http.endpoints import error_response
+from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.dashboard.parts.conversation import read_titles, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (

@@ -34,6 +34,15 @@ async def joined_by_hash(connection: Connection) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def planned_by_hash(connection: Connection) -> AsyncIterator[None]:
+    """The same for cursors that are opened in this context, and outlive it: they keep their plan, and the
+    statements after it are planned as usual. Only within a transaction."""
+    await connection.fetch(_SQL["join_by_hash"])
+    yield
+    await connection.fetch(_SQL["join_as_usual"])
+
+
+@asynccontextmanager
 async def grouped_by_hash(connection: Connection) -> AsyncIterator[None]:
     """Let them also group by hash: for statements that make few groups of many rows."""
     async with joined_by_hash(connection):

@@ -14,8 +14,8 @@ from heliscore.store.statements import load
 
 _SQL = load("server")
 
-_OTHER_CONNECTIONS: Final = 14
-"""Those that a service opens besides its pool: for keys, scores, uploads and what runs by itself."""
+_OTHER_CONNECTIONS: Final = 17
+"""Those that a service opens besides its pool: for keys, scores, uploads, exports and what runs by itself."""
 
 _BLOCKS: Final = 128
 """PostgreSQL counts its buffers in blocks; so many are a megabyte."""

@@ -26,9 +26,9 @@ _SQL: Final = load("request")
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A statement of sql/queries/request.sql, filled."""
+    """A statement of sql/queries/request.sql, or `place` of export.sql, and what fills it."""
 
-    verb: Literal["search", "locate", "count"]
+    verb: Literal["search", "locate", "count", "place"]
     compiled: Compiled
     arguments: tuple[object, ...]
     """Its own, before those of the filter."""
@@ -97,6 +97,19 @@ class StatementChooser(msgspec.Struct, frozen=True):
             return None
         compiled = compile_search(tree, sort, after, start.name_ids, 4, _begin(start, sort))
         return Statement("locate", compiled, (self.organization_id, limit, 0))
+
+    async def whole(self, tree: Filter, sort: Sort, after: Position | None) -> Statement | None:
+        """Choose the statement that goes through all matches in order. In order of time it walks an index,
+        and so begins at once; otherwise all are sorted first."""
+        start = await self._start(tree, ALL)
+        if start is None:
+            return None
+        by_hash = sort.subject != NEWEST_FIRST.subject and await is_by_hash(
+            self.connection, self.organization_id, tree, start
+        )
+        begin = start.scores[:1] if isinstance(sort.subject, ScoreSubject) else start.scores
+        compiled = compile_search(tree, sort, after, start.name_ids, 2, begin, by_hash=by_hash)
+        return Statement("place", compiled, (self.organization_id,), by_hash)
 
     async def count(self, tree: Filter) -> Statement | None:
         start = await self._start(tree, ALL)

@@ -1,0 +1,144 @@
+"""The sort of a search of requests, and the cursor of the position from which it goes on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from heliscore.api.http.body_fields import ValueType, optional
+from heliscore.api.http.field_errors import FieldErrors, step
+from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.value_types import ANY, STRING
+from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
+from heliscore.api.shared.score_maps import plain_name
+from heliscore.domain.filter_tree import NEWEST_FIRST, Kind, Sort, kind_of
+from heliscore.domain.messages import described
+from heliscore.domain.score import MAX_VALUE, MIN_VALUE
+from heliscore.store.search.page_order import Position
+
+
+def _read_sort(raw: object, path: str, errors: FieldErrors) -> Sort:
+    """`{column: "asc" | "desc"}`, `{"scores": {name: …}}` and the like, or `{"random": true}`."""
+    if raw == {}:
+        return NEWEST_FIRST
+    if not isinstance(raw, dict) or len(raw) != 1:
+        errors.add(path, f"expected an object of one key, got {_shown(raw)}")
+        return NEWEST_FIRST
+    [(key, value)] = raw.items()
+    path = step(path, key)
+    if key == "random":
+        if value is not True:
+            errors.add(path, f"expected true, got {described(value)}")
+        return Sort(None)
+    if key in SORTABLE:
+        return Sort(SORTABLE[key], _is_descending(value, path, errors))
+    if key not in SORTABLE_BY_KEY:
+        known = ", ".join((*SORTABLE, *SORTABLE_BY_KEY, "random"))
+        errors.add(path, f"cannot be sorted by; known are {known}")
+        return NEWEST_FIRST
+    if not isinstance(value, dict) or len(value) != 1:
+        errors.add(path, f'expected an object of one key and "asc" or "desc", got {_shown(value)}')
+        return NEWEST_FIRST
+    [(name, direction)] = value.items()
+    path = step(path, name)
+    if "\0" in name:
+        errors.add(path, "must not contain NUL")
+    subject = SORTABLE_BY_KEY[key].subject(plain_name(name) if key == "scores" else name)
+    return Sort(subject, _is_descending(direction, path, errors))
+
+
+def _shown(raw: object) -> str:
+    return f"{len(raw)} keys" if isinstance(raw, dict) else described(raw)
+
+
+def _is_descending(raw: object, path: str, errors: FieldErrors) -> bool:
+    if raw not in ("asc", "desc"):
+        errors.add(path, f'expected "asc" or "desc", got {described(raw)}')
+    return raw == "desc"
+
+
+class _Cursor(msgspec.Struct, array_like=True):
+    """The content of a cursor: the sort it belongs to, and the position where the page ended."""
+
+    order: str
+    value: Any
+    created_at: datetime
+    request_id: str
+
+
+def encode_cursor(sort: Sort, position: Position) -> str:
+    """Make the opaque string with which a client asks for the next page."""
+    cursor = _Cursor(_order(sort), position.value, position.created_at, position.request_id)
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+
+
+def decode_cursor(text: object, sort: Sort) -> Position | None:
+    if sort.subject is None:
+        return None  # a random order has no next page
+    try:
+        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(text)), type=_Cursor)
+        value = msgspec.convert(cursor.value, _VALUE_TYPES[kind_of(sort.subject)])
+        created_at = _in_utc(cursor.created_at)
+        value = _in_utc(value) if isinstance(value, datetime) else value
+    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return None
+    has_nul = "\0" in cursor.request_id or (isinstance(value, str) and "\0" in value)
+    in_range = not isinstance(value, int) or MIN_VALUE <= value <= MAX_VALUE
+    if cursor.order != _order(sort) or has_nul or not in_range:
+        return None
+    return Position(value, created_at, cursor.request_id)
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError("a time of ours has a zone")
+    return time.astimezone(UTC)
+
+
+_VALUE_TYPES: Final[dict[Kind, Any]] = {
+    Kind.TEXT: str | None,
+    Kind.NUMBER: int | float | None,
+    Kind.TIMESTAMP: datetime | None,
+    Kind.BOOLEAN: bool,
+    Kind.SCORE: int | None,
+}
+
+
+def _order(sort: Sort) -> str:
+    return f"{sort.subject}{'-' if sort.descending else '+'}"
+
+
+_DIRECTION: Final[Schema] = {"enum": ["asc", "desc"]}
+_BY_KEY: Final[Schema] = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": _DIRECTION,
+}
+SORT_TYPE: Final = ValueType[Sort](
+    {
+        "type": "object",
+        "maxProperties": 1,
+        "properties": {
+            **dict.fromkeys(SORTABLE, _DIRECTION),
+            **dict.fromkeys(SORTABLE_BY_KEY, _BY_KEY),
+            "random": {"const": True},
+        },
+        "additionalProperties": False,
+    },
+    _read_sort,
+)
+
+SORT: Final = optional(
+    "sort",
+    SORT_TYPE,
+    default=NEWEST_FIRST,
+    shown={"created_at": "desc"},
+    description="Missing values come last, ties are broken by time and id.",
+)
+CURSOR_TYPE: Final = ValueType[object](STRING.schema, ANY.read)
+"""A cursor, which only `decode_cursor` can read: it belongs to a sort."""

@@ -1,0 +1,1 @@
+"""Makes files of what an export reads, piece by piece, in any of its formats."""

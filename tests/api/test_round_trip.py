@@ -146,6 +146,7 @@ async def test_pieces_of_an_export_in_any_order_come_to_the_whole(
     file = tmp_path / "export.jsonl"
     early = await export(client, history=True)
     await post(client, "logged", {"accuracy": 96, "new": 1})
+    await post(client, "only scored", {"back": 5})
     late = await export(client, history=True)
     for word in (b"is_aside", b"taken_back_at", b"restored_by", b"comment"):
         assert word in late

@@ -400,6 +400,17 @@ async def test_our_csv_with_formulas_and_details(run: Run, client: httpx.AsyncCl
     }
 
 
+async def test_our_lines_are_scaled_where_that_is_asked_for(
+    run: Run, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    scores = {"a": {"value": 0.5, "at": "2026-01-01T10:00:05.000001Z", "author": "code:x"}}
+    past = {"a": [{"value": 1, "at": "2026-01-01T10:00:04.000001Z", "author": "code:x", "call": "score"}]}
+    (tmp_path / "ours").write_text(json.dumps({**OURS, "scores": scores, "history": past}))
+    result = await run(Path("ours"), "--scale", "10")
+    assert result.exit_code == 0, result.output
+    assert await authors(client, "req_1") == {"a": (5, False, "code:x", "2026-01-01T10:00:05.000001Z", None)}
+
+
 async def test_our_csv_without_details_changes_no_score_that_is_there(
     run: Run, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:

@@ -49,7 +49,8 @@ class Scan:
     @property
     def passes_lines_on(self) -> bool:
         """Whether the lines of the file are those that are sent."""
-        return self.format is HELISCORE and self.file.form == "JSONL"
+        is_changed = self._wishes.sources or self._wishes.scales
+        return self.format is HELISCORE and self.file.form == "JSONL" and not is_changed
 
     @property
     def author(self) -> str | None:

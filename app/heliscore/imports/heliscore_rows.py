@@ -1,4 +1,4 @@
-"""Rows of our own exports as CSV and Parquet; their JSONL needs no reading."""
+"""Rows of our own exports; lines of JSONL are sent without being read, unless scores are to be scaled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _read_scores(row: Found) -> Iterator[GivenScore]:
 HELISCORE: Final = RowFormat(
     "heliscore",
     "Heliscore",
-    {name: (name,) for name in (*COLUMNS, "history", DETAILS)},
+    {**{name: (name,) for name in (*COLUMNS, "history")}, DETAILS: (DETAILS, "scores")},
     _recognises,
     _read_scores,
     "scores.<name>, or score_details",

@@ -16,6 +16,7 @@ import msgspec
 from heliscore.domain.author import Origin
 from heliscore.domain.merged_changes import Arrival, Merged, merge_changes
 from heliscore.domain.score_changes import Change
+from heliscore.observability.event_loop import Turn
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_history import make_change
 from heliscore.store.scores import ScoreIds, array_literal
@@ -176,12 +177,12 @@ async def _merge(
         if (number := numbers.get(line.request_id)) is not None:
             for name, arrivals in line.changes.items():
                 arrived.setdefault((number, name), []).extend(arrivals)
-    return {
-        score: merge_changes(
-            present.get(score), past.get(score, ()), arrivals, human_stays=score[1] in human_first
-        )
-        for score, arrivals in arrived.items()
-    }
+    merged, turn = {}, Turn()
+    for score, arrivals in arrived.items():
+        stays = score[1] in human_first
+        merged[score] = merge_changes(present.get(score), past.get(score, ()), arrivals, human_stays=stays)
+        await turn.give_way()
+    return merged
 
 
 async def _find_changes(

@@ -30,7 +30,9 @@ from heliscore.api.shared.authors import sent_author
 from heliscore.domain.errors import TooSlow
 from heliscore.observability.event_loop import Turn
 
-_PIECE_LINES: Final = 500
+_PIECE_WEIGHT: Final = 2_000
+"""Requests and changes of scores in one piece."""
+
 _PIECE_BYTES: Final = 2 << 20
 """A piece is one transaction: its requests are locked while it is written."""
 
@@ -111,14 +113,14 @@ def _read_json(body: bytes) -> bytes:
 async def _pieces(lines: Lines, read: Callable[[int, bytes], Awaitable[Line]]) -> AsyncIterator[list[Line]]:
     index, turn = 0, Turn()
     piece: list[Line] = []
-    size_bytes = 0
+    weight = size_bytes = 0
     async for some in lines:
         for line in some:
             piece.append(await read(index, line))
-            index, size_bytes = index + 1, size_bytes + len(line)
-            if len(piece) == _PIECE_LINES or size_bytes >= _PIECE_BYTES:
+            index, weight, size_bytes = index + 1, weight + piece[-1].weight, size_bytes + len(line)
+            if weight >= _PIECE_WEIGHT or size_bytes >= _PIECE_BYTES:
                 yield piece
-                piece, size_bytes = [], 0
+                piece, weight, size_bytes = [], 0, 0
             await turn.give_way()
     if piece:
         yield piece

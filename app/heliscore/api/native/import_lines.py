@@ -33,6 +33,9 @@ from heliscore.domain.score import MAX_VALUE, MIN_VALUE, Score
 from heliscore.domain.times import storable_time
 from heliscore.store.imports import Import
 
+_MAX_CHANGES: Final = 10_000
+"""Of the scores of one request: merging them takes 13 ms, in which no other call gets on."""
+
 _STATUS_LIMIT: Final = 2**31 - 1
 
 
@@ -136,7 +139,9 @@ class Line(msgspec.Struct, frozen=True):
 
     index: int
     request_id: str | None
-    size_bytes: int = 0
+    weight: int = 1
+    """Changes of scores, and one for the request."""
+
     found: Import | None = None
     newest: Mapping[str, Score] = {}
     """What the scores would be, to be checked against definitions."""
@@ -161,7 +166,8 @@ def read_line(index: int, line: bytes, limit_bytes: int, author: Author | None =
         found = _make_import(index, line, values, author, errors)
         if found is not None and not errors.count:
             newest = {name: score for name, some in found.changes.items() if (score := _newest(some))}
-            return Line(index, found.request_id, len(line), found, newest)
+            weight = 1 + sum(map(len, found.changes.values()))
+            return Line(index, found.request_id, weight, found, newest)
     sent = raw.get(REQUEST_ID.key) if isinstance(raw, dict) else None
     return Line(index, sent if isinstance(sent, str) else None, errors=errors.found)
 
@@ -174,6 +180,9 @@ def _make_import(
     index: int, line: bytes, values: Values, author: Author | None, errors: FieldErrors
 ) -> Import | None:
     scores, history = values[SCORES], values[HISTORY]
+    if (count := sum(map(len, (*scores.values(), *history.values())))) > _MAX_CHANGES:
+        errors.add(HISTORY.key, f"at most {_MAX_CHANGES} changes of scores in a line, got {count}")
+        return None
     times = [given.at for some in (scores, history) for each in some.values() for given in each if given.at]
     created_at = values[CREATED_AT] or storable_time(min(times, default=None))
     if created_at is None:

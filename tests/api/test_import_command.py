@@ -167,6 +167,27 @@ async def test_helicone(run: Run, client: httpx.AsyncClient, tmp_path: Path, for
     assert again.output.splitlines()[-1].endswith("1 rows are stored, 1 of them without a change")
 
 
+async def test_what_does_not_fit_in_a_row_is_left_out_and_written_beside(
+    run: Run, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    scores = {"cites-hcone-bool": 5, "accuracy": 95, "quality": "high"}
+    row = {**HELICONE, "scores": scores, "delay_ms": "soon", "properties": {"n": 1}}
+    (tmp_path / "output.jsonl").write_text(json.dumps(row) + "\n")
+    result = await run(Path("output.jsonl"))
+    assert result.exit_code == 1
+    [shown] = await found(client, "scores", "delay_ms", "properties")
+    assert shown == {"scores": {"accuracy": 95}, "delay_ms": None, "properties": {"n": "1"}}
+    rejected = [
+        json.loads(line) for line in (tmp_path / "output.jsonl.rejected.jsonl").read_text().splitlines()
+    ]
+    assert [one["reason"] for one in rejected] == [
+        'latency_ms: expected a number, got "soon"',
+        "scores.cites: expected true or false, got 5",
+        'scores.quality: expected a number, got "high"',
+    ]
+    assert rejected[0]["row"] == row
+
+
 async def test_helicone_csv_whose_quotes_are_doubled_too_often(
     run: Run, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:

@@ -24,6 +24,9 @@ _MAX_LINES: Final = 1000
 
 _MAX_BYTES: Final = 4 << 20
 _PAUSES_S: Final = (0.5, 1, 2, 4, 8, 15)
+"""Between the tries of a call. One that was carried out, but whose answer was lost, changes nothing when it
+is carried out again."""
+
 _BUSY: Final = (429, 503)
 
 Reject = Callable[[Row, str], None]
@@ -99,17 +102,17 @@ class Sender:
             self._reject(self._sent_rows[mention.index], mention.message)
 
     def _post(self, body: bytes, number: int) -> _Taken:
-        import httpx
+        import httpx  # not for the help, which imports every command
 
-        for pause in (*_PAUSES_S, None):
+        pauses = iter(_PAUSES_S)
+        while True:
+            pause = next(pauses, None)
             try:
                 response = self._client.post(PATH, content=body, headers=self._headers)
                 if response.status_code not in _BUSY or pause is None:
                     return msgspec.convert(read_answer(response), _Taken)
             except httpx.TransportError as error:
                 if pause is None:
-                    raise NotAsked(
-                        f"{error}; from number {number} on nothing is stored, run it again"
-                    ) from None
-            time.sleep(pause)
-        raise AssertionError
+                    way_out = f"what comes from number {number} on is not stored, run the import again"
+                    raise NotAsked(f"{error or type(error).__name__}: {way_out}") from None
+            time.sleep(pause or 0)

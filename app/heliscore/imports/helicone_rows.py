@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from heliscore.domain.score import FEEDBACK
-from heliscore.imports.fields import Found, as_boolean, as_object, as_time
-from heliscore.imports.row_formats import GivenScore, RowFormat
+from heliscore.imports.fields import Found, as_object, as_time
+from heliscore.imports.row_formats import GivenScore, RowFormat, make_boolean
 
 _BOOLEAN_SUFFIX: Final = "-hcone-bool"
 """Behind the name of a boolean."""
@@ -23,12 +23,12 @@ def _read_scores(row: Found) -> Iterator[GivenScore]:
     for sent_name, value in named.items():
         if sent_name != FEEDBACK:
             name = sent_name.removesuffix(_BOOLEAN_SUFFIX)
-            yield GivenScore(name, value if name == sent_name else as_boolean(value))
+            yield GivenScore(name, value) if name == sent_name else make_boolean(name, value)
     rating = row.get("feedback_rating")
     rating = named.get(FEEDBACK) if rating is None else rating
     if rating is not None:
         at = row.get("feedback_created_at")
-        yield GivenScore(FEEDBACK, as_boolean(rating), at=None if at is None else as_time(at))
+        yield make_boolean(FEEDBACK, rating, None if at is None else as_time(at))
 
 
 HELICONE: Final = RowFormat(

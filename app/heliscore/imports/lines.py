@@ -10,7 +10,7 @@ import msgspec
 from heliscore.imports.fields import COLUMNS, Found, Sources, Unfit, as_decimal, as_object, is_nothing, plain
 from heliscore.imports.files import Row
 from heliscore.imports.heliscore_rows import HELISCORE, PROPERTY_PREFIX, with_formulas
-from heliscore.imports.row_formats import GivenScore, RowFormat
+from heliscore.imports.row_formats import SECONDS, GivenScore, RowFormat
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -37,7 +37,6 @@ class MadeLine(msgspec.Struct, frozen=True):
     row: Row
     line: bytes | None
     reasons: tuple[str, ...]
-    score_count: int = 0
 
 
 def read_row(row: Row, format_: RowFormat, sources: Sources) -> ReadRow:
@@ -62,17 +61,15 @@ def read_row(row: Row, format_: RowFormat, sources: Sources) -> ReadRow:
 
 def _read_request(found: Found, reasons: list[str]) -> dict[str, Any]:
     request: dict[str, Any] = {}
-    for name, convert in COLUMNS.items():
+    for name, convert in {**COLUMNS, SECONDS: as_decimal, "history": as_object}.items():
         if (value := found.get(name)) is None:
             continue
         try:
             request[name] = plain(convert(value))
         except Unfit as unfit:
             reasons.append(f"{name}: {unfit}")
-    if "latency_ms" not in request and (seconds := found.get("latency_s")) is not None:
-        request["latency_ms"] = round(as_decimal(seconds) * 1000)
-    if (history := found.get("history")) is not None:
-        request["history"] = plain(as_object(history))
+    if request.pop(SECONDS, None) is not None:
+        request.setdefault("latency_ms", round(as_decimal(found.get(SECONDS)) * 1000))
     properties = {
         name.removeprefix(PROPERTY_PREFIX): value
         for name, value in found.values.items()
@@ -94,6 +91,8 @@ def make_line(read: ReadRow, rules: Mapping[str, Apply], *, author: str | None, 
             reasons.append(f"scores.{score.name}: given twice")
             continue
         try:
+            if score.error:
+                raise Unfit(score.error)
             value = rules[score.name](score)
         except Unfit as unfit:
             reasons.append(f"scores.{score.name}: {unfit}")
@@ -105,7 +104,7 @@ def make_line(read: ReadRow, rules: Mapping[str, Apply], *, author: str | None, 
     line = {**read.request, "scores": scores}
     if "created_at" not in line and not all("at" in score for score in scores.values()):
         line["created_at"] = time
-    return MadeLine(read.row, _encoder.encode(line), tuple(reasons), len(scores))
+    return MadeLine(read.row, _encoder.encode(line), tuple(reasons))
 
 
 def pass_on(row: Row) -> MadeLine:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from heliscore.imports.fields import Found, Unfit, as_list
-from heliscore.imports.row_formats import GivenScore, RowFormat
+from heliscore.imports.row_formats import SECONDS, GivenScore, RowFormat
 
 _WITHOUT_NAME: Final = "default"
 """The score that PromptLayer gives no name."""
@@ -34,7 +34,7 @@ PROMPTLAYER: Final = RowFormat(
         "updated_at": ("request_end_time", "request_start_time"),
         "response_created_at": ("request_end_time",),
         "latency_ms": ("latency_ms",),
-        "latency_s": ("latency",),
+        SECONDS: ("latency",),
         "prompt_tokens": ("input_tokens",),
         "completion_tokens": ("output_tokens",),
         "total_tokens": ("tokens", "total_tokens"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from heliscore.imports.fields import Found, Sources, as_time
+from heliscore.imports.fields import Found, Sources, Unfit, as_boolean, as_time
+
+SECONDS: Final = "latency_s"
+"""The field of a latency in seconds."""
 
 
 class GivenScore(msgspec.Struct, frozen=True):
@@ -23,6 +26,8 @@ class GivenScore(msgspec.Struct, frozen=True):
 
     author: str | None = None
     comment: str | None = None
+    error: str = ""
+    """Why it is none."""
 
 
 class RowFormat(msgspec.Struct, frozen=True):
@@ -39,6 +44,14 @@ class RowFormat(msgspec.Struct, frozen=True):
 
     scores_from: str
     """Where scores come from, as the mapping shows it; empty: a row is one score."""
+
+
+def make_boolean(name: str, value: Any, at: str | None = None) -> GivenScore:
+    """The score of a name whose values are booleans."""
+    try:
+        return GivenScore(name, as_boolean(value), at=at)
+    except Unfit as unfit:
+        return GivenScore(name, None, error=str(unfit))
 
 
 def read_one_score(row: Found, value: Any, label: str | None, author: str) -> GivenScore | None:

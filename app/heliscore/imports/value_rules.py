@@ -34,6 +34,8 @@ class Seen(msgspec.Struct):
 
     def add(self, score: GivenScore) -> None:
         self.count += 1
+        if score.error:
+            return
         value = _as_truth(score.value)
         if isinstance(value, bool):
             self.has_booleans = True

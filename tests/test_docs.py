@@ -205,6 +205,7 @@ ANSWERS = {
     "docs/changes.md": '"groupsLeftOut":0,"scoresLeftOut":0,"unknownScores":[]',
     "docs/definitions.md": '"warnings":["scores.helpfulness: must be one of 0 (wrong), 1 (partly), 2 (right)',
     "docs/experiments.md": '"verdict":"tooFew","uncorrectedVerdict":"tooFew"',
+    "docs/export.md": "request_id,created_at,model",
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
     "docs/import.md": '{"data":{"accepted":1,"unchanged":0,"rejected":0,"errors":[]},"error":null}',

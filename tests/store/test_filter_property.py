@@ -52,12 +52,13 @@ from heliscore.domain.filter_tree import (
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score import Score as ScoreValue
 from heliscore.domain.score_definition import ScoreDefinition
-from heliscore.store import organizations
+from heliscore.store import exports, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.score_definitions import set_definition
 from heliscore.store.scores import NO_COMMENTS, ScoreIds, ScoreNames, ScoreWrite, record
 from heliscore.store.search import request_search, search_explanation, selectivity
 from heliscore.store.search.found_requests import Page
+from heliscore.store.search.page_order import Position
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -490,7 +491,12 @@ def test_search_finds_what_the_tree_means(dsn: str, monkeypatch: pytest.MonkeyPa
             limit = max(limit, len(expected_ids) // 8)
             found = runner.run(search(connection, names, organization_id, tree, sort, limit, offset))
             assert found == Found(
-                len(expected_ids), expected_ids, expected_ids, expected_ids[offset : offset + limit]
+                len(expected_ids),
+                expected_ids,
+                expected_ids,
+                expected_ids[offset : offset + limit],
+                expected_ids,
+                expected_ids[offset + 1 :],
             )
 
         try:
@@ -558,6 +564,10 @@ class Found(msgspec.Struct, frozen=True):
     part: list[str]
     """What lies behind an offset."""
 
+    exported: list[str]
+    rest: list[str]
+    """What an export gives that goes on behind the request at the offset."""
+
 
 async def search(
     connection: Connection,
@@ -572,12 +582,42 @@ async def search(
     pages = [await find(limit=limit)]
     while pages[-1].next is not None and len(pages) <= REQUESTS:  # a broken cursor must end too
         pages.append(await find(limit=limit, after=pages[-1].next))
+    exported = await export(connection, names, organization_id, tree, sort)
+    after = list(exported.values())[offset] if offset < len(exported) else None
+    rest = await export(connection, names, organization_id, tree, sort, after) if after else {}
     return Found(
         count=await request_search.count(connection, names, organization_id, tree),
         whole=ids(await find(limit=REQUESTS)),
         pages=ids(*pages),
         part=ids(await find(limit=limit, offset=offset)),
+        exported=list(exported),
+        rest=list(rest),
     )
+
+
+async def export(
+    connection: Connection,
+    names: ScoreNames,
+    organization_id: int,
+    tree: Filter,
+    sort: Sort,
+    after: Position | None = None,
+) -> dict[str, Position]:
+    """The ids that an export gives, each with its position."""
+    selection = exports.Selection(
+        organization_id=organization_id,
+        tree=tree,
+        sort=sort,
+        after=after,
+        columns=("request_id",),
+        as_lines=False,
+    )
+    found: list[tuple[str, Position]] = []
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async for batch in exports.Export(connection, names, selection).read():
+            found += zip((id_ for (id_,) in batch.requests), batch.positions, strict=True)
+    assert len({id_ for id_, _ in found}) == len(found)
+    return dict(found)
 
 
 def ids(*pages: Page) -> list[str]:

@@ -1,5 +1,5 @@
-"""The command line: serve, migrate, backups, demo, keys, gate, monitors, digest, doctor. An error is one line
-on stderr, status 1, but 3 where a service could not be asked."""
+"""The command line: serve, migrate, backups, demo, keys, gate, monitors, digest, export, doctor. An error is
+one line on stderr, status 1, but 3 where a service could not be asked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _PLACES: Final = {
     "gate": "gate_command:gate",
     "monitors": "monitor_commands:monitors",
     "digest": "digest_command:digest",
+    "export": "export_command:export",
     "import": "import_command:import_",
     "doctor": "doctor:doctor",
     "version": "doctor:version",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
-from heliscore.cli.service_client import call, connected, url_option
+from heliscore.cli.service_client import call, connected, read_filter, url_option
 from heliscore.domain.changes.period_scores import USUAL_GROUPS
 from heliscore.domain.digest import Digest, DigestLine, render_markdown, render_text
 from heliscore.domain.digest_schedule import BEFORE, LENGTHS, DigestPeriod
-from heliscore.domain.errors import NotAsked
 from heliscore.domain.times import now
 
 _PERIODS: Final[dict[str, DigestPeriod]] = {"day": "daily", "week": "weekly"}
@@ -45,23 +43,13 @@ def digest(url: str | None, period: str, group_bys: tuple[str, ...], filter_: st
 
     The API key is in HELISCORE_API_KEY.
     """
-    made = _ask(url, _PERIODS[period], [*map(_read_group_by, group_bys or _GROUP_BYS)], _read_filter(filter_))
+    made = _ask(url, _PERIODS[period], [*map(_read_group_by, group_bys or _GROUP_BYS)], read_filter(filter_))
     click.echo(render_markdown(made) if markdown else render_text(made), nl=False)
 
 
 def _read_group_by(name: str) -> object:
     is_property = name.startswith(_PROPERTY)
     return {"property": name.removeprefix(_PROPERTY)} if is_property else name
-
-
-def _read_filter(text: str) -> object:
-    """Read JSON, or the file of that name. Raises NotAsked."""
-    try:
-        return msgspec.json.decode(text if text.lstrip()[:1] in ("{", '"') else Path(text).read_bytes())
-    except OSError as error:
-        raise NotAsked(f"{text}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotAsked(f"--filter: {error}") from None
 
 
 def _ask(url: str | None, period: DigestPeriod, group_bys: list[object], filter_: object) -> Digest:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from heliscore.cli.service_client import read_answer
+from heliscore.cli.service_client import raise_for_answer
 from heliscore.domain.errors import NotAsked
 from heliscore.imports.files import Row
 
@@ -110,7 +110,7 @@ class Sender:
             try:
                 response = self._client.post(PATH, content=body, headers=self._headers)
                 if response.status_code not in _BUSY or pause is None:
-                    return msgspec.convert(read_answer(response), _Taken)
+                    return msgspec.convert(raise_for_answer(response).get("data"), _Taken)
             except httpx.TransportError as error:
                 if pause is None:
                     way_out = f"what comes from number {number} on is not stored, run the import again"

@@ -44,6 +44,16 @@ def read_object(file: str) -> dict[str, Any]:
     return read
 
 
+def read_filter(text: str) -> object:
+    """Read the JSON of a filter, or the file of that name. Raises NotAsked."""
+    try:
+        return msgspec.json.decode(text if text.lstrip()[:1] in ("{", '"') else Path(text).read_bytes())
+    except OSError as error:
+        raise NotAsked(f"{text}: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotAsked(f"--filter: {error}") from None
+
+
 def _decode(text: bytes, file: str) -> Any:
     is_json = text.lstrip().startswith(b"{") if file == "-" else not file.endswith(".toml")
     return msgspec.json.decode(text) if is_json else tomllib.loads(text.decode())
@@ -74,11 +84,12 @@ def connected(url: str | None) -> Iterator[httpx.Client]:
 def call(client: httpx.Client, method: str, path: str, body: object = None) -> Any:
     """Call an endpoint and return the data of its answer. Raises NotAsked for an error."""
     content = None if body is None else msgspec.json.encode(body)
-    return read_answer(client.request(method, path, content=content))
+    response = client.request(method, path, content=content)
+    return raise_for_answer(response).get("data")
 
 
-def read_answer(response: httpx.Response) -> Any:
-    """The data of an answer. Raises NotAsked for an error."""
+def raise_for_answer(response: httpx.Response) -> dict[str, Any]:
+    """Return an answer of JSON. Raises NotAsked for an error."""
     try:
         answer = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -87,7 +98,7 @@ def read_answer(response: httpx.Response) -> Any:
         raise NotAsked(f"{response.url} answers {response.status_code}, and no JSON object")
     if response.status_code != 200:
         raise NotAsked(f"{response.url} answers {response.status_code}: {_reasons(answer)}")
-    return answer.get("data")
+    return answer
 
 
 def _reasons(answer: dict[str, Any]) -> str:

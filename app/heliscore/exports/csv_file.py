@@ -56,6 +56,11 @@ def defuse(string: str) -> str:
     return string
 
 
+def undefuse(cell: str) -> str:
+    """The string that `defuse` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def _format_strings(strings: list[str]) -> str:
     return msgspec.json.encode(strings).decode()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
-from heliscore.store.exports import Batch
+if TYPE_CHECKING:
+    from heliscore.store.exports import Batch
 
 Format = Literal["jsonl", "csv", "parquet"]
 

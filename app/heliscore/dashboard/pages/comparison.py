@@ -13,7 +13,6 @@ from heliscore.api.http.request_state import Services
 from heliscore.api.shared.arm_comparisons import DEFAULT_TUNING, Experiment, Result
 from heliscore.api.shared.experiment_arms import make_arms
 from heliscore.api.shared.experiments import read_groups, run
-from heliscore.dashboard.parts.charts import Chart
 from heliscore.dashboard.parts.comparison_method import (
     COLUMNS,
     FIELDS,
@@ -25,6 +24,8 @@ from heliscore.dashboard.parts.comparison_method import (
     read_method,
     subject_of,
 )
+from heliscore.dashboard.parts.comparison_rows import FEW, VERDICTS, ScoreCell, ScoreRow, make_table
+from heliscore.dashboard.parts.downloads import DOWNLOAD, answer_csv, wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
 from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
@@ -34,16 +35,12 @@ from heliscore.domain.errors import FieldError, Unavailable
 from heliscore.domain.filter_tree import AllOf
 from heliscore.domain.messages import described
 from heliscore.domain.statistics.arms import measure_of
-from heliscore.domain.statistics.compared import Verdict
 from heliscore.domain.times import now
 from heliscore.store import evaluations
 from heliscore.store.facets import PROPERTY, Facets, find_facets
 from heliscore.store.score_groups import Group
 
-FEW: Final = 30
-"""A group with fewer scores is marked as unreliable."""
-
-_OWN: Final = frozenset(("by", "group", "without", "score", "pair", "unit", "looks", "effect"))
+_OWN: Final = frozenset(("by", "group", "without", "score", "pair", "unit", "looks", "effect", DOWNLOAD))
 _DEFAULT_GROUPS: Final = 4
 _DEFAULT_SCORES: Final = 6
 _MAX_GROUPS: Final = 6
@@ -52,42 +49,6 @@ _MAX_GROUPS: Final = 6
 _MAX_SCORES: Final = 12
 _OFFERED: Final = 12
 _BINS: Final = 25
-
-VERDICTS: Final[dict[Verdict, str]] = {
-    "better": "better",
-    "worse": "worse",
-    "equivalent": "equivalent",
-    "notWorse": "not worse",
-    "noDifferenceShown": "no difference shown",
-    "tooFew": "too few",
-    "identical": "identical",
-}
-
-
-class ScoreCell(msgspec.Struct, frozen=True):
-    """One score of one group, and its comparison with the first one; None of the first."""
-
-    group: Group
-    result: Result | None
-
-    @property
-    def is_few(self) -> bool:
-        return self.group.sample.count < FEW
-
-
-class ScoreRow(msgspec.Struct, frozen=True):
-    """One score: a cell for each group, None if the group has no such score, and the distributions."""
-
-    name: str
-    is_share: bool
-    is_boolean: bool
-    cells: list[ScoreCell | None]
-    bins: list[Bin]
-    chart: Chart | None
-
-    @property
-    def has_few(self) -> bool:
-        return any(cell is not None and cell.is_few for cell in self.cells)
 
 
 async def show_comparison(page: PageRequest) -> Response:
@@ -116,6 +77,8 @@ async def show_comparison(page: PageRequest) -> Response:
             rows = await _compare(services, experiment)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, time_range, by, how, trouble=str(error)))
+    if wants_csv(page.request.query_params):
+        return answer_csv("comparison", make_table(selection.groups, rows))
     return _render(
         page,
         time_range,

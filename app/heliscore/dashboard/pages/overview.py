@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
 from heliscore.dashboard.parts.charts import Chart
+from heliscore.dashboard.parts.downloads import DOWNLOAD, answer_csv, make_card_rows, wants_csv
 from heliscore.dashboard.parts.number_formats import format_bucket
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.score_charts import make_distribution, make_trend
@@ -27,7 +28,7 @@ from heliscore.domain.times import now
 from heliscore.store import evaluations
 from heliscore.store.facets import Facets, find_facets
 
-_OWN: Final = frozenset(("score", "step"))
+_OWN: Final = frozenset(("score", "step", DOWNLOAD))
 _MAX_CARDS: Final = 120
 _MAX_PANELS: Final = 6
 _FEW_NAMES: Final = 3
@@ -78,6 +79,8 @@ async def show_overview(page: PageRequest) -> Response:
         return error_response(error, lambda error: _render(page, time_range, trouble=str(error)))
     if overview is None:
         return page.render("pages/first_run.html", address=str(page.request.base_url).rstrip("/"))
+    if wants_csv(page.request.query_params):
+        return answer_csv("overview", make_card_rows(overview.cards))
     return _render(page, time_range, step=step, overview=overview)
 
 

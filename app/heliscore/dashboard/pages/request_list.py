@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query
 from heliscore.api.http.endpoints import error_response
+from heliscore.api.shared.export_stream import WantedExport, stream_export
 from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.dashboard.parts.conversation import read_titles, working_size
+from heliscore.dashboard.parts.downloads import DOWNLOAD, wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
@@ -25,6 +27,7 @@ from heliscore.dashboard.parts.search_address import (
     read_search,
 )
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
+from heliscore.domain.export_columns import SCORES
 from heliscore.domain.filter_tree import Column, Score, Sort
 from heliscore.domain.score import FEEDBACK
 from heliscore.domain.times import now
@@ -76,6 +79,8 @@ async def show_requests(page: PageRequest) -> Response:
         query = decode_search(search, _ROWS)
     except InvalidInput as error:
         return _render(page, search, await _list_kinds(page), errors=error.errors)
+    if wants_csv(page.request.query_params):
+        return await _download(page, search, query)
     kinds = await _list_kinds(page)
     try:
         found = await _find(page, query)
@@ -84,6 +89,29 @@ async def show_requests(page: PageRequest) -> Response:
     rows = await _make_rows(page, found.requests, search)
     more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
     return _render(page, search, kinds, query, rows=rows, more=more)
+
+
+async def _download(page: PageRequest, search: SearchAddress, query: Query) -> Response:
+    """All that the search finds, with the columns of the table: also those of further pages."""
+    wanted = WantedExport(
+        tree=query.filter,
+        sort=query.sort,
+        format="csv",
+        columns=_DOWNLOADED,
+        scores=search.columns or None,
+    )
+    return await stream_export(page.call, wanted)
+
+
+def _download_address(search: SearchAddress) -> str:
+    whole = search.href(cursor="")
+    return f"{whole}{'&' if '?' in whole else '?'}{DOWNLOAD}=csv"
+
+
+_DOWNLOADED: Final = (
+    *("created_at", "request_id", SCORES, "model", "user_id", "status", "outcome", "latency_ms"),
+    "properties",
+)
 
 
 async def _list_kinds(page: PageRequest) -> dict[str, bool]:
@@ -134,6 +162,7 @@ def _render(
         headings={key: _heading(search, sort, title, Column(key)) for key, title in _SORTABLE.items()},
         score_headings=[_heading(search, sort, name, Score(name)) for name in columns],
         curl=_curl(page, search),
+        download=_download_address(search),
         max_chips=_MAX_CHIPS,
         feedback=FEEDBACK,
     )

@@ -23,7 +23,6 @@ from heliscore.store.connections.pool import Connection
 from tests.api.envelope import post
 from tests.conftest import Service
 from tests.servers import listening_socket
-from tests.test_cli import run_with
 
 Run = Callable[..., Awaitable[Result]]
 
@@ -506,12 +505,11 @@ async def test_files_that_are_none_are_named(run: Run, tmp_path: Path) -> None:
         assert str(result.exception) == f"{tmp_path / name}: {message}"
 
 
-async def test_exit_status_where_the_service_could_not_be_asked(tmp_path: Path) -> None:
+async def test_a_service_that_is_away_was_not_asked(run: Run, tmp_path: Path) -> None:
     (tmp_path / "ours.jsonl").write_text(json.dumps(OURS))
     listener = listening_socket()
-    port = listener.getsockname()[1]
+    address = "http://{}:{}".format(*listener.getsockname())
     listener.close()
-    settings = {"API_KEY": "sk-helicone-aaaaaaa-aaaaaaa-aaaaaaa-aaaaaaa", "URL": f"http://127.0.0.1:{port}"}
-    finished = await asyncio.to_thread(run_with, "import", str(tmp_path / "ours.jsonl"), **settings)
-    assert finished.returncode == 3
-    assert finished.stderr.startswith(f"heliscore: http://127.0.0.1:{port}: ")
+    result = await run(Path("ours.jsonl"), HELISCORE_URL=address)
+    assert isinstance(result.exception, NotAsked)
+    assert str(result.exception).startswith(f"{address}: ")

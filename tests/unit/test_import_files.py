@@ -66,19 +66,6 @@ def test_forms_are_recognised(tmp_path: Path) -> None:
         assert file.position == file.size_bytes
 
 
-def test_parquet_is_read(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    table = pyarrow.table({"a": [1, None], "b": ["x", "y"]})
-    parquet.write_table(table, tmp_path / "table")
-    file = RowFile(tmp_path / "table")
-    assert (file.form, [(row.number, row.values) for row in file]) == (
-        "Parquet",
-        [(1, {"a": 1, "b": "x"}), (2, {"a": None, "b": "y"})],
-    )
-
-
 def test_fields_are_found_along_paths_and_in_cells() -> None:
     sources = {
         "id": ("missing", "meta.request.id"),

@@ -285,13 +285,25 @@ async def test_langfuse(run: Run, client: httpx.AsyncClient, tmp_path: Path, for
         "  source                     <- source",
         "  author                     <- authorUserName, else authorUserId",
         "  not taken: id, environment",
-        "  score cites                <- true and false as they are (1)",
-        "  score correctness          <- 0.575 to 1.0 times 100, rounded (2)",
-        "  score stars                <- 4 to 4 as they are (1)",
-        "  score tone                 <- good = 2, odd = no value (2)",
         "  scores without an author are api:langfuse",
+        "score cites                  <- true and false as they are (1)",
+        "score correctness            <- 0.575 to 1.0 times 100, rounded (2)",
+        "score stars                  <- 4 to 4 as they are (1)",
+        "score tone                   <- good = 2, odd = no value (2)",
         f"{tmp_path / form}: 5 rows are stored, 0 of them without a change",
         f"{tmp_path / form}.rejected.jsonl: 2 reasons why something is not",
+    ]
+
+
+async def test_a_score_has_one_rule_in_all_files(run: Run, client: httpx.AsyncClient, tmp_path: Path) -> None:
+    rows = [row for row in langfuse() if row["name"] == "correctness"]
+    for name, row in zip(("first.json", "second.json"), rows, strict=True):
+        (tmp_path / name).write_text(json.dumps([row]))
+    result = await run(Path("second.json"), Path("first.json"))
+    assert result.exit_code == 0, result.output
+    assert [row["scores"] for row in await found(client, "scores")] == [
+        {"correctness": 58},
+        {"correctness": 100},
     ]
 
 

@@ -105,6 +105,7 @@ CATEGORY = {"type": "category", "labels": {"2": "good"}}
     [
         ([1, "3", 2.0], None, None, [1, 3, 2], "1 to 3 as they are"),
         ([0, 0.285, Decimal("0.015")], None, None, [0, 28, 2], "0 to 0.285 times 100, rounded"),
+        ([1, 0], None, None, [1, 0], "0 to 1 as they are: --scale if these are fractions"),
         ([1, 2.5], None, None, [1, None], "1 to 2.5 as they are, without those that are not whole"),
         ([1, 2.5], 10, None, [10, 25], "1 to 2.5 times 10, rounded"),
         ([True, "false"], None, None, [True, False], "true and false as they are"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from heliscore.cli.import_scan import ALL, Scan, Wishes
+from heliscore.cli.import_scan import ALL, Scan, Wishes, choose_rules, describe_rules
 from heliscore.cli.import_sender import Sender
 from heliscore.cli.parameters import read_author
 from heliscore.cli.rejected_rows import RejectedRows
@@ -24,7 +24,7 @@ from heliscore.imports.fields import COLUMNS, SCORE_FIELDS
 from heliscore.imports.files import RowFile
 from heliscore.imports.json_rows import NotRead
 from heliscore.imports.lines import MadeLine, make_line, pass_on, read_row
-from heliscore.imports.value_rules import Rule
+from heliscore.imports.value_rules import Rule, Seen
 
 if TYPE_CHECKING:
     import httpx
@@ -105,8 +105,17 @@ def import_(
     is_whole = True
     with _asking(url, dry_run) as client:
         definitions = {} if client is None else _find_definitions(client)
-        for path in files:
-            is_whole = _import_file(path, client, wishes, definitions, dry_run) and is_whole
+        seen: dict[str, Seen] = {}
+        scans = [_scan(path, wishes, seen) for path in files]
+        rules = choose_rules(seen, scales, definitions)
+        for line in (*(line for scan in scans for line in scan.describe()), *describe_rules(seen, rules)):
+            say(line)
+        for scan in scans:
+            with _readable(scan.file.path):
+                if dry_run or client is None:
+                    is_whole = _try(scan, rules) and is_whole
+                else:
+                    is_whole = _send(scan, rules, client, wishes) and is_whole
     if not is_whole:
         sys.exit(1)
 
@@ -129,21 +138,21 @@ def _find_definitions(client: httpx.Client) -> Definitions:
     return {definition["name"]: definition for definition in call(client, "GET", "/v1/score-definitions")}
 
 
-def _import_file(
-    path: Path, client: httpx.Client | None, wishes: Wishes, definitions: Definitions, dry_run: bool
-) -> bool:
-    """Import a file; False where not all of it was taken."""
-    try:
-        scan = Scan(RowFile(path), wishes)
+def _scan(path: Path, wishes: Wishes, seen: dict[str, Seen]) -> Scan:
+    """Read a file once, unless its lines are sent as they are."""
+    with _readable(path):
+        scan = Scan(RowFile(path), wishes, seen)
         if not scan.passes_lines_on:
             with _progress(scan.file, "Reading") as advance:
                 scan.read(advance)
-        rules = scan.choose_rules(definitions)
-        for line in scan.describe(rules):
-            say(line)
-        if dry_run or client is None:
-            return _try(scan, rules)
-        return _send(scan, rules, client, wishes)
+        return scan
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises NotAsked where the file cannot be read."""
+    try:
+        yield
     except OSError as error:
         raise NotAsked(f"{path}: {error.strerror}") from None
     except NotRead as error:

@@ -35,13 +35,14 @@ class Wishes(msgspec.Struct, frozen=True):
 class Scan:
     """What is in a file."""
 
-    def __init__(self, file: RowFile, wishes: Wishes) -> None:
-        """Raises NotAsked where the format is unknown."""
+    def __init__(self, file: RowFile, wishes: Wishes, seen: dict[str, Seen]) -> None:
+        """`seen`: the values of all files by the scores' names, so that a name has one rule. Raises NotAsked
+        where the format is unknown."""
         self.file = file
         self.format = _find_format(file, wishes.format_name)
         self.sources = {**self.format.sources, **wishes.sources}
         self.row_count = 0
-        self.seen: dict[str, Seen] = {}
+        self._seen = seen
         self._wishes = wishes
         self._columns: dict[str, None] = {}
         self._found: set[str] = set()
@@ -66,7 +67,7 @@ class Scan:
 
     def _add(self, read: ReadRow) -> None:
         for score in read.scores:
-            self.seen.setdefault(score.name, Seen()).add(score)
+            self._seen.setdefault(score.name, Seen()).add(score)
         if len(self._columns) < _MAX_COLUMNS:
             values = read.row.values
             self._columns.update(dict.fromkeys(name for name in values if not is_nothing(values[name])))
@@ -75,16 +76,8 @@ class Scan:
             name for name in self.sources if name not in self._found and found.get(name) is not None
         )
 
-    def choose_rules(self, definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
-        """The rule of each score's name; `definitions` are the service's."""
-        scales = self._wishes.scales
-        return {
-            name: choose_rule(seen, scales.get(name, scales.get(ALL)), definitions.get(name))
-            for name, seen in self.seen.items()
-        }
-
-    def describe(self, rules: Mapping[str, Rule]) -> Iterator[str]:
-        """The mapping, line by line."""
+    def describe(self) -> Iterator[str]:
+        """The mapping of fields, line by line."""
         title = f"{self.file.path}: {self.format.title}, {self.file.form}"
         if self.passes_lines_on:
             yield f"{title}: lines are sent as they are"
@@ -95,8 +88,6 @@ class Scan:
                 yield f"  {name:<{_LABEL_WIDTH}} <- {', else '.join(sources)}"
         if missing := [name for name in self._columns if not self._is_taken(name)]:
             yield f"  not taken: {', '.join(missing)}"
-        for name, seen in sorted(self.seen.items()):
-            yield f"  score {name:<{_LABEL_WIDTH - 6}} <- {describe(rules[name], seen)} ({seen.count:,})"
         yield f"  scores without an author are {self.author or 'of nobody who is known'}"
 
     def _is_taken(self, column: str) -> bool:
@@ -106,6 +97,22 @@ class Scan:
             not source.startswith(CONSTANT) and (source == column or source.startswith(f"{column}."))
             for source in used
         )
+
+
+def choose_rules(
+    seen: Mapping[str, Seen], scales: Mapping[str, int], definitions: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Rule]:
+    """The rule of each score's name; `definitions` are the service's."""
+    return {
+        name: choose_rule(values, scales.get(name, scales.get(ALL)), definitions.get(name))
+        for name, values in seen.items()
+    }
+
+
+def describe_rules(seen: Mapping[str, Seen], rules: Mapping[str, Rule]) -> Iterator[str]:
+    """What becomes of the values of each score, line by line."""
+    for name, values in sorted(seen.items()):
+        yield f"score {name:<{_LABEL_WIDTH - 4}} <- {describe(rules[name], values)} ({values.count:,})"
 
 
 def _find_format(file: RowFile, name: str | None) -> RowFormat:

@@ -118,7 +118,9 @@ def _describe_numbers(rule: Rule, seen: Seen) -> str:
         return f"times {rule.scale}, rounded"
     if rule.is_boolean:
         return "as true and false"
-    return "as they are, without those that are not whole" if seen.has_fractions else "as they are"
+    if seen.has_fractions:
+        return "as they are, without those that are not whole"
+    return "as they are: --scale if these are fractions" if _is_share(seen) else "as they are"
 
 
 def _as_truth(value: Any) -> Any:

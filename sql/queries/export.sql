@@ -36,7 +36,7 @@ GROUP BY s.request_no
 -- Values and times as JSON has them. $3 as above.
 SELECT s.request_no, array_agg(s.name_id) AS name_ids, array_agg(coalesce(s.origin_id, 0)) AS origin_ids,
     array_agg(CASE WHEN s.is_boolean THEN CASE s.value WHEN 0 THEN 'false' ELSE 'true' END ELSE s.value::text END) AS values,
-    array_agg(to_char(s.scored_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS times
+    array_agg(to_char(s.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS times
 FROM score AS s
 WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1
     AND ($3::integer[] IS NULL OR s.name_id = ANY ($3::integer[]))
@@ -53,10 +53,10 @@ SELECT h.request_no, array_agg(h.name_id ORDER BY h.name_id, h.scored_at) AS nam
             ELSE h.value::text END
         ORDER BY h.name_id, h.scored_at
     ) AS values,
-    array_agg(to_char(h.scored_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ORDER BY h.name_id, h.scored_at) AS times,
+    array_agg(to_char(h.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ORDER BY h.name_id, h.scored_at) AS times,
     array_agg(
         concat(
-            ',"taken_back_at":"' || to_char(h.taken_back_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"',
+            ',"taken_back_at":"' || to_char(h.taken_back_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"',
             CASE WHEN h.is_aside THEN ',"is_aside":true' END
         )
         ORDER BY h.name_id, h.scored_at
@@ -68,7 +68,7 @@ GROUP BY h.request_no
 
 -- name: read_comments
 -- Apart from the scores, since few have one: to look for one by one takes longer than to read the scores.
-SELECT m.request_no, m.name_id, to_char(m.scored_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+SELECT m.request_no, m.name_id, to_char(m.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
     ',"comment":' || to_json(m.comment)::text AS comment
 FROM score_comment AS m
 WHERE m.request_no = ANY ($2::bigint[]) AND m.organization_id + 0 = $1

@@ -18,9 +18,11 @@ import httpx
 import pytest
 from heliscore.api.shared import export_stream
 from heliscore.domain.export_columns import REQUEST_COLUMNS
+from heliscore.domain.filter_tree import NEWEST_FIRST, Everything
 from heliscore.exports import parquet_file
 from heliscore.store import exports
 from heliscore.store.connections.pool import Connection
+from heliscore.store.scores import ScoreNames
 from heliscore.store.search import selectivity
 from pyarrow import parquet
 
@@ -417,6 +419,39 @@ async def test_large_bodies_come_in_batches_of_a_bounded_size(
     assert file.read().column("request_body").to_pylist() == bodies[::-1]
 
 
+async def test_long_histories_come_in_batches_of_few_requests(
+    connection: Connection, organization_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_FIRST_BATCH", 4)
+    monkeypatch.setattr(exports, "_MAX_CHANGES", 20)
+    await log_dozen(connection, organization_id)
+    await connection.execute(
+        "INSERT INTO score_history (value, request_no, scored_at, organization_id, name_id) "
+        "SELECT n, request_no, now() + n * interval '1 s', $1, 0 "
+        "FROM request CROSS JOIN generate_series(1, 10) AS n WHERE organization_id = $1",
+        organization_id,
+    )
+    await connection.execute(
+        "SET TIME ZONE 'Asia/Tokyo'"
+    )  # as a server may, where PgBouncer stands before it
+    selection = exports.Selection(
+        organization_id=organization_id,
+        tree=Everything(),
+        sort=NEWEST_FIRST,
+        columns=("request_id", "created_at", "history"),
+        as_lines=True,
+    )
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        batches = [batch async for batch in exports.Export(connection, ScoreNames(), selection).read()]
+    assert [len(batch.numbers) for batch in batches] == [4, 2, 2, 2, 2]
+    assert batches[0].requests[0] == ('"request_id":"r11","created_at":"2026-01-01T00:11:00.000Z"',)
+    at = await connection.fetchval(
+        "SELECT min(scored_at) FROM score_history WHERE organization_id = $1", organization_id
+    )
+    first = min(time for one in batches[0].history.values() for time in one.times)
+    assert datetime.fromisoformat(first) == at
+
+
 async def test_nothing_found_is_a_file_without_rows(client: httpx.AsyncClient) -> None:
     assert await export(client) == b""
     assert await export(client, format="csv", columns=["request_id", "scores"]) == b"request_id\r\n"
@@ -513,6 +548,14 @@ async def test_client_that_takes_nothing_is_cut_off(
             await asyncio.sleep(0.05)
         with pytest.raises(httpx.RemoteProtocolError):
             await read_all(rest)
+
+
+async def test_export_that_takes_too_long_is_no_whole_one(
+    full: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_stream, "_LONGEST_S", 0)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await export(full)
 
 
 async def test_all_rows_are_of_one_moment(service: Service, own: asyncpg.Connection[asyncpg.Record]) -> None:

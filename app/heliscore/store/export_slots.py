@@ -28,7 +28,7 @@ def _member(name: str) -> str:
         case ColumnKind.STRING | ColumnKind.STRINGS:
             value = f"to_json({column})::text"
         case ColumnKind.TIME:
-            value = f"""'"' || to_char({column}, '{_TIME_FORMAT}') || '"'"""
+            value = f"""'"' || to_char({column} AT TIME ZONE 'UTC', '{_TIME_FORMAT}') || '"'"""
         case ColumnKind.JSON | ColumnKind.INTEGER | ColumnKind.NUMBER | ColumnKind.BOOLEAN:
             value = f"{column}::text"
     return f"'\"{name}\":' || {value}"

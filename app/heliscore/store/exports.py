@@ -33,7 +33,13 @@ from heliscore.store.statements import fill, load
 
 _SQL = load("export")
 
+_FIRST_BATCH: Final = 100
 _BATCH: Final = 1000
+"""Requests at most."""
+
+_MAX_CHANGES: Final = 20_000
+"""Values of scores, of which a request may have any number in its history: batches are made for so many."""
+
 _MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 """On disk, where bodies are compressed: to about a quarter where they are text."""
 
@@ -111,6 +117,7 @@ class Export:
         self._selection = selection
         self._labels = Labels({}, {0: ("", "")})
         self._name_ids: list[int] | None = None
+        self._step = min(_FIRST_BATCH, _BATCH)
 
     async def read(self) -> AsyncGenerator[Batch, None]:
         """Yield all batches."""
@@ -120,7 +127,9 @@ class Export:
             self._name_ids = list(found.values())
         for part in _parts(selection):
             async for places in self._places(part):
-                yield await self._read_batch(places, part)
+                batch = await self._read_batch(places, part)
+                self._step = min(2 * self._step, _BATCH, _room(batch))
+                yield batch
 
     async def _places(self, part: SubQuery) -> AsyncGenerator[list[_Place], None]:
         chooser = StatementChooser(self._connection, self._names, self._selection.organization_id)
@@ -132,7 +141,7 @@ class Export:
             if statement.by_hash:
                 await stack.enter_async_context(planned_by_hash(self._connection))
             cursor = await self._connection.cursor(sql, *statement.arguments, *statement.compiled.arguments)
-        while found := await cursor.fetch(_BATCH):
+        while found := await cursor.fetch(self._step):
             for places in _bounded(map(tuple, found)):
                 yield places
 
@@ -190,8 +199,8 @@ class Export:
         if len(names) + len(origins) > _MAX_LABELS:  # batches that are being written have the old ones
             names, origins = {}, {0: ("", "")}
             self._labels = Labels(names, origins)
-        new_names = {id_ for changes in some for id_ in changes.name_ids} - names.keys()
-        new_origins = {id_ for changes in some for id_ in changes.origin_ids} - origins.keys()
+        new_names = set().union(*(changes.name_ids for changes in some)) - names.keys()
+        new_origins = set().union(*(changes.origin_ids for changes in some)) - origins.keys()
         if new_names:
             names.update(map(tuple, await self._read("find_names", list(new_names))))
         if new_origins:
@@ -214,6 +223,13 @@ def _parts(selection: Selection) -> Iterator[SubQuery]:
     if not is_behind:
         yield SubQuery(AllOf((Exists(sort.subject), tree)), sort, after)
     yield SubQuery(AllOf((tree, Not(Exists(sort.subject)))), NEWEST_FIRST, after if is_behind else None)
+
+
+def _room(batch: Batch) -> int:
+    """How many such requests make a batch."""
+    changes = sum(len(one.name_ids) for some in (batch.scores, batch.history) for one in some.values())
+    changes += sum(len(values) for _, values in batch.values.values())
+    return max(len(batch.numbers) * _MAX_CHANGES // max(changes, 1), 1)
 
 
 def _bounded(found: Iterable[_Place]) -> Iterator[list[_Place]]:

@@ -95,7 +95,8 @@ async def stream_export(call: ApiCall, wanted: WantedExport) -> Response:
         batches = _ahead(Export(connection, names, selection).read())
         await stack.enter_async_context(aclosing(batches))
         first = await anext(batches, None)
-        writer = _make_writer(wanted, scores or (), ids)
+        # In a thread: the first of Parquet imports pyarrow, for some tenths of a second.
+        writer = await asyncio.to_thread(_make_writer, wanted, scores or (), ids)
         return ExportStream(headers, stack.pop_all(), writer, first, batches)
 
 

@@ -208,6 +208,7 @@ ANSWERS = {
     "docs/export.md": "request_id,created_at,model",
     "docs/helicone.md": '{"data":[{"group":null,"scores":{"accuracy":{"count":1,"average":95.0,',
     "docs/history.md": '{"data":{"requests":1,"scores":1,"takenBack":1,"done":true,"next":null}',
+    "docs/import.md": '{"data":{"accepted":1,"unchanged":0,"rejected":0,"errors":[]},"error":null}',
     "docs/monitors.md": '"state":"ok","states":[],"groupsLeftOut":0,"error":null',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
     "docs/sampling.md": '"scores":{"accuracy":95},"reason":"accuracy is 95, 5 above the threshold 90"}',

@@ -129,6 +129,8 @@ async def test_service_serves_through_it(pooler: str, dsn: str, start_service: S
     assert bulk.status_code == 200, bulk.text
     counted = {"filter": {"request_response_rmt": {"scores": {"accuracy": {"equals": 7}}}}}
     assert (await client.post("/v1/request/count/query", json=counted)).json()["data"] == 2001
+    exported = await client.post("/v1/export", json=counted)
+    assert (exported.status_code, exported.text.count("\n")) == (200, 2001)
     async with httpx.AsyncClient(base_url=service.address, timeout=30) as browser:
         assert (await browser.post("/sign-in", data={"key": key})).status_code == 303
         for page in ("/", "/requests", "/requests/r7", "/compare"):

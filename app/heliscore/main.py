@@ -51,6 +51,7 @@ from heliscore.api.native import (
     gate_endpoint,
     health,
     history_endpoints,
+    import_endpoint,
     metrics_endpoint,
     monitor_endpoints,
     monitor_preview_endpoint,
@@ -143,6 +144,7 @@ _API: Final = (
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
     *gateway_endpoints.ENDPOINTS,
+    *import_endpoint.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(

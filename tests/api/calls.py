@@ -171,6 +171,16 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/evals/{requestId}"): {"name": SCORE, "score": 11},
     ("POST", "/v1/dashboard/scores/query"): {"userFilter": "all", "timeFilter": _TIMES, "dbIncrement": "day"},
     ("POST", "/v1/scores/batch"): {"items": [{"requestId": REQUEST, "scores": {SCORE: 11}}]},
+    ("POST", "/v1/import"): {
+        "items": [
+            {
+                "request_id": REQUEST,
+                "created_at": "2026-01-01T00:00:00.000Z",
+                "provider": "OPENAI",
+                "scores": {SCORE: {"value": 11, "at": "2026-01-01T00:00:00.000001Z", "author": "api:test"}},
+            }
+        ]
+    },
     ("GET", "/v1/score-definitions"): None,
     ("GET", "/v1/score-definitions/{name}"): None,
     ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},

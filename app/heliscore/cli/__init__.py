@@ -26,6 +26,7 @@ _PLACES: Final = {
     "monitors": "monitor_commands:monitors",
     "digest": "digest_command:digest",
     "export": "export_command:export",
+    "import": "import_command:import_",
     "mcp": "mcp_command:mcp",
     "doctor": "doctor:doctor",
     "version": "doctor:version",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -16,11 +15,11 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode
 from heliscore.api.http.json_schema import COUNT, Schema, closed_object, struct_schema
 from heliscore.api.http.query_parameters import Query
-from heliscore.api.http.request_body import hold_body, stream_body
 from heliscore.api.http.request_state import client_went_away
 from heliscore.api.http.value_types import ANY, choice, list_of
 from heliscore.api.native.score_scale import SCALE
 from heliscore.api.native.upload_items import ITEM, MAX_LINE_BYTES, Item, check_items, read_items, split_lines
+from heliscore.api.native.upload_lines import cut, has_lines, items_as_lines, stream_lines, without_pauses
 from heliscore.api.native.upload_spool import IN_MEMORY_BYTES, Spool
 from heliscore.api.native.uploads import (
     CALL,
@@ -33,7 +32,7 @@ from heliscore.api.native.uploads import (
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import origin_of
 from heliscore.domain.author import Origin
-from heliscore.domain.errors import BodyTooLarge, TooSlow
+from heliscore.domain.errors import TooSlow
 from heliscore.observability.event_loop import Turn
 from heliscore.store import table_statistics
 from heliscore.store.definition_cache import Definitions
@@ -51,17 +50,9 @@ _BODY: Final = make_body(
 )
 _QUERY: Final = Query(_MODE, SCALE)
 
-_LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _MOST_HELD_BYTES: Final = MAX_LINE_BYTES + IN_MEMORY_BYTES
 """The memory that a stream of lines takes: one line, and as much as is not spooled to a file."""
 
-_PIECE_BYTES: Final = 1 << 19
-_MAX_PAUSE_S: Final = 60
-"""Without an item, whatever else comes: blank lines keep a connection busy and hold an upload open."""
-
-_WAY_OUT: Final = ": send it in parts"
-
-_Lines = AsyncIterator[list[bytes]]
 _ReadItems = Callable[[], AsyncIterator[list[Item]]]
 """Reads an upload from its beginning."""
 
@@ -77,24 +68,19 @@ async def post_batch(call: ApiCall) -> Response:
     requests of an atomic upload are locked while it is written: posts to them wait for it. So are those of a
     partial upload with an Idempotency-Key: its valid items are stored together, when the last one has come.
     """
-    content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     query = _QUERY.read(call.request.query_params)
     mode, scale = query[_MODE], query[SCALE]
-    if content_type not in _LINES:
+    if not has_lines(call.request):
         body = await call.large_body()
         mode, encoded = await call.services.large_work.run(_read_json, body, mode, size_bytes=len(body))
-        return await _store(call, mode, lambda: read_items(split_lines(_cut(encoded)), scale))
-    lines = split_lines(_stream(call))
+        return await _store(call, mode, lambda: read_items(split_lines(cut(encoded)), scale))
+    lines = split_lines(stream_lines(call, _MOST_HELD_BYTES))
     if mode == "partial" and call.digest is None:
-        return await _store(call, mode, lambda: read_items(_without_pauses(lines), scale))
+        return await _store(call, mode, lambda: read_items(without_pauses(lines), scale))
     async with Spool() as spool:
-        async for some in _without_pauses(lines):
+        async for some in without_pauses(lines):
             await spool.add(some)
         return await _store(call, mode, lambda: read_items(split_lines(spool.pieces()), scale))
-
-
-class _Items(msgspec.Struct):
-    items: list[msgspec.Raw]
 
 
 def _read_json(body: bytes, mode: str) -> tuple[str, bytes]:
@@ -103,38 +89,7 @@ def _read_json(body: bytes, mode: str) -> tuple[str, bytes]:
     if isinstance(raw, dict) and raw.get(_MODE.key) is None:
         raw = raw | {_MODE.key: mode}
     read = _BODY.read(raw)
-    # Line feeds stand between the values of JSON, never in them.
-    items = msgspec.json.decode(body, type=_Items).items
-    return read[_MODE], b"\n".join(bytes(item).replace(b"\n", b" ") for item in items)
-
-
-async def _cut(encoded: bytes) -> AsyncIterator[bytes]:
-    for begin in range(0, len(encoded), _PIECE_BYTES):
-        yield encoded[begin : begin + _PIECE_BYTES]
-
-
-async def _stream(call: ApiCall) -> AsyncIterator[bytes]:
-    """The pieces of a body, counted for as much of it as is held. Raises Unavailable and BodyTooLarge."""
-    size, limit = 0, call.services.settings.max_upload_bytes
-    async for piece in stream_body(call.request):
-        size += len(piece)
-        if size > limit:
-            raise BodyTooLarge(limit, _WAY_OUT)
-        hold_body(call.request, min(size, _MOST_HELD_BYTES))
-        if call.digest is not None:
-            await call.digest.add(piece)
-        yield piece
-
-
-async def _without_pauses(lines: _Lines) -> _Lines:
-    """Raises TooSlow when no line comes for too long. The time for working on lines is not counted."""
-    begun = time.monotonic()
-    async for some in lines:
-        if some:
-            yield some
-            begun = time.monotonic()
-        elif time.monotonic() - begun > _MAX_PAUSE_S:
-            raise TooSlow(f"no item came for {_MAX_PAUSE_S} s, only blank lines")
+    return read[_MODE], items_as_lines(body)
 
 
 async def _store(call: ApiCall, mode: str, read: _ReadItems) -> Response:

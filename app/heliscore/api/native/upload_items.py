@@ -95,7 +95,9 @@ def _find_request_id(raw: object) -> str | None:
     return sent if isinstance(sent, str) else None
 
 
-async def split_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+async def split_lines(
+    pieces: AsyncIterator[bytes], limit_bytes: int = MAX_LINE_BYTES
+) -> AsyncIterator[list[bytes]]:
     """The lines of a stream, as many at a time as have come; empty ones are left out. Of a line that is too
     long only as much is kept as shows that it is."""
     rest, turn = bytearray(), Turn()
@@ -105,16 +107,16 @@ async def split_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]
         if lines:
             lines[0] = bytes(rest + lines[0])
             rest.clear()
-            yield [line for line in filter(None, lines) if _holds_something(line)]
-        rest += last[: MAX_LINE_BYTES + 1 - len(rest)]
+            yield [line for line in filter(None, lines) if _holds_something(line, limit_bytes)]
+        rest += last[: limit_bytes + 1 - len(rest)]
         await turn.give_way()
-    if _holds_something(rest):
+    if _holds_something(rest, limit_bytes):
         yield [bytes(rest)]
 
 
-def _holds_something(line: bytes | bytearray) -> bool:
+def _holds_something(line: bytes | bytearray, limit_bytes: int) -> bool:
     """Of a line that is too long only the beginning is there, perhaps only blanks: it is never left out."""
-    return len(line) > MAX_LINE_BYTES or bool(line.strip())
+    return len(line) > limit_bytes or bool(line.strip())
 
 
 async def read_items(

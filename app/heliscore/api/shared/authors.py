@@ -16,10 +16,11 @@ _HEADER: Final = HEADER.lower().encode()
 
 def origin_of(call: ApiCall, name: str, author: Author | None = None) -> Origin:
     """Where the scores of that call come from; `author` is what its body says. Raises InvalidInput."""
-    return Origin(author or _sent_author(call) or call.principal.author, name)
+    return Origin(author or sent_author(call) or call.principal.author, name)
 
 
-def _sent_author(call: ApiCall) -> Author | None:
+def sent_author(call: ApiCall) -> Author | None:
+    """Who the header says gives the scores. Raises InvalidInput."""
     sent = [value for name, value in call.request.scope["headers"] if name == _HEADER]
     if not sent:
         return None

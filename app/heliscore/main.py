@@ -56,6 +56,7 @@ from heliscore.api.native import (
     revert_endpoint,
     sample_endpoint,
 )
+from heliscore.api.opentelemetry import export_endpoints, otlp_answers
 from heliscore.api.promptlayer import answers, request_endpoint, search_endpoint
 from heliscore.api.shared import envelope, filter_schema
 from heliscore.domain.errors import NotFound
@@ -122,6 +123,7 @@ _API: Final = (
     *monitor_endpoints.ENDPOINTS,
     *monitor_preview_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
+    *export_endpoints.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
 )
@@ -133,7 +135,8 @@ _DOCUMENT: Final = openapi.make_document(
     | log_body.COMPONENTS
     | search_endpoint.COMPONENTS
     | request_endpoint.COMPONENTS
-    | gate_endpoint.COMPONENTS,
+    | gate_endpoint.COMPONENTS
+    | otlp_answers.COMPONENTS,
     envelope.ERROR_SCHEMA,
 )
 

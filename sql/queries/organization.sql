@@ -74,5 +74,8 @@ DELETE FROM idempotent_call WHERE organization_id = $1
 -- Their history goes with them.
 DELETE FROM monitor WHERE organization_id = $1
 
+-- name: remove_waiting_scores
+DELETE FROM waiting_score WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -30,6 +30,7 @@ _BELONGINGS: Final = (
     "remove_events",
     "remove_idempotent_calls",
     "remove_monitors",
+    "remove_waiting_scores",
 )
 
 

@@ -93,6 +93,7 @@ async def set_definition(connection: Connection, organization_id: int, definitio
             msgspec.json.encode(definition.labels).decode(),
             definition.enforce,
             definition.precedence,
+            definition.scale,
         )
     return True
 

@@ -76,6 +76,12 @@ PRECEDENCE: Final = optional(
     default="newest",
     description="Which value counts: the newest, or a human's until a human changes or removes it.",
 )
+SCALE: Final = optional(
+    "scale",
+    integer(1, 1_000_000),
+    description="What fractions are multiplied by, where a call takes them (OpenTelemetry's evaluations); "
+    "null: by 100 from 0 to 1, and others are errors.",
+)
 
 FIELDS: Final[tuple[Field[Any], ...]] = (
     TYPE,
@@ -87,6 +93,7 @@ FIELDS: Final[tuple[Field[Any], ...]] = (
     LABELS,
     ENFORCE,
     PRECEDENCE,
+    SCALE,
 )
 
 EXAMPLE: Final = {
@@ -99,6 +106,7 @@ EXAMPLE: Final = {
     "labels": {"0": "wrong", "100": "right"},
     "enforce": "on",
     "precedence": "newest",
+    "scale": 100,
 }
 
 BODY: Final = make_body(*FIELDS, is_unique=True, example=EXAMPLE)
@@ -123,6 +131,7 @@ def make_definition(name: str, values: Values, path: str = "") -> ScoreDefinitio
         labels=values[LABELS],
         enforce=values[ENFORCE],
         precedence=values[PRECEDENCE],
+        scale=values[SCALE],
     )
     if errors := find_definition_errors(definition):
         raise InvalidInput([FieldError(f"{path}{error.path}", error.message) for error in errors])

@@ -8,8 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.opentelemetry.export_endpoints import ENDPOINTS
 from heliscore.store.connections.pool import Connection
 
+from tests.api.calls import call, name_of
 from tests.api.envelope import RMT, ids
 from tests.api.otlp import (
     END_NS,
@@ -272,6 +275,23 @@ async def test_very_long_response_id_is_logged_and_found(client: httpx.AsyncClie
     long = "chatcmpl-" * 2000
     await log(client, {"gen_ai.response.id": long})
     assert len(await ids(client, {RMT: {"response_id": {"equals": long}}})) == 1
+
+
+# Keys
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name_of)
+async def test_key_without_the_permission_is_refused(
+    shared: Service, client: httpx.AsyncClient, organization: str, endpoint: Endpoint
+) -> None:
+    reading, nobody = await shared.client(organization, "r"), await shared.client(key="")
+    lacking = "the API key has permissions 'r', this needs 'w'"
+    for refused, status, code, message in ((reading, 403, 7, lacking), (nobody, 401, 16, None)):
+        response = await call(refused, endpoint)
+        answer = response.json()
+        assert (response.status_code, answer.pop("code")) == (status, code)
+        assert answer == {"message": message or answer["message"]}
+    assert await ids(client) == []
 
 
 # What cannot be read

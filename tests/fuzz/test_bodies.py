@@ -116,6 +116,9 @@ def check(endpoint: Endpoint, response: httpx.Response) -> None:
         assert body.keys() - {"details"} == {"data", "error"}
         assert body["data"] is None
         assert body["error"]
+    elif endpoint.error_schema == "Status":
+        assert body.keys() - {"details"} == {"code", "message"}
+        assert body["message"]
     else:
         assert body.keys() == {"success", "message", "error"}
         assert body["success"] is False

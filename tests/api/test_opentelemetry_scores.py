@@ -397,5 +397,5 @@ def test_older_names_of_an_event_are_known() -> None:
     body = {"kvlistValue": {"values": attributes(evaluation("quality", 1, response_id=RESPONSE))}}
     sent = {"attributes": attributes({"event.name": EVALUATION}), "body": body}
     export = {"resourceLogs": [{"scopeLogs": [{"logRecords": [sent]}]}]}
-    [found] = find_in_logs(json.dumps(export).encode(), in_protobuf=False).evaluations
+    [found] = find_in_logs(json.dumps(export).encode(), in_protobuf=False, headers={}).evaluations
     assert (found.name, found.value, found.response_id) == ("quality", 1, RESPONSE)

@@ -17,7 +17,7 @@ from tests.conftest import Service
 from tests.sdk.installs import HERE, install_node, install_python
 
 TIMEOUT_S = 300
-PROGRAMS = ("log.mjs", "promptlayer.cjs", "streams.mjs")
+PROGRAMS = ("log.mjs", "opentelemetry.cjs", "promptlayer.cjs", "streams.mjs")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -74,6 +74,17 @@ def run_streams(helpers: Path, service: Service) -> RunHelpers:
 
 
 @pytest.fixture
+def run_opentelemetry(helpers: Path, service: Service) -> RunHelpers:
+    """Run opentelemetry.cjs against the service."""
+
+    async def run(*arguments: str) -> Outcome:
+        command = ["node", "opentelemetry.cjs", *arguments]
+        return await _run(command, await _environment(service), helpers)
+
+    return run
+
+
+@pytest.fixture
 def run_helicone(helicone: Path, service: Service) -> RunHelpers:
     """Run a scenario of helicone.cjs against the service."""
 
@@ -118,6 +129,12 @@ def run_python(service: Service) -> RunPython:
 def frameworks_python() -> Path:
     """LiteLLM, and LangChain's and LlamaIndex's handlers for PromptLayer."""
     return install_python("frameworks")
+
+
+@pytest.fixture(scope="session")
+def opentelemetry_python() -> Path:
+    """OpenLLMetry's instrumentation of PyPI openai; OpenTelemetry's SDK is in the tests' environment."""
+    return install_python("opentelemetry")
 
 
 @pytest.fixture(scope="session")

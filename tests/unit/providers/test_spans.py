@@ -290,7 +290,22 @@ def test_numbered_names_make_lists() -> None:
     assert subtree(attributes, "c") is None
 
 
-ODD = [None, "", "{", "[", [], {}, [1], [None], {"a": {}}, 1, True, 0.5, [[]], [{"parts": [1, None, {}]}]]
+ODD: list[object] = [
+    None,
+    "",
+    "{",
+    "[",
+    [],
+    {},
+    [1],
+    [None],
+    {"a": {}},
+    1,
+    True,
+    0.5,
+    [[]],
+    [{"parts": [1, None, {}]}],
+]
 NAMES = [
     *("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.prompt"),
     *("gen_ai.prompt.0", "gen_ai.prompt.0.content", "gen_ai.completion.0.tool_calls", "llm.input_messages.0"),

@@ -50,6 +50,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Where no request id is known."""
 
     has_doubles_only: bool
+    """Whether its SDK tells no integers from doubles: JavaScript's sends 1.0 as the integer 1."""
 
     @property
     def target(self) -> str:
@@ -58,7 +59,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_evaluation(
-    attributes: Attributes, source: Source, own_id: str | None, own_response_id: str | None = None
+    attributes: Attributes,
+    source: Source,
+    own_id: str | None,
+    own_response_id: str | None = None,
+    *,
+    from_javascript: bool,
 ) -> Evaluation | str:
     """Read an event, or return an error message.
 
@@ -87,7 +93,7 @@ def read_evaluation(
         scope_author=_author("judge", source.scope_name, source.scope_version),
         request_id=request_id,
         response_id=storable(response_id) if request_id is None and response_id else None,
-        has_doubles_only=source.has_doubles_only,
+        has_doubles_only=from_javascript or source.is_javascript,
     )
 
 

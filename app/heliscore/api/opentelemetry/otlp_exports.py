@@ -27,6 +27,9 @@ from heliscore.store.request_log import LoggedRequest
 MAX_ITEMS: Final = 5_000
 """Requests, and evaluations, of one export. SDKs send 512 spans or records at once."""
 
+_JAVASCRIPT: Final = "OTel-OTLP-Exporter-JavaScript"
+"""In its `User-Agent`."""
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _requests: Final = msgspec.msgpack.Decoder(LoggedRequest)
 
@@ -58,7 +61,8 @@ async def read_traces(call: ApiCall) -> Found:
 async def read_logs(call: ApiCall) -> Found:
     """Read the log records of a call. Raises InvalidInput."""
     body, in_protobuf = await _body(call)
-    return await call.services.large_work.run(find_in_logs, body, in_protobuf, size_bytes=len(body))
+    arguments = (body, in_protobuf, dict(call.request.headers))
+    return await call.services.large_work.run(find_in_logs, *arguments, size_bytes=len(body))
 
 
 async def _body(call: ApiCall) -> tuple[bytes, bool]:
@@ -93,20 +97,29 @@ def _add_evaluations(span: Span, headers: Mapping[str, str], found: Found, *, is
         return
     request_id, _ = find_request_id(span, read_metadata(span, headers))
     response_id = first_string(span.attributes, "gen_ai.response.id") if is_call else None
+    from_javascript = _is_from_javascript(headers)
     for event in events:
-        _add(read_evaluation(event.attributes, span.source, request_id, response_id), found)
+        ids = request_id, response_id
+        _add(read_evaluation(event.attributes, span.source, *ids, from_javascript=from_javascript), found)
 
 
-def find_in_logs(body: bytes, in_protobuf: bool) -> Found:
+def find_in_logs(body: bytes, in_protobuf: bool, headers: Mapping[str, str]) -> Found:
     """Find the evaluations among log records; others are taken, and kept nowhere. Raises InvalidInput."""
     export = _read_log_records(body, in_protobuf)
     found = Found([], [], len(export.errors), list(export.errors))
+    from_javascript = _is_from_javascript(headers)
     for record in export.items:
         if record.event_name == EVENT:
             own_id = own_key(record.trace_id, record.span_id)
-            found.refused += _add(read_evaluation(record.attributes, record.source, own_id), found)
+            read = read_evaluation(record.attributes, record.source, own_id, from_javascript=from_javascript)
+            found.refused += _add(read, found)
             _check_size(found)
     return found
+
+
+def _is_from_javascript(headers: Mapping[str, str]) -> bool:
+    """Whether JavaScript's exporter sends this: a program's own resource may lack the SDK's language."""
+    return _JAVASCRIPT in headers.get("user-agent", "")
 
 
 def _add(evaluation: Evaluation | str, found: Found) -> bool:

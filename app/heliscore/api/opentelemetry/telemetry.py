@@ -23,8 +23,7 @@ class Source(msgspec.Struct, frozen=True):
     scope_version: str = ""
 
     @property
-    def has_doubles_only(self) -> bool:
-        """Whether its SDK tells no integers from doubles: JavaScript's sends 1.0 as the integer 1."""
+    def is_javascript(self) -> bool:
         return self.resource.get("telemetry.sdk.language") in ("nodejs", "webjs")
 
 

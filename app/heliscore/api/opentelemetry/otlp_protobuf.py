@@ -1,7 +1,7 @@
 """Reads OTLP exports in protobuf, and answers them.
 
-The messages are those of the package opentelemetry-proto. Importing it takes up to half a second: this module is
-imported when the first such export comes, in a thread.
+The messages are those of the package opentelemetry-proto. Importing it takes up to half a second: this module
+is imported when the first such export comes, in a thread.
 """
 
 from __future__ import annotations

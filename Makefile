@@ -84,7 +84,7 @@ lock: $(VENV)/test ## pin the newest versions that pyproject.toml allows
 	$(UV_COMPILE) pyproject.toml --group bench --constraint tests/requirements.lock \
 		--output-file tests/bench/requirements.lock
 	$(UV_COMPILE) --no-strip-extras tests/bench/peers.in --output-file tests/bench/peers.lock  # pip needs the extras
-	for name in frameworks promptlayer; do \
+	for name in frameworks opentelemetry promptlayer; do \
 		$(UV_COMPILE) tests/sdk/clients/$$name.in --excludes tests/sdk/clients/excluded.txt \
 			--overrides tests/sdk/clients/overridden.txt --output-file tests/sdk/clients/$$name.lock || exit; \
 	done

@@ -404,10 +404,12 @@ CREATE TABLE public.score_definition (
     labels jsonb NOT NULL,
     enforce text NOT NULL,
     precedence text NOT NULL,
+    scale integer,
     CONSTRAINT score_definition_bounds_check CHECK ((min_value <= max_value)),
     CONSTRAINT score_definition_direction_check CHECK ((direction = ANY (ARRAY['higher'::text, 'lower'::text]))),
     CONSTRAINT score_definition_enforce_check CHECK ((enforce = ANY (ARRAY['off'::text, 'warn'::text, 'on'::text]))),
     CONSTRAINT score_definition_precedence_check CHECK ((precedence = ANY (ARRAY['newest'::text, 'human'::text]))),
+    CONSTRAINT score_definition_scale_check CHECK ((scale > 0)),
     CONSTRAINT score_definition_type_check CHECK ((type = ANY (ARRAY['integer'::text, 'boolean'::text, 'category'::text])))
 );
 
@@ -476,6 +478,27 @@ CREATE TABLE public.signing_secret (
     made_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT signing_secret_purpose_check CHECK ((purpose = ANY (ARRAY['session'::text, 'body_url'::text]))),
     CONSTRAINT signing_secret_secret_check CHECK ((octet_length(secret) = 32))
+);
+
+CREATE TABLE public.waiting_score (
+    organization_id integer NOT NULL,
+    id bigint NOT NULL,
+    posted_at timestamp with time zone NOT NULL,
+    response_id text NOT NULL COLLATE pg_catalog."C",
+    name_id integer NOT NULL,
+    origin_id integer NOT NULL,
+    value bigint NOT NULL,
+    is_boolean boolean NOT NULL,
+    comment text
+);
+
+ALTER TABLE public.waiting_score ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.waiting_score_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE ONLY public.api_key
@@ -571,6 +594,9 @@ ALTER TABLE ONLY public.score
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
 
+ALTER TABLE ONLY public.waiting_score
+    ADD CONSTRAINT waiting_score_pkey PRIMARY KEY (organization_id, id);
+
 CREATE INDEX audit_entry_organization_id_idx ON public.audit_entry USING btree (organization_id, id);
 
 CREATE INDEX delivery_destination_id_idx ON public.delivery USING btree (destination_id, number);
@@ -591,9 +617,13 @@ CREATE INDEX promptlayer_log_logged_at_idx ON public.promptlayer_log USING btree
 
 CREATE INDEX request_created_at_idx ON public.request USING btree (organization_id, created_at);
 
+CREATE INDEX request_response_id_idx ON public.request USING btree (organization_id, hashtextextended(response_id, (0)::bigint)) WHERE (response_id IS NOT NULL);
+
 CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, name_id, request_created_at);
 
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
+
+CREATE INDEX waiting_score_response_id_idx ON public.waiting_score USING btree (organization_id, response_id);
 
 CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((old.value <> new.value) OR (old.scored_at <> new.scored_at) OR (old.is_boolean IS DISTINCT FROM new.is_boolean) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
 
@@ -627,3 +657,6 @@ ALTER TABLE ONLY public.score_name
 
 ALTER TABLE ONLY public.score_origin
     ADD CONSTRAINT score_origin_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.waiting_score
+    ADD CONSTRAINT waiting_score_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -60,6 +60,7 @@ from heliscore.api.native import (
     sample_endpoint,
     score_deletion_endpoint,
 )
+from heliscore.api.opentelemetry import otlp_answers, otlp_endpoints
 from heliscore.api.promptlayer import answers
 from heliscore.api.shared import envelope
 from heliscore.domain.errors import NotFound
@@ -141,6 +142,7 @@ _API: Final = (
     *audit_endpoint.ENDPOINTS,
     *export_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
+    *otlp_endpoints.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
     *gateway_endpoints.ENDPOINTS,
@@ -153,6 +155,7 @@ _DOCUMENT: Final = openapi.make_document(
         "Error": envelope.ERROR_SCHEMA,
         "PromptLayerError": answers.ERROR_SCHEMA,
         "GatewayError": gateway_errors.ERROR_SCHEMA,
+        "OtlpStatus": otlp_answers.ERROR_SCHEMA,
     },
 )
 

@@ -3,6 +3,7 @@
 -- name: log
 -- Replaces everything that was logged before. Scores stay, and so do properties and prompts that separate calls have
 -- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt. Publishes the event.
+-- Then locks the id of the response, until the end of the transaction (`waiting_score.sql`).
 WITH logged AS (
     INSERT INTO request AS r (
         organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
@@ -75,13 +76,34 @@ published AS (
         SELECT FROM event_interest WHERE organization_id = $1 AND type = 'request.logged' AND until > now()
     )
 )
-SELECT request_no FROM logged
+SELECT
+    request_no,
+    CASE WHEN $28::text IS NOT NULL THEN pg_advisory_xact_lock_shared(hashtextextended($28::text, $1)) END AS locked
+FROM logged
 
 -- name: retime_scores
--- A separate statement after `log`: it sees the scores that were written while `log` waited for the row.
-UPDATE score
-SET request_created_at = $3
-WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3
+-- A separate statement after `log`: it sees the scores that were written while `log` waited for the row, and those that
+-- waited for the response $4, which it takes and returns.
+WITH retimed AS (
+    UPDATE score
+    SET request_created_at = $3
+    WHERE organization_id = $1 AND request_no = $2 AND request_created_at <> $3
+),
+taken AS (
+    DELETE FROM waiting_score
+    WHERE organization_id = $1 AND response_id = $4
+    RETURNING id, posted_at, name_id, origin_id, value, is_boolean, comment
+)
+SELECT
+    n.name, t.value, t.is_boolean, t.posted_at, o.kind, o.name AS author_name, o.version, o.call, t.comment,
+    o.kind <> 'human' AND EXISTS (
+        SELECT FROM score_definition AS d
+        WHERE d.organization_id = $1 AND d.name = n.name AND d.precedence = 'human'
+    ) AS is_yielding
+FROM taken AS t
+JOIN score_name AS n ON n.id = t.name_id
+JOIN score_origin AS o ON o.id = t.origin_id
+ORDER BY t.id
 
 -- name: remove_request
 DELETE FROM request WHERE organization_id = $1 AND request_id = $2 RETURNING request_no

@@ -77,5 +77,8 @@ DELETE FROM monitor WHERE organization_id = $1
 -- name: remove_audit_entries
 DELETE FROM audit_entry WHERE organization_id = $1
 
+-- name: remove_waiting_scores
+DELETE FROM waiting_score WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

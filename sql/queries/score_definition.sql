@@ -3,7 +3,7 @@
 -- name: list
 SELECT
     name, type, min_value AS min, max_value AS max, direction, unit, description, labels::text AS labels, enforce,
-    precedence, version
+    precedence, scale, version
 FROM score_definition
 WHERE organization_id = $1
 ORDER BY name
@@ -16,7 +16,7 @@ SELECT count(*) AS count, coalesce(max(version), 0) AS newest FROM score_definit
 -- name: find
 SELECT
     name, type, min_value AS min, max_value AS max, direction, unit, description, labels::text AS labels, enforce,
-    precedence
+    precedence, scale
 FROM score_definition
 WHERE organization_id = $1 AND name = $2
 
@@ -29,14 +29,15 @@ SELECT count(*) FROM score_definition WHERE organization_id = $1 AND name <> $2
 
 -- name: set
 INSERT INTO score_definition (
-    organization_id, name, type, min_value, max_value, direction, unit, description, labels, enforce, precedence
+    organization_id, name, type, min_value, max_value, direction, unit, description, labels, enforce, precedence,
+    scale
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12)
 ON CONFLICT ON CONSTRAINT score_definition_pkey
 DO UPDATE SET
     version = DEFAULT, type = excluded.type, min_value = excluded.min_value, max_value = excluded.max_value,
     direction = excluded.direction, unit = excluded.unit, description = excluded.description,
-    labels = excluded.labels, enforce = excluded.enforce, precedence = excluded.precedence
+    labels = excluded.labels, enforce = excluded.enforce, precedence = excluded.precedence, scale = excluded.scale
 
 -- name: remove
 DELETE FROM score_definition WHERE organization_id = $1 AND name = $2 RETURNING name

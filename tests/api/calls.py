@@ -36,6 +36,52 @@ _LOG = {
     "providerResponse": {"json": {"usage": {"prompt_tokens": 3}}, "status": 200, "headers": {}},
 }
 
+_EVALUATED = {
+    "resourceLogs": [
+        {
+            "scopeLogs": [
+                {
+                    "logRecords": [
+                        {
+                            "eventName": "gen_ai.evaluation.result",
+                            "attributes": [
+                                {"key": "gen_ai.evaluation.name", "value": {"stringValue": SCORE}},
+                                {"key": "gen_ai.evaluation.score.value", "value": {"intValue": "11"}},
+                                {"key": key, "value": {"stringValue": named}},
+                            ],
+                        }
+                        # Of the request, and of a response that is not logged.
+                        for key, named in (
+                            ("helicone.request.id", REQUEST),
+                            ("gen_ai.response.id", "chatcmpl-0"),
+                        )
+                    ]
+                }
+            ]
+        }
+    ]
+}
+_TRACED = {
+    "resourceSpans": [
+        {
+            "scopeSpans": [
+                {
+                    "spans": [
+                        {
+                            "traceId": "5b8efff798038103d269b633813fc60c",
+                            "spanId": "eee19b7ec3c1b174",
+                            "attributes": [
+                                {"key": "gen_ai.request.model", "value": {"stringValue": "m"}},
+                                {"key": "helicone.request.id", "value": {"stringValue": REQUEST}},
+                            ],
+                        }
+                    ]
+                }
+            ]
+        }
+    ]
+}
+
 _TRACKED = {
     "score": {"request_id": REQUEST, "name": SCORE, "score": 11},
     "prompt": {"request_id": REQUEST, "prompt_name": "new", "version": 2},
@@ -136,6 +182,10 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/trace/custom/v1/log"): _LOG,
     ("POST", "/v1/trace/custom/log"): _LOG,
     ("POST", "/v1/trace/custom/log/typed"): _LOG,
+    ("POST", "/v1/traces"): _TRACED,
+    ("POST", "/v1/trace/log"): _TRACED,
+    ("POST", "/v1/trace/log-python"): _TRACED,
+    ("POST", "/v1/logs"): _EVALUATED,
     ("PUT", "/v1/request/{requestId}/property"): {"key": PROPERTY, "value": "new"},
     ("DELETE", "/v1/request/{requestId}/property/{key}"): None,
     ("POST", "/v1/property/query"): {},

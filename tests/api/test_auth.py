@@ -13,6 +13,7 @@ import pytest
 from heliscore.api.helicone import signed_bodies
 from heliscore.api.http import auth
 from heliscore.api.http.endpoints import Endpoint
+from heliscore.api.opentelemetry.otlp_endpoints import ENDPOINTS as OPENTELEMETRY
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, Principal, hash_key, mint_key
@@ -370,11 +371,11 @@ async def test_key_with_the_permission_is_enough(
 
 def test_every_endpoint_is_public_or_refuses_a_key_without_the_permission() -> None:
     """Each endpoint is named here or met by one of the tests of permissions: those above, or the dialect's
-    own in test_promptlayer_key.py."""
+    own in test_promptlayer_key.py and test_opentelemetry.py."""
     public = {"/healthz", "/readyz", "/healthcheck", "/metrics", "/openapi.json", "/docs"}
     public.add(signed_bodies.PATH)  # the address is signed: test_signed_bodies.py
     assert {endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None} == public
-    tested = [*{name_of(endpoint) for endpoint, _ in LACKING}, *map(name_of, PROMPTLAYER)]
+    tested = [*{name_of(endpoint) for endpoint, _ in LACKING}, *map(name_of, (*PROMPTLAYER, *OPENTELEMETRY))]
     assert sorted(tested) == sorted(map(name_of, PROTECTED))
 
 

@@ -48,6 +48,7 @@ async def log_three(client: httpx.AsyncClient, connection: Connection, organizat
         prompt_variables='{"topic": "cats"}',
         request_body='{"prompt": "100% Cats"}',
         response_body='{"text": "meow"}',
+        response_id="answer-1",
     )
     await log(
         connection,
@@ -98,6 +99,9 @@ FILTERS = [
     ({RMT: {"target_url": {"contains": "a.example"}}}, "a"),
     ({RMT: {"prompt_id": {"equals": "p1"}}}, "a"),
     ({RMT: {"prompt_version": {"equals": "v1"}}}, "a"),
+    ({RMT: {"response_id": {"equals": "answer-1"}}}, "a"),
+    ({RMT: {"response_id": {"in": ["answer-1", "answer-2"]}}}, "a"),
+    ({RMT: {"response_id": {"equals": "null"}}}, "cb"),
     # numbers
     ({RMT: {"status": {"equals": 200}}}, "a"),
     ({RMT: {"status": {"not-equals": "200"}}}, "b"),

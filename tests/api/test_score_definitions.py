@@ -34,6 +34,7 @@ BARE: Final[dict[str, Any]] = {
     "labels": {},
     "enforce": "off",
     "precedence": "newest",
+    "scale": None,
 }
 """A definition with the defaults."""
 
@@ -47,6 +48,7 @@ FULL: Final[dict[str, Any]] = {
     "labels": {"-10": "fast", "-2": "slow", "0": "never", "100": "late"},
     "enforce": "warn",
     "precedence": "human",
+    "scale": 1000,
 }
 
 
@@ -104,6 +106,7 @@ async def test_name_of_a_boolean_is_the_one_that_is_stored(client: httpx.AsyncCl
                 "unit": 1,
                 "enforce": True,
                 "precedence": "oldest",
+                "scale": 0,
                 "label": {},
             },
             [
@@ -115,6 +118,7 @@ async def test_name_of_a_boolean_is_the_one_that_is_stored(client: httpx.AsyncCl
                 ("unit", "expected a string, got 1"),
                 ("enforce", "expected a string, got true"),
                 ("precedence", 'expected "newest" or "human", got "oldest"'),
+                ("scale", "expected an integer from 1 to 1000000, got 0"),
             ],
         ),
         (

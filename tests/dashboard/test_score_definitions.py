@@ -25,6 +25,7 @@ EMPTY: Final = {
     "labels": "",
     "enforce": "off",
     "precedence": "newest",
+    "scale": "",
 }
 
 
@@ -96,6 +97,7 @@ async def test_form_defines_changes_and_removes(service: Service, sign_in: SignI
         "labels": "2 = very = right\r\n\r\n -1=wrong ",
         "enforce": "warn",
         "precedence": "human",
+        "scale": "10",
     }
     new = await visitor.get(FORM, params={"name": name})
     assert (entered(new.text), "Remove definition" in new.text) == (EMPTY, False)
@@ -111,6 +113,7 @@ async def test_form_defines_changes_and_removes(service: Service, sign_in: SignI
         "labels": {"-1": "wrong", "2": "very = right"},
         "enforce": "warn",
         "precedence": "human",
+        "scale": 10,
     }
     assert await defined(client) == {name: definition}
     [target] = re.findall(r'<a class="clip" href="(.*?)"', (await visitor.get("/scores")).text)
@@ -182,7 +185,7 @@ async def test_key_that_only_reads_is_shown_definitions(service: Service, sign_i
     (await client.put(f"{API}/a", json={"type": "boolean"})).raise_for_status()
     page = (await visitor.get(FORM, params={"name": "a"})).text
     assert "Your API key can view definitions, not change them." in page
-    assert ("<button" in page.partition("<main")[2], page.count(" disabled>")) == (False, 9)
+    assert ("<button" in page.partition("<main")[2], page.count(" disabled>")) == (False, 10)
 
 
 async def test_score_given_by_hand_is_checked(service: Service, sign_in: SignIn) -> None:

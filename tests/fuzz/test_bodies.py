@@ -122,6 +122,9 @@ def check(endpoint: Endpoint, response: httpx.Response) -> None:
         assert body.keys() == {"error"}
         assert body["error"].keys() == {"message", "type", "code"}
         assert body["error"]["message"]
+    elif endpoint.error_schema == "OtlpStatus":
+        assert body.keys() - {"details"} == {"code", "message"}
+        assert body["message"]
     else:
         assert body.keys() == {"success", "message", "error"}
         assert body["success"] is False

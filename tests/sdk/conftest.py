@@ -17,7 +17,15 @@ from tests.conftest import Service
 from tests.sdk.installs import HERE, install_node, install_python
 
 TIMEOUT_S = 300
-PROGRAMS = ("gateway.mjs", "log.mjs", "promptlayer.cjs", "samples.mjs", "samples.ts", "streams.mjs")
+PROGRAMS = (
+    "gateway.mjs",
+    "log.mjs",
+    "opentelemetry.cjs",
+    "promptlayer.cjs",
+    "samples.mjs",
+    "samples.ts",
+    "streams.mjs",
+)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -69,6 +77,17 @@ def run_streams(helpers: Path, service: Service) -> RunHelpers:
 
     async def run(*arguments: str) -> Outcome:
         return await run_program(["node", "streams.mjs", *arguments], await environment_of(service), helpers)
+
+    return run
+
+
+@pytest.fixture
+def run_opentelemetry(helpers: Path, service: Service) -> RunHelpers:
+    """Run opentelemetry.cjs against the service."""
+
+    async def run(*arguments: str) -> Outcome:
+        command = ["node", "opentelemetry.cjs", *arguments]
+        return await run_program(command, await environment_of(service), helpers)
 
     return run
 
@@ -132,6 +151,12 @@ def run_node(helpers: Path) -> RunHelpers:
 def frameworks_python() -> Path:
     """LiteLLM, LangChain's and LlamaIndex's handlers for PromptLayer, and clients of the gateway."""
     return install_python("frameworks")
+
+
+@pytest.fixture(scope="session")
+def opentelemetry_python() -> Path:
+    """OpenLLMetry's instrumentation of PyPI openai; OpenTelemetry's SDK is in the tests' environment."""
+    return install_python("opentelemetry")
 
 
 @pytest.fixture(scope="session")

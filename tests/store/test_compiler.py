@@ -112,6 +112,19 @@ def search(tree: Filter, sort: Sort = NEWEST_FIRST, after: Position | None = Non
         (Compare(USER, "contains", r"50%_\x"), "r.user_id ILIKE $4::text", (r"%50\%\_\\x%",)),
         (Compare(USER, "not-contains", "a"), "r.user_id NOT ILIKE $4::text", ("%a%",)),
         (OneOf(USER, ("ada", "bob")), "r.user_id = ANY($4::text[])", (["ada", "bob"],)),
+        (
+            Compare(Column("response_id"), "=", "x"),
+            "(hashtextextended(r.response_id, 0) = hashtextextended($4::text, 0) "
+            "AND r.response_id = $4::text)",
+            ("x",),
+        ),
+        (
+            OneOf(Column("response_id"), ("x", "y")),
+            "(hashtextextended(r.response_id, 0) = ANY(ARRAY(SELECT hashtextextended(h.string, 0) "
+            "FROM unnest($4::text[]) AS h (string))) AND r.response_id = ANY($4::text[]))",
+            (["x", "y"],),
+        ),
+        (Exists(Column("response_id")), "r.response_id IS NOT NULL", ()),
         (OneOf(USER, ()), "r.user_id = ANY($4::text[])", ([],)),
         (Exists(USER), "r.user_id IS NOT NULL", ()),
         (Compare(LATENCY, ">", 100), "r.latency_ms > $4::numeric", (Decimal(100),)),

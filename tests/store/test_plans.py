@@ -58,10 +58,12 @@ LOOKUP = 5
 SEED = f"""
 INSERT INTO score_name (organization_id, name)
 SELECT id, unnest(ARRAY['rare', 'medium', 'broad', 'accuracy', 'cited', 'audited']) FROM organization;
-INSERT INTO request (organization_id, request_id, created_at, updated_at, latency_ms, response_model)
+INSERT INTO request (
+    organization_id, request_id, created_at, updated_at, latency_ms, response_model, response_id
+)
 SELECT
     id, 'request ' || n, timestamptz '2026-01-01Z' + n * interval '1 minute', '2026-03-01Z', n % 997,
-    'model-' || n % 5
+    'model-' || n % 5, 'response ' || n
 FROM organization, generate_series(1, {REQUESTS}) AS n;
 INSERT INTO score (value, request_no, request_created_at, scored_at, organization_id, name_id, is_boolean)
 SELECT
@@ -244,6 +246,7 @@ WORST_FIRST = Sort(ACCURACY, descending=False)
 
 IN_TIME = frozenset({"request_created_at_idx", "score_pkey"})
 BY_ID = frozenset({"request_pkey", "score_pkey"})
+BY_RESPONSE = frozenset({"request_response_id_idx", "score_pkey"})
 SCORE_IN_TIME = frozenset({"score_created_at_idx", "request_request_no_key", "score_pkey"})
 SCORE_BY_VALUE = frozenset({"score_value_idx", "request_request_no_key", "score_pkey"})
 
@@ -307,6 +310,7 @@ SHAPES = {
         20 * LIMIT + PAGE_ROWS,
     ),
     "one by id": Shape(Compare(Column("request_id"), "=", "request 7"), BY_ID, matches=1),
+    "one by its response": Shape(Compare(Column("response_id"), "=", "response 7"), BY_RESPONSE, matches=1),
 }
 
 

@@ -99,6 +99,7 @@ COLUMNS: list[tuple[str, str, str, Kind]] = [
             "request_body",
             "response_body",
             "prompt_id",
+            "response_id",
             "prompt_version",
         )
     ),

@@ -47,6 +47,7 @@ COLUMNS: Final[dict[str, Kind]] = {
     "response_model": Kind.TEXT,
     "prompt_id": Kind.TEXT,
     "prompt_version": Kind.TEXT,
+    "response_id": Kind.TEXT,
     "request_body": Kind.TEXT,
     "response_body": Kind.TEXT,
     "request_path": Kind.TEXT,

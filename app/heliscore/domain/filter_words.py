@@ -61,6 +61,7 @@ _COLUMN_WORDS: Final[dict[str, str]] = {
     "time_to_first_token_ms": "time to first token in ms",
     "cost_usd": "cost in USD",
     "created_at": "time",
+    "response_id": "response id",
     "response_created_at": "time of the response",
     "updated_at": "time of the last change",
 }

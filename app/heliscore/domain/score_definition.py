@@ -57,6 +57,9 @@ class ScoreDefinition(msgspec.Struct, frozen=True):
     precedence: Precedence = "newest"
     """Whose value counts: the newest, or a human's until a human changes it."""
 
+    scale: int | None = None
+    """What fractions are multiplied by to become whole numbers, where a call takes fractions."""
+
 
 class Breach(msgspec.Struct, frozen=True):
     """A score that breaks its definition."""
@@ -128,6 +131,8 @@ def _find_type_errors(definition: ScoreDefinition) -> Iterator[FieldError]:
         for field, bound in (("min", definition.min), ("max", definition.max)):
             if bound is not None:
                 yield FieldError(field, "must be null: a boolean has no bounds")
+        if definition.scale is not None:
+            yield FieldError("scale", "must be null: a boolean is no number")
     elif definition.type == "category" and not definition.labels:
         yield FieldError("labels", "must not be empty: a category is one of its labels")
     if definition.min is not None and definition.max is not None and definition.min > definition.max:

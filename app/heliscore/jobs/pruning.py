@@ -1,6 +1,6 @@
 """Deletes what has served its time: requests that are older than the retention period, calls whose
-Idempotency-Keys no longer count, events that were sent, the history of monitors, and changes of scores that
-were replaced too long ago."""
+Idempotency-Keys no longer count, scores that waited too long for a response, events that were sent, the
+history of monitors, and changes of scores that were replaced too long ago."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from typing import Final
 from heliscore.jobs.background import StopService, repeat, running
 from heliscore.store import monitors
 from heliscore.store.connections.pool import Database
-from heliscore.store.retention import days_ago, prune, prune_calls, prune_events, prune_history
+from heliscore.store.retention import (
+    days_ago,
+    prune,
+    prune_calls,
+    prune_events,
+    prune_history,
+    prune_waiting_scores,
+)
 
 _log = logging.getLogger("heliscore")
 
@@ -29,6 +36,7 @@ async def kept_pruned(
 
     async def work() -> None:
         await prune_calls(database)
+        await prune_waiting_scores(database)
         await prune_events(database)
         await _prune_monitors(database)
         if days is not None:

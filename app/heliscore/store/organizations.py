@@ -31,6 +31,7 @@ _BELONGINGS: Final = (
     "remove_idempotent_calls",
     "remove_monitors",
     "remove_audit_entries",
+    "remove_waiting_scores",
 )
 
 

@@ -1,4 +1,4 @@
-"""Log requests, and remove one."""
+"""Log requests, with the scores that waited for their responses, and remove one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from heliscore.store.audit_entries import note
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
+from heliscore.store.waiting_scores import record_taken
 
 _SQL = load("log")
 
@@ -91,9 +92,15 @@ def _as_string(json: str | None) -> str | None:
 async def _store(connection: Connection, request: LoggedRequest) -> None:
     async with connection.transaction():
         request_no = await connection.fetchval(_SQL["log"], *msgspec.structs.astuple(request))
-        await connection.execute(
-            _SQL["retime_scores"], request.organization_id, request_no, request.created_at
+        taken = await connection.fetch(
+            _SQL["retime_scores"],
+            request.organization_id,
+            request_no,
+            request.created_at,
+            request.response_id,
         )
+        if taken:
+            await record_taken(connection, request.organization_id, request.request_id, taken)
 
 
 async def remove_request(connection: Connection, organization_id: int, request_id: str, by: Actor) -> bool:

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.times import EPOCH
-from heliscore.store import events, idempotent_calls
+from heliscore.store import events, idempotent_calls, waiting_scores
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -86,6 +86,18 @@ async def prune_calls(database: Database) -> None:
             async with database.connection() as connection:
                 forgotten = await idempotent_calls.forget(connection, organization_id, _BATCH)
             if forgotten:
+                await _rest(begun)
+
+
+async def prune_waiting_scores(database: Database) -> None:
+    """Delete the scores that waited too long for a response to be logged. Raises Unavailable."""
+    for organization_id in await _list_organizations(database):
+        removed = _BATCH
+        while removed == _BATCH:
+            begun = time.monotonic()
+            async with database.connection() as connection:
+                removed = await waiting_scores.prune(connection, organization_id, _BATCH)
+            if removed:
                 await _rest(begun)
 
 

@@ -97,6 +97,7 @@ async def set_definition(
             msgspec.json.encode(definition.labels).decode(),
             definition.enforce,
             definition.precedence,
+            definition.scale,
         )
         subject = {"score": definition.name}
         await audit_entries.note(connection, organization_id, by, "definition.set", subject)

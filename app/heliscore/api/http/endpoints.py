@@ -135,6 +135,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[type[ApiError], ...] = ()
     """Beyond those that every endpoint has."""
 
+    choose_error_format: Callable[[Request], RenderError] | None = None
+    """Where the format of an error depends on the request: takes the place of `render_error`."""
+
     error_schema: str = "Error"
     """The document's name of the body that `render_error` makes."""
 
@@ -153,8 +156,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 def make_endpoint_routes(endpoints: Iterable[Endpoint], middleware: Sequence[Middleware]) -> list[Route]:
     """One route a path, whatever its methods."""
 
-    def render_error(error: ApiError, endpoint: Endpoint, _: Request) -> Response:
-        return error_response(error, endpoint.render_error)
+    def render_error(error: ApiError, endpoint: Endpoint, request: Request) -> Response:
+        choose = endpoint.choose_error_format
+        return error_response(error, choose(request) if choose else endpoint.render_error)
 
     return make_routes(endpoints, _answer, render_error, middleware)
 

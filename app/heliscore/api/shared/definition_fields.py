@@ -83,6 +83,12 @@ PRECEDENCE: Final = optional(
     default="newest",
     description="Which value counts: the newest, or a human's until a human changes or removes it.",
 )
+SCALE: Final = optional(
+    "scale",
+    integer(1, 1_000_000),
+    description="What fractions are multiplied by, where a call takes them (OpenTelemetry's evaluations); "
+    "null: by 100 from 0 to 1, and others are errors.",
+)
 
 FIELDS: Final[tuple[Field[Any], ...]] = (
     TYPE,
@@ -94,6 +100,7 @@ FIELDS: Final[tuple[Field[Any], ...]] = (
     LABELS,
     ENFORCE,
     PRECEDENCE,
+    SCALE,
 )
 
 EXAMPLE: Final = {
@@ -106,6 +113,7 @@ EXAMPLE: Final = {
     "labels": {"0": "wrong", "100": "right"},
     "enforce": "on",
     "precedence": "newest",
+    "scale": 100,
 }
 
 BODY: Final = make_body(*FIELDS, name="ScoreDefinitionFields", is_unique=True, example=EXAMPLE)
@@ -133,6 +141,7 @@ def make_definition(name: str, values: Values, path: str = "") -> ScoreDefinitio
         labels=values[LABELS],
         enforce=values[ENFORCE],
         precedence=values[PRECEDENCE],
+        scale=values[SCALE],
     )
     if errors := find_definition_errors(definition):
         raise InvalidInput([FieldError(f"{path}{error.path}", error.message) for error in errors])

@@ -43,6 +43,7 @@ REQUEST_RESPONSE: Final[dict[str, Target]] = {
     "response_body": Column("response_body"),
     "prompt_id": Column("prompt_id"),
     "prompt_version": Column("prompt_version"),
+    "response_id": Column("response_id"),
     "status": Column("status"),
     "latency": Column("latency_ms"),
     "time_to_first_token": Column("time_to_first_token_ms"),

@@ -142,7 +142,7 @@ def _read_form(entered: Mapping[str, str]) -> dict[str, Any]:
         key: entered.get(key) or None
         for key in ("type", "direction", "unit", "description", "enforce", "precedence")
     }
-    for key in ("min", "max"):
+    for key in ("min", "max", "scale"):
         text = entered.get(key, "")
         body[key] = int(text) if _INTEGER.fullmatch(text) else text or None
     labels: dict[str, str] = {}

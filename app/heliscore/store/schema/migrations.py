@@ -101,16 +101,29 @@ async def migrate(
     within the patience. Errors of a database that is away are raised as they are.
     """
     applied = []
+    is_new = not await _read_ledger(connection)
     for migration in await _find_missing(connection, migrations):
-        apply = _apply if migration.in_transaction else _apply_alone
         try:
-            if await apply(connection, migration, pace):
+            if await _apply_either_way(connection, migration, pace, is_new=is_new):
                 applied.append(migration.name)
         except asyncpg.PostgresError as error:
             if outages.passes(error):
                 raise
             raise MigrationError(f"migration {migration.name}: {error}") from error
     return applied
+
+
+async def _apply_either_way(
+    connection: Connection, migration: Migration, pace: Pace, *, is_new: bool
+) -> bool:
+    """Apply a migration as its file asks for; in a new database, where nobody could wait for a lock, in one
+    transaction if the connection leads to no session."""
+    if migration.in_transaction:
+        return await _apply(connection, migration, pace)
+    if is_new and not await connection.fetchval(_SQL["reaches_server"], connection.get_server_pid()):
+        statements = tuple(_CONCURRENTLY.sub("", statement) for statement in migration.statements)
+        return await _apply(connection, msgspec.structs.replace(migration, statements=statements), pace)
+    return await _apply_alone(connection, migration, pace)
 
 
 async def _apply(connection: Connection, migration: Migration, pace: Pace) -> bool:

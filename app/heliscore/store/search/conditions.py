@@ -150,6 +150,8 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
                 return self._has_score(name, condition)
             case FeedbackTime():
                 return self._has_score(FEEDBACK, condition)
+            case Column("response_id") if by_hash := _by_hash("r.response_id", condition, self.arguments):
+                return by_hash
             case Column() | Property() | Variable():
                 return compare(self.expression(subject), condition, self.arguments)
             case _:
@@ -161,6 +163,22 @@ class ConditionCompiler(msgspec.Struct, frozen=True):
         if self.score_table is not None:
             return self.score_table.add(self.scores.of_name("s", name, [condition]))
         return _exists(self.scores.of_request("s", "r", name, [condition]))
+
+
+def _by_hash(column: str, condition: SubjectCondition, arguments: Arguments) -> str | None:
+    """A condition on whole strings by the index of their hashes; None where the condition is another. Also
+    compares the strings, which may be longer than an index takes."""
+    match condition:
+        case Compare(_, "=", value):
+            parameter = arguments.add(value, "text")
+            hashes, wanted = f"hashtextextended({parameter}, 0)", parameter
+        case OneOf(_, values):
+            parameter = arguments.add(list(values), "text[]")
+            hashed = f"SELECT hashtextextended(h.string, 0) FROM unnest({parameter}) AS h (string)"
+            hashes, wanted = f"ANY(ARRAY({hashed}))", f"ANY({parameter})"
+        case _:
+            return None
+    return f"(hashtextextended({column}, 0) = {hashes} AND {column} = {wanted})"
 
 
 def _exists(scores: str) -> str:

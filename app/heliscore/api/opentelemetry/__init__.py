@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol: spans of model calls become logged requests, evaluation events become scores."""

@@ -49,7 +49,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 SHAPES: Final = (
     Shape(1, chunks=10, pause_ms=10, calls=60),
-    Shape(64, chunks=20, pause_ms=100, calls=256),
+    Shape(64, chunks=20, pause_ms=250, calls=256),
     Shape(1000, chunks=30, pause_ms=1000, calls=1200),
 )
 _FLOODS: Final = {1: 2000, 64: 300, 1000: 30}
@@ -95,6 +95,8 @@ class Measured(msgspec.Struct, frozen=True):
     first_ms: float
     chunks_per_s: float
     kib_a_stream: float = 0.0
+    processor_ms: float = 0.0
+    """Of a call, with all its chunks and its log."""
 
 
 def make_request(port: int, chunks: int, pause_ms: int) -> bytes:
@@ -148,11 +150,13 @@ async def measure_flood(port: int, streams: int, chunks: int) -> float:
 
 async def measure(port: int, shape: Shape, gateway: Server | None) -> Measured:
     gc.collect()
+    before = 0.0 if gateway is None else gateway.processor_s()
     first, kib = await measure_paced(port, shape, gateway)
     await asyncio.sleep(_WARM_UP_S)
+    computed = 0.0 if gateway is None else gateway.processor_s() - before
     rate = await measure_flood(port, shape.streams, _FLOODS[shape.streams])
     await asyncio.sleep(_WARM_UP_S)
-    return Measured(first, rate, kib)
+    return Measured(first, rate, kib, computed * 1000 / shape.calls)
 
 
 @contextmanager
@@ -172,8 +176,8 @@ async def run(direct: int, gateway: Server, shapes: tuple[Shape, ...], rounds: i
     for port in (direct, gateway.port):  # the client, the provider and our modules get warm
         for _ in range(20):
             await measure_flood(port, 4, 5)
-    click.echo("| streams at once | | first byte p50, ms | chunks/s | KiB a stream |")
-    click.echo("| --- | --- | --- | --- | --- |")
+    click.echo("| streams at once | | first byte p50, ms | chunks/s | KiB a stream | processor, ms a call |")
+    click.echo("| --- | --- | --- | --- | --- | --- |")
     for shape in shapes:
         found: dict[str, list[Measured]] = {"direct": [], "gateway": []}
         for number in range(rounds):
@@ -185,10 +189,12 @@ async def run(direct: int, gateway: Server, shapes: tuple[Shape, ...], rounds: i
             rate = statistics.median(one.chunks_per_s for one in measured)
             kib = max(one.kib_a_stream for one in measured)
             memory = f"{kib:.0f}" if name == "gateway" and shape.streams > 1 else ""
-            click.echo(f"| {shape.streams} | {name} | {first:.2f} | {rate:,.0f} | {memory} |")
+            computed = statistics.median(one.processor_ms for one in measured)
+            processor = f"{computed:.1f}" if name == "gateway" else ""
+            click.echo(f"| {shape.streams} | {name} | {first:.2f} | {rate:,.0f} | {memory} | {processor} |")
         pairs = zip(found["direct"], found["gateway"], strict=True)
         added = statistics.median(through.first_ms - alone.first_ms for alone, through in pairs)
-        click.echo(f"| {shape.streams} | added | {added:.2f} | | |")
+        click.echo(f"| {shape.streams} | added | {added:.2f} | | | |")
 
 
 @click.command()

@@ -43,8 +43,9 @@ class Shape(msgspec.Struct, frozen=True):
 
     @property
     def interval_s(self) -> float:
-        """Between two begins, so that `streams` are open."""
-        return self.chunks * self.pause_ms / 1000 / self.streams
+        """Between two begins, so that `streams` are open; one alone begins when the one before is logged."""
+        alone = 1.5 if self.streams == 1 else 1.0
+        return alone * self.chunks * self.pause_ms / 1000 / self.streams
 
 
 SHAPES: Final = (

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -62,14 +62,15 @@ class Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def service(dsn: str) -> Iterator[Server]:
-    """Run `heliscore serve` as a user would, on that database."""
+def service(dsn: str, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run `heliscore serve` as a user would, on that database; `more` are further settings."""
     port = free_port()
     command = [str(Path(sys.executable).with_name("heliscore")), "serve", "--port", str(port)]
     settings = {
         "HELISCORE_DATABASE_URL": dsn,
         "HELISCORE_STATEMENT_TIMEOUT_MS": str(_SEARCH_TIMEOUT_MS),
         "HELISCORE_LOG_LEVEL": "error",
+        **(more or {}),
     }
     with running(command, settings, port, _POST) as server:
         yield server

@@ -25,8 +25,8 @@ def install_python(name: str) -> Path:
     """The Python of a virtual environment with what `clients/<name>.lock` lists.
 
     It stands on the tests' own environment, so that packages of the same version are not installed twice. A
-    lock may leave out what a client declares and the tests never import (`clients/excluded.txt`), so that
-    nothing is resolved here.
+    lock may leave out what a client declares and the tests never import (`clients/excluded.txt`), or hold a
+    newer version than it allows (`clients/overridden.txt`): nothing is resolved here.
     """
     lock = HERE / "clients" / f"{name}.lock"
     folder = KEPT / name

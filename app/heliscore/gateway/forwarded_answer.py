@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,7 +15,10 @@ from heliscore.gateway.call_record import BROKEN, CLIENT_LEFT, TIMED_OUT, CallRe
 from heliscore.gateway.client_watch import ClientWatch
 from heliscore.gateway.forwarded_headers import answer_headers
 from heliscore.gateway.gateway_errors import id_header
-from heliscore.outbound.provider_client import ProviderAnswer, ProviderFailure, ProviderTimeout
+from heliscore.outbound.provider_client import ProviderFailure, ProviderTimeout
+
+if TYPE_CHECKING:
+    from heliscore.outbound.provider_connections import ProviderAnswer
 
 
 class ForwardedAnswer(Response):

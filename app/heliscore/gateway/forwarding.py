@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -31,12 +31,14 @@ from heliscore.gateway.forwarded_headers import request_headers
 from heliscore.gateway.provider_targets import SETTING, Target, find_target
 from heliscore.outbound.provider_client import (
     NotSendable,
-    ProviderAnswer,
     ProviderClient,
     ProviderFailure,
     ProviderRequest,
     ProviderTimeout,
 )
+
+if TYPE_CHECKING:
+    from heliscore.outbound.provider_connections import ProviderAnswer
 
 _KEYS_SETTING: Final = "HELISCORE_GATEWAY_KEYS"
 

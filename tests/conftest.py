@@ -18,7 +18,7 @@ import httpx
 import hypothesis
 import msgspec
 import pytest
-from heliscore import main
+from heliscore import pools
 from heliscore.domain.api_key import Permissions, mint_key
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
@@ -109,7 +109,7 @@ def patience() -> Iterator[None]:
     some seconds, and what is refused then would be no fault."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name in (
-            (main, "_QUICK_MAX_EXPECTED_WAIT_S"),
+            (pools, "_QUICK_MAX_EXPECTED_WAIT_S"),
             (pool, "_ACQUIRE_TIMEOUT_S"),
             (sessions, "_CONNECT_TIMEOUT_S"),
             (database_identity, "_TIMEOUT_S"),

@@ -9,7 +9,7 @@ import json
 import httpx
 from heliscore.api.http.endpoints import Endpoint
 from heliscore.api.native.monitor_fields import EXAMPLE
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import post

@@ -17,7 +17,7 @@ from heliscore.api.opentelemetry.otlp_endpoints import ENDPOINTS as OPENTELEMETR
 from heliscore.api.promptlayer import ENDPOINTS as PROMPTLAYER
 from heliscore.api.shared import envelope
 from heliscore.domain.api_key import Permissions, Principal, hash_key, mint_key
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.store import keys, organizations
 from heliscore.store.connections.pool import Connection
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from heliscore.api.shared import envelope
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.server.http_protocol import MAX_DROPPED_BYTES
 
 from tests.api import raw

@@ -19,7 +19,7 @@ from heliscore.api.http.endpoints import GENERAL_ERRORS, Endpoint
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import Conflict, NotFound
 from heliscore.domain.times import EPOCH
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.store import keys
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from heliscore.cli.mcp_command import find_permissions_of_key
 from heliscore.domain.api_key import Permissions
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.mcp.tool_calls import MAX_ANSWER, shorten
 from heliscore.mcp.tools import bind_tools
 from mcp.client.client import Client

@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from heliscore.api.http.rate_limit import RateLimiter
 from heliscore.domain.api_key import mint_key
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from heliscore.store import rate_windows
 from heliscore.store.connections.pool import Database
 

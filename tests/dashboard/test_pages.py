@@ -12,7 +12,7 @@ from heliscore.dashboard.parts.page_routes import Page
 from heliscore.dashboard.parts.session import COOKIE
 from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.api_key import Permissions
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token

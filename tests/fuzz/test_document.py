@@ -8,7 +8,7 @@ from typing import Any
 
 import schemathesis
 from heliscore.api.http.endpoints import Endpoint
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,

@@ -11,7 +11,7 @@ from contextlib import suppress
 import asyncpg
 import httpx
 import pytest
-from heliscore import main
+from heliscore import pools
 from heliscore.jobs.background import running
 from heliscore.store.connections.pool import Database
 
@@ -92,7 +92,7 @@ async def test_renewal_after_a_restore_does_not_die_in_silence(
     async def fail_to_open(*_: object, **__: object) -> Database:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(main, "open_database", fail_to_open)
+    monkeypatch.setattr(pools, "open_database", fail_to_open)
     connection = await asyncpg.connect(service.dsn)
     await connection.execute(REPLACE_TABLE)
     await connection.close()

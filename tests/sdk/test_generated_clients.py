@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from heliscore.main import ENDPOINTS
+from heliscore.endpoint_table import ENDPOINTS
 
 from tests.conftest import Service
 from tests.sdk.conftest import environment_of, run_program

@@ -34,7 +34,7 @@ async def _serve(url: str | None) -> None:
     import httpx
     from mcp.server.stdio import stdio_server
 
-    from heliscore.main import ENDPOINTS
+    from heliscore.endpoint_table import ENDPOINTS
     from heliscore.mcp.protocol_server import make_server
     from heliscore.mcp.tools import bind_tools
 

@@ -51,6 +51,8 @@ _API: Final = (
     *score_endpoints.ENDPOINTS,
     *request_endpoints.ENDPOINTS,
     *log_endpoints.ENDPOINTS,
+    *gateway_endpoints.ENDPOINTS,
+    *otlp_endpoints.ENDPOINTS,
     *property_endpoints.ENDPOINTS,
     *evaluation_endpoints.ENDPOINTS,
     *key_endpoints.ENDPOINTS,
@@ -75,12 +77,10 @@ _API: Final = (
     *score_deletion_endpoint.ENDPOINTS,
     *audit_endpoint.ENDPOINTS,
     *export_endpoint.ENDPOINTS,
+    *import_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,
-    *otlp_endpoints.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics_endpoint.ENDPOINTS,
-    *gateway_endpoints.ENDPOINTS,
-    *import_endpoint.ENDPOINTS,
 )
 
 _DOCUMENT: Final = openapi.make_document(

@@ -87,9 +87,9 @@ def create_app(settings: Settings, stop_service: StopService) -> ASGIApp:
 
     router = Router(
         routes=[
-            Route(http_transport.PATH, McpTransport(bind_tools(ENDPOINTS), find_app)),
             *(Route(path, no_endpoint) for path in key_endpoints.ABSENT_PATHS),
             *make_endpoint_routes(ENDPOINTS, make_cors(settings.web_origins)),
+            Route(http_transport.PATH, McpTransport(bind_tools(ENDPOINTS), find_app)),
             *dashboard.ROUTES,
         ],
         lifespan=lifespan,

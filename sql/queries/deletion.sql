@@ -69,6 +69,10 @@ DELETE FROM score_comment WHERE request_no = ANY ($2::bigint[]) AND organization
 -- Those from before $3.
 DELETE FROM event WHERE organization_id = $1 AND name_id = $2 AND happened_at < $3
 
+-- name: remove_waiting
+-- Those of the score that wait for their responses, from before $3.
+DELETE FROM waiting_score WHERE organization_id = $1 AND name_id = $2 AND posted_at < $3
+
 -- name: wait_for_dispatcher
 -- For the end of a transaction that makes deliveries of events which it has read before they were removed.
 SELECT FROM event_cursor FOR SHARE

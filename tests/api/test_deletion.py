@@ -27,6 +27,14 @@ TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 
 DELIVERIES = (
     "SELECT body::text FROM delivery WHERE organization_id = $1 AND type <> 'alert.firing' ORDER BY number"
 )
+LET_SCORES_WAIT = """INSERT INTO waiting_score (
+    organization_id, posted_at, response_id, name_id, origin_id, value, is_boolean
+)
+SELECT DISTINCT ON (name_id) organization_id, scored_at, 'resp-1', name_id, origin_id, value, false
+FROM score
+WHERE organization_id = $1"""
+WAITING_SCORES = """SELECT n.name FROM waiting_score AS w JOIN score_name AS n ON n.id = w.name_id
+WHERE w.organization_id = $1 ORDER BY n.name"""
 ADD_DELIVERY = "INSERT INTO delivery (organization_id, destination_id, type, body) VALUES ($1, $2, $3, $4)"
 WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple'))"
 
@@ -304,6 +312,7 @@ async def test_score_is_deleted_everywhere_and_the_others_stay(
     await post(client, "r3", {"c": 1})
     kept, gone = event_about("r1", "a"), event_about("r1", "b")
     await add_delivery(connection, organization_id, body_of(gone, kept))
+    await connection.execute(LET_SCORES_WAIT, organization_id)
     before = [await read(client, request_id) for request_id in ("r1", "r2", "r3")]
     assert await delete_score(client, "b-hcone-bool", dryRun="true") == {
         "requests": 1,
@@ -327,6 +336,7 @@ async def test_score_is_deleted_everywhere_and_the_others_stay(
     assert (await client.get("/v1/score-definitions/b")).json()["data"]["description"] == "stays"
     [(body,)] = await connection.fetch(DELIVERIES, organization_id)
     assert json.loads(body) == body_of(kept)
+    assert [name for (name,) in await connection.fetch(WAITING_SCORES, organization_id)] == ["a", "c"]
     assert await delete_score(client, "b", expect=0) == deleted(0, 0)
 
 

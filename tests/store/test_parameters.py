@@ -163,6 +163,14 @@ OURS = {
         "heliscore/store/search/search_statements.py",
         "connection.fetch(f'EXPLAIN {sql}', *statement.arguments, *compiled.arguments)",
     ),
+    # A search, and the columns of an export: our names of them, clients' names as arguments.
+    (
+        "heliscore/store/exports.py",
+        "self._connection.cursor(sql, *statement.arguments, *statement.compiled.arguments)",
+    ),
+    ("heliscore/store/exports.py", "self._connection.fetch(statement, *own, *arguments.all())"),
+    # A number of rows.
+    ("heliscore/store/exports.py", "cursor.fetch(self._step)"),
 }
 """What is text of ours although it is put together: each looked at by somebody."""
 

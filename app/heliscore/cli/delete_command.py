@@ -90,7 +90,7 @@ class _Score:
                 bar.update(end - reached)
                 reached = end
         async with opened.connection() as connection:
-            await score_deletion.remove_events(connection, wanted, begun)
+            await score_deletion.remove_rest(connection, wanted, begun)
         async for _ in delivery_cuts.cut(opened, organization_id, score=self._name, before=begun):
             pass
         return total

@@ -83,6 +83,7 @@ async def _delete(connection: Connection, wanted: Wanted, entry: GrowingEntry, n
     return deleted
 
 
-async def remove_events(connection: Connection, wanted: Wanted, before: datetime) -> None:
-    """Remove the events of the score from before that time."""
-    await connection.execute(_SQL["remove_score_events"], wanted.organization_id, wanted.name_id, before)
+async def remove_rest(connection: Connection, wanted: Wanted, before: datetime) -> None:
+    """Remove the events of the score, and what waits for its response, from before that time."""
+    for statement in ("remove_score_events", "remove_waiting"):
+        await connection.execute(_SQL[statement], wanted.organization_id, wanted.name_id, before)

@@ -81,7 +81,7 @@ async def _delete(call: ApiCall, wanted: store.Wanted, cursor: Cursor) -> Respon
         if position is not None:
             return _answer(deletion.total, encode(cursor.at(position)), is_done=False)
         async with call.services.uploads.connection() as connection:
-            await store.remove_events(connection, wanted, cursor.begun)
+            await store.remove_rest(connection, wanted, cursor.begun)
         cursor = cursor.of_deliveries()
     next_ = await deletion.cut(cursor, wanted.name)
     return _answer(deletion.total, next_, is_done=next_ is None)

@@ -20,7 +20,7 @@ WEEK = "from=2026-03-02&to=2026-03-08"
 
 async def download(client: httpx.AsyncClient, page: str) -> tuple[str, list[list[str]]]:
     """Follow the page's link: the name of the file, and its rows."""
-    [address] = re.findall(r'<a href="([^"]+)" download>Download CSV</a>', (await client.get(page)).text)
+    [address] = re.findall(r'href="([^"]+)" download>Download CSV</a>', (await client.get(page)).text)
     response = await client.get(httpx.URL(page).join(unescape(address)))
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/csv; charset=utf-8; header=present"

@@ -15,7 +15,7 @@ from heliscore.api.shared.export_stream import MEDIA_TYPES, stream_export
 _TAG: Final = "Export"
 
 
-async def post_export(call: ApiCall) -> Response:
+async def export_requests(call: ApiCall) -> Response:
     """Export all requests that a filter finds, with their scores, as JSONL, CSV or Parquet.
 
     One row a request, all of one moment. JSONL is the full form; flat formats have a column `scores.<name>`
@@ -26,7 +26,7 @@ async def post_export(call: ApiCall) -> Response:
     return await stream_export(call, decode_export(await call.body()))
 
 
-async def get_export(call: ApiCall) -> Response:
+async def download_export(call: ApiCall) -> Response:
     """Export all requests that a filter finds, by an address that can be kept or downloaded.
 
     The parameters are the fields of the body of `POST /v1/export`.
@@ -38,7 +38,7 @@ ENDPOINTS: Final = (
     Endpoint(
         method="POST",
         path="/v1/export",
-        handler=post_export,
+        handler=export_requests,
         render_error=envelope.render_error,
         tag=_TAG,
         permission="r",
@@ -50,7 +50,7 @@ ENDPOINTS: Final = (
     Endpoint(
         method="GET",
         path="/v1/export",
-        handler=get_export,
+        handler=download_export,
         render_error=envelope.render_error,
         tag=_TAG,
         permission="r",

@@ -11,7 +11,7 @@ from heliscore.api.http.body_fields import Values, ValueType, make_body, optiona
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_codec import decode_unique
 from heliscore.api.http.json_schema import STRING as STRING_SCHEMA
-from heliscore.api.http.json_schema import Schema
+from heliscore.api.http.json_schema import Schema, one_of
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import BOOLEAN, choice, list_of
 from heliscore.api.shared.export_stream import MAX_SCORES, WantedExport
@@ -54,10 +54,15 @@ def _read_column(raw: object, path: str, errors: FieldErrors) -> str:
     return name
 
 
-_FORMAT_CHOICE: Final = choice(FORMATS)
+_FORMAT_CHOICE: Final = choice(FORMATS, name="ExportFormat")
 _FORMAT: Final = optional("format", ValueType[Format](_FORMAT_CHOICE.schema, _read_format), default="jsonl")
 _COLUMN: Final = ValueType[str](
-    {"anyOf": [{"enum": list(_FLAT)}, {"type": "string", "pattern": f"^{PROPERTY.replace('.', '[.]')}"}]},
+    {
+        "anyOf": [
+            one_of(_FLAT, "ExportColumn"),
+            {**STRING_SCHEMA, "pattern": f"^{PROPERTY.replace('.', '[.]')}"},
+        ]
+    },
     _read_column,
 )
 _FILTER: Final = required("filter", FILTER, missing=FILTER_MISSING)
@@ -167,7 +172,7 @@ def _in_query(schema: Schema, read: Callable[[str], Any], expected: str) -> Valu
 
 _JSON: Final = _in_query(STRING_SCHEMA, lambda text: decode_unique(text.encode()), "JSON")
 _LIST: Final = _in_query(STRING_SCHEMA, lambda text: text.split(","), "names")
-_FLAG: Final = _in_query({"enum": ["true", "false"]}, {"true": True, "false": False}.get, "true or false")
+_FLAG: Final = _in_query(one_of(("true", "false")), {"true": True, "false": False}.get, "true or false")
 _TEXT: Final = _in_query(STRING_SCHEMA, str, "a string")
 
 QUERY: Final = Query(

@@ -69,7 +69,7 @@ _BODY: Final = make_body(
 )
 
 
-async def post_import(call: ApiCall) -> Response:
+async def import_requests(call: ApiCall) -> Response:
     """Store requests with their scores and all that these were before, each at its own time.
 
     The body is any number of lines of an export (`POST /v1/export`, JSONL) with Content-Type
@@ -136,7 +136,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "POST",
         "/v1/import",
-        post_import,
+        import_requests,
         "w",
         "Scores",
         body=_BODY,

@@ -12,6 +12,7 @@ from msgspec import Raw
 from heliscore.api.http.body_fields import Field, Values, ValueType, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_codec import decode
+from heliscore.api.http.json_schema import STRING, named
 from heliscore.api.http.value_types import (
     ANY,
     BOOLEAN,
@@ -61,7 +62,7 @@ def _read_properties(raw: Any, path: str, errors: FieldErrors) -> dict[str, str]
 
 
 _PROPERTIES: Final = ValueType[dict[str, str]](
-    {"type": "object", "additionalProperties": {"type": "string"}}, _read_properties
+    named("ImportedProperties", {"type": "object", "additionalProperties": STRING}), _read_properties
 )
 
 REQUEST_ID: Final = required("request_id", NAME)
@@ -89,7 +90,7 @@ _COLUMNS: Final[tuple[Field[Any], ...]] = (
     optional("cost_usd", NUMBER),
     optional("cost_is_computed", BOOLEAN),
     optional("status", integer(-_STATUS_LIMIT, _STATUS_LIMIT)),
-    optional("outcome", choice(("SUCCESS", "WARNING", "ERROR"))),
+    optional("outcome", choice(("SUCCESS", "WARNING", "ERROR"), name="ImportedOutcome")),
     optional("cache_enabled", BOOLEAN),
     *(
         optional(name, STORABLE_STRING)

@@ -10,7 +10,7 @@ import msgspec
 
 from heliscore.api.http.body_fields import Values, ValueType, object_of, optional, required
 from heliscore.api.http.field_errors import FieldErrors, step
-from heliscore.api.http.json_schema import Schema, nullable
+from heliscore.api.http.json_schema import Schema, named, nullable
 from heliscore.api.http.value_types import ANY, BOOLEAN, NAME, TIME
 from heliscore.api.native.commented_scores import COMMENT
 from heliscore.api.shared.authors import AUTHOR
@@ -132,28 +132,29 @@ def _read_given(kind: ValueType[Values], raw: Any, name: str, path: str, errors:
     )
 
 
-def _map_of(schema: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": schema}
+def _map_of(name: str, schema: Schema) -> Schema:
+    return named(name, {"type": "object", "additionalProperties": schema})
 
 
-def _with_value(kind: ValueType[Values], value: Schema) -> Schema:
-    return {**kind.schema, "properties": {**kind.schema["properties"], _VALUE.key: value}}
+def _with_value(name: str, kind: ValueType[Values], value: Schema) -> Schema:
+    return named(name, {**kind.schema, "properties": {**kind.schema["properties"], _VALUE.key: value}})
 
+
+_CHANGE_SCHEMA: Final = _with_value(
+    "ImportedChange", _PAST, nullable(SCORE_SCHEMA) | {"description": "null: removed"}
+)
 
 SCORES: Final = optional(
     "scores",
-    ValueType[dict[str, list[Given]]](_map_of(_with_value(_SCORE, SCORE_SCHEMA)), _read_scores),
+    ValueType[dict[str, list[Given]]](
+        _map_of("ImportedScores", _with_value("ImportedScore", _SCORE, SCORE_SCHEMA)), _read_scores
+    ),
     default={},
 )
 HISTORY: Final = optional(
     "history",
     ValueType[dict[str, list[Given]]](
-        _map_of(
-            {
-                "type": "array",
-                "items": _with_value(_PAST, nullable(SCORE_SCHEMA) | {"description": "null: removed"}),
-            }
-        ),
+        _map_of("ImportedHistory", {"type": "array", "items": _CHANGE_SCHEMA}),
         _read_history,
     ),
     default={},

@@ -36,7 +36,7 @@ _EXPECT: Final = optional("expect", count(MAX_COUNT), description=EXPECT_SAID)
 _QUERY: Final = Query(_DRY_RUN, _EXPECT, NEXT)
 
 
-async def delete_score(call: ApiCall) -> Response:
+async def delete_score_everywhere(call: ApiCall) -> Response:
     """Delete a score everywhere: its values, their history and comments. Its definition stays.
 
     Count first, with `dryRun=true`; then send `expect`, the number of `scores`. Where there is another number
@@ -96,7 +96,7 @@ ENDPOINTS: Final = (
     envelope.endpoint(
         "DELETE",
         "/v1/scores/{name}",
-        delete_score,
+        delete_score_everywhere,
         "rw",
         "Scores",
         query=_QUERY.fields,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import Body, ValueType, make_body, optional
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
+from heliscore.api.http.json_schema import named
 from heliscore.api.opentelemetry.evaluation_commands import record_evaluations
 from heliscore.api.opentelemetry.otlp_answers import (
     Signal,
@@ -57,7 +58,8 @@ async def export_logs(call: ApiCall) -> Response:
 
 
 def _body(key: str, example: object) -> Body:
-    resources = ValueType[Any]({"type": "array", "items": {"type": "object"}}, lambda raw, *_: raw)
+    items = named("OtlpResource", {"type": "object"})
+    resources = ValueType[Any]({"type": "array", "items": items}, lambda raw, *_: raw)
     return make_body(optional(key, resources), is_open=True, example={key: [example]})
 
 

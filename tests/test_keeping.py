@@ -86,7 +86,7 @@ def test_database_with_data_is_replaced_only_if_that_is_wanted(run: Run, dsn: st
     file = tmp_path / "scores.backup"
     run("backup", str(file))
     run("keys", "create")
-    message = "the database holds data (api_key, organization); --replace replaces all of it"
+    message = "the database holds data (api_key, audit_entry, organization); --replace replaces all of it"
     assert_fails(run_with("restore", str(file), DATABASE_URL=dsn), message)
     assert run("keys", "list").stdout
     run("restore", "--replace", str(file))

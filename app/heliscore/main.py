@@ -175,8 +175,8 @@ class _NoEndpoint:
     handler of GET."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        error = gateway_endpoints.error_of(path) or NotFound(f"no such endpoint: {shown_path(path)}")
+        error = gateway_endpoints.error_of(scope)
+        error = error or NotFound(f"no such endpoint: {shown_path(scope['path'])}")
         await error_response(error, _render_error(scope))(scope, receive, send)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from heliscore.api.http.endpoints import ApiCall, Endpoint, Handler
 from heliscore.domain.errors import (
@@ -82,8 +83,9 @@ def owns(path: str) -> bool:
     return path.startswith((_PREFIX, "/v1/models/")) or path in (*_POSTED, *_READ)
 
 
-def error_of(path: str) -> ApiError | None:
-    """The error of a path that is no endpoint's; None where it is none of the gateway's."""
-    if path.startswith(_PREFIX):
+def error_of(scope: Scope) -> ApiError | None:
+    """The error of a call whose path is no endpoint's: what Helicone's gateway, which takes POST alone, says
+    of a provider that it does not know. None for any other call."""
+    if scope["method"] == "POST" and scope["path"].startswith(_PREFIX):
         return InvalidInput([FieldError("", "Invalid provider")])
     return None

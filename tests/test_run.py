@@ -104,7 +104,6 @@ def test_first_start_prints_address_key_and_a_command_that_works(start: Start) -
     assert key not in served.stop(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("data_dir", [0o755, 0o700], ids=["public", "private"], indirect=True)
 def test_restart_has_the_scores_and_keeps_the_key_to_itself(start: Start) -> None:
     first = start()
     address, key = first.wait_until_ready(), key_in(first)
@@ -150,7 +149,6 @@ def test_signal_during_the_start_leaves_nothing_behind(start: Start, delay_s: fl
     post(again.wait_until_ready(), "my-old-key-of-20-chars", 95)
 
 
-@pytest.mark.parametrize("data_dir", [0o755, 0o700], ids=["public", "private"], indirect=True)
 def test_start_after_a_killed_service_has_its_scores(start: Start) -> None:
     first = start()
     address, key = first.wait_until_ready(), key_in(first)

@@ -1,5 +1,5 @@
-"""Clients that post scores without pause and remember what was acknowledged, to be compared with what is
-there in the end."""
+"""Clients that post scores, some hundreds a second, and remember what was acknowledged, to be compared with
+what is there in the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_S: Final = 60.0
 
 _ANSWER_TIMEOUT_S: Final = 60
 _QUIET_S: Final = 0.3
-_PAUSE_S: Final = 0.004
+_PAUSE_S: Final = 0.012
 _PAUSE_AFTER_FAILURE_S: Final = 0.05
 _ALLOWED: Final = {200, 429, 503}
 _DUPLICATES: Final = 40

@@ -290,7 +290,7 @@ async def test_keys_are_nowhere(
         path = f"/v1/gateway/oai/v1/chat/completions?key={KEY}"
         headers = {"Helicone-Auth": f"Bearer {own}", "Authorization": f"Bearer {KEY}"}
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(0.5 if model == "mute" else 30):
                 answers.append(
                     await caller.post(path, json={"model": model, "stream": False}, headers=headers)
                 )

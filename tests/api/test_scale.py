@@ -101,8 +101,9 @@ async def test_document_has_the_parameters(client: httpx.AsyncClient) -> None:
     assert mode == {
         "name": "mode",
         "in": "query",
-        "schema": {"enum": ["atomic", "partial"], "default": "atomic"},
+        "schema": {"$ref": "#/components/schemas/BatchMode", "default": "atomic"},
     }
+    assert document["components"]["schemas"]["BatchMode"] == {"type": "string", "enum": ["atomic", "partial"]}
     assert scale.pop("description").startswith("Numbers, also with fractions, are multiplied by this")
     assert scale == {
         "name": "scale",

@@ -1,7 +1,7 @@
 """Every statement that reads scores stays linear, whatever PostgreSQL knows of the tables.
 
 Each state is a database of two organizations; the second one came last, and in most states the statistics do
-not know it. A loop in a loop reads all rows again for each of them: 600 or 1200 times, where 150 are allowed.
+not know it. A loop in a loop reads all rows again for each of them: 300 or 600 times, where 150 are allowed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from .meter import Meter
 
 pytestmark = pytest.mark.slow
 
-FIRST, SECOND = 1200, 600
+FIRST, SECOND = 600, 300
 """How many requests the organizations have, each with five scores."""
 
 ROWS, BUFFERS = 150, 60

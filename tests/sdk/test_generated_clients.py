@@ -64,13 +64,24 @@ def folder(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-async def test_openapi_python_client(service: Service, folder: Path) -> None:
+@pytest.fixture(scope="session")
+def generator() -> Path:
+    """The Python of openapi-python-client; installed before a service starts, which would stand still."""
+    return install_python("generator")
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    """The packages of openapi-typescript."""
+    return install_node("openapi-typescript", HERE / "generated")
+
+
+async def test_openapi_python_client(service: Service, folder: Path, generator: Path) -> None:
     document = await read_document(service, folder)
     package = folder / "heliscore_client"
-    python = install_python("generator")
     tools = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # it formats by ruff
     generate = ["generate", "--path", str(document), "--output-path", str(package), "--meta", "none"]
-    generated = await run_program([str(python), "-m", "openapi_python_client", *generate], tools)
+    generated = await run_program([str(generator), "-m", "openapi_python_client", *generate], tools)
     assert "WARNING" not in generated.output + generated.errors
     assert {path.stem for path in package.glob("api/*/*.py")} - {"__init__"} == OPERATIONS
     # Where an alternative has no name, its number is its name.
@@ -92,9 +103,8 @@ async def test_openapi_python_client(service: Service, folder: Path) -> None:
     assert "req_abc123def456 {'accuracy': 95, 'has_citations': 1}\n" in documented.output
 
 
-async def test_openapi_typescript(service: Service, folder: Path) -> None:
+async def test_openapi_typescript(service: Service, folder: Path, modules: Path) -> None:
     document = await read_document(service, folder)
-    modules = install_node("openapi-typescript", HERE / "generated")
     (folder / "node_modules").symlink_to(modules)
     for name in ("calls.ts", "package.json", "tsconfig.json"):
         shutil.copy(HERE / "generated" / name, folder)

@@ -4,7 +4,8 @@ import csv
 import io
 
 import pytest
-from heliscore.exports.csv_file import defuse, undefuse, write_rows
+from heliscore.domain.spreadsheet_cells import defuse, undefuse
+from heliscore.exports.csv_file import write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Final, TypeVar
 
@@ -16,7 +16,8 @@ import uvloop
 from heliscore.domain.errors import DatabaseAway, DataFolderInUse, StartError
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import PREFIX, Settings, read_settings
-from heliscore.store.connections.pool import Connection
+from heliscore.store import organizations
+from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.schema import bootstrap
 
 T = TypeVar("T")
@@ -101,6 +102,21 @@ def database(settings: Settings, *, make: bool = True) -> Iterator[str]:
         yield dsn
     finally:
         embedded.stop()
+
+
+@asynccontextmanager
+async def opened_for(settings: Settings, organization: str) -> AsyncIterator[tuple[Database, int]]:
+    """Connections for long work on an organization, and its id. Raises StartError where there is none of the
+    name."""
+    opened = await open_database(settings)
+    try:
+        async with opened.connection() as connection:
+            id_ = await organizations.find(connection, organization)
+        if id_ is None:
+            raise StartError(f"there is no organization {organization}")
+        yield opened, id_
+    finally:
+        await opened.close()
 
 
 @cache

@@ -14,7 +14,7 @@ import uvloop
 from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.shared.filter_language import decode_filter
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.cli.database import database, run
+from heliscore.cli.database import database, opened_for, run
 from heliscore.cli.parameters import utf8
 from heliscore.domain.audit import COMMAND
 from heliscore.domain.deletion import Deleted, check_count
@@ -23,7 +23,7 @@ from heliscore.domain.filter_tree import Filter
 from heliscore.domain.times import exactly_now
 from heliscore.settings import Settings, read_settings
 from heliscore.store import delivery_cuts, organizations, request_deletion, request_steps, score_deletion
-from heliscore.store.connections.pool import Database, open_database
+from heliscore.store.connections.pool import Database
 from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreNames
 
@@ -162,14 +162,8 @@ async def _connected(
     settings: Settings, organization: str, work: Callable[[Database, int], Awaitable[T]]
 ) -> T:
     """Run `work` on the database, with the id of the organization."""
-    opened = await open_database(settings)
-    try:
-        async with opened.connection() as connection:
-            id_ = await organizations.find(connection, organization)
-        if id_ is None:
-            raise StartError(f"there is no organization {organization}")
-        return await work(opened, id_)
-    except Conflict as error:
-        raise StartError(str(error)) from None
-    finally:
-        await opened.close()
+    async with opened_for(settings, organization) as (opened, id_):
+        try:
+            return await work(opened, id_)
+        except Conflict as error:
+            raise StartError(str(error)) from None

@@ -64,7 +64,7 @@ class Part:
             return None
         from heliscore.api.shared.sort_fields import encode_cursor  # nothing else here needs the API
         from heliscore.domain.filter_tree import NEWEST_FIRST
-        from heliscore.exports.csv_file import undefuse
+        from heliscore.domain.spreadsheet_cells import undefuse
         from heliscore.store.search.page_order import Position
 
         at, id_ = (row[name] for name in _NEEDED)

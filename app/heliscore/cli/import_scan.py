@@ -8,10 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from heliscore.domain.errors import NotAsked
+from heliscore.domain.export_columns import PROPERTY, SCORE
 from heliscore.imports.catalogue import FORMATS, recognise
 from heliscore.imports.fields import CONSTANT, Found, is_nothing
 from heliscore.imports.files import RowFile
-from heliscore.imports.heliscore_rows import HELISCORE, PROPERTY_PREFIX, SCORE_PREFIX
+from heliscore.imports.heliscore_rows import HELISCORE
 from heliscore.imports.lines import ReadRow, read_row
 from heliscore.imports.row_formats import RowFormat
 from heliscore.imports.value_rules import Rule, Seen, choose_rule, describe
@@ -91,7 +92,7 @@ class Scan:
         yield f"  scores without an author are {self.author or 'of nobody who is known'}"
 
     def _is_taken(self, column: str) -> bool:
-        is_ours = self.format is HELISCORE and column.startswith((SCORE_PREFIX, PROPERTY_PREFIX))
+        is_ours = self.format is HELISCORE and column.startswith((SCORE, PROPERTY))
         used = (source for sources in self.sources.values() for source in sources)
         return is_ours or any(
             not source.startswith(CONSTANT) and (source == column or source.startswith(f"{column}."))

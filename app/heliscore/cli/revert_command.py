@@ -11,16 +11,15 @@ import click
 import msgspec
 import uvloop
 
-from heliscore.cli.database import database, run
+from heliscore.cli.database import database, opened_for, run
 from heliscore.cli.parameters import read_author, read_time_option, utf8
 from heliscore.domain.author import Author, Origin
-from heliscore.domain.errors import StartError
 from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score_changes import REVERT
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.settings import Settings, read_settings
 from heliscore.store import organizations, request_steps, score_reverts
-from heliscore.store.connections.pool import Database, open_database
+from heliscore.store.connections.pool import Database
 from heliscore.store.schema import bootstrap
 from heliscore.store.scores import ScoreIds
 
@@ -85,19 +84,12 @@ def _shown(taken: Reverted) -> str:
 
 
 async def _take_back(settings: Settings, organization: str, wanted: Wanted, *, is_dry: bool) -> Reverted:
-    opened = await open_database(settings)
-    try:
-        async with opened.connection() as connection:
-            id_ = await organizations.find(connection, organization)
-        if id_ is None:
-            raise StartError(f"there is no organization {organization}")
+    async with opened_for(settings, organization) as (opened, id_):
         wanted = msgspec.structs.replace(wanted, organization_id=id_)
         label = "Counting" if is_dry else "Taking back"
         length = await request_steps.find_last(opened)
         with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
             return await _work(opened, wanted, bar.update, length, is_dry=is_dry)
-    finally:
-        await opened.close()
 
 
 async def _work(opened: Database, wanted: Wanted, advance: Advance, length: int, *, is_dry: bool) -> Reverted:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from heliscore.domain.export_columns import ColumnKind, kind_of_column
+from heliscore.domain.spreadsheet_cells import defuse
 from heliscore.domain.times import format_time
 from heliscore.exports.flat_rows import FlatTable
 from heliscore.store.exports import Batch
-
-_SUSPECT: Final = frozenset("=+-@\t\r'")
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 
 
 class CsvFile:
@@ -46,19 +43,6 @@ def write_rows(rows: Iterable[Sequence[Any]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
-
-
-def defuse(string: str) -> str:
-    """Keep a spreadsheet from running a string as a formula. Reversible: a string that looks defused gets
-    another quote."""
-    if string[:1] in _SUSPECT and _FORMULA.match(string):
-        return f"'{string}"
-    return string
-
-
-def undefuse(cell: str) -> str:
-    """The string that `defuse` made a cell of."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _format_strings(strings: list[str]) -> str:

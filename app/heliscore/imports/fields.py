@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from heliscore.domain.export_columns import REQUEST_COLUMNS, ColumnKind
 from heliscore.domain.messages import described
 from heliscore.domain.times import EPOCH, read_time
 
@@ -185,52 +186,23 @@ def plain(value: Any) -> Any:
 
 Convert = Callable[[Any], Any]
 
+_BY_KIND: Final[Mapping[ColumnKind, Convert]] = {
+    ColumnKind.STRING: as_text,
+    ColumnKind.STRINGS: as_texts,
+    ColumnKind.INTEGER: as_integer,
+    ColumnKind.NUMBER: as_number,
+    ColumnKind.BOOLEAN: as_boolean,
+    ColumnKind.TIME: as_time,
+    ColumnKind.JSON: as_json,
+}
+
 COLUMNS: Final[Mapping[str, Convert]] = {
-    "request_id": as_text,
-    "created_at": as_time,
-    "updated_at": as_time,
-    "response_created_at": as_time,
+    **{name: _BY_KIND[kind] for name, kind in REQUEST_COLUMNS.items() if name != "model"},
     "latency_ms": as_milliseconds,
     "time_to_first_token_ms": as_milliseconds,
-    **dict.fromkeys(
-        (
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "prompt_cache_read_tokens",
-            "prompt_cache_write_tokens",
-            "reasoning_tokens",
-            "prompt_audio_tokens",
-            "completion_audio_tokens",
-            "prompt_version_number",
-            "status",
-        ),
-        as_integer,
-    ),
-    "cost_usd": as_number,
-    "cost_is_computed": as_boolean,
-    "cache_enabled": as_boolean,
-    **dict.fromkeys(
-        (
-            "outcome",
-            "user_id",
-            "provider",
-            "request_model",
-            "response_model",
-            "model_override",
-            "prompt_id",
-            "prompt_version",
-            "response_id",
-            "request_path",
-            "target_url",
-        ),
-        as_text,
-    ),
-    "tags": as_texts,
     "properties": as_texts_by_name,
-    **dict.fromkeys(("prompt_variables", "promptlayer", "request_body", "response_body"), as_json),
 }
-"""Our columns of a request, and how their values are read."""
+"""Our columns of a request, and how their values are read; its model follows from others."""
 
 SCORE_FIELDS: Final = tuple(
     f"score.{field}" for field in ("name", "value", "label", "at", "author", "comment")

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from heliscore.domain.export_columns import HISTORY, PROPERTY
 from heliscore.imports.fields import COLUMNS, Found, Sources, Unfit, as_decimal, as_object, is_nothing, plain
 from heliscore.imports.files import Row
-from heliscore.imports.heliscore_rows import HELISCORE, PROPERTY_PREFIX, with_formulas
+from heliscore.imports.heliscore_rows import HELISCORE, with_formulas
 from heliscore.imports.row_formats import SECONDS, GivenScore, RowFormat
 
 _encoder: Final = msgspec.json.Encoder()
@@ -61,7 +62,7 @@ def read_row(row: Row, format_: RowFormat, sources: Sources) -> ReadRow:
 
 def _read_request(found: Found, reasons: list[str]) -> dict[str, Any]:
     request: dict[str, Any] = {}
-    for name, convert in {**COLUMNS, SECONDS: as_decimal, "history": as_object}.items():
+    for name, convert in {**COLUMNS, SECONDS: as_decimal, HISTORY: as_object}.items():
         if (value := found.get(name)) is None:
             continue
         try:
@@ -71,9 +72,9 @@ def _read_request(found: Found, reasons: list[str]) -> dict[str, Any]:
     if request.pop(SECONDS, None) is not None:
         request.setdefault("latency_ms", round(as_decimal(found.get(SECONDS)) * 1000))
     properties = {
-        name.removeprefix(PROPERTY_PREFIX): value
+        name.removeprefix(PROPERTY): value
         for name, value in found.values.items()
-        if name.startswith(PROPERTY_PREFIX) and not is_nothing(value)
+        if name.startswith(PROPERTY) and not is_nothing(value)
     }
     if properties:
         request["properties"] = properties | request.get("properties", {})
@@ -111,14 +112,12 @@ def pass_on(row: Row) -> MadeLine:
     """The line of our own file of lines as it stands there; columns of properties become keys again."""
     if row.error:
         return MadeLine(row, None, (row.error,))
-    properties = {name for name in row.values if name.startswith(PROPERTY_PREFIX)}
+    properties = {name for name in row.values if name.startswith(PROPERTY)}
     if not properties:
         return MadeLine(row, row.line, ())
     line = {name: plain(value) for name, value in row.values.items() if name not in properties}
     found = {
-        name.removeprefix(PROPERTY_PREFIX): row.values[name]
-        for name in properties
-        if row.values[name] is not None
+        name.removeprefix(PROPERTY): row.values[name] for name in properties if row.values[name] is not None
     }
     line["properties"] = found | (line.get("properties") or {})
     return MadeLine(row, _encoder.encode(line), ())

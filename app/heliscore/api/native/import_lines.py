@@ -28,6 +28,7 @@ from heliscore.api.native.import_scores import HISTORY, SCORES, make_arrival
 from heliscore.api.shared.logged_bodies import storable_json
 from heliscore.domain.author import Author
 from heliscore.domain.errors import FieldError, InvalidInput
+from heliscore.domain.export_columns import REQUEST_COLUMNS, ColumnKind
 from heliscore.domain.merged_changes import Arrival
 from heliscore.domain.messages import find_name_error
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE, Score
@@ -48,7 +49,6 @@ def _read_milliseconds(raw: Any, path: str, errors: FieldErrors) -> datetime:
 
 
 _MILLISECONDS: Final = ValueType[datetime]({"type": "string", "format": "date-time"}, _read_milliseconds)
-_INTEGER: Final = integer(MIN_VALUE, MAX_VALUE)
 
 
 def _read_properties(raw: Any, path: str, errors: FieldErrors) -> dict[str, str]:
@@ -69,51 +69,32 @@ REQUEST_ID: Final = required("request_id", NAME)
 CREATED_AT: Final = optional("created_at", _MILLISECONDS, description="Else when it was first scored.")
 UPDATED_AT: Final = optional("updated_at", _MILLISECONDS, description="Else `created_at`.")
 
-_COLUMNS: Final[tuple[Field[Any], ...]] = (
-    optional("response_created_at", _MILLISECONDS),
-    *(
-        optional(name, _INTEGER)
-        for name in (
-            "latency_ms",
-            "time_to_first_token_ms",
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "prompt_cache_read_tokens",
-            "prompt_cache_write_tokens",
-            "reasoning_tokens",
-            "prompt_audio_tokens",
-            "completion_audio_tokens",
-            "prompt_version_number",
-        )
-    ),
-    optional("cost_usd", NUMBER),
-    optional("cost_is_computed", BOOLEAN),
-    optional("status", integer(-_STATUS_LIMIT, _STATUS_LIMIT)),
-    optional("outcome", choice(("SUCCESS", "WARNING", "ERROR"), name="ImportedOutcome")),
-    optional("cache_enabled", BOOLEAN),
-    *(
-        optional(name, STORABLE_STRING)
-        for name in (
-            "user_id",
-            "provider",
-            "request_model",
-            "response_model",
-            "model_override",
-            "prompt_id",
-            "prompt_version",
-            "response_id",
-            "request_path",
-            "target_url",
-        )
-    ),
-    optional("tags", list_of(STORABLE_STRING)),
-    optional("properties", _PROPERTIES),
+_BY_KIND: Final[dict[ColumnKind, ValueType[Any]]] = {
+    ColumnKind.STRING: STORABLE_STRING,
+    ColumnKind.STRINGS: list_of(STORABLE_STRING),
+    ColumnKind.INTEGER: integer(MIN_VALUE, MAX_VALUE),
+    ColumnKind.NUMBER: NUMBER,
+    ColumnKind.BOOLEAN: BOOLEAN,
+    ColumnKind.TIME: _MILLISECONDS,
+}
+_STRICTER: Final[dict[str, ValueType[Any]]] = {
+    "status": integer(-_STATUS_LIMIT, _STATUS_LIMIT),
+    "outcome": choice(("SUCCESS", "WARNING", "ERROR"), name="ImportedOutcome"),
+    "properties": _PROPERTIES,
+}
+_READ_ELSEWHERE: Final = ("request_id", "created_at", "updated_at", "model")
+
+_COLUMNS: Final[tuple[Field[Any], ...]] = tuple(
+    optional(name, _STRICTER.get(name) or _BY_KIND[kind])
+    for name, kind in REQUEST_COLUMNS.items()
+    if name not in _READ_ELSEWHERE and (name in _STRICTER or kind is not ColumnKind.JSON)
 )
 """The columns whose values are checked and encoded."""
 
 _JSON_COLUMNS: Final[tuple[Field[Any], ...]] = tuple(
-    optional(name, ANY) for name in ("prompt_variables", "promptlayer", "request_body", "response_body")
+    optional(name, ANY)
+    for name, kind in REQUEST_COLUMNS.items()
+    if kind is ColumnKind.JSON and name not in _STRICTER
 )
 """Those that are passed on as they were sent, digit by digit."""
 

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from heliscore.api.http.html import HEADERS
 from heliscore.dashboard.parts.trends import Card
-from heliscore.exports.csv_file import defuse, write_rows
+from heliscore.domain.spreadsheet_cells import defuse
+from heliscore.exports.csv_file import write_rows
 
 DOWNLOAD: Final = "download"
 """The parameter of an address."""

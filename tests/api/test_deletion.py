@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.api.native import deletion_steps
+from heliscore.api.native import timed_work
 from heliscore.store import events, request_deletion, request_steps, score_deletion
 from heliscore.store.connections.pool import Connection
 
@@ -217,7 +217,7 @@ async def test_deletion_needs_a_key_that_reads_and_writes(
 async def test_long_deletion_goes_on_at_what_remains_and_needs_confirmation_of_what_came(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletion_steps, "_WORK_S", 0)
+    monkeypatch.setattr(timed_work, "_WORK_S", 0)
     monkeypatch.setattr(request_deletion, "BATCH", 2)
     for number in range(5):
         await post(client, f"r{number}", {"a": number})
@@ -360,7 +360,7 @@ async def test_score_that_cannot_be_deleted_says_why(
 async def test_long_deletion_of_a_score_goes_on_at_next(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletion_steps, "_WORK_S", 0)
+    monkeypatch.setattr(timed_work, "_WORK_S", 0)
     monkeypatch.setattr(score_deletion, "BATCH", 2)
     for number in range(5):
         await post(client, f"r{number}", {"a": number, "b": 1})

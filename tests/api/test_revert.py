@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from heliscore.api.native import revert_endpoint
+from heliscore.api.native import timed_work
 from heliscore.store import request_steps, score_reverts
 from heliscore.store.connections.pool import Connection
 
@@ -324,7 +324,7 @@ async def test_two_reverts_at_once_take_back_everything_once(client: httpx.Async
 async def test_long_revert_goes_on_at_next_and_leaves_what_came_meanwhile(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revert_endpoint, "_WORK_S", 0)
+    monkeypatch.setattr(timed_work, "_WORK_S", 0)
     monkeypatch.setattr(score_reverts, "BATCH", 2)
     for number in range(5):
         await give(client, f"r{number}", JUDGE, a=number)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from heliscore.api.http.body_fields import optional
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.json_schema import STRING, Schema, list_of_objects, nullable
+from heliscore.api.http.json_schema import STRING, Schema, list_of_objects, nullable, one_of
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import TIME, count
 from heliscore.api.shared import envelope
@@ -63,7 +63,7 @@ _ENTRY: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
     "at": {"type": "string", "format": "date-time"},
     "actor": {
-        "enum": list(get_args(ActorKind)),
+        **one_of(get_args(ActorKind)),
         "description": "An API key, a session of the dashboard, a command, or the service by itself.",
     },
     "key": {
@@ -71,7 +71,7 @@ _ENTRY: Final[dict[str, Schema]] = {
         "description": "The id of the call's key, or of the one that opened the session.",
     },
     "person": {**nullable(STRING), "description": "Who the person of a session says to be."},
-    "action": {"enum": list(get_args(Action))},
+    "action": one_of(get_args(Action)),
     "subject": {
         "type": "object",
         "description": "A key's id, a score's name, the names of a filter's columns.",

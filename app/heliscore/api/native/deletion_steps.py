@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from heliscore.api.http.body_fields import Field, Values, ValueType, optional
+from heliscore.api.http.body_fields import Field, Values
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, nullable
+from heliscore.api.http.opaque_strings import to_opaque
+from heliscore.api.native.timed_work import TimedWork, next_field
 from heliscore.domain.deletion import Deleted
 from heliscore.domain.errors import Unavailable
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.store import delivery_cuts
-
-_WORK_S: Final = 5
-"""How long a call works before it answers: proxies and clients give up calls that take long."""
 
 MAX_COUNT: Final = 10**9 - 1
 
@@ -36,7 +30,7 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True):
     after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """A request's number, or a delivery's."""
 
-    begun: datetime
+    begun: Annotated[datetime, msgspec.Meta(tz=True)]
     is_of_deliveries: bool
 
     def at(self, after: int) -> Cursor:
@@ -51,25 +45,7 @@ def begin() -> Cursor:
     return Cursor(0, exactly_now(), False)
 
 
-_NO_CURSOR: Final = "expected what the call before answered as next"
-
-
-def _read_cursor(raw: Any, path: str, errors: FieldErrors) -> Cursor:
-    try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(raw)), type=Cursor)
-    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
-        errors.add(path, _NO_CURSOR)
-        return Cursor(0, EPOCH, False)
-    if cursor.begun.tzinfo is None:
-        errors.add(path, _NO_CURSOR)
-    return cursor
-
-
-NEXT: Final = optional(
-    "next",
-    ValueType[Cursor](STRING, _read_cursor),
-    description="What the call before answered, to go on there.",
-)
+NEXT: Final = next_field(Cursor, Cursor(0, EPOCH, False))
 
 
 def check_one(values: Values, *fields: Field[Any]) -> None:
@@ -81,36 +57,12 @@ def check_one(values: Values, *fields: Field[Any]) -> None:
         values.errors.add("", "expected either dryRun, to count, or expect with that number, or next")
 
 
-P = TypeVar("P")
-
-
-class Deletion:
-    """The work of one call: how much it deleted, and how far it came."""
+class Deletion(TimedWork[Deleted]):
+    """The work of one call, in which deliveries are cut behind all else."""
 
     def __init__(self, call: ApiCall) -> None:
+        super().__init__(Deleted())
         self._call = call
-        self._deadline = time.monotonic() + _WORK_S
-        self.total = Deleted()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time is."""
-        return time.monotonic() > self._deadline
-
-    async def take(self, steps: AsyncGenerator[tuple[Deleted, P], None], position: P) -> P:
-        """Take steps until the time is over, and return how far they came. Raises Unavailable where not even
-        the first is possible."""
-        has_begun = False
-        try:
-            async with aclosing(steps):
-                async for deleted, reached in steps:
-                    self.total, position, has_begun = self.total + deleted, reached, True
-                    if self.is_over:
-                        break
-        except Unavailable:
-            if not has_begun:
-                raise
-        return position
 
     async def cut(self, cursor: Cursor, score: str | None = None) -> str | None:
         """Cut deliveries until the time is over, and return where to go on, None at the end."""
@@ -126,11 +78,7 @@ class Deletion:
                     position = reached
                     if self.is_over:
                         break
-        return encode(cursor.at(position))
-
-
-def encode(cursor: Cursor) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+        return to_opaque(cursor.at(position))
 
 
 NUMBERS: Final[dict[str, Schema]] = {

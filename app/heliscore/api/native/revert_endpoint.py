@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import time
-from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from starlette.responses import Response
 
-from heliscore.api.http.body_fields import Values, ValueType, make_body, optional, required
+from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
-from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, closed_object, nullable
+from heliscore.api.http.opaque_strings import to_opaque
 from heliscore.api.http.value_types import BOOLEAN, NAME, TIME, list_of
+from heliscore.api.native.timed_work import TimedWork, next_field
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import AUTHOR, origin_of
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.author import Origin
-from heliscore.domain.errors import Unavailable
 from heliscore.domain.filter_tree import Everything
 from heliscore.domain.revert import Reverted, Wanted
 from heliscore.domain.score import MAX_SCORES_PER_CALL
@@ -30,30 +25,12 @@ from heliscore.domain.score_changes import REVERT
 from heliscore.domain.times import EPOCH, exactly_now
 from heliscore.store.score_reverts import take_back
 
-_WORK_S: Final = 5
-"""How long a call works before it answers: proxies and clients give up calls that take long."""
-
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     """Where the next call begins: the content of `next`."""
 
     after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-    until: datetime
-
-
-def _encode(cursor: _Cursor) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
-
-
-def _read_cursor(raw: Any, path: str, errors: FieldErrors) -> _Cursor:
-    try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(raw)), type=_Cursor)
-    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
-        errors.add(path, "expected what the call before answered as next")
-        return _Cursor(0, EPOCH)
-    if cursor.until.tzinfo is None:
-        errors.add(path, "expected what the call before answered as next")
-    return cursor
+    until: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 _AUTHOR: Final = required("author", AUTHOR, description="Whose changes are taken back.")
@@ -74,11 +51,7 @@ _FILTER: Final = optional(
     "filter", FILTER, default=Everything(), shown="all", description="Only scores of these requests."
 )
 _DRY_RUN: Final = optional("dryRun", BOOLEAN, default=False, description="Only count.")
-_NEXT: Final = optional(
-    "next",
-    ValueType[_Cursor]({"type": "string"}, _read_cursor),
-    description="What the call before answered, to go on there.",
-)
+_NEXT: Final = next_field(_Cursor, _Cursor(0, EPOCH))
 
 _BODY: Final = make_body(
     _AUTHOR,
@@ -113,12 +86,16 @@ async def revert_scores(call: ApiCall) -> Response:
     start = body[_NEXT] or _Cursor(0, body[_UNTIL] or exactly_now())
     wanted = _make_wanted(call, body, start.until)
     caller, is_dry = origin_of(call, REVERT), body[_DRY_RUN]
-    taken, position = await _work(call, wanted, caller, start.after, is_dry=is_dry)
+    services, work = call.services, TimedWork(Reverted())
+    steps = take_back(
+        services.uploads, services.ids, wanted, caller, after=start.after, is_dry=is_dry, by=call.by
+    )
+    position: int | None = await work.take(steps, start.after)
     return envelope.answer(
         {
-            **msgspec.to_builtins(taken),
+            **msgspec.to_builtins(work.total),
             "done": position is None,
-            "next": None if position is None else _encode(_Cursor(position, start.until)),
+            "next": None if position is None else to_opaque(_Cursor(position, start.until)),
         }
     )
 
@@ -134,26 +111,6 @@ def _make_wanted(call: ApiCall, body: Values, until: datetime) -> Wanted:
         None if names is None else [plain_name(name) for name in names],
         body[_FILTER],
     )
-
-
-async def _work(
-    call: ApiCall, wanted: Wanted, caller: Origin, start: int, *, is_dry: bool
-) -> tuple[Reverted, int | None]:
-    """Take steps until the time is over. Raises Unavailable where not even the first is possible."""
-    services, deadline = call.services, time.monotonic() + _WORK_S
-    total = Reverted()
-    position: int | None = start
-    steps = take_back(services.uploads, services.ids, wanted, caller, after=start, is_dry=is_dry, by=call.by)
-    try:
-        async with aclosing(steps):
-            async for taken, reached in steps:
-                total, position = total + taken, reached
-                if time.monotonic() > deadline:
-                    break
-    except Unavailable:
-        if position == start:
-            raise
-    return total, position
 
 
 _COUNTS: Final[dict[str, Schema]] = {

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import optional
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_schema import closed_object
+from heliscore.api.http.opaque_strings import to_opaque
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import choice, count
@@ -23,7 +24,6 @@ from heliscore.api.native.deletion_steps import (
     Deletion,
     begin,
     check_one,
-    encode,
 )
 from heliscore.api.shared import envelope
 from heliscore.api.shared.score_maps import plain_name
@@ -79,7 +79,7 @@ async def _delete(call: ApiCall, wanted: store.Wanted, cursor: Cursor) -> Respon
         steps = store.delete(call.services.uploads, wanted, cursor.after)
         position: int | None = await deletion.take(steps, cursor.after)
         if position is not None:
-            return _answer(deletion.total, encode(cursor.at(position)), is_done=False)
+            return _answer(deletion.total, to_opaque(cursor.at(position)), is_done=False)
         async with call.services.uploads.connection() as connection:
             await store.remove_rest(connection, wanted, cursor.begun)
         cursor = cursor.of_deliveries()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +10,7 @@ import msgspec
 from heliscore.api.http.body_fields import ValueType, optional
 from heliscore.api.http.field_errors import FieldErrors, step
 from heliscore.api.http.json_schema import closed_object, constant, named, one_of
+from heliscore.api.http.opaque_strings import from_opaque, to_opaque
 from heliscore.api.http.value_types import ANY, STRING
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.score_maps import plain_name
@@ -72,19 +71,19 @@ class _Cursor(msgspec.Struct, array_like=True):
 
 def encode_cursor(sort: Sort, position: Position) -> str:
     """Make the opaque string with which a client asks for the next page."""
-    cursor = _Cursor(_order(sort), position.value, position.created_at, position.request_id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
+    return to_opaque(_Cursor(_order(sort), position.value, position.created_at, position.request_id))
 
 
 def decode_cursor(text: object, sort: Sort) -> Position | None:
     if sort.subject is None:
         return None  # a random order has no next page
+    if (cursor := from_opaque(text, _Cursor)) is None:
+        return None
     try:
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(str(text)), type=_Cursor)
         value = msgspec.convert(cursor.value, _VALUE_TYPES[kind_of(sort.subject)])
         created_at = _in_utc(cursor.created_at)
         value = _in_utc(value) if isinstance(value, datetime) else value
-    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+    except (msgspec.ValidationError, ValueError, OverflowError):
         return None
     has_nul = "\0" in cursor.request_id or (isinstance(value, str) and "\0" in value)
     in_range = not isinstance(value, int) or MIN_VALUE <= value <= MAX_VALUE

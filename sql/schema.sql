@@ -44,6 +44,76 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.touch_hours() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO touched_hour (organization_id, name_id, begins_at)
+        SELECT t.organization_id, t.name_id, t.begins_at
+        FROM (
+            SELECT DISTINCT s.organization_id, s.name_id,
+                date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
+            FROM recorded AS s
+        ) AS t
+        WHERE NOT EXISTS (
+            SELECT FROM touched_hour AS h
+            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
+            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
+            OFFSET 0
+        );
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO touched_hour (organization_id, name_id, begins_at)
+        SELECT t.organization_id, t.name_id, t.begins_at
+        FROM (
+            SELECT s.organization_id, s.name_id, date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
+            FROM recorded AS s
+            UNION
+            SELECT s.organization_id, s.name_id, date_bin('1 hour', s.request_created_at, '0001-01-01Z')
+            FROM replaced AS s
+        ) AS t
+        WHERE NOT EXISTS (
+            SELECT FROM touched_hour AS h
+            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
+            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
+            OFFSET 0
+        );
+    ELSE
+        INSERT INTO touched_hour (organization_id, name_id, begins_at)
+        SELECT t.organization_id, t.name_id, t.begins_at
+        FROM (
+            SELECT DISTINCT s.organization_id, s.name_id,
+                date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
+            FROM replaced AS s
+        ) AS t
+        WHERE NOT EXISTS (
+            SELECT FROM touched_hour AS h
+            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
+            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
+            OFFSET 0
+        );
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.touch_regrouped_hours() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO touched_hour (organization_id, name_id, begins_at)
+    SELECT s.organization_id, s.name_id, date_bin('1 hour', s.request_created_at, '0001-01-01Z')
+    FROM score AS s
+    WHERE s.organization_id = NEW.organization_id AND s.request_no = NEW.request_no
+    AND NOT EXISTS (
+        SELECT FROM touched_hour AS h
+        WHERE h.organization_id = s.organization_id AND h.name_id = s.name_id
+        AND h.begins_at = date_bin('1 hour', s.request_created_at, '0001-01-01Z')
+        AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
+        OFFSET 0
+    );
+    RETURN NULL;
+END $$;
+
 CREATE TABLE public.api_key (
     id integer NOT NULL,
     organization_id integer NOT NULL,
@@ -391,6 +461,21 @@ CREATE TABLE public.score_comment (
     comment text NOT NULL
 );
 
+CREATE TABLE public.score_day (
+    begins_at timestamp with time zone NOT NULL,
+    organization_id integer NOT NULL,
+    name_id integer NOT NULL,
+    is_due boolean NOT NULL,
+    falses integer,
+    trues integer,
+    groupings text[],
+    "values" bigint[],
+    counts bigint[]
+)
+WITH (toast_tuple_target='128');
+ALTER TABLE ONLY public.score_day ALTER COLUMN "values" SET STORAGE MAIN;
+ALTER TABLE ONLY public.score_day ALTER COLUMN counts SET STORAGE MAIN;
+
 CREATE TABLE public.score_definition (
     organization_id integer NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -422,6 +507,27 @@ ALTER TABLE public.score_definition ALTER COLUMN version ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.score_group (
+    begins_at timestamp with time zone NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    organization_id integer NOT NULL,
+    name_id integer NOT NULL,
+    falses integer NOT NULL,
+    trues integer NOT NULL,
+    hours smallint NOT NULL,
+    "grouping" text NOT NULL,
+    group_value text,
+    within text,
+    "values" bigint[] NOT NULL,
+    counts bigint[] NOT NULL,
+    CONSTRAINT score_group_grouping_check CHECK (("grouping" = ANY (ARRAY['model'::text, 'provider'::text, 'prompt'::text]))),
+    CONSTRAINT score_group_hours_check CHECK ((hours = ANY (ARRAY[1, 24])))
+)
+WITH (toast_tuple_target='128');
+ALTER TABLE ONLY public.score_group ALTER COLUMN "values" SET STORAGE MAIN;
+ALTER TABLE ONLY public.score_group ALTER COLUMN counts SET STORAGE MAIN;
+
 CREATE TABLE public.score_history (
     value bigint,
     request_no bigint NOT NULL,
@@ -436,6 +542,25 @@ CREATE TABLE public.score_history (
     CONSTRAINT score_history_is_boolean_check CHECK (is_boolean)
 )
 WITH (autovacuum_vacuum_scale_factor='0.05');
+
+CREATE TABLE public.score_hour (
+    begins_at timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    lowest bigint NOT NULL,
+    highest bigint NOT NULL,
+    organization_id integer NOT NULL,
+    name_id integer NOT NULL,
+    falses integer NOT NULL,
+    trues integer NOT NULL,
+    sum numeric NOT NULL,
+    squares numeric NOT NULL,
+    groupings text[] NOT NULL,
+    "values" bigint[],
+    counts bigint[]
+)
+WITH (toast_tuple_target='128');
+ALTER TABLE ONLY public.score_hour ALTER COLUMN "values" SET STORAGE MAIN;
+ALTER TABLE ONLY public.score_hour ALTER COLUMN counts SET STORAGE MAIN;
 
 CREATE TABLE public.score_name (
     id integer NOT NULL,
@@ -478,6 +603,30 @@ CREATE TABLE public.signing_secret (
     made_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT signing_secret_purpose_check CHECK ((purpose = ANY (ARRAY['session'::text, 'body_url'::text]))),
     CONSTRAINT signing_secret_secret_check CHECK ((octet_length(secret) = 32))
+);
+
+CREATE TABLE public.touched_hour (
+    id bigint NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    touched_at timestamp with time zone DEFAULT now() NOT NULL,
+    organization_id integer NOT NULL,
+    name_id integer NOT NULL,
+    is_closing boolean DEFAULT false NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE public.touched_hour ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.touched_hour_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.uncounted_name (
+    organization_id integer NOT NULL,
+    name_id integer NOT NULL
 );
 
 CREATE TABLE public.waiting_score (
@@ -576,6 +725,9 @@ ALTER TABLE ONLY public.score_definition
 ALTER TABLE ONLY public.score_history
     ADD CONSTRAINT score_history_pkey PRIMARY KEY (request_no, organization_id, name_id, scored_at);
 
+ALTER TABLE ONLY public.score_hour
+    ADD CONSTRAINT score_hour_pkey PRIMARY KEY (organization_id, name_id, begins_at);
+
 ALTER TABLE ONLY public.score_name
     ADD CONSTRAINT score_name_name_key UNIQUE (organization_id, name);
 
@@ -593,6 +745,12 @@ ALTER TABLE ONLY public.score
 
 ALTER TABLE ONLY public.signing_secret
     ADD CONSTRAINT signing_secret_pkey PRIMARY KEY (purpose);
+
+ALTER TABLE ONLY public.touched_hour
+    ADD CONSTRAINT touched_hour_pkey PRIMARY KEY (organization_id, name_id, begins_at, id);
+
+ALTER TABLE ONLY public.uncounted_name
+    ADD CONSTRAINT uncounted_name_pkey PRIMARY KEY (organization_id, name_id);
 
 ALTER TABLE ONLY public.waiting_score
     ADD CONSTRAINT waiting_score_pkey PRIMARY KEY (organization_id, id);
@@ -621,15 +779,29 @@ CREATE INDEX request_response_id_idx ON public.request USING btree (organization
 
 CREATE INDEX score_created_at_idx ON public.score USING btree (organization_id, name_id, request_created_at);
 
+CREATE INDEX score_day_begins_at_idx ON public.score_day USING btree (organization_id, name_id, begins_at);
+
+CREATE INDEX score_day_due_idx ON public.score_day USING btree (organization_id, begins_at) WHERE is_due;
+
+CREATE INDEX score_group_begins_at_idx ON public.score_group USING btree (organization_id, name_id, begins_at, hours, "grouping");
+
 CREATE INDEX score_value_idx ON public.score USING btree (organization_id, name_id, value);
 
 CREATE INDEX waiting_score_response_id_idx ON public.waiting_score USING btree (organization_id, response_id);
+
+CREATE TRIGGER request_touch_regrouped AFTER UPDATE OF model_override, response_model, request_model, provider, prompt_id, prompt_version ON public.request FOR EACH ROW WHEN (((old.model IS DISTINCT FROM new.model) OR (old.provider IS DISTINCT FROM new.provider) OR (old.prompt_id IS DISTINCT FROM new.prompt_id) OR (old.prompt_version IS DISTINCT FROM new.prompt_version))) EXECUTE FUNCTION public.touch_regrouped_hours();
 
 CREATE TRIGGER score_keep_replaced AFTER UPDATE OF value, is_boolean, scored_at, origin_id ON public.score FOR EACH ROW WHEN (((old.value <> new.value) OR (old.scored_at <> new.scored_at) OR (old.is_boolean IS DISTINCT FROM new.is_boolean) OR (old.origin_id IS DISTINCT FROM new.origin_id))) EXECUTE FUNCTION public.keep_replaced_score();
 
 CREATE TRIGGER score_publish_inserted AFTER INSERT ON public.score REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.publish_scores();
 
 CREATE TRIGGER score_publish_updated AFTER UPDATE ON public.score REFERENCING OLD TABLE AS replaced NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.publish_changed_scores();
+
+CREATE TRIGGER score_touch_deleted AFTER DELETE ON public.score REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT EXECUTE FUNCTION public.touch_hours();
+
+CREATE TRIGGER score_touch_inserted AFTER INSERT ON public.score REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.touch_hours();
+
+CREATE TRIGGER score_touch_updated AFTER UPDATE ON public.score REFERENCING OLD TABLE AS replaced NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION public.touch_hours();
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.api_key(id);

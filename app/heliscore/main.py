@@ -31,6 +31,7 @@ from heliscore.endpoint_table import ENDPOINTS
 from heliscore.gateway import gateway_endpoints, gateway_errors
 from heliscore.jobs import monitoring
 from heliscore.jobs.background import StopService, running
+from heliscore.jobs.counting import kept_counted
 from heliscore.jobs.deliveries import kept_delivering
 from heliscore.jobs.late_logging import kept_logging
 from heliscore.jobs.monitor_evaluation import Evaluator
@@ -119,6 +120,7 @@ async def _opened(
         async with (
             kept_pruned(pools.database, settings.retention_days, stop_service),
             history_kept_pruned(pools.database, settings.history_days, stop_service),
+            kept_counted(pools.counting, stop_service),
             running("live events", live_events.run(), stop_service),
             kept_delivering(
                 pools.deliveries, ids.names, definitions, messenger, stop_service, webhooks.render

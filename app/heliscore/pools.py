@@ -31,6 +31,10 @@ _DELIVERY_MAX_EXPECTED_WAIT_S: Final = 10
 """Nobody waits for a job to answer."""
 
 
+_COUNTING_STATEMENT_TIMEOUT_MS: Final = 60_000
+"""Fifty hours may hold millions of scores."""
+
+
 class Pools(msgspec.Struct, frozen=True):
     """What a service has open."""
 
@@ -42,6 +46,7 @@ class Pools(msgspec.Struct, frozen=True):
     live: Database
     deliveries: Database
     monitors: Database
+    counting: Database
 
     async def close(self) -> None:
         await asyncio.gather(*(pool.close() for pool in msgspec.structs.astuple(self)))
@@ -78,6 +83,15 @@ async def open_pools(settings: Settings, identity: DatabaseIdentity) -> Pools:
         monitors=await open_(
             msgspec.structs.replace(settings, statement_timeout_ms=patient),
             size=monitoring.CONNECTIONS,
+            is_fair=False,
+        ),
+        counting=await open_(
+            msgspec.structs.replace(
+                settings,
+                statement_timeout_ms=max(settings.statement_timeout_ms, _COUNTING_STATEMENT_TIMEOUT_MS),
+            ),
+            size=1,
+            max_expected_wait_s=_DELIVERY_MAX_EXPECTED_WAIT_S,
             is_fair=False,
         ),
     )

@@ -41,8 +41,9 @@ FROM (
 -- stay exact. Scores are put into bins of one length first ($6, beginning at $7), which costs a third of what calendar
 -- arithmetic for each score does; then the few bins are put into buckets.
 WITH binned AS (
+    /* hours { */
     SELECT
-        v.name_id, date_bin($6::interval, v.request_created_at, $7::timestamptz) AS begins_at,
+        v.name_id, date_bin($6::interval, v.request_created_at, $7::timestamptz) AS bucket,
         count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
     FROM /* source */ score AS v /* end */
     /* request */
@@ -52,13 +53,14 @@ WITH binned AS (
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
-    GROUP BY v.name_id, begins_at
+    GROUP BY v.name_id, bucket
+    /* } */
 ),
 bucketed AS (
     SELECT
         name_id,
         (
-            date_trunc($4::text, begins_at AT TIME ZONE 'UTC' - make_interval(mins => $5::integer))
+            date_trunc($4::text, bucket AT TIME ZONE 'UTC' - make_interval(mins => $5::integer))
             + make_interval(mins => $5::integer)
         ) AT TIME ZONE 'UTC' AS begins_at,
         sum(count)::bigint AS count, sum(sum) AS sum, min(lowest) AS lowest, max(highest) AS highest
@@ -75,6 +77,7 @@ ORDER BY n.name, b.begins_at
 -- instants, from February 1972 on at minutes, so that a bin of that length is in one bucket. Of a midnight that a clock
 -- shows twice, date_trunc takes the second one, after some of the bucket's scores: the bucket begins at the first.
 WITH binned AS (
+    /* hours { */
     SELECT
         v.name_id,
         date_bin(
@@ -84,7 +87,7 @@ WITH binned AS (
                 ELSE interval '1 second'
             END,
             v.request_created_at, timestamptz '2000-01-01Z'
-        ) AS begins_at,
+        ) AS bucket,
         count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
     FROM /* source */ score AS v /* end */
     /* request */
@@ -94,7 +97,8 @@ WITH binned AS (
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
-    GROUP BY v.name_id, begins_at
+    GROUP BY v.name_id, bucket
+    /* } */
 ),
 bucketed AS (
     SELECT
@@ -107,7 +111,7 @@ bucketed AS (
         END AS begins_at,
         sum(b.count)::bigint AS count, sum(b.sum) AS sum, min(b.lowest) AS lowest, max(b.highest) AS highest
     FROM binned AS b
-    CROSS JOIN LATERAL (SELECT date_trunc($4::text, b.begins_at, $5::text) AS begins_at) AS t
+    CROSS JOIN LATERAL (SELECT date_trunc($4::text, b.bucket, $5::text) AS begins_at) AS t
     GROUP BY 1, 2
 )
 SELECT n.name, b.begins_at, b.count, b.sum, b.lowest, b.highest
@@ -118,16 +122,15 @@ ORDER BY n.name, b.begins_at
 -- name: trends
 -- By score and bucket of time. The buckets begin at the instants $4, of which the first is $2, and are numbered from 1.
 -- Sums of squares are exact: of values whose squares fit in 64 bits they are added up without numeric, which is quicker.
-SELECT
-    b.count, b.sum, b.lowest, b.highest, b.booleans = b.count AS all_boolean,
-    coalesce(b.squares, 0) + coalesce(b.large_squares, 0) AS squares, b.booleans > 0 AS any_boolean, n.name, b.number
-FROM (
+WITH binned AS (
+    /* hours { */
     SELECT
-        v.name_id, width_bucket(v.request_created_at, $4::timestamptz[]) AS number, count(*) AS count,
+        v.name_id, width_bucket(v.request_created_at, $4::timestamptz[]) AS bucket, count(*) AS count,
         sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest,
         count(v.is_boolean) AS booleans,
-        sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
-        sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares
+        coalesce(sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499), 0)
+        + coalesce(sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499), 0)
+            AS squares
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
@@ -136,19 +139,32 @@ FROM (
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
-    GROUP BY v.name_id, number
-) AS b
+    GROUP BY v.name_id, bucket
+    /* } */
+),
+bucketed AS (
+    SELECT
+        name_id, bucket, sum(count)::bigint AS count, sum(sum) AS sum, min(lowest) AS lowest, max(highest) AS highest,
+        sum(booleans)::bigint AS booleans, sum(squares) AS squares
+    FROM binned
+    GROUP BY name_id, bucket
+)
+SELECT
+    b.count, b.sum, b.lowest, b.highest, b.booleans = b.count AS all_boolean, b.squares,
+    b.booleans > 0 AS any_boolean, n.name, b.bucket AS number
+FROM bucketed AS b
 JOIN score_name AS n ON n.id = b.name_id
-ORDER BY n.name, b.number
+ORDER BY n.name, b.bucket
 
 -- name: spread
 -- By group, score and bin, for the scores $4. The bins of a score are the same in all groups: 1, 2 or 5 times a power
 -- of ten wide, the least width with which there are at most $5, and they begin at multiples of it. Sums of squares, so
 -- that deviations stay exact.
-WITH counted AS (
+WITH cells AS (
+    /* values { */
     SELECT
-        /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value::numeric AS value, count(*) AS count,
-        bool_and(v.is_boolean IS NOT NULL) AS all_boolean
+        /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
+        count(v.is_boolean) AS booleans
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
@@ -158,6 +174,14 @@ WITH counted AS (
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
     GROUP BY group_value, v.name_id, v.value
+    /* } */
+),
+counted AS (
+    SELECT
+        group_value, name_id, value::numeric AS value, sum(count)::bigint AS count,
+        sum(booleans) = sum(count) AS all_boolean
+    FROM cells
+    GROUP BY group_value, name_id, value
 ),
 bounds AS (
     SELECT name_id, min(value) AS lowest, max(value) AS highest
@@ -183,7 +207,8 @@ ORDER BY n.name, c.group_value NULLS LAST, lower
 -- name: distributions
 -- At most $4 bins of equal width from the lowest to the highest value of a score; where that range has fewer integers,
 -- one bin for each.
-WITH counted AS (
+WITH cells AS (
+    /* values { */
     SELECT v.name_id, v.value, count(*) AS count
     FROM /* source */ score AS v /* end */
     /* request */
@@ -194,6 +219,12 @@ WITH counted AS (
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND /* where */ true /* end */
     GROUP BY v.name_id, v.value
+    /* } */
+),
+counted AS (
+    SELECT name_id, value, sum(count)::bigint AS count
+    FROM cells
+    GROUP BY name_id, value
 ),
 bounds AS (
     SELECT
@@ -215,15 +246,14 @@ ORDER BY n.name, bin
 -- name: measure
 -- By group, for the scores $4: the $5 groups with the most scores, and how many groups there are. Sums of squares as in
 -- trends.
-SELECT
-    m.group_value, m.count, m.sum, coalesce(m.squares, 0) + coalesce(m.large_squares, 0) AS squares, m.lowest, m.highest,
-    count(*) OVER () AS groups
-FROM (
+WITH summed AS (
+    /* hours { */
     SELECT
-        /* group */ NULL::text /* end */ AS group_value, count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest,
-        max(v.value) AS highest,
-        sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
-        sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares
+        /* group */ NULL::text /* end */ AS group_value, count(*) AS count, sum(v.value) AS sum,
+        min(v.value) AS lowest, max(v.value) AS highest,
+        coalesce(sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499), 0)
+        + coalesce(sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499), 0)
+            AS squares
     FROM /* source */ score AS v /* end */
     /* request */
     JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
@@ -233,7 +263,18 @@ FROM (
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
     GROUP BY group_value
-) AS m
+    /* } */
+),
+grouped AS (
+    SELECT
+        group_value, sum(count)::bigint AS count, sum(sum) AS sum, sum(squares) AS squares, min(lowest) AS lowest,
+        max(highest) AS highest
+    FROM summed
+    GROUP BY group_value
+)
+SELECT
+    m.group_value, m.count, m.sum, m.squares, m.lowest, m.highest, count(*) OVER () AS groups
+FROM grouped AS m
 ORDER BY m.count DESC, m.group_value NULLS LAST
 LIMIT $5
 
@@ -263,10 +304,11 @@ LIMIT $5
 -- places, counted from 0, as by percentile_cont. Sums of squares, so that deviations are exact to the last digit
 -- (stddev_samp of integers keeps 11). The values themselves where there are at most $5; and how many scores are from $6
 -- on. MATERIALIZED: what follows sorts what was counted, and the planner would rather sort all scores instead.
-WITH counted AS MATERIALIZED (
+WITH cells AS (
+    /* groups { */
     SELECT
         /* group */ r.model /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
-        bool_and(v.is_boolean IS NOT NULL) AS all_boolean,
+        count(v.is_boolean) AS booleans,
         count(*) FILTER (WHERE v.request_created_at >= $6::timestamptz) AS last_count
     FROM /* source */ score AS v /* end */
     /* request */
@@ -277,6 +319,14 @@ WITH counted AS MATERIALIZED (
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
     GROUP BY group_value, v.name_id, v.value
+    /* } */
+),
+counted AS MATERIALIZED (
+    SELECT
+        group_value, name_id, value, sum(count)::bigint AS count, sum(booleans) = sum(count) AS all_boolean,
+        sum(last_count)::bigint AS last_count
+    FROM cells
+    GROUP BY group_value, name_id, value
 ),
 placed AS (
     SELECT

@@ -80,5 +80,20 @@ DELETE FROM audit_entry WHERE organization_id = $1
 -- name: remove_waiting_scores
 DELETE FROM waiting_score WHERE organization_id = $1
 
+-- name: remove_touched_hours
+DELETE FROM touched_hour WHERE organization_id = $1
+
+-- name: remove_counted_hours
+DELETE FROM score_hour WHERE organization_id = $1
+
+-- name: remove_counted_days
+DELETE FROM score_day WHERE organization_id = $1
+
+-- name: remove_counted_groups
+DELETE FROM score_group WHERE organization_id = $1
+
+-- name: remove_uncounted_names
+DELETE FROM uncounted_name WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

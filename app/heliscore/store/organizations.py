@@ -32,6 +32,11 @@ _BELONGINGS: Final = (
     "remove_monitors",
     "remove_audit_entries",
     "remove_waiting_scores",
+    "remove_touched_hours",
+    "remove_counted_hours",
+    "remove_counted_days",
+    "remove_counted_groups",
+    "remove_uncounted_names",
 )
 
 

@@ -17,6 +17,7 @@ leaves a copy inside the package of an editable install, which would become stal
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _SLOT = re.compile(r"/\* (\w+) \*/.*?/\* end \*/", re.DOTALL)
+_BLOCK = re.compile(r"/\* (\w+) \{ \*/.*?/\* \} \*/", re.DOTALL)
 
 
 @cache
@@ -29,3 +30,9 @@ def load(noun: str) -> dict[str, str]:
 def fill(statement: str, **slots: str) -> str:
     """Put SQL into a statement's slots (`/* where */ true /* end */`); the others stay as they are."""
     return _SLOT.sub(lambda slot: slots.get(slot[1], slot[0]), statement)
+
+
+def replace_block(statement: str, name: str, other: str) -> str:
+    """Put another statement in the place of a statement's block (`/* hours { */ SELECT … /* } */`), which may
+    have slots."""
+    return _BLOCK.sub(lambda block: other if block[1] == name else block[0], statement)

@@ -1,0 +1,243 @@
+-- What the statements of evaluation.sql read instead of scores where they read all: counts (score_count.sql), and the scores
+-- themselves of what is not counted just now. They stand in for the blocks of the same names. $1 is the organization, and
+-- the time is from $2 up to and without $3.
+--
+-- Both are read by one statement, and so in one snapshot: a row of touched_hour that a writer made is seen with what they
+-- wrote, or neither is. NOT IN, because PostgreSQL makes a table of hashes for it whatever its statistics say.
+
+-- name: backlog
+-- Whether names $4 (null: all) have not been counted; and how many hours are counted, and are touched.
+SELECT
+    EXISTS (SELECT FROM uncounted_name AS u WHERE u.organization_id = $1 AND ($4::integer[] IS NULL OR u.name_id = ANY ($4))),
+    (
+        SELECT count(*)
+        FROM score_hour AS h
+        WHERE h.organization_id = $1 AND h.begins_at >= $2 AND h.begins_at < $3
+            AND h.name_id = ANY (coalesce($4, ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)))
+    ),
+    (
+        SELECT count(DISTINCT (t.name_id, t.begins_at))
+        FROM touched_hour AS t
+        WHERE t.organization_id = $1 AND t.begins_at >= $2 AND t.begins_at < $3
+            AND t.name_id = ANY (coalesce($4, ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)))
+    )
+
+-- name: hours
+-- Sums of the scores in hours that lie within one bucket, and of the scores in other hours by bucket.
+WITH names AS MATERIALIZED (
+    SELECT n.id
+    FROM score_name AS n
+    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ ARRAY(SELECT 1) /* end */)
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT t.name_id, t.begins_at
+    FROM touched_hour AS t
+    WHERE t.organization_id = $1 AND t.name_id IN (SELECT id FROM names)
+        AND t.begins_at > $2::timestamptz - interval '1 hour' AND t.begins_at < $3::timestamptz
+),
+uncounted AS MATERIALIZED (
+    SELECT u.name_id
+    FROM uncounted_name AS u
+    WHERE u.organization_id = $1 AND u.name_id IN (SELECT id FROM names)
+),
+found AS MATERIALIZED (
+    SELECT
+        h.name_id, h.begins_at, h.count, h.sum, h.squares, h.lowest, h.highest, h.falses + h.trues AS booleans,
+        h.begins_at >= $2 AND h.begins_at + interval '1 hour' <= $3
+            AND /* whole */ true /* end */
+            AND (h.name_id, h.begins_at) NOT IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_usable
+    FROM score_hour AS h
+    WHERE h.organization_id = $1 AND h.name_id IN (SELECT id FROM names)
+        AND h.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+        AND h.begins_at > $2::timestamptz - interval '1 hour' AND h.begins_at < $3::timestamptz
+),
+remaining AS (
+    SELECT u.name_id, $2::timestamptz AS begins_at, $3::timestamptz AS ends_at
+    FROM uncounted AS u
+    UNION ALL
+    SELECT o.name_id, greatest(o.begins_at, $2), least(o.begins_at + interval '1 hour', $3)
+    FROM (
+        SELECT t.name_id, t.begins_at FROM touched AS t
+        UNION
+        SELECT f.name_id, f.begins_at FROM found AS f WHERE NOT f.is_usable
+    ) AS o
+    WHERE o.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+)
+SELECT
+    NULL::text AS group_value, h.name_id, /* counted */ h.begins_at /* end */ AS bucket, h.count, h.sum, h.squares, h.lowest, h.highest, h.booleans
+FROM found AS h
+WHERE h.is_usable
+UNION ALL
+SELECT
+    NULL, o.name_id, /* bucket */ v.request_created_at /* end */, count(*), sum(v.value),
+    coalesce(sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499), 0)
+    + coalesce(sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499), 0),
+    min(v.value), max(v.value), count(v.is_boolean)
+FROM remaining AS o
+CROSS JOIN LATERAL (
+    SELECT s.value, s.is_boolean, s.request_created_at
+    FROM score AS s
+    WHERE s.organization_id = $1 AND s.name_id = o.name_id
+        AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
+    OFFSET 0
+) AS v
+GROUP BY 2, 3
+
+-- name: values
+-- Counts of values: of whole days, of whole hours of other days, and of the scores in other hours.
+WITH names AS MATERIALIZED (
+    SELECT n.id
+    FROM score_name AS n
+    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ ARRAY(SELECT 1) /* end */)
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT t.name_id, t.begins_at
+    FROM touched_hour AS t
+    WHERE t.organization_id = $1 AND t.name_id IN (SELECT id FROM names)
+        AND t.begins_at > $2::timestamptz - interval '1 hour' AND t.begins_at < $3::timestamptz
+),
+uncounted AS MATERIALIZED (
+    SELECT u.name_id
+    FROM uncounted_name AS u
+    WHERE u.organization_id = $1 AND u.name_id IN (SELECT id FROM names)
+),
+days AS MATERIALIZED (
+    SELECT d.name_id, d.begins_at, d.values, d.counts, d.falses, d.trues
+    FROM score_day AS d
+    WHERE d.organization_id = $1 AND NOT d.is_due AND d.name_id IN (SELECT id FROM names)
+        AND d.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+        AND d.begins_at >= $2 AND d.begins_at + interval '1 day' <= $3
+        AND (d.name_id, d.begins_at) NOT IN (
+            SELECT t.name_id, date_bin('1 day', t.begins_at, '0001-01-01Z') FROM touched AS t
+        )
+),
+hours AS MATERIALIZED (
+    SELECT
+        h.name_id, h.begins_at, h.values, h.counts, h.falses, h.trues,
+        h.begins_at >= $2 AND h.begins_at + interval '1 hour' <= $3 AND h.values IS NOT NULL
+            AND (h.name_id, h.begins_at) NOT IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_usable
+    FROM score_hour AS h
+    WHERE h.organization_id = $1 AND h.name_id IN (SELECT id FROM names)
+        AND h.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+        AND h.begins_at > $2::timestamptz - interval '1 hour' AND h.begins_at < $3::timestamptz
+        AND (h.name_id, date_bin('1 day', h.begins_at, '0001-01-01Z')) NOT IN (SELECT d.name_id, d.begins_at FROM days AS d)
+),
+remaining AS (
+    SELECT u.name_id, $2::timestamptz AS begins_at, $3::timestamptz AS ends_at
+    FROM uncounted AS u
+    UNION ALL
+    SELECT o.name_id, greatest(o.begins_at, $2), least(o.begins_at + interval '1 hour', $3)
+    FROM (
+        SELECT t.name_id, t.begins_at FROM touched AS t
+        UNION
+        SELECT h.name_id, h.begins_at FROM hours AS h WHERE NOT h.is_usable
+    ) AS o
+    WHERE o.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+)
+SELECT
+    NULL::text AS group_value, c.name_id, u.value, u.count,
+    CASE u.value WHEN 0 THEN c.falses WHEN 1 THEN c.trues ELSE 0 END AS booleans
+FROM (
+    SELECT d.name_id, d.values, d.counts, d.falses, d.trues FROM days AS d
+    UNION ALL
+    SELECT h.name_id, h.values, h.counts, h.falses, h.trues FROM hours AS h WHERE h.is_usable
+) AS c
+CROSS JOIN LATERAL unnest(c.values, c.counts) AS u (value, count)
+UNION ALL
+SELECT NULL, o.name_id, v.value, count(*), count(v.is_boolean)
+FROM remaining AS o
+CROSS JOIN LATERAL (
+    SELECT s.value, s.is_boolean
+    FROM score AS s
+    WHERE s.organization_id = $1 AND s.name_id = o.name_id
+        AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
+    OFFSET 0
+) AS v
+GROUP BY 2, 3
+
+-- name: groups
+-- Counts of values by group: of whole days, of whole hours of other days, and of the scores in other hours.
+WITH names AS MATERIALIZED (
+    SELECT n.id
+    FROM score_name AS n
+    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ ARRAY(SELECT 1) /* end */)
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT t.name_id, t.begins_at
+    FROM touched_hour AS t
+    WHERE t.organization_id = $1 AND t.name_id IN (SELECT id FROM names)
+        AND t.begins_at > $2::timestamptz - interval '1 hour' AND t.begins_at < $3::timestamptz
+),
+uncounted AS MATERIALIZED (
+    SELECT u.name_id
+    FROM uncounted_name AS u
+    WHERE u.organization_id = $1 AND u.name_id IN (SELECT id FROM names)
+),
+days AS MATERIALIZED (
+    SELECT d.name_id, d.begins_at
+    FROM score_day AS d
+    WHERE d.organization_id = $1 AND NOT d.is_due AND d.name_id IN (SELECT id FROM names)
+        AND d.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+        AND /* grouping */ 'model' /* end */ = ANY (d.groupings)
+        AND d.begins_at >= $2 AND d.begins_at + interval '1 day' <= $3
+        AND /* whole_day */ true /* end */
+        AND (d.name_id, d.begins_at) NOT IN (
+            SELECT t.name_id, date_bin('1 day', t.begins_at, '0001-01-01Z') FROM touched AS t
+        )
+),
+hours AS MATERIALIZED (
+    SELECT
+        h.name_id, h.begins_at,
+        h.begins_at >= $2 AND h.begins_at + interval '1 hour' <= $3
+            AND /* grouping */ 'model' /* end */ = ANY (h.groupings) AND /* whole_hour */ true /* end */
+            AND (h.name_id, h.begins_at) NOT IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_usable
+    FROM score_hour AS h
+    WHERE h.organization_id = $1 AND h.name_id IN (SELECT id FROM names)
+        AND h.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+        AND h.begins_at > $2::timestamptz - interval '1 hour' AND h.begins_at < $3::timestamptz
+        AND (h.name_id, date_bin('1 day', h.begins_at, '0001-01-01Z')) NOT IN (SELECT d.name_id, d.begins_at FROM days AS d)
+),
+usable AS MATERIALIZED (
+    SELECT d.name_id, d.begins_at, 24 AS hours FROM days AS d
+    UNION ALL
+    SELECT h.name_id, h.begins_at, 1 FROM hours AS h WHERE h.is_usable
+),
+remaining AS (
+    SELECT u.name_id, $2::timestamptz AS begins_at, $3::timestamptz AS ends_at
+    FROM uncounted AS u
+    UNION ALL
+    SELECT o.name_id, greatest(o.begins_at, $2), least(o.begins_at + interval '1 hour', $3)
+    FROM (
+        SELECT t.name_id, t.begins_at FROM touched AS t
+        UNION
+        SELECT h.name_id, h.begins_at FROM hours AS h WHERE NOT h.is_usable
+    ) AS o
+    WHERE o.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
+)
+SELECT
+    /* counted */ g.group_value /* end */ AS group_value, g.name_id, u.value, u.count,
+    CASE u.value WHEN 0 THEN g.falses WHEN 1 THEN g.trues ELSE 0 END AS booleans,
+    CASE WHEN /* last */ false /* end */ THEN u.count ELSE 0 END AS last_count
+FROM usable AS y
+CROSS JOIN LATERAL (
+    SELECT s.begins_at, s.name_id, s.group_value, s.within, s.values, s.counts, s.falses, s.trues
+    FROM score_group AS s
+    WHERE s.organization_id = $1 AND s.name_id = y.name_id AND s.begins_at = y.begins_at AND s.hours = y.hours
+        AND s.grouping = /* grouping */ 'model' /* end */
+    OFFSET 0
+) AS g
+CROSS JOIN LATERAL unnest(g.values, g.counts) AS u (value, count)
+UNION ALL
+SELECT
+    /* group */ r.model /* end */, o.name_id, v.value, count(*), count(v.is_boolean),
+    count(*) FILTER (WHERE /* last_score */ false /* end */)
+FROM remaining AS o
+CROSS JOIN LATERAL (
+    SELECT s.value, s.is_boolean, s.request_created_at, s.request_no
+    FROM score AS s
+    WHERE s.organization_id = $1 AND s.name_id = o.name_id
+        AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
+    OFFSET 0
+) AS v
+JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
+GROUP BY 1, 2, 3

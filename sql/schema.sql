@@ -466,15 +466,8 @@ CREATE TABLE public.score_day (
     organization_id integer NOT NULL,
     name_id integer NOT NULL,
     is_due boolean NOT NULL,
-    falses integer,
-    trues integer,
-    groupings text[],
-    "values" bigint[],
-    counts bigint[]
-)
-WITH (toast_tuple_target='128');
-ALTER TABLE ONLY public.score_day ALTER COLUMN "values" SET STORAGE MAIN;
-ALTER TABLE ONLY public.score_day ALTER COLUMN counts SET STORAGE MAIN;
+    groupings text[] NOT NULL
+);
 
 CREATE TABLE public.score_definition (
     organization_id integer NOT NULL,
@@ -520,13 +513,10 @@ CREATE TABLE public.score_group (
     group_value text,
     within text,
     "values" bigint[] NOT NULL,
-    counts bigint[] NOT NULL,
-    CONSTRAINT score_group_grouping_check CHECK (("grouping" = ANY (ARRAY['model'::text, 'provider'::text, 'prompt'::text]))),
+    counts integer[] NOT NULL,
+    CONSTRAINT score_group_grouping_check CHECK (("grouping" = ANY (ARRAY['all'::text, 'model'::text, 'provider'::text, 'prompt'::text]))),
     CONSTRAINT score_group_hours_check CHECK ((hours = ANY (ARRAY[1, 24])))
-)
-WITH (toast_tuple_target='128');
-ALTER TABLE ONLY public.score_group ALTER COLUMN "values" SET STORAGE MAIN;
-ALTER TABLE ONLY public.score_group ALTER COLUMN counts SET STORAGE MAIN;
+);
 
 CREATE TABLE public.score_history (
     value bigint,
@@ -550,17 +540,11 @@ CREATE TABLE public.score_hour (
     highest bigint NOT NULL,
     organization_id integer NOT NULL,
     name_id integer NOT NULL,
-    falses integer NOT NULL,
-    trues integer NOT NULL,
+    booleans integer NOT NULL,
     sum numeric NOT NULL,
     squares numeric NOT NULL,
-    groupings text[] NOT NULL,
-    "values" bigint[],
-    counts bigint[]
-)
-WITH (toast_tuple_target='128');
-ALTER TABLE ONLY public.score_hour ALTER COLUMN "values" SET STORAGE MAIN;
-ALTER TABLE ONLY public.score_hour ALTER COLUMN counts SET STORAGE MAIN;
+    groupings text[] NOT NULL
+);
 
 CREATE TABLE public.score_name (
     id integer NOT NULL,

@@ -19,7 +19,6 @@ CREATE TABLE touched_hour (
 WITH (fillfactor = 50);
 
 -- The scores of an hour. Sums and squares exceed 64 bits. Booleans are counted by value, because only 0 and 1 can be some.
--- `values` and `counts` belong together, in order of value; null where there are too many different values for that.
 -- `groupings`: by what score_group has the scores of this hour.
 CREATE TABLE score_hour (
     begins_at timestamptz NOT NULL,
@@ -28,42 +27,29 @@ CREATE TABLE score_hour (
     highest bigint NOT NULL,
     organization_id integer NOT NULL,
     name_id integer NOT NULL,
-    falses integer NOT NULL,
-    trues integer NOT NULL,
+    booleans integer NOT NULL,
     sum numeric NOT NULL,
     squares numeric NOT NULL,
     groupings text[] NOT NULL,
-    values bigint[],
-    counts bigint[],
     CONSTRAINT score_hour_pkey PRIMARY KEY (organization_id, name_id, begins_at)
-)
--- Compressed within the row: an array takes a fifth, and the sums of a month stay on few pages.
-WITH (toast_tuple_target = 128);
+);
 
-ALTER TABLE score_hour ALTER COLUMN values SET STORAGE MAIN, ALTER COLUMN counts SET STORAGE MAIN;
-
--- The days whose hours have been counted. They are due until all of their hours have ended, and then are counted too: the
--- scores of all groups are in `values` and `counts`. Else as of hours.
+-- The days of which an hour was counted. They are due until all of their hours have ended, and then are counted too.
 CREATE TABLE score_day (
     begins_at timestamptz NOT NULL,
     organization_id integer NOT NULL,
     name_id integer NOT NULL,
     is_due boolean NOT NULL,
-    falses integer,
-    trues integer,
-    groupings text[],
-    values bigint[],
-    counts bigint[]
-)
-WITH (toast_tuple_target = 128);
-
-ALTER TABLE score_day ALTER COLUMN values SET STORAGE MAIN, ALTER COLUMN counts SET STORAGE MAIN;
+    groupings text[] NOT NULL
+);
 
 CREATE INDEX score_day_begins_at_idx ON score_day (organization_id, name_id, begins_at);
 CREATE INDEX score_day_due_idx ON score_day (organization_id, begins_at) WHERE is_due;
 
--- The scores of a group of requests in an hour or a day (`hours`: 1 or 24): of a model, a provider, or a prompt (`within`)
--- and its version. An hour of few scores has no groups: to read the scores is as quick.
+-- How often there is each value in an hour or a day (`hours`: 1 or 24): of all scores, or those of a model, a provider, or a
+-- prompt (`within`) and its version. `values` and `counts` belong together, in order of value; of the value 0 so many are
+-- booleans (`falses`), and of 1 (`trues`). What has too many values for its scores, or too few scores, is left out: to read
+-- the scores is as quick.
 CREATE TABLE score_group (
     begins_at timestamptz NOT NULL,
     first_at timestamptz NOT NULL,
@@ -77,13 +63,10 @@ CREATE TABLE score_group (
     group_value text,
     within text,
     values bigint[] NOT NULL,
-    counts bigint[] NOT NULL,
+    counts integer[] NOT NULL,
     CONSTRAINT score_group_hours_check CHECK (hours IN (1, 24)),
-    CONSTRAINT score_group_grouping_check CHECK (grouping IN ('model', 'provider', 'prompt'))
-)
-WITH (toast_tuple_target = 128);
-
-ALTER TABLE score_group ALTER COLUMN values SET STORAGE MAIN, ALTER COLUMN counts SET STORAGE MAIN;
+    CONSTRAINT score_group_grouping_check CHECK (grouping IN ('all', 'model', 'provider', 'prompt'))
+);
 
 CREATE INDEX score_group_begins_at_idx ON score_group (organization_id, name_id, begins_at, hours, grouping);
 

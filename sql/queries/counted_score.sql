@@ -6,21 +6,43 @@
 -- wrote, or neither is. NOT IN, because PostgreSQL makes a table of hashes for it whatever its statistics say.
 
 -- name: backlog
--- Whether names $4 (null: all) have not been counted; and how many hours are counted, and are touched.
+-- Whether one of the names $4 (null: of all) has not been counted. How many scores are counted of hours in the time; how many of these would
+-- have to be read all the same, because values are wanted by $5 (null: only sums), and were not kept; and how many hours were
+-- counted, and are touched but were not counted.
+WITH names AS MATERIALIZED (
+    SELECT n.id
+    FROM score_name AS n
+    WHERE n.organization_id = $1 AND ($4::integer[] IS NULL OR n.id = ANY ($4))
+),
+days AS MATERIALIZED (
+    SELECT d.name_id, d.begins_at
+    FROM score_day AS d
+    WHERE d.organization_id = $1 AND NOT d.is_due AND $5::text = ANY (d.groupings) AND d.name_id IN (SELECT id FROM names)
+        AND d.begins_at >= $2 AND d.begins_at < $3
+),
+touched AS MATERIALIZED (
+    SELECT DISTINCT t.name_id, t.begins_at
+    FROM touched_hour AS t
+    WHERE t.organization_id = $1 AND t.name_id IN (SELECT id FROM names) AND t.begins_at >= $2 AND t.begins_at < $3
+),
+hours AS MATERIALIZED (
+    SELECT
+        h.name_id, h.begins_at, h.count,
+        $5 IS NOT NULL AND $5 <> ALL (h.groupings)
+            AND (h.name_id, date_bin('1 day', h.begins_at, '0001-01-01Z')) NOT IN (SELECT d.name_id, d.begins_at FROM days AS d)
+            OR (h.name_id, h.begins_at) IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_read
+    FROM score_hour AS h
+    WHERE h.organization_id = $1 AND h.name_id IN (SELECT id FROM names) AND h.begins_at >= $2 AND h.begins_at < $3
+)
 SELECT
-    EXISTS (SELECT FROM uncounted_name AS u WHERE u.organization_id = $1 AND ($4::integer[] IS NULL OR u.name_id = ANY ($4))),
-    (
+    EXISTS (SELECT FROM uncounted_name AS u WHERE u.organization_id = $1 AND u.name_id IN (SELECT id FROM names)) AS is_uncounted,
+    coalesce(sum(h.count), 0)::bigint AS scores, coalesce(sum(h.count) FILTER (WHERE h.is_read), 0)::bigint AS read_scores,
+    count(*) AS hours, (
         SELECT count(*)
-        FROM score_hour AS h
-        WHERE h.organization_id = $1 AND h.begins_at >= $2 AND h.begins_at < $3
-            AND h.name_id = ANY (coalesce($4, ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)))
-    ),
-    (
-        SELECT count(DISTINCT (t.name_id, t.begins_at))
-        FROM touched_hour AS t
-        WHERE t.organization_id = $1 AND t.begins_at >= $2 AND t.begins_at < $3
-            AND t.name_id = ANY (coalesce($4, ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)))
-    )
+        FROM touched AS t
+        WHERE (t.name_id, t.begins_at) NOT IN (SELECT o.name_id, o.begins_at FROM hours AS o)
+    ) AS new_hours
+FROM hours AS h
 
 -- name: hours
 -- Sums of the scores in hours that lie within one bucket, and of the scores in other hours by bucket.
@@ -42,7 +64,7 @@ uncounted AS MATERIALIZED (
 ),
 found AS MATERIALIZED (
     SELECT
-        h.name_id, h.begins_at, h.count, h.sum, h.squares, h.lowest, h.highest, h.falses + h.trues AS booleans,
+        h.name_id, h.begins_at, h.count, h.sum, h.squares, h.lowest, h.highest, h.booleans,
         h.begins_at >= $2 AND h.begins_at + interval '1 hour' <= $3
             AND /* whole */ true /* end */
             AND (h.name_id, h.begins_at) NOT IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_usable
@@ -76,78 +98,6 @@ SELECT
 FROM remaining AS o
 CROSS JOIN LATERAL (
     SELECT s.value, s.is_boolean, s.request_created_at
-    FROM score AS s
-    WHERE s.organization_id = $1 AND s.name_id = o.name_id
-        AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
-    OFFSET 0
-) AS v
-GROUP BY 2, 3
-
--- name: values
--- Counts of values: of whole days, of whole hours of other days, and of the scores in other hours.
-WITH names AS MATERIALIZED (
-    SELECT n.id
-    FROM score_name AS n
-    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ ARRAY(SELECT 1) /* end */)
-),
-touched AS MATERIALIZED (
-    SELECT DISTINCT t.name_id, t.begins_at
-    FROM touched_hour AS t
-    WHERE t.organization_id = $1 AND t.name_id IN (SELECT id FROM names)
-        AND t.begins_at > $2::timestamptz - interval '1 hour' AND t.begins_at < $3::timestamptz
-),
-uncounted AS MATERIALIZED (
-    SELECT u.name_id
-    FROM uncounted_name AS u
-    WHERE u.organization_id = $1 AND u.name_id IN (SELECT id FROM names)
-),
-days AS MATERIALIZED (
-    SELECT d.name_id, d.begins_at, d.values, d.counts, d.falses, d.trues
-    FROM score_day AS d
-    WHERE d.organization_id = $1 AND NOT d.is_due AND d.name_id IN (SELECT id FROM names)
-        AND d.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
-        AND d.begins_at >= $2 AND d.begins_at + interval '1 day' <= $3
-        AND (d.name_id, d.begins_at) NOT IN (
-            SELECT t.name_id, date_bin('1 day', t.begins_at, '0001-01-01Z') FROM touched AS t
-        )
-),
-hours AS MATERIALIZED (
-    SELECT
-        h.name_id, h.begins_at, h.values, h.counts, h.falses, h.trues,
-        h.begins_at >= $2 AND h.begins_at + interval '1 hour' <= $3 AND h.values IS NOT NULL
-            AND (h.name_id, h.begins_at) NOT IN (SELECT t.name_id, t.begins_at FROM touched AS t) AS is_usable
-    FROM score_hour AS h
-    WHERE h.organization_id = $1 AND h.name_id IN (SELECT id FROM names)
-        AND h.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
-        AND h.begins_at > $2::timestamptz - interval '1 hour' AND h.begins_at < $3::timestamptz
-        AND (h.name_id, date_bin('1 day', h.begins_at, '0001-01-01Z')) NOT IN (SELECT d.name_id, d.begins_at FROM days AS d)
-),
-remaining AS (
-    SELECT u.name_id, $2::timestamptz AS begins_at, $3::timestamptz AS ends_at
-    FROM uncounted AS u
-    UNION ALL
-    SELECT o.name_id, greatest(o.begins_at, $2), least(o.begins_at + interval '1 hour', $3)
-    FROM (
-        SELECT t.name_id, t.begins_at FROM touched AS t
-        UNION
-        SELECT h.name_id, h.begins_at FROM hours AS h WHERE NOT h.is_usable
-    ) AS o
-    WHERE o.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
-)
-SELECT
-    NULL::text AS group_value, c.name_id, u.value, u.count,
-    CASE u.value WHEN 0 THEN c.falses WHEN 1 THEN c.trues ELSE 0 END AS booleans
-FROM (
-    SELECT d.name_id, d.values, d.counts, d.falses, d.trues FROM days AS d
-    UNION ALL
-    SELECT h.name_id, h.values, h.counts, h.falses, h.trues FROM hours AS h WHERE h.is_usable
-) AS c
-CROSS JOIN LATERAL unnest(c.values, c.counts) AS u (value, count)
-UNION ALL
-SELECT NULL, o.name_id, v.value, count(*), count(v.is_boolean)
-FROM remaining AS o
-CROSS JOIN LATERAL (
-    SELECT s.value, s.is_boolean
     FROM score AS s
     WHERE s.organization_id = $1 AND s.name_id = o.name_id
         AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
@@ -215,21 +165,24 @@ remaining AS (
     WHERE o.name_id NOT IN (SELECT u.name_id FROM uncounted AS u)
 )
 SELECT
-    /* counted */ g.group_value /* end */ AS group_value, g.name_id, u.value, u.count,
-    CASE u.value WHEN 0 THEN g.falses WHEN 1 THEN g.trues ELSE 0 END AS booleans,
+    /* group */ NULL::text /* end */ AS group_value, r.name_id, u.value, u.count,
+    CASE u.value WHEN 0 THEN r.falses WHEN 1 THEN r.trues ELSE 0 END AS booleans,
     CASE WHEN /* last */ false /* end */ THEN u.count ELSE 0 END AS last_count
 FROM usable AS y
 CROSS JOIN LATERAL (
-    SELECT s.begins_at, s.name_id, s.group_value, s.within, s.values, s.counts, s.falses, s.trues
-    FROM score_group AS s
-    WHERE s.organization_id = $1 AND s.name_id = y.name_id AND s.begins_at = y.begins_at AND s.hours = y.hours
-        AND s.grouping = /* grouping */ 'model' /* end */
+    SELECT
+        g.begins_at, g.name_id, g.values, g.counts, g.falses, g.trues,
+        /* columns */ g.group_value AS model /* end */
+    FROM score_group AS g
+    WHERE g.organization_id = $1 AND g.name_id = y.name_id AND g.begins_at = y.begins_at AND g.hours = y.hours
+        AND g.grouping = /* grouping */ 'model' /* end */
     OFFSET 0
-) AS g
-CROSS JOIN LATERAL unnest(g.values, g.counts) AS u (value, count)
+) AS r
+CROSS JOIN LATERAL unnest(r.values, r.counts) AS u (value, count)
+WHERE /* where */ true /* end */
 UNION ALL
 SELECT
-    /* group */ r.model /* end */, o.name_id, v.value, count(*), count(v.is_boolean),
+    /* group */ NULL::text /* end */, o.name_id, v.value, count(*), count(v.is_boolean),
     count(*) FILTER (WHERE /* last_score */ false /* end */)
 FROM remaining AS o
 CROSS JOIN LATERAL (
@@ -239,5 +192,6 @@ CROSS JOIN LATERAL (
         AND s.request_created_at >= o.begins_at AND s.request_created_at < o.ends_at
     OFFSET 0
 ) AS v
-JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
+/* request */ JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no /* end */
+WHERE /* where */ true /* end */
 GROUP BY 1, 2, 3

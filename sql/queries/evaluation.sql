@@ -161,7 +161,7 @@ ORDER BY n.name, b.bucket
 -- of ten wide, the least width with which there are at most $5, and they begin at multiples of it. Sums of squares, so
 -- that deviations stay exact.
 WITH cells AS (
-    /* values { */
+    /* groups { */
     SELECT
         /* group */ NULL::text /* end */ AS group_value, v.name_id, v.value, count(*) AS count,
         count(v.is_boolean) AS booleans
@@ -208,7 +208,7 @@ ORDER BY n.name, c.group_value NULLS LAST, lower
 -- At most $4 bins of equal width from the lowest to the highest value of a score; where that range has fewer integers,
 -- one bin for each.
 WITH cells AS (
-    /* values { */
+    /* groups { */
     SELECT v.name_id, v.value, count(*) AS count
     FROM /* source */ score AS v /* end */
     /* request */

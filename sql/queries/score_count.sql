@@ -86,8 +86,8 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8
 
 -- name: count_hours
 -- Takes away the closed rows $2 and counts their hours, but for those that are touched otherwise; returns how many were
--- counted. The days of these hours are due. Values, and groups with theirs, are kept where there are at most $3, or $4 for
--- each score, and groups only of at least $5 scores.
+-- counted. The days of these hours are due. Values are kept by all groups of a grouping where there are at most $3, or $4
+-- for each score, and at least $5 scores.
 WITH removed AS (
     DELETE FROM touched_hour AS t
     WHERE t.organization_id = $1 AND t.id = ANY ($2::bigint[]) AND t.is_closing
@@ -121,16 +121,9 @@ cells AS MATERIALIZED (
 counted AS MATERIALIZED (
     SELECT
         c.begins_at, sum(c.count)::bigint AS count, min(c.value) AS lowest, max(c.value) AS highest, c.name_id,
-        coalesce(sum(c.booleans) FILTER (WHERE c.value = 0), 0)::integer AS falses,
-        coalesce(sum(c.booleans) FILTER (WHERE c.value = 1), 0)::integer AS trues,
-        sum(c.value::numeric * c.count) AS sum, sum(c.value::numeric * c.value * c.count) AS squares,
-        count(*) <= greatest($3::bigint, ($4::float8 * sum(c.count))::bigint) AS is_listed,
-        array_agg(c.value ORDER BY c.value) AS values, array_agg(c.count ORDER BY c.value) AS counts
-    FROM (
-        SELECT name_id, begins_at, value, sum(count)::bigint AS count, sum(booleans)::bigint AS booleans
-        FROM cells
-        GROUP BY name_id, begins_at, value
-    ) AS c
+        sum(c.booleans)::integer AS booleans, sum(c.value::numeric * c.count) AS sum,
+        sum(c.value::numeric * c.value * c.count) AS squares
+    FROM cells AS c
     GROUP BY c.name_id, c.begins_at
 ),
 grouped AS MATERIALIZED (
@@ -138,35 +131,29 @@ grouped AS MATERIALIZED (
         c.name_id, c.begins_at, g.grouping, g.group_value, g.within, c.value, sum(c.count)::bigint AS count,
         sum(c.booleans)::bigint AS booleans, min(c.first_at) AS first_at, max(c.last_at) AS last_at
     FROM cells AS c
-    JOIN counted AS o ON o.name_id = c.name_id AND o.begins_at = c.begins_at AND o.count >= $5::bigint AND o.is_listed
+    JOIN counted AS o ON o.name_id = c.name_id AND o.begins_at = c.begins_at AND o.count >= $5::bigint
     CROSS JOIN LATERAL (
-        VALUES ('model', c.model, NULL), ('provider', c.provider, NULL), ('prompt', c.prompt_version, c.prompt_id)
+        VALUES ('all', NULL, NULL), ('model', c.model, NULL), ('provider', c.provider, NULL),
+            ('prompt', c.prompt_version, c.prompt_id)
     ) AS g (grouping, group_value, within)
     GROUP BY c.name_id, c.begins_at, g.grouping, g.group_value, g.within, c.value
 ),
-kept AS (
-    SELECT z.name_id, z.begins_at, array_agg(z.grouping) AS groupings
-    FROM (
-        SELECT g.name_id, g.begins_at, g.grouping
-        FROM grouped AS g
-        GROUP BY g.name_id, g.begins_at, g.grouping
-        HAVING count(*) <= greatest($3::bigint, ($4::float8 * sum(g.count))::bigint)
-    ) AS z
-    GROUP BY z.name_id, z.begins_at
+kept AS MATERIALIZED (
+    SELECT g.name_id, g.begins_at, g.grouping
+    FROM grouped AS g
+    GROUP BY g.name_id, g.begins_at, g.grouping
+    HAVING count(*) <= greatest($3::bigint, ($4::float8 * sum(g.count))::bigint)
 ),
 stored AS (
     INSERT INTO score_hour AS h (
-        begins_at, count, lowest, highest, organization_id, name_id, falses, trues, sum, squares, groupings, values,
-        counts
+        begins_at, count, lowest, highest, organization_id, name_id, booleans, sum, squares, groupings
     )
-    SELECT c.begins_at, c.count, c.lowest, c.highest, $1, c.name_id, c.falses, c.trues, c.sum, c.squares,
-        coalesce(k.groupings, '{}'), CASE WHEN c.is_listed THEN c.values END, CASE WHEN c.is_listed THEN c.counts END
+    SELECT c.begins_at, c.count, c.lowest, c.highest, $1, c.name_id, c.booleans, c.sum, c.squares,
+        ARRAY(SELECT k.grouping FROM kept AS k WHERE k.name_id = c.name_id AND k.begins_at = c.begins_at)
     FROM counted AS c
-    LEFT JOIN kept AS k ON k.name_id = c.name_id AND k.begins_at = c.begins_at
     ON CONFLICT ON CONSTRAINT score_hour_pkey
     DO UPDATE SET count = excluded.count, lowest = excluded.lowest, highest = excluded.highest,
-        falses = excluded.falses, trues = excluded.trues, sum = excluded.sum, squares = excluded.squares,
-        groupings = excluded.groupings, values = excluded.values, counts = excluded.counts
+        booleans = excluded.booleans, sum = excluded.sum, squares = excluded.squares, groupings = excluded.groupings
 ),
 emptied AS (
     DELETE FROM score_hour AS h
@@ -174,12 +161,12 @@ emptied AS (
     WHERE h.organization_id = $1 AND h.name_id = d.name_id AND h.begins_at = d.begins_at
         AND (h.name_id, h.begins_at) NOT IN (SELECT c.name_id, c.begins_at FROM counted AS c)
 ),
-ungrouped AS (
+outdated AS (
     DELETE FROM score_group AS g
     USING due AS d
     WHERE g.organization_id = $1 AND g.name_id = d.name_id AND g.begins_at = d.begins_at AND g.hours = 1
 ),
-regrouped AS (
+stored_groups AS (
     INSERT INTO score_group (
         begins_at, first_at, last_at, organization_id, name_id, falses, trues, hours, grouping, group_value, within,
         values, counts
@@ -188,15 +175,16 @@ regrouped AS (
         g.begins_at, min(g.first_at), max(g.last_at), $1, g.name_id,
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 0), 0)::integer,
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 1), 0)::integer,
-        1, g.grouping, g.group_value, g.within, array_agg(g.value ORDER BY g.value), array_agg(g.count ORDER BY g.value)
+        1, g.grouping, g.group_value, g.within,
+        array_agg(g.value ORDER BY g.value), array_agg(g.count::integer ORDER BY g.value)
     FROM grouped AS g
-    JOIN kept AS k ON k.name_id = g.name_id AND k.begins_at = g.begins_at AND g.grouping = ANY (k.groupings)
+    JOIN kept AS k ON k.name_id = g.name_id AND k.begins_at = g.begins_at AND k.grouping = g.grouping
     GROUP BY g.name_id, g.begins_at, g.grouping, g.group_value, g.within
 ),
 days AS MATERIALIZED (
     SELECT DISTINCT d.name_id, date_bin('1 day', d.begins_at, '0001-01-01Z') AS begins_at FROM due AS d
 ),
-outdated AS (
+outdated_days AS (
     DELETE FROM score_day AS s
     USING days AS d
     WHERE s.organization_id = $1 AND s.name_id = d.name_id AND s.begins_at = d.begins_at
@@ -207,23 +195,23 @@ outdated_groups AS (
     WHERE g.organization_id = $1 AND g.name_id = d.name_id AND g.begins_at = d.begins_at AND g.hours = 24
 ),
 noted AS (
-    INSERT INTO score_day (begins_at, organization_id, name_id, is_due)
-    SELECT d.begins_at, $1, d.name_id, true FROM days AS d
+    INSERT INTO score_day (begins_at, organization_id, name_id, is_due, groupings)
+    SELECT d.begins_at, $1, d.name_id, true, '{}' FROM days AS d
 )
 SELECT count(*) FROM due
 
 -- name: count_days
 -- Counts at most $3 of the days that are due and ended before $2, and of which no hour is touched; returns how many. Values
--- and groups are kept as in count_hours, by $4 and $5. Days are summed up from their hours where all of these have values
--- and groups, else counted from the scores.
+-- are kept as in count_hours, by $4 and $5. Days are summed up from their hours where all of these have all groupings, else
+-- counted from the scores.
 WITH due AS MATERIALIZED (
     SELECT
-        d.name_id, d.begins_at, (
-            SELECT bool_and(h.groupings @> '{model,provider,prompt}')
+        d.name_id, d.begins_at, coalesce((
+            SELECT bool_and(h.groupings @> '{all,model,provider,prompt}')
             FROM score_hour AS h
             WHERE h.organization_id = $1 AND h.name_id = d.name_id
                 AND h.begins_at >= d.begins_at AND h.begins_at < d.begins_at + interval '1 day'
-        ) AS has_groups
+        ), false) AS has_groups
     FROM score_day AS d
     WHERE d.organization_id = $1 AND d.is_due AND d.begins_at < $2
     AND NOT EXISTS (
@@ -243,7 +231,7 @@ cells AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT v.value, v.is_boolean, v.request_created_at, v.request_no
         FROM score AS v
-        WHERE NOT coalesce(d.has_groups, false) AND v.organization_id = $1 AND v.name_id = d.name_id
+        WHERE NOT d.has_groups AND v.organization_id = $1 AND v.name_id = d.name_id
             AND v.request_created_at >= d.begins_at AND v.request_created_at < d.begins_at + interval '1 day'
         OFFSET 0
     ) AS s
@@ -265,18 +253,9 @@ grouped AS MATERIALIZED (
         d.name_id, d.begins_at, h.grouping, h.group_value, h.within, u.value, sum(u.count)::bigint,
         sum(CASE u.value WHEN 0 THEN h.falses WHEN 1 THEN h.trues ELSE 0 END)::bigint, min(h.first_at), max(h.last_at)
     FROM due AS d
-    CROSS JOIN LATERAL (
-        SELECT 'all' AS grouping, NULL AS group_value, NULL AS within, v.values, v.counts, v.falses, v.trues,
-            v.begins_at AS first_at, v.begins_at AS last_at
-        FROM score_hour AS v
-        WHERE v.organization_id = $1 AND v.name_id = d.name_id
-            AND v.begins_at >= d.begins_at AND v.begins_at < d.begins_at + interval '1 day'
-        UNION ALL
-        SELECT v.grouping, v.group_value, v.within, v.values, v.counts, v.falses, v.trues, v.first_at, v.last_at
-        FROM score_group AS v
-        WHERE v.organization_id = $1 AND v.name_id = d.name_id AND v.hours = 1
-            AND v.begins_at >= d.begins_at AND v.begins_at < d.begins_at + interval '1 day'
-    ) AS h
+    JOIN score_group AS h
+        ON h.organization_id = $1 AND h.name_id = d.name_id AND h.hours = 1
+        AND h.begins_at >= d.begins_at AND h.begins_at < d.begins_at + interval '1 day'
     CROSS JOIN LATERAL unnest(h.values, h.counts) AS u (value, count)
     WHERE d.has_groups
     GROUP BY d.name_id, d.begins_at, h.grouping, h.group_value, h.within, u.value
@@ -293,18 +272,11 @@ done AS (
     WHERE s.organization_id = $1 AND s.name_id = d.name_id AND s.begins_at = d.begins_at
 ),
 stored AS (
-    INSERT INTO score_day (begins_at, organization_id, name_id, is_due, falses, trues, groupings, values, counts)
+    INSERT INTO score_day (begins_at, organization_id, name_id, is_due, groupings)
     SELECT
-        g.begins_at, $1, g.name_id, false,
-        coalesce(sum(g.booleans) FILTER (WHERE g.value = 0), 0)::integer,
-        coalesce(sum(g.booleans) FILTER (WHERE g.value = 1), 0)::integer,
-        ARRAY(SELECT k.grouping FROM kept AS k WHERE k.name_id = g.name_id AND k.begins_at = g.begins_at),
-        array_agg(g.value ORDER BY g.value), array_agg(g.count ORDER BY g.value)
-    FROM grouped AS g
-    WHERE g.grouping = 'all' AND (g.name_id, g.begins_at) IN (
-        SELECT k.name_id, k.begins_at FROM kept AS k WHERE k.grouping = 'all'
-    )
-    GROUP BY g.name_id, g.begins_at
+        d.begins_at, $1, d.name_id, false,
+        ARRAY(SELECT k.grouping FROM kept AS k WHERE k.name_id = d.name_id AND k.begins_at = d.begins_at)
+    FROM due AS d
 ),
 stored_groups AS (
     INSERT INTO score_group (
@@ -315,11 +287,10 @@ stored_groups AS (
         g.begins_at, min(g.first_at), max(g.last_at), $1, g.name_id,
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 0), 0)::integer,
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 1), 0)::integer,
-        24, g.grouping, g.group_value, g.within, array_agg(g.value ORDER BY g.value), array_agg(g.count ORDER BY g.value)
+        24, g.grouping, g.group_value, g.within,
+        array_agg(g.value ORDER BY g.value), array_agg(g.count::integer ORDER BY g.value)
     FROM grouped AS g
     JOIN kept AS k ON k.name_id = g.name_id AND k.begins_at = g.begins_at AND k.grouping = g.grouping
-    JOIN kept AS a ON a.name_id = g.name_id AND a.begins_at = g.begins_at AND a.grouping = 'all'
-    WHERE g.grouping <> 'all'
     GROUP BY g.name_id, g.begins_at, g.grouping, g.group_value, g.within
 )
 SELECT count(*) FROM due

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from heliscore.domain.filter_tree import Column, Everything
+from heliscore.domain.filter_tree import AnyOf, Cases, Column, Compare, Everything, Exists, Not
 from heliscore.domain.score import Score
 from heliscore.domain.times import exactly_now
 from heliscore.store import counted_scores, request_log, score_counts, score_scan, scores
@@ -30,6 +30,9 @@ LATER = datetime(2100, 1, 1, tzinfo=UTC)
 NAMES = ("few", "flag", "many", "large")
 DAYS = 3
 
+PROMPTS = AnyOf((Compare(Column("prompt_id"), "=", "p"), Not(Exists(Column("prompt_id")))))
+"""A filter that counts by prompt suffice for."""
+
 ROWS = """
 SELECT n.name, s.value, s.is_boolean, s.request_created_at, r.model, r.provider, r.prompt_id, r.prompt_version
 FROM score AS s JOIN score_name AS n ON n.id = s.name_id
@@ -41,7 +44,7 @@ WHERE s.request_created_at >= $1 AND s.request_created_at < $2
 @pytest.fixture(autouse=True)
 def always_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few hours are counted, and however many are touched."""
-    monkeypatch.setattr(counted_scores, "MOST_TOUCHED", float("inf"))
+    monkeypatch.setattr(counted_scores, "MOST_READ", float("inf"))
 
 
 def random_value(rng: random.Random, name: str) -> Score:
@@ -152,6 +155,12 @@ async def all_answers(
         answers[f"compare by {column}"] = await compare(
             connection, ids.names, selection, NAMES, Column(column), max_counts=50, since=middle
         )
+    prompts = ScoreSelection(organization_id, PROMPTS, start, end)
+    versions = Cases((Compare(Column("prompt_version"), "=", "1"), Exists(Column("prompt_version"))))
+    answers["compare versions"] = await compare(
+        connection, ids.names, prompts, NAMES, versions, max_counts=50, since=middle
+    )
+    answers["distributions of prompts"] = await distributions(connection, ids.names, prompts, 7)
     return answers
 
 
@@ -163,7 +172,7 @@ async def check(connection: Connection, organization_id: int, rng: random.Random
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         by_counts = await all_answers(connection, ids, organization_id, start, end)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(score_scan, "read_counts", _read_none)
+            patch.setattr(score_scan, "find_counted", _read_none)
             by_scores = await all_answers(connection, ids, organization_id, start, end)
         rows = await connection.fetch(ROWS, start, end)
     assert by_counts == by_scores
@@ -243,8 +252,8 @@ async def test_what_a_transaction_in_progress_wrote_is_counted_later(
     finally:
         await other.close()
     await drained(database)
-    found = await connection.fetch("SELECT count, sum, values FROM score_hour")
-    assert [tuple(row) for row in found] == [(3, 6, [1, 2, 3])]
+    found = await connection.fetch("SELECT count, sum, lowest, highest FROM score_hour")
+    assert [tuple(row) for row in found] == [(3, 6, 1, 3)]
 
 
 async def test_scores_older_than_the_counts_are_counted(
@@ -272,7 +281,11 @@ async def test_scores_older_than_the_counts_are_counted(
 
 
 async def test_an_hour_of_many_values_keeps_only_sums(
-    database: Database, connection: Connection, organization_id: int, ids: ScoreIds
+    database: Database,
+    connection: Connection,
+    organization_id: int,
+    ids: ScoreIds,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     posts = [
         ScoreWrite(
@@ -285,12 +298,12 @@ async def test_an_hour_of_many_values_keeps_only_sums(
         for number in range(150)
     ]
     await scores.record(connection, ids, posts)
+    monkeypatch.setattr(score_counts, "_LEAST_GROUPED", 1)
     await drained(database)
     found = await connection.fetch(
-        "SELECT n.name, h.count, h.values "
-        "FROM score_hour AS h JOIN score_name AS n ON n.id = h.name_id ORDER BY 1"
+        "SELECT n.name, h.count, cardinality(h.groupings), cardinality(d.groupings) "
+        "FROM score_hour AS h JOIN score_name AS n ON n.id = h.name_id "
+        "JOIN score_day AS d ON d.name_id = n.id AND NOT d.is_due ORDER BY 1"
     )
-    assert [tuple(row) for row in found] == [("few", 150, [0, 1, 2]), ("many", 150, None)]
-    days = "SELECT n.name FROM score_day AS d JOIN score_name AS n ON n.id = d.name_id WHERE NOT d.is_due"
-    assert [name for (name,) in await connection.fetch(days)] == ["few"]
+    assert [tuple(row) for row in found] == [("few", 150, 4, 4), ("many", 150, 0, 0)]
     await check(connection, organization_id, random.Random(4))

@@ -1,28 +1,45 @@
 """Where a statement about scores reads counts of equal values, made beforehand (`score_counts`), instead.
 
-Only where it reads all scores of a time, of requests without a filter: then its answer takes as long for
-millions of scores as for thousands. Counts are exact, and what is not counted just now is read by the same
-statement: where that is much, all scores are, because that is quicker.
+It can where its filter and groups are of models, of providers, or of prompts and their versions, or where
+there are none: then its answer takes as long for millions of scores as for thousands. Counts are exact, and
+what is not counted just now is read by the same statement. Where that would be much, all scores are read, by
+plans that are quicker for many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from heliscore.domain.filter_tree import Column
+from heliscore.domain.filter_tree import (
+    AllOf,
+    AnyOf,
+    Cases,
+    Column,
+    Compare,
+    Everything,
+    Exists,
+    Filter,
+    GroupBy,
+    Not,
+    OneOf,
+)
 from heliscore.store.connections.pool import Connection
+from heliscore.store.search.conditions import make_conditions
+from heliscore.store.search.request_groups import compile_group
 from heliscore.store.search.score_columns import ScoreColumns
+from heliscore.store.search.slots import Compiled, Slots
 from heliscore.store.statements import fill, load, replace_block
 
 _SQL = load("counted_score")
 _EVALUATION = load("evaluation")
 
-MOST_TOUCHED: Final = 1 / 8
-"""Of the hours that are counted, the share that may have to be read from the scores."""
+MOST_READ: Final = 1 / 8
+"""Of the scores, or the hours, the share that may have to be read."""
 
 _ALL_NAMES: Final = "ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)"
 _NAMED: Final = "$4::integer[]"
@@ -34,105 +51,154 @@ _IN_BUCKET: Final = (
     "= date_trunc($4::text, {} AT TIME ZONE 'UTC' - make_interval(mins => $5::integer))"
 )
 
+_HOURS: Final[dict[str, dict[str, str]]] = {
+    "over_time": {
+        "names": _ALL_NAMES,
+        "whole": _IN_BUCKET.format("h.begins_at", f"({_LAST_INSTANT})"),
+        "counted": "h.begins_at",
+        "bucket": "date_bin($6::interval, v.request_created_at, $7::timestamptz)",
+    },
+    "over_time_in_zone": {
+        "names": _ALL_NAMES,
+        "whole": "date_trunc($4::text, h.begins_at, $5::text) "
+        f"= date_trunc($4::text, {_LAST_INSTANT}, $5::text)",
+        "counted": "h.begins_at",
+        "bucket": "date_bin(CASE WHEN v.request_created_at >= timestamptz '1972-02-01Z' "
+        "THEN least(interval '1 minute', $6::interval) ELSE interval '1 second' END, "
+        "v.request_created_at, timestamptz '2000-01-01Z')",
+    },
+    "trends": {
+        "names": _ALL_NAMES,
+        "whole": "width_bucket(h.begins_at, $4::timestamptz[]) "
+        f"= width_bucket({_LAST_INSTANT}, $4::timestamptz[])",
+        "counted": "width_bucket(h.begins_at, $4::timestamptz[])",
+        "bucket": "width_bucket(v.request_created_at, $4::timestamptz[])",
+    },
+    "measure": {"names": _NAMED, "counted": "0", "bucket": "0"},
+}
+"""Of statements that read sums of hours: the slots of these."""
 
-class _Block(msgspec.Struct, frozen=True):
-    """What stands in for a block of a statement."""
+_GROUPS: Final[dict[str, dict[str, str]]] = {
+    "distributions": {"names": _ALL_NAMES},
+    "spread": {"names": _NAMED},
+    "compare": {
+        "names": _NAMED,
+        "whole_day": "NOT (d.begins_at < $6::timestamptz "
+        "AND d.begins_at + interval '1 day' > $6::timestamptz)",
+        "whole_hour": "NOT (h.begins_at < $6::timestamptz "
+        "AND h.begins_at + interval '1 hour' > $6::timestamptz)",
+        "last": "r.begins_at >= $6::timestamptz",
+        "last_score": "v.request_created_at >= $6::timestamptz",
+    },
+}
+"""Of statements that read counts of values by group: the slots of these."""
 
-    name: Literal["hours", "values"]
-    slots: dict[str, str] = {}
+_ALL: Final = "all"
 
-
-_BLOCKS: Final = {
-    "over_time": _Block(
-        "hours",
-        {
-            "names": _ALL_NAMES,
-            "whole": _IN_BUCKET.format("h.begins_at", f"({_LAST_INSTANT})"),
-            "counted": "h.begins_at",
-            "bucket": "date_bin($6::interval, v.request_created_at, $7::timestamptz)",
-        },
+_GROUPINGS: Final[dict[str, tuple[frozenset[str], str]]] = {
+    _ALL: (frozenset(), "g.group_value"),
+    "model": (frozenset(("model",)), "g.group_value AS model"),
+    "provider": (frozenset(("provider",)), "g.group_value AS provider"),
+    "prompt": (
+        frozenset(("prompt_id", "prompt_version")),
+        "g.within AS prompt_id, g.group_value AS prompt_version",
     ),
-    "over_time_in_zone": _Block(
-        "hours",
-        {
-            "names": _ALL_NAMES,
-            "whole": "date_trunc($4::text, h.begins_at, $5::text) "
-            f"= date_trunc($4::text, {_LAST_INSTANT}, $5::text)",
-            "counted": "h.begins_at",
-            "bucket": "date_bin(CASE WHEN v.request_created_at >= timestamptz '1972-02-01Z' "
-            "THEN least(interval '1 minute', $6::interval) ELSE interval '1 second' END, "
-            "v.request_created_at, timestamptz '2000-01-01Z')",
-        },
-    ),
-    "trends": _Block(
-        "hours",
-        {
-            "names": _ALL_NAMES,
-            "whole": "width_bucket(h.begins_at, $4::timestamptz[]) "
-            f"= width_bucket({_LAST_INSTANT}, $4::timestamptz[])",
-            "counted": "width_bucket(h.begins_at, $4::timestamptz[])",
-            "bucket": "width_bucket(v.request_created_at, $4::timestamptz[])",
-        },
-    ),
-    "measure": _Block("hours", {"names": _NAMED, "counted": "0", "bucket": "0"}),
-    "distributions": _Block("values", {"names": _ALL_NAMES}),
-    "spread": _Block("values", {"names": _NAMED}),
 }
-"""By statement, where it does not group by anything."""
-
-_GROUPINGS: Final = {
-    "model": ("model", "g.group_value"),
-    "provider": ("provider", "g.group_value"),
-    "prompt_id": ("prompt", "g.within"),
-    "prompt_version": ("prompt", "g.group_value"),
-}
-"""By column, the grouping of its counts and the group in them."""
-
-_SINCE: Final = {
-    "whole_day": "NOT (d.begins_at < $6::timestamptz AND d.begins_at + interval '1 day' > $6::timestamptz)",
-    "whole_hour": "NOT (h.begins_at < $6::timestamptz AND h.begins_at + interval '1 hour' > $6::timestamptz)",
-    "last": "g.begins_at >= $6::timestamptz",
-    "last_score": "v.request_created_at >= $6::timestamptz",
-}
-
-_GROUPED: Final[dict[str, tuple[str, dict[str, str]]]] = {
-    "compare": ("groups", _SINCE),
-    "spread": ("values", {}),
-}
-"""By statement, its block and the slots of counts by group."""
+"""The columns of requests that each grouping keeps apart, and where it has them."""
 
 
-async def read_counts(
+class CountedStatement(msgspec.Struct, frozen=True):
+    """A statement that reads counts, and the arguments after its own."""
+
+    sql: str
+    arguments: tuple[object, ...] = ()
+    grouping: str | None = None
+    """By which it reads values; None: it reads sums."""
+
+
+async def find_counted(
     connection: Connection,
     statement: str,
+    tree: Filter,
     columns: ScoreColumns,
     fixed: tuple[object, ...],
     scores: list[int] | None,
-) -> str | None:
+) -> CountedStatement | None:
     """Return the statement so that it reads counts; None where it cannot, or should not.
 
     `fixed` are its own arguments: organization, start and end of the time, and others.
     """
-    counted = _find(statement, columns)
-    if counted is None or _is_finer(statement, fixed):
+    counted = compile_counted(statement, tree, columns, len(fixed) + 1)
+    if counted is None or (counted.grouping is None and _is_finer(statement, fixed)):
         return None
-    [(is_uncounted, hours, touched)] = await connection.fetch(_SQL["backlog"], *fixed[:3], scores)
-    return None if is_uncounted or hours == 0 or touched > hours * MOST_TOUCHED else counted
+    rows = await connection.fetch(_SQL["backlog"], *fixed[:3], scores, counted.grouping)
+    is_uncounted, in_counts, read, hours, new_hours = rows[0]
+    if is_uncounted or not hours or read > in_counts * MOST_READ or new_hours > hours * MOST_READ:
+        return None
+    return counted
 
 
-def _find(statement: str, columns: ScoreColumns) -> str | None:
+def compile_counted(
+    statement: str, tree: Filter, columns: ScoreColumns, first_parameter: int
+) -> CountedStatement | None:
+    """Put counts in the place of scores where there are some that suffice."""
     if columns.groups or columns.unit is not None or columns.covariate is not None or columns.raters:
         return None
+    grouping = _find_grouping(tree, columns.group_by)
+    if grouping is None:
+        return None
     sql = _EVALUATION[statement]
-    match columns.group_by:
-        case None if block := _BLOCKS.get(statement):
-            return replace_block(sql, block.name, fill(_SQL[block.name], **block.slots))
-        case Column(name) if name in _GROUPINGS and statement in _GROUPED:
-            (replaced, slots), (grouping, group) = _GROUPED[statement], _GROUPINGS[name]
-            of_group = {"grouping": f"'{grouping}'", "counted": group, "group": f"r.{name}"}
-            return replace_block(sql, replaced, fill(_SQL["groups"], names=_NAMED, **of_group, **slots))
+    if statement in _HOURS and grouping == _ALL:
+        return CountedStatement(replace_block(sql, "hours", fill(_SQL["hours"], **_HOURS[statement])))
+    if statement not in _GROUPS:
+        return None
+    conditions = make_conditions({}, first_parameter)
+    slots = Slots(
+        where=conditions.condition(tree),
+        group=compile_group(conditions, columns.group_by),
+        request="" if grouping == _ALL else None,
+    )
+    compiled = Compiled(slots, conditions.arguments.all())
+    of_grouping = {"grouping": f"'{grouping}'", "columns": _GROUPINGS[grouping][1]}
+    counts = compiled.fill(fill(_SQL["groups"], **of_grouping, **_GROUPS[statement]))
+    return CountedStatement(replace_block(sql, "groups", counts), compiled.arguments, grouping)
+
+
+def _find_grouping(tree: Filter, group_by: GroupBy | None) -> str | None:
+    """Find the grouping that has all that a filter and groups are of."""
+    filters = (tree, *(group_by.filters if isinstance(group_by, Cases) else ()))
+    found = _columns_of(filters)
+    match group_by:
+        case Column(name):
+            found = None if found is None else found | {name}
+        case None | Cases():
+            pass
         case _:
             return None
+    if found is None:
+        return None
+    return next((grouping for grouping, (has, _) in _GROUPINGS.items() if found <= has), None)
+
+
+def _columns_of(filters: Iterable[Filter]) -> frozenset[str] | None:
+    """The columns that filters are of; None where they are of anything else too."""
+    found: frozenset[str] = frozenset()
+    for tree in filters:
+        match tree:
+            case Everything():
+                of_tree: frozenset[str] | None = frozenset()
+            case AllOf(parts) | AnyOf(parts):
+                of_tree = _columns_of(parts)
+            case Not(part):
+                of_tree = _columns_of((part,))
+            case Compare(Column(name)) | OneOf(Column(name)) | Exists(Column(name)):
+                of_tree = frozenset((name,))
+            case _:
+                of_tree = None
+        if of_tree is None:
+            return None
+        found |= of_tree
+    return found
 
 
 def _is_finer(statement: str, fixed: tuple[object, ...]) -> bool:

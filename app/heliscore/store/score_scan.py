@@ -14,19 +14,11 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from heliscore.domain.filter_tree import (
-    Column,
-    Filter,
-    Property,
-    Score,
-    ScorePart,
-    conjuncts,
-    score_names,
-)
+from heliscore.domain.filter_tree import Column, Filter, Property, Score, ScorePart, score_names
 from heliscore.domain.rater import Rater
 from heliscore.store.connections.hash_joins import grouped_by_hash
 from heliscore.store.connections.pool import Connection
-from heliscore.store.counted_scores import read_counts
+from heliscore.store.counted_scores import find_counted
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.author_groups import JOINED, OWN
 from heliscore.store.search.score_columns import NO_COLUMNS, ScoreColumns
@@ -72,10 +64,9 @@ async def scan(
         *(() if scores is None else (scores,)),
         *arguments,
     )
-    if not conjuncts(range_.tree):
-        counted = await read_counts(connection, statement, columns, fixed, scores)
-        if counted is not None:
-            return await connection.fetch(counted, *fixed)
+    counted = await find_counted(connection, statement, range_.tree, columns, fixed, scores)
+    if counted is not None:
+        return await connection.fetch(counted.sql, *fixed, *counted.arguments)
     start = await choose_start(connection, names, range_.organization_id, range_.tree, ALL)
     if start is None:
         return []

@@ -493,47 +493,40 @@ ORDER BY c.group_value NULLS LAST, n.name
 
 -- name: changes
 -- By group and score, for the $7 scores of $4 with the most values: those from $5 on beside those before $6. One pass counts
--- the scores by all that they are grouped by, which is made an array. From it come the groups of each place in the array, from 1, and
--- at place 0 all scores. The values at place $9 are groups within those at $10, as versions are of a prompt (0: there are
--- none). Shown are at most $8 groups of a place, the largest first; besides, those at $10 that have a shown one within them.
--- Sums of squares as in trends. Sums are strings, because a Decimal takes long to decode.
-WITH cells AS MATERIALIZED (
+-- the scores by all that they are grouped by, which is made an array. From it come the groups of each place in the array,
+-- from 1, and at place 0 all scores. The values at place $9 are groups within those at $10, as versions are of a prompt
+-- (0: there are none). Shown are at most $8 groups of a place, the largest first; besides, those at $10 that have a shown
+-- one within them. Sums of squares as in trends. Sums are strings, because a Decimal takes long to decode.
+WITH placed AS (
+    /* places { */
+    WITH cells AS MATERIALIZED (
+        SELECT
+            /* group */ ARRAY[]::text[] /* end */ AS groups, v.name_id, v.request_created_at >= $5::timestamptz AS is_now,
+            count(*) AS count, sum(v.value) AS sum,
+            sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
+            sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares,
+            min(v.request_created_at) AS first_at, max(v.request_created_at) AS last_at
+        FROM /* source */ score AS v /* end */
+        /* request */
+        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            AND r.created_at >= $2 AND r.created_at < $3
+        /* end */
+        /* joins */ /* end */
+        WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+            AND v.name_id = ANY ($4::integer[])
+            AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
+            AND /* where */ true /* end */
+        GROUP BY /* keys */ v.name_id /* end */, v.name_id, is_now
+    )
     SELECT
-        /* group */ ARRAY[]::text[] /* end */ AS groups, v.name_id, v.request_created_at >= $5::timestamptz AS is_now,
-        count(*) AS count, sum(v.value) AS sum,
-        sum(v.value * v.value) FILTER (WHERE v.value BETWEEN -3037000499 AND 3037000499) AS squares,
-        sum(v.value::numeric * v.value) FILTER (WHERE v.value NOT BETWEEN -3037000499 AND 3037000499) AS large_squares,
-        min(v.request_created_at) AS first_at, max(v.request_created_at) AS last_at
-    FROM /* source */ score AS v /* end */
-    /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
-        AND r.created_at >= $2 AND r.created_at < $3
-    /* end */
-    /* joins */ /* end */
-    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
-        AND v.name_id = ANY ($4::integer[])
-        AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
-        AND /* where */ true /* end */
-    GROUP BY /* keys */ v.name_id /* end */, v.name_id, is_now
-),
-largest AS (
-    SELECT name_id
-    FROM cells
-    GROUP BY name_id
-    ORDER BY sum(count) DESC, name_id
-    LIMIT $7
-),
-placed AS (
-    SELECT
-        g.place, CASE WHEN g.place = $9::integer THEN c.groups[$10::integer] END AS within, g.value AS group_value,
-        c.name_id, c.is_now, c.count, c.sum, coalesce(c.squares, 0) + coalesce(c.large_squares, 0) AS squares,
-        c.first_at, c.last_at
+        u.number - 1 AS place, CASE WHEN u.number - 1 = $9::integer THEN c.groups[$10::integer] END AS within,
+        u.value AS group_value, c.name_id, c.is_now, c.count, c.sum,
+        coalesce(c.squares, 0) + coalesce(c.large_squares, 0) AS squares, c.first_at, c.last_at
     FROM cells AS c
-    JOIN largest AS l ON l.name_id = c.name_id
     CROSS JOIN LATERAL unnest(NULL::text || c.groups) WITH ORDINALITY AS u (value, number)
-    CROSS JOIN LATERAL (SELECT u.number - 1 AS place, u.value) AS g
+    /* } */
 ),
-grouped AS (
+grouped AS MATERIALIZED (
     SELECT
         place, within, group_value, name_id, is_now, sum(count)::bigint AS count, sum(sum) AS sum,
         sum(squares) AS squares, min(first_at) AS first_at, max(last_at) AS last_at
@@ -543,6 +536,14 @@ grouped AS (
 totalled AS (
     SELECT *, sum(count) OVER (PARTITION BY place, within, group_value) AS total
     FROM grouped
+    WHERE name_id IN (
+        SELECT g.name_id
+        FROM grouped AS g
+        WHERE g.place = 0
+        GROUP BY g.name_id
+        ORDER BY sum(g.count) DESC, g.name_id
+        LIMIT $7
+    )
 ),
 ranked AS (
     SELECT *, dense_rank() OVER (PARTITION BY place ORDER BY total DESC, within, group_value) AS rank
@@ -555,7 +556,7 @@ counted AS (
 SELECT
     c.place::integer AS place, c.within, c.group_value, n.name, c.is_now, c.count, c.sum::text AS sum,
     c.squares::text AS squares, c.first_at, c.last_at, c.rank <= $8 AS is_shown, c.groups,
-    (SELECT count(DISTINCT name_id) FROM cells) AS scores
+    (SELECT count(DISTINCT name_id) FROM grouped WHERE place = 0) AS scores
 FROM counted AS c
 JOIN score_name AS n ON n.id = c.name_id
 WHERE c.rank <= $8 OR c.place = $10::integer AND coalesce(c.group_value, '') IN (
@@ -566,32 +567,41 @@ ORDER BY c.place, c.rank, n.name, c.is_now
 -- name: changes_over_time
 -- As changes, of some groups by bins of time $7 long: groups and scores are those at the same place of $8 to $11, and
 -- numbered from 1.
-WITH cells AS MATERIALIZED (
+WITH placed AS (
+    /* places { */
+    WITH cells AS MATERIALIZED (
+        SELECT
+            /* group */ ARRAY[]::text[] /* end */ AS groups, v.name_id,
+            date_bin($7::interval, v.request_created_at, timestamptz '2000-01-01Z') AS bucket, count(*) AS count,
+            sum(v.value) AS sum
+        FROM /* source */ score AS v /* end */
+        /* request */
+        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            AND r.created_at >= $2 AND r.created_at < $3
+        /* end */
+        /* joins */ /* end */
+        WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
+            AND v.name_id = ANY ($4::integer[])
+            AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
+            AND /* where */ true /* end */
+        GROUP BY /* keys */ v.name_id /* end */, v.name_id, bucket
+    )
     SELECT
-        /* group */ ARRAY[]::text[] /* end */ AS groups, v.name_id,
-        date_bin($7::interval, v.request_created_at, timestamptz '2000-01-01Z') AS begins_at, count(*) AS count,
-        sum(v.value) AS sum
-    FROM /* source */ score AS v /* end */
-    /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
-        AND r.created_at >= $2 AND r.created_at < $3
-    /* end */
-    /* joins */ /* end */
-    WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
-        AND v.name_id = ANY ($4::integer[])
-        AND (v.request_created_at >= $5::timestamptz OR v.request_created_at < $6::timestamptz)
-        AND /* where */ true /* end */
-    GROUP BY /* keys */ v.name_id /* end */, v.name_id, begins_at
+        u.number - 1 AS place, CASE WHEN u.number - 1 = $12::integer THEN c.groups[$13::integer] END AS within,
+        u.value AS group_value, c.name_id, c.bucket, c.count, c.sum
+    FROM cells AS c
+    CROSS JOIN LATERAL unnest(NULL::text || c.groups) WITH ORDINALITY AS u (value, number)
+    /* } */
 )
-SELECT w.number, c.begins_at, sum(c.count)::bigint AS count, sum(c.sum)::text AS sum
+SELECT w.number, p.bucket AS begins_at, sum(p.count)::bigint AS count, sum(p.sum)::text AS sum
 FROM unnest($8::integer[], $9::text[], $10::text[], $11::text[])
     WITH ORDINALITY AS w (place, within, group_value, name, number)
 JOIN score_name AS n ON n.organization_id = $1 AND n.name = w.name
-JOIN cells AS c ON c.name_id = n.id
-WHERE w.place = 0 OR c.groups[w.place] IS NOT DISTINCT FROM w.group_value
-    AND (w.place <> $12::integer OR c.groups[$13::integer] IS NOT DISTINCT FROM w.within)
-GROUP BY w.number, c.begins_at
-ORDER BY w.number, c.begins_at
+JOIN placed AS p ON p.place = w.place AND p.name_id = n.id
+WHERE w.place = 0 OR p.group_value IS NOT DISTINCT FROM w.group_value
+    AND (w.place <> $12::integer OR $13::integer = 0 OR p.within IS NOT DISTINCT FROM w.within)
+GROUP BY w.number, p.bucket
+ORDER BY w.number, p.bucket
 
 -- name: rating_patterns
 -- By what the raters $4 (score names; or others, which slots number) gave to a request, null where one gave nothing: how

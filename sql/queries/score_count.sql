@@ -130,27 +130,36 @@ grouped AS MATERIALIZED (
     SELECT
         c.name_id, c.begins_at, g.grouping, g.group_value, g.within, c.value, sum(c.count)::bigint AS count,
         sum(c.booleans)::bigint AS booleans, min(c.first_at) AS first_at, max(c.last_at) AS last_at
-    FROM cells AS c
-    JOIN counted AS o ON o.name_id = c.name_id AND o.begins_at = c.begins_at AND o.count >= $5::bigint
+    FROM (SELECT *, sum(count) OVER (PARTITION BY name_id, begins_at) AS scores FROM cells) AS c
     CROSS JOIN LATERAL (
         VALUES ('all', NULL, NULL), ('model', c.model, NULL), ('provider', c.provider, NULL),
             ('prompt', c.prompt_version, c.prompt_id)
     ) AS g (grouping, group_value, within)
+    WHERE c.scores >= $5::bigint
     GROUP BY c.name_id, c.begins_at, g.grouping, g.group_value, g.within, c.value
 ),
 kept AS MATERIALIZED (
-    SELECT g.name_id, g.begins_at, g.grouping
-    FROM grouped AS g
-    GROUP BY g.name_id, g.begins_at, g.grouping
-    HAVING count(*) <= greatest($3::bigint, ($4::float8 * sum(g.count))::bigint)
+    SELECT *
+    FROM (
+        SELECT *, count(*) OVER w AS cells, sum(count) OVER w AS scores
+        FROM grouped
+        WINDOW w AS (PARTITION BY name_id, begins_at, grouping)
+    ) AS g
+    WHERE g.cells <= greatest($3::bigint, ($4::float8 * g.scores)::bigint)
+),
+groupings AS MATERIALIZED (
+    SELECT name_id, begins_at, array_agg(DISTINCT grouping) AS groupings
+    FROM kept
+    GROUP BY name_id, begins_at
 ),
 stored AS (
     INSERT INTO score_hour AS h (
         begins_at, count, lowest, highest, organization_id, name_id, booleans, sum, squares, groupings
     )
     SELECT c.begins_at, c.count, c.lowest, c.highest, $1, c.name_id, c.booleans, c.sum, c.squares,
-        ARRAY(SELECT k.grouping FROM kept AS k WHERE k.name_id = c.name_id AND k.begins_at = c.begins_at)
+        coalesce(k.groupings, '{}')
     FROM counted AS c
+    LEFT JOIN groupings AS k ON k.name_id = c.name_id AND k.begins_at = c.begins_at
     ON CONFLICT ON CONSTRAINT score_hour_pkey
     DO UPDATE SET count = excluded.count, lowest = excluded.lowest, highest = excluded.highest,
         booleans = excluded.booleans, sum = excluded.sum, squares = excluded.squares, groupings = excluded.groupings
@@ -177,8 +186,7 @@ stored_groups AS (
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 1), 0)::integer,
         1, g.grouping, g.group_value, g.within,
         array_agg(g.value ORDER BY g.value), array_agg(g.count::integer ORDER BY g.value)
-    FROM grouped AS g
-    JOIN kept AS k ON k.name_id = g.name_id AND k.begins_at = g.begins_at AND k.grouping = g.grouping
+    FROM kept AS g
     GROUP BY g.name_id, g.begins_at, g.grouping, g.group_value, g.within
 ),
 days AS MATERIALIZED (
@@ -261,10 +269,18 @@ grouped AS MATERIALIZED (
     GROUP BY d.name_id, d.begins_at, h.grouping, h.group_value, h.within, u.value
 ),
 kept AS MATERIALIZED (
-    SELECT g.name_id, g.begins_at, g.grouping
-    FROM grouped AS g
-    GROUP BY g.name_id, g.begins_at, g.grouping
-    HAVING count(*) <= greatest($4::bigint, ($5::float8 * sum(g.count))::bigint)
+    SELECT *
+    FROM (
+        SELECT *, count(*) OVER w AS cells, sum(count) OVER w AS scores
+        FROM grouped
+        WINDOW w AS (PARTITION BY name_id, begins_at, grouping)
+    ) AS g
+    WHERE g.cells <= greatest($4::bigint, ($5::float8 * g.scores)::bigint)
+),
+groupings AS MATERIALIZED (
+    SELECT name_id, begins_at, array_agg(DISTINCT grouping) AS groupings
+    FROM kept
+    GROUP BY name_id, begins_at
 ),
 done AS (
     DELETE FROM score_day AS s
@@ -273,10 +289,9 @@ done AS (
 ),
 stored AS (
     INSERT INTO score_day (begins_at, organization_id, name_id, is_due, groupings)
-    SELECT
-        d.begins_at, $1, d.name_id, false,
-        ARRAY(SELECT k.grouping FROM kept AS k WHERE k.name_id = d.name_id AND k.begins_at = d.begins_at)
+    SELECT d.begins_at, $1, d.name_id, false, coalesce(k.groupings, '{}')
     FROM due AS d
+    LEFT JOIN groupings AS k ON k.name_id = d.name_id AND k.begins_at = d.begins_at
 ),
 stored_groups AS (
     INSERT INTO score_group (
@@ -289,8 +304,7 @@ stored_groups AS (
         coalesce(sum(g.booleans) FILTER (WHERE g.value = 1), 0)::integer,
         24, g.grouping, g.group_value, g.within,
         array_agg(g.value ORDER BY g.value), array_agg(g.count::integer ORDER BY g.value)
-    FROM grouped AS g
-    JOIN kept AS k ON k.name_id = g.name_id AND k.begins_at = g.begins_at AND k.grouping = g.grouping
+    FROM kept AS g
     GROUP BY g.name_id, g.begins_at, g.grouping, g.group_value, g.within
 )
 SELECT count(*) FROM due

@@ -10,12 +10,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from heliscore.domain.changes.period_scores import TwoPeriods
 from heliscore.domain.filter_tree import AnyOf, Cases, Column, Compare, Everything, Exists, Not
 from heliscore.domain.score import Score
 from heliscore.domain.times import exactly_now
 from heliscore.store import counted_scores, request_log, score_counts, score_scan, scores
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.evaluations import distributions, over_time, spread, trends
+from heliscore.store.period_groups import PeriodSelection, compare_periods, list_buckets, make_periods
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.score_counts import Counted, count_touched
 from heliscore.store.score_groups import compare
@@ -161,6 +163,13 @@ async def all_answers(
         connection, ids.names, prompts, NAMES, versions, max_counts=50, since=middle
     )
     answers["distributions of prompts"] = await distributions(connection, ids.names, prompts, 7)
+    periods = TwoPeriods(start, middle, middle, end)
+    groups = Column("model"), Column("prompt_version"), Column("provider")
+    changes = PeriodSelection(organization_id, Everything(), periods, groups)
+    rows = await compare_periods(connection, ids.names, changes, NAMES)
+    answers["changes"] = found = make_periods(rows, changes)
+    wanted = [(one.group, one.score) for one in found.scores]
+    answers["changes over time"] = await list_buckets(connection, ids.names, changes, wanted)
     return answers
 
 

@@ -155,6 +155,8 @@ OURS = {
     ),
     ("heliscore/store/schema/migrations.py", "connection.execute(f'SET lock_timeout = {timeout_ms}')"),
     ("heliscore/store/schema/table_locks.py", "connection.execute(f'LOCK TABLE {table} IN {mode} MODE')"),
+    # A statement of evaluation.sql with one of counted_score.sql in it.
+    ("heliscore/store/score_scan.py", "connection.fetch(counted.sql, *fixed, *counted.arguments)"),
     # The names of tables, which sql/schema.sql has.
     ("heliscore/postgres/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
     ("heliscore/postgres/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),
@@ -195,7 +197,7 @@ def test_only_the_compilers_make_what_fills_slots() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Compiled", "Slots"))
     }
-    assert makers == {"compiler.py", "score_compiler.py"}
+    assert makers == {"compiler.py", "count_compiler.py", "score_compiler.py"}
 
 
 @pytest.mark.parametrize(

@@ -34,5 +34,10 @@ class ScoreColumns(msgspec.Struct, frozen=True, kw_only=True):
             or isinstance(self.covariate, Column)
         )
 
+    @property
+    def need_more_than_group(self) -> bool:
+        """Whether more than the value and the group is read of each score."""
+        return self.groups != () or self.unit is not None or self.covariate is not None or self.raters > 0
+
 
 NO_COLUMNS: Final = ScoreColumns()

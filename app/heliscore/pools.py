@@ -32,7 +32,7 @@ _DELIVERY_MAX_EXPECTED_WAIT_S: Final = 10
 
 
 _COUNTING_STATEMENT_TIMEOUT_MS: Final = 60_000
-"""Fifty hours may hold millions of scores."""
+"""A single hour may hold millions of scores."""
 
 
 class Pools(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Counts equal values of scores by hour and by day, where scores have changed since (`sql/migrations/0018`).
 
-It happens in small batches with pauses, one batch at a time over all processes, and nobody waits for it.
+It happens in small batches with pauses, one batch at a time over all services, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ _SETTLING: Final = timedelta(seconds=10)
 _MAX_HOURS: Final = 2000
 """Closed at a time, of one organization."""
 
-_BATCH: Final = 50
-"""Hours of one score each."""
-_DAYS: Final = 10
-"""Of one score each."""
+_MOST_HOURS: Final = 200
+"""Counted by one statement, each of one score."""
+
+_MOST_DAYS: Final = 20
+
+_TURN_S: Final = 5.0
+"""For the days of one organization, while others wait."""
 
 _SIZES: Final = 100, 0.25
 """How many different values an hour may have, or which share of its scores may differ, whichever is more. Of
@@ -41,6 +44,7 @@ _PATIENCE_S: Final = 2.0
 """For transactions that were running when an hour was closed; after that, another round counts it."""
 
 _SHORTEST_PAUSE_S: Final = 0.02
+_STATEMENT_S: Final = 0.5
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -70,12 +74,30 @@ async def count_touched(
     closed = await _list_closed(database, organizations)
     hours = days = 0
     for id_ in organizations:
-        rows = closed.get(id_, [])
-        for first in range(0, len(rows), _BATCH):
-            batch = rows[first : first + _BATCH]
-            hours += await _count(database, "count_hours", id_, batch, *_SIZES, _LEAST_GROUPED)
-        days += await _count(database, "count_days", id_, day_ended, _DAYS, *_SIZES)
+        rows, size = closed.get(id_, []), _Size(_MOST_HOURS)
+        while rows:
+            batch, rows = rows[: size.number], rows[size.number :]
+            hours += await _count(database, size, "count_hours", id_, batch, *_SIZES, _LEAST_GROUPED)
+        size, end, done = _Size(_MOST_DAYS), time.monotonic() + _TURN_S, 1
+        while done and time.monotonic() < end:
+            done = await _count(database, size, "count_days", id_, day_ended, size.number, *_SIZES)
+            days += done
     return Counted(hours, days)
+
+
+class _Size:
+    """How much is counted by one statement: as much as takes half a second. An hour may have a few scores
+    or millions."""
+
+    def __init__(self, most: int) -> None:
+        self.number = 1
+        self._most = most
+
+    def adapt(self, took_s: float) -> None:
+        if took_s > _STATEMENT_S:
+            self.number = max(self.number // 2, 1)
+        elif took_s < _STATEMENT_S / 2:
+            self.number = min(self.number * 2, self._most)
 
 
 async def _list_closed(database: Database, organizations: Sequence[int]) -> dict[int, list[int]]:
@@ -97,14 +119,14 @@ async def _list_closed(database: Database, organizations: Sequence[int]) -> dict
     return closed
 
 
-async def _count(database: Database, statement: str, *arguments: object) -> int:
+async def _count(database: Database, size: _Size, statement: str, *arguments: object) -> int:
     begun = time.monotonic()
     async with database.connection() as connection:
         counted = await _claimed(connection, statement, *arguments)
+    took_s = time.monotonic() - begun
+    size.adapt(took_s)
     if counted:
-        await asyncio.sleep(
-            max(_SHORTEST_PAUSE_S, time.monotonic() - begun)
-        )  # at most half of the time is ours
+        await asyncio.sleep(max(_SHORTEST_PAUSE_S, took_s))  # at most half of the time is ours
     return counted
 
 

@@ -149,8 +149,8 @@ async def test_nothing_is_left_of_a_deleted_request_and_everything_of_the_others
     noted = set(after.pop("audit_entry")) - set(before.pop("audit_entry"))
     assert len(noted) == 2  # the second key too
     assert len(after.pop("api_key")) == len(before.pop("api_key")) + 1
-    # Names are kept, and the service goes on with its events.
-    for table in ("score_name", "score_origin", "destination", "event_cursor"):
+    # Names are kept, hours are to be counted, and the service goes on with its events.
+    for table in ("score_name", "score_origin", "touched_hour", "destination", "event_cursor"):
         del before[table], after[table]
     assert after == before
 

@@ -24,7 +24,7 @@ class Digesting:
         self._settings = {"URL": address, "API_KEY": key}
 
     async def run(self, *options: str, **settings: str) -> Finished:
-        command = [HELISCORE, "digest", *options]
+        command: list[str | Path] = [HELISCORE, "digest", *options]
         given = environment(**{**self._settings, **settings})
         return await asyncio.to_thread(run_command, command, env=given, timeout=TIMEOUT_S)
 

@@ -20,6 +20,7 @@ import msgspec
 import pytest
 from heliscore import pools
 from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.connections import database_identity, pool, sessions
@@ -132,6 +133,15 @@ def server() -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """A cluster of an embedded server to copy, because initdb takes a processor for most of a second."""
+    with tempfile.TemporaryDirectory() as made:
+        with EmbeddedPostgres(Path(made)):
+            pass
+        yield Path(made, "pgdata")
+
+
 @pytest.fixture
 async def empty_dsn(server: str) -> AsyncIterator[str]:
     """An empty database of the test's own."""
@@ -230,7 +240,9 @@ class Service:
         if key is None:
             key = await self.make_key(organization, permissions)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        client = httpx.AsyncClient(base_url=self.address, headers=headers, timeout=30, verify=NO_CERTIFICATES)
+        client = httpx.AsyncClient(
+            base_url=self.address, headers=headers, timeout=30, verify=NO_CERTIFICATES, trust_env=False
+        )
         return await self._clients.enter_async_context(client)
 
     async def close(self) -> None:

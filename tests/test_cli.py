@@ -25,6 +25,7 @@ from heliscore.observability.log_lines import RequestLine
 from heliscore.store import keys
 from heliscore.store.schema.migrations import read_migrations
 
+from tests.commands import Command, run_command
 from tests.conftest import at_database
 from tests.origins import JUDGE
 
@@ -34,6 +35,7 @@ ONE_PROCESS = "a service is one process: run several services on one database be
 LINE_KEYS = set(RequestLine.__struct_fields__)
 TIMEOUT_S = 120
 
+Popen = type[subprocess.Popen[str]]
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
 
@@ -45,6 +47,11 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def run_with(*arguments: str, **settings: str) -> Finished:
+    return run_command([HELISCORE, *arguments], env=environment(**settings), timeout=TIMEOUT_S)
+
+
+def run_program(*arguments: str, **settings: str) -> Finished:
+    """Run a command as people do: a new interpreter runs the console script."""
     return subprocess.run(
         [HELISCORE, *arguments],
         env=environment(**settings),
@@ -91,14 +98,14 @@ def listed(run: Run, *arguments: str) -> list[list[str]]:
     "arguments", [["--help"], ["-h"], ["serve", "--help"], ["keys", "create", "-h"]], ids=" ".join
 )
 def test_help_is_shown(arguments: list[str]) -> None:
-    finished = run_with(*arguments)
+    finished = run_program(*arguments)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.startswith("Usage: heliscore")
 
 
 @pytest.mark.parametrize("arguments", [[], ["keys"]], ids=str)
 def test_help_is_shown_where_a_command_is_missing(arguments: list[str]) -> None:
-    finished = run_with(*arguments)
+    finished = run_program(*arguments)
     shown = (finished.stdout + finished.stderr).splitlines()
     assert shown[0].startswith("Usage: heliscore")
     assert "Commands:" in shown
@@ -403,13 +410,13 @@ Serve = Callable[..., "Served"]
 
 
 class Served:
-    """A `heliscore serve` process."""
+    """A `heliscore serve` process; `popen` may be that of `subprocess`, for a new interpreter."""
 
-    def __init__(self, *arguments: str, **settings: str) -> None:
+    def __init__(self, *arguments: str, popen: Popen = Command, **settings: str) -> None:
         self.printed: list[str] = []
         self.lines: list[dict[str, Any]] = []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self.process = subprocess.Popen(
+        self.process = popen(
             [HELISCORE, "serve", *arguments],
             env=environment(**settings),
             stdout=subprocess.PIPE,
@@ -476,8 +483,8 @@ def serving() -> Iterator[Serve]:
     """Start services that do not outlive the block."""
     started: list[Served] = []
 
-    def start(*arguments: str, **settings: str) -> Served:
-        started.append(Served(*arguments, **settings))
+    def start(*arguments: str, popen: Popen = Command, **settings: str) -> Served:
+        started.append(Served(*arguments, popen=popen, **settings))
         return started[-1]
 
     try:
@@ -496,11 +503,9 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_service_serves_until_it_is_told_to_stop(
-    run: Run, serve: Serve, dsn: str, signum: signal.Signals
-) -> None:
-    key = run("keys", "create").stdout.strip()
-    served = serve("--port", "0", DATABASE_URL=dsn)
+def test_service_serves_until_it_is_told_to_stop(serve: Serve, dsn: str, signum: signal.Signals) -> None:
+    key = run_program("keys", "create", DATABASE_URL=dsn).stdout.strip()
+    served = serve("--port", "0", popen=subprocess.Popen, DATABASE_URL=dsn)
     address = served.wait_until_ready()
     headers = {"Authorization": f"Bearer {key}"}
     for number in range(10):

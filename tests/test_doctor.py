@@ -17,7 +17,7 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Finding, check_server, check_setting
 from heliscore.store.schema.migrations import read_migrations
 
-from tests.test_cli import Run, Serve, assert_fails, run, run_with, serve
+from tests.test_cli import Run, Serve, assert_fails, run, run_program, run_with, serve
 
 __all__ = ["run", "serve"]
 
@@ -39,7 +39,7 @@ async def version_of(connection: Connection) -> str:
 
 
 def test_version_names_the_embedded_server() -> None:
-    finished = run_with("version")
+    finished = run_program("version")
     expected = f"{__version__}\nPostgreSQL {read_version(find_binaries())} (embedded)\n"
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, expected, "")
 

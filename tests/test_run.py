@@ -47,12 +47,19 @@ def data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(data_dir: Path) -> Iterator[Start]:
+def first_start(data_dir: Path) -> Iterator[Start]:
     """Start services on the data folder, on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
     with serving() as serve:
         yield lambda **settings: serve(**{"DATA_DIR": str(data_dir), "PORT": port, **settings})
+
+
+@pytest.fixture
+def start(first_start: Start, data_dir: Path, cluster: Path) -> Start:
+    """The same, where initdb has been run."""
+    shutil.copytree(cluster, data_dir / "pgdata")
+    return first_start
 
 
 def key_in(served: Served) -> str:
@@ -83,8 +90,8 @@ def test_make_run_is_the_command_that_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("data_dir", [0o755, 0o700], ids=["public", "private"], indirect=True)
-def test_first_start_prints_address_key_and_a_command_that_works(start: Start) -> None:
-    served = start()
+def test_first_start_prints_address_key_and_a_command_that_works(first_start: Start) -> None:
+    served = first_start(popen=subprocess.Popen)
     address = served.wait_until_ready()
     key = key_in(served)
     curl = (
@@ -136,8 +143,8 @@ def test_signal_ends_service_and_database(start: Start, data_dir: Path, signum: 
 
 
 @pytest.mark.parametrize("delay_s", [0.05, 0.3, 1.0])
-def test_signal_during_the_start_leaves_nothing_behind(start: Start, delay_s: float) -> None:
-    served = start()
+def test_signal_during_the_start_leaves_nothing_behind(first_start: Start, delay_s: float) -> None:
+    served = first_start(popen=subprocess.Popen)
     time.sleep(delay_s)
     started = served.descendants()
     served.process.send_signal(signal.SIGTERM)
@@ -145,7 +152,7 @@ def test_signal_during_the_start_leaves_nothing_behind(start: Start, delay_s: fl
     # Before Python has come to our code, the signal ends it as it ends any process.
     assert served.process.returncode in (0, -signal.SIGTERM)
     wait_until_gone(started)
-    again = start(API_KEY="my-old-key-of-20-chars")
+    again = first_start(API_KEY="my-old-key-of-20-chars")
     post(again.wait_until_ready(), "my-old-key-of-20-chars", 95)
 
 
@@ -194,13 +201,13 @@ def test_key_made_while_the_service_runs_works_at_once(start: Start, data_dir: P
     assert scores_of(address, made.stdout.strip()) == {"accuracy": 7}
 
 
-def test_key_made_before_the_first_start_is_enough(start: Start, data_dir: Path) -> None:
+def test_key_made_before_the_first_start_is_enough(first_start: Start, data_dir: Path) -> None:
     made = run_with("keys", "create", DATA_DIR=str(data_dir))
     assert (made.returncode, made.stderr) == (
         0,
         f"no service runs on {data_dir} (HELISCORE_DATA_DIR): this command makes a new database there\n",
     )
-    served = start()
+    served = first_start()
     address = served.wait_until_ready()
     assert served.printed[1].startswith("API keys exist already")
     post(address, made.stdout.strip(), 7)
@@ -242,5 +249,5 @@ def test_warm_start_is_ready_in_seconds(start: Start) -> None:
     first.wait_until_ready()
     first.stop(signal.SIGTERM)
     begun = time.monotonic()
-    start().wait_until_ready()
+    start(popen=subprocess.Popen).wait_until_ready()
     assert time.monotonic() - begun < 10 + CROWDED_S

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from heliscore.store.connections.pool import Connection
 
 from tests.api.test_changes import DAY, fill, series
+from tests.commands import run_command
 from tests.conftest import Service
 from tests.test_cli import HELISCORE, TIMEOUT_S, Finished, environment
 
@@ -24,18 +24,9 @@ class Digesting:
         self._settings = {"URL": address, "API_KEY": key}
 
     async def run(self, *options: str, **settings: str) -> Finished:
-        process = await asyncio.create_subprocess_exec(
-            HELISCORE,
-            "digest",
-            *options,
-            env=environment(**{**self._settings, **settings}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        async with asyncio.timeout(TIMEOUT_S):
-            printed, complaints = await process.communicate()
-        assert process.returncode is not None
-        return Finished(options, process.returncode, printed.decode(), complaints.decode())
+        command: list[str | Path] = [HELISCORE, "digest", *options]
+        given = environment(**{**self._settings, **settings})
+        return await asyncio.to_thread(run_command, command, env=given, timeout=TIMEOUT_S)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from heliscore.domain.errors import NotAsked
 from heliscore.store.connections.pool import Connection
 
 from tests.api.envelope import RMT, log, post
+from tests.commands import Command
 from tests.conftest import Service
 from tests.servers import listening_socket
 from tests.test_cli import HELISCORE, TIMEOUT_S, Finished, environment
@@ -44,31 +45,29 @@ class Asking:
         self.folder = folder
         self._settings = {"URL": address, "API_KEY": key}
 
-    async def start(
-        self, question: object, *options: str, file: str = "gate.json", **variables: str
-    ) -> asyncio.subprocess.Process:
+    def ask(self, question: object, *options: str, file: str = "gate.json", **variables: str) -> Command[str]:
+        """Start the command."""
         if question is not None:
             (self.folder / file).write_text(question if isinstance(question, str) else json.dumps(question))
         github = {name: "" for name in os.environ if name.startswith("GITHUB_")}
         settings = {name: variables.pop(name, value) for name, value in self._settings.items()}
-        return await asyncio.create_subprocess_exec(
-            HELISCORE,
-            "gate",
-            file,
-            *options,
+        return Command(
+            [HELISCORE, "gate", file, *options],
             env=environment(**settings) | github | variables,
             cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            text=True,
         )
 
     async def run(self, question: object, *options: str, stdin: str = "", **more: str) -> Finished:
-        process = await self.start(question, *options, **more)
-        async with asyncio.timeout(TIMEOUT_S):
-            printed, complaints = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Finished(options, process.returncode, printed.decode(), complaints.decode())
+        return await asyncio.to_thread(self._run, question, *options, stdin=stdin, **more)
+
+    def _run(self, question: object, *options: str, stdin: str, **more: str) -> Finished:
+        with self.ask(question, *options, **more) as process:
+            written, complaints = process.communicate(stdin, TIMEOUT_S)
+        return Finished(options, process.returncode, written, complaints)
 
 
 @pytest.fixture
@@ -228,14 +227,13 @@ async def test_command_waits_for_scores(asking: Asking, client: httpx.AsyncClien
     progress = "9 of 10 requests have all scores"
     message = f"{progress}\nheliscore: {progress} after 0.1 s\n"
     assert (short.returncode, short.stdout, short.stderr) == (3, "", message)
-    waiting = await asking.start(both, "--wait", "60", "--expect", "10")
-    async with asyncio.timeout(TIMEOUT_S):
+    with asking.ask(both, "--wait", "60", "--expect", "10") as waiting:
         assert waiting.stderr is not None
-        assert await waiting.stderr.readline() == f"{progress}\n".encode()
+        assert await asyncio.to_thread(waiting.stderr.readline) == f"{progress}\n"
         await post(client, "r9", {"late": 1})
-        printed, complaints = await waiting.communicate()
-    assert (waiting.returncode, complaints) == (0, b"")
-    assert printed.decode().splitlines()[1:] == [
+        printed, complaints = await asyncio.to_thread(waiting.communicate, timeout=TIMEOUT_S)
+    assert (waiting.returncode, complaints) == (0, "")
+    assert printed.splitlines()[1:] == [
         "pass          late atLeast 1: late is 100.0 % (95 % 72.2 to 100.0), at least 100 % asked; "
         "10 requests",
         SKIPPED_LINE,

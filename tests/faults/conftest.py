@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import statistics
 import tempfile
@@ -134,9 +135,12 @@ def start() -> Iterator[Callable[..., Served]]:
 
 
 @pytest.fixture
-async def embedded_machine(start: Callable[..., Served]) -> AsyncIterator[tuple[Machine, Path]]:
+async def embedded_machine(
+    start: Callable[..., Served], cluster: Path
+) -> AsyncIterator[tuple[Machine, Path]]:
     """A service with a PostgreSQL of its own, and its data folder."""
     with data_folder() as folder:
+        shutil.copytree(cluster, folder / "pgdata")
         machine = Machine(start, DATA_DIR=str(folder))
         await machine.start()
         yield machine, folder

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from heliscore.store.schema.migrations import read_migrations
 
+from tests.commands import Command
 from tests.faults.conftest import External, Machine
 from tests.test_cli import HELISCORE, TIMEOUT_S, Served, environment
 
@@ -76,7 +77,7 @@ async def test_restart_of_one_service_is_not_noticed_by_the_other(
 
 def test_migrations_run_once_when_four_run_them(external: External) -> None:
     processes = [
-        subprocess.Popen(
+        Command(
             [HELISCORE, "migrate"],
             env=environment(DATABASE_URL=external.dsn),
             stdout=subprocess.PIPE,

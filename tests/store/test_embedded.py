@@ -52,15 +52,6 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(parent)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Path]:
-    """A cluster to copy, because initdb takes most of a second."""
-    with tempfile.TemporaryDirectory() as made:
-        with EmbeddedPostgres(Path(made)):
-            pass
-        yield Path(made, "pgdata")
-
-
 @pytest.fixture(params=[0o700, 0o755], ids=["private", "public"])
 def any_folder(request: pytest.FixtureRequest, folder: Path, cluster: Path) -> Path:
     """A data folder with a cluster, first private, then one that all can reach: for root, another user."""

@@ -16,6 +16,7 @@ from heliscore.dashboard.pages import (
     request_list,
     score_definitions,
     score_form,
+    search,
     sign_in,
 )
 from heliscore.dashboard.parts import static_files
@@ -33,6 +34,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitor_form.PAGES,
     *monitors.PAGES,
     *score_definitions.PAGES,
+    *search.PAGES,
     *sign_in.PAGES,
 )
 """Every page; those of the navigation in its order."""

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
+    api_keys,
     changes,
     comparison,
     monitor_form,
@@ -34,6 +35,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitor_form.PAGES,
     *monitors.PAGES,
     *score_definitions.PAGES,
+    *api_keys.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
 )

@@ -10,6 +10,8 @@ from heliscore.dashboard.pages import (
     api_keys,
     changes,
     comparison,
+    destination_form,
+    destinations,
     monitor_form,
     monitors,
     overview,
@@ -36,6 +38,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitors.PAGES,
     *score_definitions.PAGES,
     *api_keys.PAGES,
+    *destination_form.PAGES,
+    *destinations.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
 )

@@ -6,9 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
+from heliscore import __version__
 from heliscore.store.connections.pool import Connection
+from heliscore.store.schema.migrations import read_migrations
 
-from tests.conftest import Service
+from tests.conftest import Service, StartService
 from tests.dashboard.conftest import SignIn, csrf_token
 from tests.dashboard.reading import read_tables, read_text
 
@@ -138,3 +141,79 @@ async def test_reader_and_other_organization_see_keys_of_their_own_and_change_no
         data = {"csrf": await csrf_token(writer), "act": "revoke"}
         assert (await writer.post(path, data=data)).status_code == 404
     assert await connection.fetchval("SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL") == 0
+
+
+async def test_usage_counts_requests_and_scores_by_month(
+    service: Service, sign_in: SignIn, connection: Connection
+) -> None:
+    visitor = await sign_in()
+    client, other = await service.client(), await service.client("other")
+    for number in range(5):
+        scores = {"a": number, "b": 1} if number else {"a": 1}
+        await client.post(f"/v1/request/r{number}/score", json={"scores": scores})
+        await other.post(f"/v1/request/r{number}/score", json={"scores": {"a": 1}})
+    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    times = (first, first - timedelta(milliseconds=1), first - timedelta(days=800))
+    for number, time in enumerate(times):
+        where = "request_id = $2 AND organization_id = (SELECT min(id) FROM organization)"
+        no = await connection.fetchval(
+            f"UPDATE request SET created_at = $1 WHERE {where} RETURNING request_no", time, f"r{number}"
+        )
+        await connection.execute("UPDATE score SET request_created_at = $1 WHERE request_no = $2", time, no)
+
+    def row(title: str, requests: int, scores: int) -> list[str]:
+        return [title, str(requests), str(scores), "not known yet"]
+
+    page = (await visitor.get("/settings/usage")).text
+    [table] = read_tables(page)
+    assert table[:3] == [
+        ["Month", "Requests", "Scores", "About"],
+        row(f"{first:%B %Y}", 3, 5),
+        row(f"{times[1]:%B %Y}", 1, 2),
+    ]
+    assert {tuple(cells[1:]) for cells in table[3:-2]} == {("0", "0", "not known yet")}
+    assert table[-2:] == [row("Earlier", 1, 2), row("All", 5, 9)]
+    assert len(table) == 1 + 12 + 2
+    await connection.execute("ANALYZE request, score")
+    [table] = read_tables((await visitor.get("/settings/usage")).text)
+    assert re.fullmatch(r"[\d.]+ [kM]B", table[1][3])
+    csv = (await visitor.get("/settings/usage?download=csv")).text.splitlines()
+    assert csv[0] == "month,requests,scores,bytes (estimate)"
+    assert csv[1].startswith(f"{first:%Y-%m},3,5,")
+    assert csv[13].startswith("earlier,1,2,")
+
+
+async def test_usage_says_what_was_not_counted_in_time(
+    sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliscore.dashboard.pages.usage._TIMEOUT_S", 0)
+    page = (await (await sign_in()).get("/settings/usage")).text
+    [table] = read_tables(page)
+    assert {tuple(cells[1:]) for cells in table[1:-1]} == {("not counted in time",)}
+    assert table[-1][0] == "Counted"
+    assert "Counting stops after two seconds." in page
+
+
+async def test_about_names_versions_database_and_settings_without_secrets(
+    start_service: StartService, connection: Connection
+) -> None:
+    service = await start_service(
+        gateway_targets="https://api.openai.com",
+        gateway_keys="https://api.openai.com=sk-secret-of-ours",
+        smtp_url="smtp://ada:hidden@mail.example.org:587?from=ada@example.org",
+        retention_days=90,
+    )
+    async with httpx.AsyncClient(base_url=service.address, timeout=30) as visitor:
+        await visitor.post("/sign-in", data={"key": await service.make_key(permissions="r")})
+        page = (await visitor.get("/settings/about")).text
+    facts = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    shown = {read_text(name).strip(): read_text(value).strip() for name, value in facts}
+    database = await connection.fetchval("SELECT current_database()")
+    assert shown["Heliscore"] == __version__
+    assert re.fullmatch(rf"{database}, [\d.]+ MB of all organizations", shown["Database"])
+    assert shown["Schema"] == f"{read_migrations()[-1].name} up to date"
+    assert shown["HELISCORE_RETENTION_DAYS"] == "90"
+    assert shown["HELISCORE_SMTP_URL"] == "set: e-mail is sent"
+    assert shown["HELISCORE_GATEWAY_TARGETS"] == "https://api.openai.com"
+    assert "secret" not in page
+    assert "hidden@" not in page

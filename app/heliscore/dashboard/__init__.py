@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
+    about,
     api_keys,
     changes,
     comparison,
@@ -21,6 +22,7 @@ from heliscore.dashboard.pages import (
     score_form,
     search,
     sign_in,
+    usage,
 )
 from heliscore.dashboard.parts import static_files
 from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_page_routes, wants_page
@@ -40,6 +42,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *api_keys.PAGES,
     *destination_form.PAGES,
     *destinations.PAGES,
+    *usage.PAGES,
+    *about.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
 )

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from heliscore.dashboard.pages import (
     about,
     api_keys,
+    api_reference,
     changes,
     comparison,
     destination_form,
@@ -44,6 +45,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *destinations.PAGES,
     *usage.PAGES,
     *about.PAGES,
+    *api_reference.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
 )

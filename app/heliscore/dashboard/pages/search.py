@@ -10,7 +10,7 @@ from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.places import find_places
 
 _PATH: Final = "/search"
-_IN_PALETTE: Final = 6
+_IN_PALETTE: Final = 8
 _ON_PAGE: Final = 50
 
 

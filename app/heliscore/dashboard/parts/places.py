@@ -46,8 +46,9 @@ ListPlaces = Callable[[PageRequest, Connection], Awaitable[list[Kind]]]
 
 
 async def _list_pages(page: PageRequest, _: Connection) -> list[Kind]:
-    paths = {path: title for title, path in (*page.menu, *SECTIONS, *_BESIDE)}
-    return [Kind("Pages", [Place(title, path) for path, title in paths.items()])]
+    paths = {path: title for title, path in (*_BESIDE, *SECTIONS, *page.menu)}
+    order = dict.fromkeys(path for _, path in (*page.menu, *SECTIONS, *_BESIDE))
+    return [Kind("Pages", [Place(paths[path], path) for path in order])]
 
 
 async def _list_scores(page: PageRequest, connection: Connection) -> list[Kind]:

@@ -186,7 +186,7 @@ def test_list_of_keys_has_headings_on_a_terminal(run: Run, dsn: str) -> None:
     def show() -> list[str]:
         controller, terminal = pty.openpty()
         with os.fdopen(controller, "rb") as screen:
-            command = [HELISCORE, "keys", "list"]
+            command = [str(HELISCORE), "keys", "list"]
             settings = environment(DATABASE_URL=dsn)
             subprocess.run(command, env=settings, stdout=terminal, timeout=TIMEOUT_S, check=True)
             shown = screen.read1().decode().splitlines()

@@ -180,7 +180,8 @@ async def answer_call(endpoint: Endpoint, call: ApiCall) -> Response:
     if state.services.limiter is not None:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
-    check_permission(call.principal, endpoint.permission)
+    if endpoint.permission is not None:
+        check_permission(call.principal, endpoint.permission)
     if endpoint.writes:
         if sent := request.headers.getlist(IDEMPOTENCY_HEADER):
             return await _answer_once(endpoint, call, read_key(sent))

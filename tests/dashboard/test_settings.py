@@ -103,7 +103,7 @@ async def test_key_that_another_made_names_it_and_ones_own_warns(
     visitor = await sign_in()
     client = await service.client()
     id_ = (await client.post("/v1/api-keys", json={"api_key_name": "judge"})).json()["id"]
-    hints = dict(await connection.fetch("SELECT id, hint FROM api_key"))
+    hints = {row["id"]: row["hint"] for row in await connection.fetch("SELECT id, hint FROM api_key")}
     own, maker, judge = sorted(hints)
     assert judge == id_
     table = read_tables((await visitor.get(KEYS)).text)[0]

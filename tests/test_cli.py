@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from heliscore import __version__
 from heliscore.domain.api_key import Principal, mint_key
 from heliscore.observability.log_lines import RequestLine
 from heliscore.store import keys
@@ -106,9 +108,16 @@ def test_help_is_shown(arguments: list[str]) -> None:
 @pytest.mark.parametrize("arguments", [[], ["keys"]], ids=str)
 def test_help_is_shown_where_a_command_is_missing(arguments: list[str]) -> None:
     finished = run_program(*arguments)
-    shown = (finished.stdout + finished.stderr).splitlines()
+    assert (finished.returncode, finished.stderr) == (0, "")
+    shown = finished.stdout.splitlines()
     assert shown[0].startswith("Usage: heliscore")
     assert "Commands:" in shown
+    assert [line for line in shown[1:] if line.endswith("...")] == []
+
+
+def test_version_is_an_option_too() -> None:
+    finished = run_with("--version")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"heliscore {__version__}\n", "")
 
 
 def test_migrate_applies_what_is_missing_once(empty_dsn: str) -> None:
@@ -178,6 +187,24 @@ def test_listing_can_be_of_one_organization(run: Run) -> None:
     assert [line[0] for line in listed(run)] == ["one", "two", "one"]
     assert [line[0] for line in listed(run, "--organization", "one")] == ["one", "one"]
     assert listed(run, "--organization", "three") == []
+
+
+def test_list_of_keys_has_headings_on_a_terminal(run: Run, dsn: str) -> None:
+    def show() -> list[str]:
+        controller, terminal = pty.openpty()
+        with os.fdopen(controller, "rb") as screen:
+            command = [str(HELISCORE), "keys", "list"]
+            settings = environment(DATABASE_URL=dsn)
+            subprocess.run(command, env=settings, stdout=terminal, timeout=TIMEOUT_S, check=True)
+            shown = screen.read1().decode().splitlines()
+            os.close(terminal)
+            return shown
+
+    assert show() == ["no keys yet: heliscore keys create makes one"]
+    run("keys", "create")
+    headings, row = (line.split() for line in show())
+    assert headings == ["id", "organization", "key", "permissions", "state", "maker", "author", "name"]
+    assert row[1:5] == ["default", row[2], "rw", "valid"]
 
 
 def test_revoked_key_is_listed_as_revoked(run: Run) -> None:
@@ -266,7 +293,10 @@ USAGE_ERRORS: dict[str, tuple[list[str], str | re.Pattern[str]]] = {
         ["keys", "create", "--expires", "9999-12-31T23:59:59-14:00"],
         "Invalid value for '--expires': expected an ISO 8601 date or date-time",
     ),
-    "id": (["keys", "revoke", "one"], "Invalid value for 'ID': 'one' is not a valid integer range."),
+    "id": (
+        ["keys", "revoke", "one"],
+        "Invalid value for 'ID': 'one' is not a valid id of a key, as `heliscore keys list` shows it.",
+    ),
     "id out of range": (
         ["keys", "revoke", "99999999999"],
         re.compile("Invalid value for 'ID': 99999999999 is not in the range .*"),
@@ -296,7 +326,11 @@ def test_wrong_usage_is_one_line(case: str) -> None:
         ({"BOGUS": "1"}, "HELISCORE_BOGUS is not a setting"),
         ({"PORT": "nine"}, "HELISCORE_PORT: Expected `int`, got `str`"),
         ({"WORKERS": "2"}, f"HELISCORE_WORKERS: {ONE_PROCESS}"),
-        ({"LOG_LEVEL": "loud"}, "HELISCORE_LOG_LEVEL: Invalid enum value 'loud'"),
+        (
+            {"LOG_LEVEL": "loud"},
+            "HELISCORE_LOG_LEVEL: expected critical, error, warning, info or debug, got 'loud'",
+        ),
+        ({"PORT": "80000"}, "HELISCORE_PORT: Expected `int` <= 65535, got '80000'"),
         ({"PGBOUNCER": "maybe"}, "HELISCORE_PGBOUNCER: Expected `bool`, got `str`"),
         ({"API_KEY": "too-short"}, "HELISCORE_API_KEY: expected 16 to 200 characters, got 9"),
         (
@@ -550,7 +584,11 @@ def test_taken_port_is_one_line(dsn: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         finished = run_with("serve", "--port", port, DATABASE_URL=dsn)
-    assert_fails(finished, re.compile(rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use.*"))
+    assert_fails(
+        finished,
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; another service runs there, or set "
+        "HELISCORE_PORT or --port to another",
+    )
 
 
 def test_host_that_is_none_is_one_line(dsn: str) -> None:

@@ -27,7 +27,7 @@ from heliscore.api.native import (
     definition_endpoints,
     delivery_endpoints,
     destination_endpoints,
-    document_endpoints,
+    document_endpoint,
     event_endpoint,
     export_endpoint,
     gate_endpoint,
@@ -83,7 +83,7 @@ _API: Final = (
     *metrics_endpoint.ENDPOINTS,
 )
 
-_DOCUMENT: Final = openapi.make_document(
+DOCUMENT: Final = openapi.make_document(
     _API,
     {
         "Error": envelope.ERROR_SCHEMA,
@@ -92,6 +92,7 @@ _DOCUMENT: Final = openapi.make_document(
         "OtlpStatus": otlp_answers.ERROR_SCHEMA,
     },
 )
+"""The OpenAPI document."""
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, *document_endpoints.make_endpoints(_DOCUMENT))
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_API, document_endpoint.make_endpoint(DOCUMENT))
 """Every endpoint of the service."""

@@ -7,7 +7,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,7 @@ from msgspec import Meta
 from heliscore.domain.api_key import find_key_error, is_placeholder
 from heliscore.domain.errors import InvalidSettings
 from heliscore.domain.mail_server import MailServer, read_mail_server
+from heliscore.domain.messages import shortened
 from heliscore.domain.network_addresses import AllowedHosts, read_allowed_hosts
 from heliscore.domain.provider_origins import read_origins, read_provider_keys
 from heliscore.domain.web_origins import read_web_origins
@@ -122,11 +123,20 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         settings = msgspec.convert(given, Settings, strict=False, dec_hook=_read_path)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).rpartition(" - at `$.")
-        raise InvalidSettings(f"{PREFIX}{place.rstrip('`').upper()}: {reason}") from None
+        name = place.rstrip("`")
+        raise InvalidSettings(f"{PREFIX}{name.upper()}: {_explain(name, given[name], reason)}") from None
     _check_secrets(settings)
     _check_outside(settings)
     _check_gateway(settings)
     return settings
+
+
+def _explain(name: str, value: str, reason: str) -> str:
+    """Say more than msgspec does. Only numbers, switches and choices get here, no secrets."""
+    choices = get_args(get_type_hints(Settings)[name])
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return f"expected {', '.join(choices[:-1])} or {choices[-1]}, got '{shortened(value)}'"
+    return reason if ", got" in reason else f"{reason}, got '{shortened(value)}'"
 
 
 def _read_path(_: type, value: str) -> Path:

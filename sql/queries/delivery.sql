@@ -109,6 +109,14 @@ WHERE organization_id = $1 AND destination_id = $2 AND ($3::text IS NULL OR stat
 ORDER BY number DESC
 LIMIT $5
 
+-- name: find_one
+-- With up to $4 characters of its body.
+SELECT
+    id, type, state, attempts, created_at, CASE WHEN state = 'waiting' THEN next_attempt_at END AS next_attempt_at,
+    last_attempt_at, last_status, last_error, left(body::text, $4) AS body
+FROM delivery
+WHERE organization_id = $1 AND destination_id = $2 AND id = $3
+
 -- name: resend
 UPDATE delivery
 SET state = 'waiting', attempts = 0, waiting_since = now(), next_attempt_at = now()

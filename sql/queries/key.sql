@@ -14,8 +14,9 @@ noted AS (
 SELECT id FROM made
 
 -- name: mint
--- By a key of the organization, while that is valid, and until it expires. Its row is locked: a revocation that takes
--- what the key has made (revoke, then revoke_minted) either waits and finds this one too, or comes before it.
+-- By a key of the organization, while that is valid, and until it expires, or $8 (null: no sooner). $9 and $10: who does.
+-- The maker's row is locked: a revocation that takes what the key has made (revoke, then revoke_minted) either waits and
+-- finds this one too, or comes before it.
 WITH maker AS (
     SELECT id, organization_id, expires_at
     FROM api_key
@@ -24,13 +25,13 @@ WITH maker AS (
 ),
 made AS (
     INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by)
-    SELECT organization_id, $3, $4, $5, $6, expires_at, $7, id
+    SELECT organization_id, $3, $4, $5, $6, least(expires_at, $8::timestamptz), $7, id  -- least() leaves nulls out
     FROM maker
     RETURNING organization_id, id
 ),
 noted AS (
-    INSERT INTO audit_entry (organization_id, actor, key_id, action, subject, numbers)
-    SELECT organization_id, 'key', $2, 'key.made', jsonb_build_object('key', id), '{}' FROM made
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $9, $2, $10, 'key.made', jsonb_build_object('key', id), '{}' FROM made
 )
 SELECT id FROM made
 
@@ -94,6 +95,24 @@ SELECT id, name, hint, permissions, created_at, expires_at, made_by, author
 FROM api_key
 WHERE organization_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY id
+
+-- name: list_with_makers
+-- Up to $2 keys, usable ones first, then the newest, with the key and the person that made each: of those that were made
+-- before there was an audit, the person is not known.
+SELECT
+    k.id, k.name, k.hint, k.permissions, k.created_at, k.expires_at, k.revoked_at, k.author,
+    k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AS is_usable,
+    m.name AS maker_name, m.hint AS maker_hint, made.person
+FROM api_key AS k
+LEFT JOIN api_key AS m ON m.organization_id = k.organization_id AND m.id = k.made_by
+LEFT JOIN (
+    SELECT a.subject -> 'key' AS key, a.person
+    FROM audit_entry AS a
+    WHERE a.organization_id = $1 AND a.action = 'key.made' AND a.person IS NOT NULL
+) AS made ON made.key = to_jsonb(k.id)
+WHERE k.organization_id = $1 AND ($3::integer IS NULL OR k.id = $3)
+ORDER BY is_usable DESC, k.id DESC
+LIMIT $2
 
 -- name: change
 UPDATE api_key

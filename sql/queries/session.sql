@@ -10,6 +10,14 @@ JOIN signing_secret AS s ON s.purpose = 'session'
 WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 AND NOT EXISTS (SELECT FROM ended_session AS e WHERE e.id = $2)
 
+-- name: find_past
+-- The same of a key that may have ended; to be believed under the same condition.
+SELECT
+    k.name, k.hint, k.revoked_at, CASE WHEN k.expires_at <= now() THEN k.expires_at END AS expired_at, k.key_hash, s.secret
+FROM api_key AS k
+JOIN signing_secret AS s ON s.purpose = 'session'
+WHERE k.id = $1
+
 -- name: end
 -- And forget those that have expired since, so that the table stays as small as half a day's sessions.
 WITH expired AS (

@@ -372,7 +372,7 @@ async def test_key_with_the_permission_is_enough(
 def test_every_endpoint_is_public_or_refuses_a_key_without_the_permission() -> None:
     """Each endpoint is named here or met by one of the tests of permissions: those above, or the dialect's
     own in test_promptlayer_key.py and test_opentelemetry.py."""
-    public = {"/healthz", "/readyz", "/healthcheck", "/metrics", "/openapi.json", "/docs"}
+    public = {"/healthz", "/readyz", "/healthcheck", "/metrics", "/openapi.json"}
     public.add(signed_bodies.PATH)  # the address is signed: test_signed_bodies.py
     assert {endpoint.path for endpoint in ENDPOINTS if endpoint.permission is None} == public
     tested = [*{name_of(endpoint) for endpoint, _ in LACKING}, *map(name_of, (*PROMPTLAYER, *OPENTELEMETRY))]

@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from heliscore.api.native.monitor_definitions import encode_definition, read_definition
@@ -14,9 +15,10 @@ from heliscore.api.native.monitor_fields import BODY
 from heliscore.demo import organization
 from heliscore.demo.traffic import make_requests
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
+from heliscore.domain.destination import Delivery
 from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
-from heliscore.store import keys, monitors, organizations
+from heliscore.store import deliveries, destinations, keys, monitors, organizations
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
@@ -37,6 +39,11 @@ _MONITOR: Final = {
     "condition": {"worseThan": "previous", "margin": 2},
     "atLeastScores": 20,
 }
+
+DESTINATION: Final = "5d0f6b3e-8a54-4c1e-9b7d-2f4f0e6c1a22"
+DELIVERY: Final = "7c1b9f40-1d6a-4f0a-8f53-3a9d1c2e4b33"
+"""A destination of the demo organization and a delivery to it, which was given up. It is paused: nothing is
+sent."""
 
 _WAIT_S: Final = 60
 
@@ -126,7 +133,31 @@ async def fill_demo(connection: Connection, requests: int) -> str:
     definition, _ = read_definition(BODY, msgspec.json.encode(_MONITOR))
     made = await monitors.add_monitor(connection, id_, definition, encode_definition(definition))
     await connection.execute("UPDATE monitor SET id = $1 WHERE id = $2", MONITOR, made)
+    await _add_destination(connection, id_)
     return key
+
+
+async def _add_destination(connection: Connection, organization_id: int) -> None:
+    added = await destinations.add_destination(
+        connection,
+        organization_id,
+        kind="webhook",
+        name="quality on call",
+        address="https://hooks.example.org/heliscore",
+        events=["alert.firing", "alert.resolved"],
+        options={},
+        secret=None,
+        digest="weekly",
+    )
+    assert added is not None
+    await connection.execute("UPDATE destination SET id = $1 WHERE id = $2", DESTINATION, added.id)
+    await destinations.change_destination(
+        connection, organization_id, UUID(DESTINATION), ["webhook"], is_enabled=False
+    )
+    body = b'{"type":"destination.test","data":{"destination":{"name":"quality on call"}}}'
+    delivery = Delivery(id=UUID(DELIVERY), type="destination.test", body=body.decode())
+    stored = msgspec.structs.replace(added, id=UUID(DESTINATION))
+    await deliveries.note_test(connection, stored, delivery, 503, "the receiver answered 503")
 
 
 async def drop_database(server: str, name: str) -> None:

@@ -20,7 +20,7 @@ from heliscore.store.schema import bootstrap
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
-from tests.browser.ground import MONITOR, Ground, fill_demo
+from tests.browser.ground import DELIVERY, DESTINATION, MONITOR, Ground, fill_demo
 from tests.servers import temporary_server
 
 REQUESTS: Final = 2000
@@ -75,6 +75,27 @@ async def _show_keys(page: Page) -> None:
     await page.get_by_role("button", name="Keys").click()
 
 
+async def _open_palette(page: Page) -> None:
+    await page.keyboard.press("Control+k")
+    await page.get_by_role("option", name="Overview").wait_for()
+
+
+async def _make_key(page: Page) -> None:
+    await page.get_by_label("Name of the new key").fill("Grace")
+    await page.get_by_role("button", name="Make key").click()
+    await page.get_by_role("heading", name="Copy the new key now").wait_for()
+
+
+async def _open_menus(page: Page) -> None:
+    await page.locator(".account > summary").click()
+
+
+async def _try_a_read(page: Page) -> None:
+    call = page.locator("#list_score_names")
+    await call.get_by_role("button", name="Try it").click()
+    await call.get_by_role("region", name="Answer").wait_for()
+
+
 PAGES: Final = (
     Shot(name="sign-in", path="/sign-in", viewer="nobody"),
     Shot(name="first-run", path="/", viewer="beginner"),
@@ -92,6 +113,20 @@ PAGES: Final = (
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
     Shot(name="docs", path="/docs", viewer="nobody"),
+    Shot(name="docs-try", path="/docs#list_score_names", prepare=_try_a_read),
+    Shot(name="palette", path="/compare", prepare=_open_palette),
+    Shot(name="account", path="/settings/keys", prepare=_open_menus),
+    Shot(name="search", path="/search?q=e"),
+    Shot(name="settings", path="/settings/keys", prepare=_make_key),
+    Shot(name="settings-key", path="/settings/keys/1"),
+    Shot(name="destinations", path="/settings/destinations"),
+    Shot(name="destinations-none", path="/settings/destinations", viewer="beginner"),
+    Shot(name="destination", path=f"/settings/destinations/{DESTINATION}"),
+    Shot(name="destination-form", path=f"/settings/destinations/form?id={DESTINATION}"),
+    Shot(name="delivery", path=f"/settings/destinations/{DESTINATION}/deliveries/{DELIVERY}"),
+    Shot(name="usage", path="/settings/usage"),
+    Shot(name="about", path="/settings/about"),
+    Shot(name="settings-home", path="/settings"),
 )
 
 LOOKS: Final[dict[str, dict[str, Any]]] = {

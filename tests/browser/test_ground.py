@@ -66,6 +66,7 @@ async def test_somebody_who_signed_in_stays_so(reviewer: Page, reader: Page) -> 
     for page in (reviewer, reader):
         await page.goto("/")
         assert page.url.endswith("/")
+        await page.locator(".account > summary").click()
         assert await page.get_by_role("button", name="Sign out").count() == 1
 
 

@@ -289,6 +289,7 @@ async def test_what_was_typed_survives_the_end_of_the_session(
 
 
 async def sign_in_again(page: Page, key: str) -> None:
+    await page.locator(".account > summary").click()
     await page.get_by_role("button", name="Sign out").click()
     await sign_in(page, key)
 

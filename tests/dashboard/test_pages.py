@@ -43,8 +43,9 @@ async def test_pages_are_not_in_the_document(visitor: httpx.AsyncClient) -> None
     assert not set(document["paths"]) & {page.path for page in PAGES}
 
 
-def test_only_signing_in_needs_no_session() -> None:
-    assert {name_of(page) for page in PAGES if page.permission is None} == {"GET /sign-in", "POST /sign-in"}
+def test_only_signing_in_and_the_reference_need_no_session() -> None:
+    public = {"GET /sign-in", "POST /sign-in", "GET /docs"}
+    assert {name_of(page) for page in PAGES if page.permission is None} == public
     assert {page.permission for page in PROTECTED} <= set(get_args(Permissions))
 
 
@@ -87,7 +88,7 @@ async def test_every_page_that_changes_something_needs_the_token(sign_in: SignIn
 async def test_every_page_carries_the_security_headers(sign_in: SignIn) -> None:
     client = await sign_in()
     names = ("content-security-policy", "x-content-type-options", "referrer-policy", "cache-control")
-    for path in ("/", "/compare", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
+    for path in ("/", "/compare", "/docs", "/sign-in", "/sign-in?next=/docs", "/nonsense"):
         response = await client.get(path, headers={"Accept": "text/html"})
         assert [response.headers[name] for name in names] == [POLICY, "nosniff", "same-origin", "no-store"]
 

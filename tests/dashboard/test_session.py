@@ -268,6 +268,42 @@ async def test_a_session_ends_with_its_key(service: Service, sign_in: SignIn, ch
     assert sent_to_sign_in(await client.get("/"))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "revoked_at = '2026-11-02 09:30Z'",
+            "the API key test HINT was revoked on 02 Nov 2026 at 09:30 UTC.",
+        ),
+        ("expires_at = '2026-11-02 09:30Z'", "the API key test HINT expired on 02 Nov 2026 at 09:30 UTC."),
+    ],
+    ids=["revoked", "expired"],
+)
+async def test_sign_in_says_how_the_session_ended(
+    service: Service, sign_in: SignIn, column: str, words: str
+) -> None:
+    client = await sign_in()
+    connection = await asyncpg.connect(service.dsn)
+    hint = await connection.fetchval(f"UPDATE api_key SET {column} = '2026-11-02 09:30Z' RETURNING hint")
+    await connection.close()
+    page = (await client.get((await client.get("/")).headers["location"])).text
+    assert f'role="status">You are signed out: the API key test {hint} {words}</p>' in page
+    forged = {COOKIE: client.cookies[COOKIE][:-2] + "xx"}
+    async with httpx.AsyncClient(base_url=service.address, timeout=30, cookies=forged) as other:
+        page = (await other.get("/sign-in")).text
+    assert 'role="status">Your session has ended.</p>' in page
+    assert hint not in page
+
+
+async def test_sign_in_says_nothing_to_who_was_not_signed_in(
+    sign_in: SignIn, visitor: httpx.AsyncClient
+) -> None:
+    client = await sign_in()
+    await client.post("/sign-out", data={"csrf": await csrf_token(client)})
+    for one in (client, visitor):
+        assert 'role="status"' not in (await one.get("/sign-in")).text.partition('id="notices"')[0]
+
+
 async def test_a_session_is_good_in_every_process(start_service: StartService) -> None:
     one, two = await start_service(), await start_service()
     async with (

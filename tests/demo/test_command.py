@@ -40,7 +40,9 @@ async def test_demo_prints_a_key_that_sees_it_and_where_to_sign_in(service: Serv
     assert second == f"Sign in with a key: {service.address}/sign-in"
     assert await count_requests(service, found[1]) == 80
     again = await asyncio.to_thread(demo, "--requests", "80", "--days", "3")
-    assert again.stdout == "API keys exist already; create another: keys create --organization demo\n"
+    assert (
+        again.stdout == "API keys exist already; create another: heliscore keys create --organization demo\n"
+    )
     assert await count_requests(service, found[1]) == 80
 
 

@@ -11,16 +11,17 @@ from heliscore.domain.statistics.agreement_sums import AgreementSums
 from heliscore.domain.statistics.compared import CovariateSums, UnitSums
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
-from heliscore.store.deliveries import Claim, ShownDelivery
+from heliscore.store.deliveries import Claim, ReadDelivery, ShownDelivery
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.event_cursor import Look
-from heliscore.store.keys import ApiKey, UsableKey
+from heliscore.store.keys import ApiKey, MadeKey, UsableKey
 from heliscore.store.monitors import StoredChange, StoredMonitor
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.score_definitions import Version
 from heliscore.store.search.found_requests import Request
 from heliscore.store.sessions import SignedInKey
 from heliscore.store.statements import SQL_FOLDER, load
+from heliscore.store.usage import DatabaseSize, RowSizes
 
 NOUNS = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
 
@@ -34,6 +35,7 @@ RECEIVED = {
     ("key", "list"): fields(ApiKey),
     ("audit", "list"): fields(AuditEntry),
     ("key", "find"): fields(UsableKey),
+    ("key", "list_with_makers"): fields(MadeKey),
     ("session", "find"): fields(SignedInKey),
     ("server", "find"): fields(Server),
     ("score_definition", "list"): [*fields(ScoreDefinition), "version"],
@@ -50,6 +52,9 @@ RECEIVED = {
     ("delivery", "renew"): [*fields(Destination), "claimed_until"],
     ("delivery", "claim"): fields(Claim),
     ("delivery", "list"): fields(ShownDelivery),
+    ("delivery", "find_one"): fields(ReadDelivery),
+    ("usage", "measure_rows"): fields(RowSizes),
+    ("usage", "measure_database"): fields(DatabaseSize),
     ("event_cursor", "look"): fields(Look),
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),

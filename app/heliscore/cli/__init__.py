@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 import click
 
+from heliscore import __version__
 from heliscore.domain.errors import HeliscoreError
 
 _PLACES: Final = {
@@ -41,8 +42,8 @@ def main() -> NoReturn:
     except HeliscoreError as error:
         _fail(str(error), error.exit_status)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        sys.exit(1)
+        click.echo(error.format_message())  # nothing was asked for, and nothing is wrong
+        sys.exit(0)
     except click.ClickException as error:
         _fail(error.format_message())
     except click.Abort:
@@ -69,6 +70,7 @@ class _LazyCommands(click.Group):
         return command
 
 
+@click.version_option(__version__, message="heliscore %(version)s")
 @click.group(name="heliscore", cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 def _commands() -> None:
     """Store and search scores of LLM requests, compatible with Helicone and PromptLayer.

@@ -19,7 +19,7 @@ from heliscore.store.connections.pool import Connection
 _PAGE: Final = 1000
 
 
-@click.command()
+@click.command(short_help="List keys made and revoked, deletions, reverts, restores.")
 @click.option("--organization", callback=utf8, help="Only this organization, and what concerns all.")
 @click.option("--since", callback=read_time_option, metavar="TIME", help="ISO 8601; UTC without a zone.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")

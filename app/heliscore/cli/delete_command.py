@@ -115,7 +115,7 @@ def _read_filter(_: click.Context, __: click.Parameter, text: str | None) -> Fil
     return tree
 
 
-@click.command()
+@click.command(short_help="Delete the requests of a filter, or a score everywhere.")
 @click.option("--organization", callback=utf8, default=organizations.DEFAULT_ORGANIZATION, show_default=True)
 @click.option(
     "--filter",

@@ -59,7 +59,9 @@ def _announce(organization: str, key: str | None) -> None:
     if key:
         click.echo(f"API key of organization {organization}, shown only once: {key}")
     else:
-        click.echo(f"API keys exist already; create another: keys create --organization {organization}")
+        click.echo(
+            f"API keys exist already; create another: heliscore keys create --organization {organization}"
+        )
 
 
 def _offer_sign_in(settings: Settings, key: str) -> None:

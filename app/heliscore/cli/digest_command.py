@@ -26,7 +26,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     scores: int
 
 
-@click.command()
+@click.command(short_help="Print what changed lately, the worst first.")
 @url_option
 @click.option("--period", type=click.Choice(tuple(_PERIODS)), default="week", show_default=True)
 @click.option(

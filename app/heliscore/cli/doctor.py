@@ -34,7 +34,7 @@ def _find_version(settings: Settings) -> str:
     return f"{read_version(settings.postgres_bin or find_binaries())} (embedded)"
 
 
-@click.command()
+@click.command(short_help="Look at the database and its settings, with advice.")
 def doctor() -> None:
     """Look at the database: where it runs, its schema, and settings that matter, with advice."""
 

@@ -25,7 +25,7 @@ _SHOWN_EVERY_S: Final = 0.5
 _BUSY: Final = 503
 
 
-@click.command()
+@click.command(short_help="Write requests with their scores to a file.")
 @click.argument("out")
 @url_option
 @click.option("--filter", "filter_", metavar="FILTER", default='"all"', help="JSON, or a file with JSON.")

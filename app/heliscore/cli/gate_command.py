@@ -30,7 +30,7 @@ class _GateCommand(click.Command):
             raise NotAsked(error.format_message()) from None
 
 
-@click.command(cls=_GateCommand)
+@click.command(cls=_GateCommand, short_help="Ask whether a candidate may be released.")
 @click.argument("file")
 @url_option
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")

@@ -60,7 +60,7 @@ def _read_scales(_: click.Context, __: click.Parameter, given: Sequence[str]) ->
     return scales
 
 
-@click.command("import")
+@click.command("import", short_help="Take in exports of Heliscore, Helicone and others.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE")
 @url_option
 @click.option(

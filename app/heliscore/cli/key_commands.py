@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
@@ -13,6 +15,8 @@ from heliscore.domain.author import Author
 from heliscore.domain.errors import StartError
 from heliscore.store import keys, organizations, signing_secrets
 from heliscore.store.connections.pool import Connection
+
+_HEADINGS: Final = ("id", "organization", "key", "permissions", "state", "maker", "author", "name")
 
 
 @click.group(name="keys")
@@ -53,7 +57,14 @@ _author = click.option(
 )
 _expires = click.option("--expires", callback=_future, metavar="TIME", help="ISO 8601; UTC without a zone.")
 
-_id = click.argument("id_", metavar="ID", type=click.IntRange(1, 2**31 - 1))
+
+class _KeyId(click.IntRange):
+    """Named in click's message about another text."""
+
+    name = "id of a key, as `heliscore keys list` shows it"
+
+
+_id = click.argument("id_", metavar="ID", type=_KeyId(1, 2**31 - 1))
 
 
 @keys_group.command()
@@ -75,7 +86,7 @@ def create(
     click.echo(key)
 
 
-@keys_group.command()
+@keys_group.command(short_help="Register an existing KEY, or prompt for it.")
 @click.argument("key", required=False, callback=utf8)
 @_organization
 @_name
@@ -113,11 +124,14 @@ def _register(
     return with_schema(work)
 
 
-@keys_group.command(name="list")
+@keys_group.command(name="list", short_help="List the keys by their last four characters.")
 @click.option("--organization", callback=utf8, help="Only the keys of this organization.")
 def list_(organization: str | None) -> None:
     """List the keys; only the last four characters of each are shown."""
-    for key in with_schema(lambda connection: keys.list_keys(connection, organization), make=False):
+    found = with_schema(lambda connection: keys.list_keys(connection, organization), make=False)
+    if sys.stdout.isatty():  # programs read rows alone
+        click.echo("\t".join(_HEADINGS) if found else "no keys yet: heliscore keys create makes one")
+    for key in found:
         if key.revoked_at:
             state = f"revoked {key.revoked_at:%Y-%m-%d}"
         elif key.expires_at:
@@ -130,7 +144,7 @@ def list_(organization: str | None) -> None:
         click.echo("\t".join(columns))
 
 
-@keys_group.command()
+@keys_group.command(short_help="Revoke the key with that ID (see list).")
 @_id
 @click.option("--with-minted", is_flag=True, help="With the keys that it made, that those made, and so on.")
 def revoke(id_: int, with_minted: bool) -> None:
@@ -148,7 +162,7 @@ def revoke(id_: int, with_minted: bool) -> None:
         click.echo(f"revoked key {key_id}")
 
 
-@keys_group.command(name="set-author")
+@keys_group.command(name="set-author", short_help="Set WHO gives the scores that a key sends.")
 @_id
 @click.argument("author", required=False, callback=read_author, metavar="[WHO]")
 def set_author(id_: int, author: Author | None) -> None:
@@ -159,7 +173,7 @@ def set_author(id_: int, author: Author | None) -> None:
     click.echo(f"set the author of key {id_}")
 
 
-@keys_group.command(name="rotate-secret")
+@keys_group.command(name="rotate-secret", short_help="Make a new secret for PURPOSE.")
 @click.argument("purpose", metavar="PURPOSE", type=click.Choice(signing_secrets.PURPOSES))
 def rotate_secret(purpose: signing_secrets.Purpose) -> None:
     """Make a new secret for PURPOSE: `session` signs everybody out of the dashboard, `body_url` ends the

@@ -47,7 +47,7 @@ def backup(file: Path, force: bool) -> None:
     click.echo(f"wrote {size:,} bytes to {file}")
 
 
-@click.command()
+@click.command(short_help="Restore the backup in FILE, all of it or nothing.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Replace data that the database holds; it is lost.")
 def restore(file: Path, replace: bool) -> None:
@@ -96,7 +96,7 @@ def _show_progress(size: int) -> None:
         click.echo(f"\r{size / 1e6:.1f} MB so far \r", nl=False, err=True)
 
 
-@click.command()
+@click.command(short_help="Delete requests that are older than some days.")
 @click.option("--days", type=click.IntRange(1, 36_500), help="The highest age of requests to keep.")
 @click.option(
     "--history-days",

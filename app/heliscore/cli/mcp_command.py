@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-@click.command()
+@click.command(short_help="Speak the Model Context Protocol, for an assistant.")
 @url_option
 def mcp(url: str | None) -> None:
     """Speak the Model Context Protocol on stdin and stdout, for a client that starts this command.

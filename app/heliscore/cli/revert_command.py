@@ -28,7 +28,7 @@ _CALLER = Origin(Author("code", "heliscore revert"), REVERT)
 Advance = Callable[[int], None]
 
 
-@click.command()
+@click.command(short_help="Take back what an author wrote.")
 @click.option("--organization", callback=utf8, default=organizations.DEFAULT_ORGANIZATION, show_default=True)
 @click.option(
     "--author",

@@ -45,7 +45,7 @@ def _check_workers(_: click.Context, __: click.Parameter, workers: int | None) -
         raise click.BadParameter(ONE_PROCESS)
 
 
-@click.command()
+@click.command(short_help="Serve the API and the pages until Ctrl-C or SIGTERM.")
 @click.option("--host", help="Address to listen on.  [HELISCORE_HOST]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [HELISCORE_PORT]")
 @click.option("--workers", type=int, callback=_check_workers, expose_value=False, hidden=True)
@@ -122,12 +122,19 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-                raise StartError(reason) from None
+                raise StartError(_explain(settings, error)) from None
         time.sleep(0.05)
     with listener:
         listener.set_inheritable(True)
         yield listener
+
+
+def _explain(settings: Settings, error: OSError) -> str:
+    reason, advice = error.strerror, ""
+    if error.errno == errno.EADDRINUSE:
+        reason = os.strerror(error.errno)  # Python's own text repeats the address
+        advice = f"; another service runs there, or set {PREFIX}PORT or --port to another"
+    return f"cannot listen on {settings.host}:{settings.port}: {reason}{advice}"
 
 
 def _announce(listener: socket.socket, settings: Settings, postgres: str, created_key: str | None) -> None:

@@ -7,8 +7,13 @@ from typing import Final
 from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
+    about,
+    api_keys,
+    api_reference,
     changes,
     comparison,
+    destination_form,
+    destinations,
     monitor_form,
     monitors,
     overview,
@@ -16,7 +21,9 @@ from heliscore.dashboard.pages import (
     request_list,
     score_definitions,
     score_form,
+    search,
     sign_in,
+    usage,
 )
 from heliscore.dashboard.parts import static_files
 from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_page_routes, wants_page
@@ -33,6 +40,13 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitor_form.PAGES,
     *monitors.PAGES,
     *score_definitions.PAGES,
+    *api_keys.PAGES,
+    *destination_form.PAGES,
+    *destinations.PAGES,
+    *usage.PAGES,
+    *about.PAGES,
+    *api_reference.PAGES,
+    *search.PAGES,
     *sign_in.PAGES,
 )
 """Every page; those of the navigation in its order."""

@@ -71,6 +71,13 @@ class ShownDelivery(msgspec.Struct, frozen=True):
     last_error: str | None
 
 
+class ReadDelivery(ShownDelivery, frozen=True):
+    """A delivery with what is sent."""
+
+    body: str
+    """JSON, perhaps cut."""
+
+
 async def find_matching(
     connection: Connection,
     names: ScoreNames,
@@ -176,6 +183,14 @@ async def list_deliveries(
     """Return deliveries to a destination, the newest first, those older than the one of an id."""
     rows = await connection.fetch(_SQL["list"], organization_id, destination_id, state, after, limit)
     return [ShownDelivery(*row) for row in rows]
+
+
+async def find_delivery(
+    connection: Connection, organization_id: int, destination_id: UUID, id_: UUID, max_body: int
+) -> ReadDelivery | None:
+    """Return a delivery with up to so many characters of its body."""
+    row = await connection.fetchrow(_SQL["find_one"], organization_id, destination_id, id_, max_body)
+    return None if row is None else ReadDelivery(*row)
 
 
 async def resend(connection: Connection, organization_id: int, destination_id: UUID, id_: UUID) -> bool:

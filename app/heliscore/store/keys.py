@@ -98,9 +98,13 @@ async def mint(
     name: str,
     permissions: Permissions,
     author: Author | None = None,
+    expires_at: datetime | None = None,
+    by: Actor | None = None,
 ) -> int | None:
     """Register a key that another key makes, and return its id; None when the maker is revoked or expired.
-    It expires with its maker. `permissions` must be the maker's or less."""
+    It expires with its maker at the latest. `permissions` must be the maker's or less; `by` is who does, for
+    the audit, where that is not the maker."""
+    actor = by or Actor("key", maker.key_id)
     id_: int | None = await connection.fetchval(
         _SQL["mint"],
         maker.organization_id,
@@ -110,6 +114,9 @@ async def mint(
         name,
         permissions,
         None if author is None else str(author),
+        expires_at,
+        actor.kind,
+        actor.person,
     )
     return id_
 
@@ -165,6 +172,34 @@ class OwnKey(msgspec.Struct, frozen=True):
 
 async def list_own(connection: Connection, organization_id: int) -> list[OwnKey]:
     return [OwnKey(*row) for row in await connection.fetch(_SQL["list_own"], organization_id)]
+
+
+class MadeKey(msgspec.Struct, frozen=True):
+    """A key of an organization, also one that is revoked or expired, with its maker."""
+
+    id: int
+    name: str
+    hint: str
+    permissions: Permissions
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    author: str | None
+    is_usable: bool
+    maker_name: str | None
+    """Of the key that made it; None: an operator did."""
+
+    maker_hint: str | None
+    person: str | None
+    """Who made it in a session, an author."""
+
+
+async def list_with_makers(
+    connection: Connection, organization_id: int, limit: int, key_id: int | None = None
+) -> list[MadeKey]:
+    """Return the organization's keys, or the one of an id: usable ones first, then the newest."""
+    rows = await connection.fetch(_SQL["list_with_makers"], organization_id, limit, key_id)
+    return [MadeKey(*row) for row in rows]
 
 
 async def change(

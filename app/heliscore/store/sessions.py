@@ -42,6 +42,24 @@ async def find_signed_in_key(connection: Connection, key_id: int, session_id: st
     return None if row is None else SignedInKey(*row)
 
 
+class PastKey(msgspec.Struct, frozen=True):
+    """A key with which a person once signed in, with what signed the session."""
+
+    name: str
+    hint: str
+    revoked_at: datetime | None
+    expired_at: datetime | None
+    key_hash: bytes
+    secret: bytes
+
+
+async def find_past_key(connection: Connection, key_id: int) -> PastKey | None:
+    """Return the key of that id, also one that is revoked or expired. As of `find_signed_in_key`, believe the
+    id only with a signature."""
+    row = await connection.fetchrow(_SQL["find_past"], key_id)
+    return None if row is None else PastKey(*row)
+
+
 async def end_session(connection: Connection, session_id: str, lifetime_s: int) -> None:
     """End a session for all services; `lifetime_s` is how long its cookie may still be valid."""
     await connection.execute(_SQL["end"], session_id, lifetime_s)

@@ -156,11 +156,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 def make_endpoint_routes(endpoints: Iterable[Endpoint], middleware: Sequence[Middleware]) -> list[Route]:
     """One route a path, whatever its methods."""
 
-    def render_error(error: ApiError, endpoint: Endpoint, request: Request) -> Response:
-        choose = endpoint.choose_error_format
-        return error_response(error, choose(request) if choose else endpoint.render_error)
+    return make_routes(endpoints, _answer, endpoint_error_response, middleware)
 
-    return make_routes(endpoints, _answer, render_error, middleware)
+
+def endpoint_error_response(error: ApiError, endpoint: Endpoint, request: Request) -> Response:
+    """Answer an error of an endpoint in its dialect."""
+    choose = endpoint.choose_error_format
+    return error_response(error, choose(request) if choose else endpoint.render_error)
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> Response:
@@ -169,10 +171,17 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
     state = state_of(request.scope)
     call = await endpoint.identify(request, state.services)
     state.enter(call.principal.organization_id)
+    return await answer_call(endpoint, call)
+
+
+async def answer_call(endpoint: Endpoint, call: ApiCall) -> Response:
+    """Answer a call whose caller is known. Raises Forbidden, and whatever the endpoint does."""
+    request, state = call.request, state_of(call.request.scope)
     if state.services.limiter is not None:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
-    check_permission(call.principal, endpoint.permission)
+    if endpoint.permission is not None:
+        check_permission(call.principal, endpoint.permission)
     if endpoint.writes:
         if sent := request.headers.getlist(IDEMPOTENCY_HEADER):
             return await _answer_once(endpoint, call, read_key(sent))

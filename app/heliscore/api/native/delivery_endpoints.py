@@ -14,10 +14,10 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.http.json_schema import COUNT, STRING, Schema, list_of_objects, nullable
 from heliscore.api.http.query_parameters import Query
 from heliscore.api.http.value_types import choice, count
-from heliscore.api.native.destination_endpoints import find_destination, read_id
+from heliscore.api.native import destination_commands as commands
 from heliscore.api.shared import envelope
 from heliscore.domain.destination import DELIVERY_STATES
-from heliscore.domain.errors import Conflict, NotFound
+from heliscore.domain.errors import NotFound
 from heliscore.domain.times import format_time
 from heliscore.store import deliveries as store
 from heliscore.store.deliveries import ShownDelivery
@@ -50,7 +50,7 @@ async def list_deliveries(call: ApiCall) -> Response:
     the delivery was made, or last sent again.
     """
     query = _QUERY.read(call.request.query_params)
-    destination = await find_destination(call)
+    destination = await commands.find_destination(call)
     async with call.services.database.connection() as connection:
         found = await store.list_deliveries(
             connection,
@@ -68,13 +68,8 @@ async def resend_delivery(call: ApiCall) -> Response:
 
     It is sent before those that wait already, since it is older. One that waits is tried at once.
     """
-    destination = await find_destination(call)
-    id_ = read_id(call, "deliveryId")
-    if destination.disabled_at is not None:
-        raise Conflict("the destination is disabled: enable it first")
-    async with call.services.database.connection() as connection:
-        if not await store.resend(connection, call.principal.organization_id, destination.id, id_):
-            raise NotFound(f"there is no delivery {id_}")
+    destination = await commands.find_destination(call)
+    await commands.resend_delivery(call, destination, commands.read_id(call, "deliveryId"))
     return envelope.DONE
 
 

@@ -99,6 +99,7 @@ async def list_scores(page: PageRequest) -> Response:
             for name in sorted({*used, *definitions})
         ],
         form_path=_FORM_PATH,
+        address=str(page.request.base_url).rstrip("/"),
     )
 
 

@@ -8,6 +8,7 @@ from heliscore.api.http.auth import address_of
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.session import (
     end_session,
+    find_end,
     find_reviewer,
     local_path,
     make_signer,
@@ -24,7 +25,7 @@ async def show_sign_in(page: PageRequest) -> Response:
     target = local_path(page.request.query_params.get("next", "/"))
     if page.session is not None and page.session.holder.principal.may("r"):
         return redirect(target)
-    return _form(page, target)
+    return _form(page, target, ended=await find_end(page.request, page.services.database))
 
 
 async def sign_in(page: PageRequest) -> Response:
@@ -55,10 +56,19 @@ async def sign_in(page: PageRequest) -> Response:
     return response
 
 
-def _form(page: PageRequest, target: str, error: str | None = None, status: int = 200) -> Response:
+def _form(
+    page: PageRequest,
+    target: str,
+    error: str | None = None,
+    status: int = 200,
+    *,
+    ended: str | None = None,
+) -> Response:
     known = find_reviewer(page.request)
     name = page.form.get("name", "" if known is None else known.name)
-    return page.render("pages/sign_in.html", status=status, target=target, error=error, name=name)
+    return page.render(
+        "pages/sign_in.html", status=status, target=target, error=error, ended=ended, name=name
+    )
 
 
 async def name_reviewer(page: PageRequest) -> Response:

@@ -120,6 +120,15 @@ def format_cost(dollars: float) -> str:
     return f"${dollars:,.2f}" if abs(dollars) >= 1 or dollars == 0 else f"${Decimal(f'{dollars:.2g}'):f}"
 
 
+def format_bytes(number: int) -> str:
+    """`840 B`, `2.31 MB`: powers of 1000, as disks have them."""
+    size, units = float(number), iter(("kB", "MB", "GB", "TB", "PB"))
+    unit = "B"
+    while size >= 1000 and (larger := next(units, None)) is not None:
+        size, unit = size / 1000, larger
+    return f"{number} B" if unit == "B" else f"{size:.3g} {unit}"
+
+
 def format_percent(place: float) -> str:
     """A place in a chart, for SVG."""
     return f"{place:.2f}".rstrip("0").rstrip(".") + "%"
@@ -139,6 +148,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "bin": format_bin,
     "duration": format_duration,
     "cost": format_cost,
+    "bytes": format_bytes,
     "score_title": title_of,
     "instant": format_time,
     "percent": format_percent,

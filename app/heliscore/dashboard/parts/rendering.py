@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from heliscore.api.http.html import Html
 from heliscore.dashboard.parts import number_formats
+from heliscore.dashboard.parts.markdown import render_markdown
 from heliscore.dashboard.parts.session import Session
+from heliscore.dashboard.parts.settings_sections import SECTIONS
 from heliscore.dashboard.parts.static_files import static_path
 from heliscore.domain.errors import ApiError, InvalidInput
 
@@ -36,8 +38,13 @@ _environment: Final = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_environment.globals["static"] = static_path
-_environment.filters |= number_formats.FILTERS
+_environment.globals |= {"static": static_path, "settings_sections": SECTIONS}
+_environment.filters |= number_formats.FILTERS | {"markdown": render_markdown}
+
+
+def render(template: str, **context: object) -> str:
+    """Render a part that knows neither session nor path."""
+    return _environment.get_template(template).render(**context)
 
 
 def respond(

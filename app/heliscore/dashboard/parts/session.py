@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -75,6 +76,28 @@ async def find_session(request: Request, database: Database) -> Session | None:
     except BadData:
         return None
     return Session(holder, csrf_token.decode(), find_reviewer(request))
+
+
+async def find_end(request: Request, database: Database) -> str | None:
+    """Say why the session of the request's cookie has ended; None where there was none. A key is named only
+    to a browser with a cookie that was signed for it."""
+    cookie = _COOKIE.fullmatch(request.cookies.get(COOKIE, ""))
+    if cookie is None or int(cookie[1]) > _MAX_NUMBER:
+        return None
+    async with database.connection() as connection:
+        key = await sessions.find_past_key(connection, int(cookie[1]))
+    if key is None or not make_signer(key.secret, key.key_hash).validate(cookie[2]):
+        return "Your session has ended."
+    name = f"{key.name} {key.hint}".strip()
+    if key.revoked_at is not None:
+        return f"You are signed out: the API key {name} was revoked on {_say(key.revoked_at)}."
+    if key.expired_at is not None:
+        return f"You are signed out: the API key {name} expired on {_say(key.expired_at)}."
+    return "Your session has ended. It lasts 12 hours at most."
+
+
+def _say(time: datetime) -> str:
+    return f"{time:%d %b %Y} at {time:%H:%M} UTC"
 
 
 def start_session(response: Response, request: Request, key_id: int, signer: TimestampSigner) -> None:

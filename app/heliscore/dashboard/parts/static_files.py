@@ -53,7 +53,7 @@ async def _serve(request: Request) -> Response:
     if digest != request.path_params["digest"]:
         return Response("There is no such file.", 404, {"Cache-Control": "no-store"}, "text/plain")
     headers = dict(_HEADERS)
-    if _accepts_gzip(request.headers.get("accept-encoding", "")):
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
         headers["Content-Encoding"] = "gzip"
         content = await asyncio.to_thread(_compressed, path)
     else:
@@ -65,7 +65,8 @@ ROUTE: Final = Route("/static/{digest}/{name}", _serve, methods=["GET"])
 """Not a page: nobody needs to be signed in, and no session is looked up for it."""
 
 
-def _accepts_gzip(header: str) -> bool:
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip."""
     for part in header.lower().split(","):
         coding, _, weight = part.partition(";")
         if coding.strip() in ("gzip", "*"):

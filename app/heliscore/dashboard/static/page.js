@@ -1,4 +1,4 @@
-// Common to all pages: times in the reader's time zone, calls of the server, and notices.
+// Common to all pages: times in the reader's time zone, calls of the server, notices, and menus that close.
 
 const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -70,5 +70,26 @@ export function notify(text, { kind = "plain", retry = null } = {}) {
   document.getElementById("notices").append(notice);
   return remove;
 }
+
+// Menus: Esc closes the one that is open and gives the focus back, a click beside them closes them; so does one beside a
+// dialog, which closes by Esc already.
+
+const MENUS = ":is(details.drop, .own-range, .filters > details)[open]";
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  const menu = [...document.querySelectorAll(MENUS)].pop();
+  if (!menu) return;
+  if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+  menu.open = false;
+});
+
+document.addEventListener("click", ({ target, clientX, clientY }) => {
+  for (const menu of document.querySelectorAll(MENUS)) if (!menu.contains(target)) menu.open = false;
+  if (target.matches?.("dialog[open]")) {
+    const { left, right, top, bottom } = target.getBoundingClientRect();
+    if (clientX < left || clientX > right || clientY < top || clientY > bottom) target.close();
+  }
+});
 
 localiseTimes();

@@ -18,11 +18,13 @@ from heliscore.domain.score_definition import ScoreDefinition
 _CREATED_AT: Final = "request_created_at"
 
 
-def requests_href(time_range: TimeRange, *leaves: Leaf, sort: str = "") -> str:
-    """The address of the requests in the range that match its filters and the leaves. A relative range stays
-    relative. Leaves that have a time replace the range, so that an hour of last week is found next week too.
-    `sort` is the API's JSON; empty for the newest first."""
+def requests_href(time_range: TimeRange, *leaves: Leaf, without: Leaf | None = None, sort: str = "") -> str:
+    """The address of the requests in the range that match its filters and the leaves, and do not match
+    `without`. A relative range stays relative. Leaves that have a time replace the range, so that an hour of
+    last week is found next week too. `sort` is the API's JSON; empty for the newest first."""
     found = both(both("all", *time_range.leaves), *leaves)
+    if without is not None:
+        found = {"left": found, "operator": "and", "right": {"not": without}}
     has_time = any(_CREATED_AT in columns for leaf in leaves for columns in leaf.values())
     pairs = [] if has_time else _range_pairs(time_range)
     pairs.append(("zone", time_range.one("zone")))

@@ -107,9 +107,15 @@ def _render(
         shorter=shorter_ranges(time_range.length),
         least=LEAST,
         marked=time_range.one(_MARKED),
+        marks=_list_marks(overview.facets if overview else Facets(), time_range.one(_MARKED)),
         unscored_href=requests_href(time_range, unscored()),
         unscored_count=f"{_UNSCORED_PATH}{time_range.href(*_OWN)}",
     )
+
+
+def _list_marks(facets: Facets, marked: str) -> list[str]:
+    """The properties whose first uses can be marked; an address may have any other."""
+    return sorted({*facets.keys, *([marked] if marked else [])})
 
 
 async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview | None:

@@ -113,6 +113,8 @@ class Chart(msgspec.Struct, frozen=True):
     ticks: list[Tick]
     targets: list[Target]
     marks: list[Mark] = []
+    in_new_tab: bool = False
+    """Whether its links open a tab, so that what was entered beside it stays."""
 
     @property
     def axis_width(self) -> int:

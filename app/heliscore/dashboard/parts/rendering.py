@@ -58,7 +58,7 @@ def respond(
         visited=_target(request) if request.method == "GET" else "/",
         session=session,
         menu=menu,
-        carried=_carried(request),
+        shared_query=_shared_query(request),
         **context,
     )
     return Html(content, status, headers)
@@ -81,7 +81,7 @@ def render_error_page(
     )
 
 
-def _carried(request: Request) -> str:
+def _shared_query(request: Request) -> str:
     """The time range and the filters of the address, for the links to other pages: `?…` or empty."""
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name in SHARED and value]
     return f"?{urlencode(pairs)}" if pairs else ""

@@ -38,7 +38,7 @@ seen AS (
         AND ($8::text IS NULL OR r.properties ? $8 AND ($9::text IS NULL OR r.properties ->> $8 = $9))
 )
 SELECT
-    v.by, v.value, v.within, min(s.created_at) AS first_at, count(*) AS count, (SELECT is_whole FROM size) AS is_whole
+    v.by, v.value, v.within, min(s.created_at) AS first_at, count(*) AS count, (SELECT is_whole FROM size) AS is_exact
 FROM seen AS s
 CROSS JOIN LATERAL (
     SELECT 'property' AS by, s.properties ->> $4::text AS value, NULL AS within

@@ -100,7 +100,7 @@ async def test_a_chart_tells_what_the_pointer_is_at(
     await reviewer.mouse.move(0, 0)
     await expect(tip).to_be_hidden()
     scores = [count for count in await tabled(reviewer, "trend", 2) if count]
-    await reviewer.locator(".chart.is-trend .targets a").last.click()
+    await reviewer.locator(".chart.is-trend .targets a:has(.target)").last.click()
     await reviewer.wait_for_url("**/requests?**")
     await expect(reviewer.locator("#count")).to_have_text(re.compile(rf"^{scores[-1]:.0f} requests?$"))
 

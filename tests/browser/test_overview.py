@@ -99,6 +99,10 @@ async def test_a_chart_tells_what_the_pointer_is_at(
     await expect(tip).to_be_visible()
     await reviewer.mouse.move(0, 0)
     await expect(tip).to_be_hidden()
+    scores = [count for count in await tabled(reviewer, "trend", 2) if count]
+    await reviewer.locator(".chart.is-trend .targets a:has(.target)").last.click()
+    await reviewer.wait_for_url("**/requests?**")
+    await expect(reviewer.locator("#count")).to_have_text(re.compile(rf"^{scores[-1]:.0f} requests?$"))
 
 
 async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address(reviewer: Page) -> None:
@@ -220,7 +224,13 @@ async def test_overview_opens_with_what_changed_and_leads_to_its_requests(
         re.compile(r"relevance fell \d\d points with support-reply 5, \d+ answers, since \d+ \w{3}")
     )
     await expect(changed).to_contain_text("comparisons with the 7 days before. All that changed")
+    unscored = reviewer.locator("#unscored")
+    await expect(unscored).to_have_text(re.compile(r"^\d+ of \d+ requests have no score$"))
     await assert_accessible(reviewer)
+    await reviewer.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await reviewer.get_by_role("button", name="Copy link").click()
+    await expect(reviewer.get_by_text("Link copied.")).to_be_visible()
+    assert await reviewer.evaluate("navigator.clipboard.readText()") == reviewer.url
     sentence = await first.inner_text()
     await first.focus()
     await reviewer.keyboard.press("Enter")

@@ -52,7 +52,7 @@ def read_text(markup: str) -> str:
 
 def read_charts(page: str) -> list[list[str]]:
     """The texts of each chart, from left to right, or of bars across from the top down."""
-    charts = re.findall(r'<svg class="targets">(.*?)</svg>', page, re.DOTALL)
+    charts = re.findall(r'<svg class="targets" aria-hidden="true">(.*?)</svg>', page, re.DOTALL)
     return [
         [_on_one_line(unescape(text)) for text in re.findall(r"<title>(.*?)</title>", chart, re.DOTALL)]
         for chart in charts
@@ -61,7 +61,7 @@ def read_charts(page: str) -> list[list[str]]:
 
 def read_cards(page: str) -> list[str]:
     """The text of each card of the overview, what only screen readers get included."""
-    return [read_text(card) for card in re.findall(r'<a class="card stat".*?</a>', page, re.DOTALL)]
+    return [read_text(card) for card in re.findall(r'<li class="card stat">.*?</li>', page, re.DOTALL)]
 
 
 def read_panels(page: str) -> list[str]:

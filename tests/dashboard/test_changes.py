@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -37,8 +38,20 @@ def entries(day: float, value: int, name: str = "accuracy", count: int = 40, **c
 
 def read_lines(page: str) -> list[tuple[str, str]]:
     """The sentences, and what they link to."""
-    found = re.findall(r'<a href="(/requests\?[^"]*)">(.*?)</a>', page)
+    found = re.findall(r'<p><span[^>]*>[^<]*</span><a href="(/requests\?[^"]*)">(.*?)</a></p>', page)
     return [(unescape(sentence), unescape(href)) for href, sentence in found]
+
+
+def read_sides(page: str) -> list[tuple[str, str]]:
+    """The numbers of both times, and what they link to."""
+    found = re.findall(r'<span><a href="(/requests\?[^"]*)">(.*?)</a>', page)
+    return [(read_text(number), unescape(href)) for href, number in found]
+
+
+async def count(client: httpx.AsyncClient, href: str) -> int | None:
+    """How many requests a link leads to."""
+    found: int | None = (await client.get(href.replace("/requests?", "/request-count?"))).json()["count"]
+    return found
 
 
 async def test_changes_are_sentences_with_numbers_and_their_requests(
@@ -64,6 +77,12 @@ async def test_changes_are_sentences_with_numbers_and_their_requests(
     assert filtered[0][0] == lines[0][0]
     for _, href in (*lines, *filtered):
         assert (await client.get(href)).status_code == 200
+    sides = read_sides(page)
+    assert [(number, await count(client, href)) for number, href in sides] == [
+        ("81.0 of 40", 40), ("61.0 of 40", 40), ("81.0 of 80", 80), ("71.0 of 80", 80),
+    ]  # fmt: skip
+    worst = {"sort": ['{"scores":{"accuracy":"asc"}}']}
+    assert all(parse_qs(urlsplit(href).query).items() >= worst.items() for _, href in (*lines, *sides))
 
 
 async def test_names_are_shown_as_they_are(service: Service, sign_in: SignIn) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from html import unescape
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -102,6 +103,14 @@ async def test_monitor_is_made_looked_at_changed_and_removed(
     href = re.findall(r'<td><a href="([^"]+)">Requests</a>', page)[0].replace("&amp;", "&")
     tree = json.loads(parse_qs(urlsplit(href).query)["filter"][0])
     assert (await client.post(COUNT, json={"filter": tree})).json()["data"] == 3
+    value, number = re.findall(r'<td class="num"><a href="(/requests\?[^"]+)">', page)[:2]
+    because = re.findall(r'<td><a href="(/requests\?[^"]+)">relevance average', page)[0]
+    for link in (value, number, because):
+        query = parse_qs(urlsplit(unescape(link)).query)
+        found = json.loads(query["filter"][0])
+        leaf = found["request_response_rmt"]
+        assert (leaf["scores"], leaf["model"]) == ({"relevance": {"exists": True}}, {"in": ["a"]})
+        assert (await client.post(COUNT, json={"filter": found})).json()["data"] == 3
 
     form = (await visitor.get(f"{FORM}?id={monitor['id']}")).text
     kept = {key: value for key, value in FIELDS.items() if value and key != "name"}
@@ -157,7 +166,13 @@ async def test_form_runs_a_monitor_over_the_past(
         f"{fired:%d %b, %H:%M} UTC 60, 3 scores fires",
         f"{over:%d %b, %H:%M} UTC 75, 3 scores",
     ]
-    assert (await (await service.client()).get(API)).json()["data"] == []
+    points = re.findall(r'<a href="(/requests\?[^"]+)" tabindex="-1" target="_blank"><rect', page)
+    client = await service.client()
+    for href in points:
+        tree = json.loads(parse_qs(urlsplit(unescape(href)).query)["filter"][0])
+        assert (await client.post(COUNT, json={"filter": tree})).json()["data"] == 3
+    assert len(points) == 3
+    assert (await client.get(API)).json()["data"] == []
 
 
 async def test_form_says_what_is_wrong_beside_the_field(sign_in: SignIn) -> None:

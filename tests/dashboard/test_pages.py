@@ -163,7 +163,9 @@ async def test_the_overview_shows_a_card_per_score_of_its_organization_only(
         (await mine.post(f"/v1/request/r{number}/score", json={"scores": posted})).raise_for_status()
     (await other.post("/v1/request/r0/score", json={"scores": {"secret": 7}})).raise_for_status()
     page = (await (await sign_in("mine")).get("/")).text
-    cards = re.findall(r'<h2 class="stat-name"[^>]*>(.*?)</h2>\s*<p class="stat-value">(.*?)</p>', page)
+    cards = re.findall(
+        r'<h2 class="stat-name"><a [^>]*>(.*?)</a></h2>\s*<p class="stat-value"><a [^>]*>(.*?)</a></p>', page
+    )
     assert cards == [("&lt;b&gt;", "1"), ("accuracy", "87.5"), ("cited", "50%")]
 
 

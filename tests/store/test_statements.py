@@ -16,6 +16,7 @@ from heliscore.store.evaluations import Bucket, Spread, TimeBucket
 from heliscore.store.event_cursor import Look
 from heliscore.store.keys import ApiKey, MadeKey, UsableKey
 from heliscore.store.monitors import StoredChange, StoredMonitor
+from heliscore.store.releases import FirstUse
 from heliscore.store.request_log import LoggedRequest
 from heliscore.store.score_definitions import Version
 from heliscore.store.search.found_requests import Request
@@ -61,6 +62,7 @@ RECEIVED = {
     ("evaluation", "spread"): fields(Spread),
     ("evaluation", "compare_units"): ["group_value", "name", "left_out", *fields(UnitSums)],
     ("evaluation", "compare_covariates"): ["group_value", "name", *fields(CovariateSums)],
+    ("release", "find"): fields(FirstUse),
     ("evaluation", "rating_sums"): ["fold", "total", "only_first", "only_second", *fields(AgreementSums)],
 }
 

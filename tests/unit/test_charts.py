@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from heliscore.dashboard.parts.chart_marks import make_marks
 from heliscore.dashboard.parts.charts import (
     Bands,
     Line,
@@ -187,4 +188,13 @@ def test_a_group_without_a_score_keeps_its_row() -> None:
     ]  # fmt: skip
     assert [target.text for target in chart.targets] == [
         "A: 75%\n3 of 4", "a name that is far too long: no score",
+    ]  # fmt: skip
+
+
+def test_names_of_marks_do_not_lie_over_each_other() -> None:
+    marks = make_marks(
+        [(10.0, "a", "/a"), (11, "b", "/b"), (11.5, "c", "/c"), (12, "d", "/d"), (90, "e", "/e")]
+    )
+    assert [(mark.label, mark.row, mark.anchor) for mark in marks] == [
+        ("a", 0, "start"), ("b", 1, "start"), ("c", 2, "start"), ("", 0, "start"), ("e", 0, "end"),
     ]  # fmt: skip

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from heliscore.dashboard.parts.number_formats import format_count, format_number, format_share
+from heliscore.dashboard.parts.number_formats import (
+    format_compact,
+    format_count,
+    format_number,
+    format_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +42,20 @@ def test_only_none_and_all_are_shown_as_0_and_100(share: float, shown: str) -> N
 
 def test_counts_are_grouped() -> None:
     assert format_count(1234567) == "1,234,567"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (99_999, "99,999"),
+        (87.46, "87.5"),
+        (123_456, "123k"),
+        (999_999, "1M"),
+        (-1_234_567.8, "\N{MINUS SIGN}1.23M"),
+        (12_345_678_901, "12.3B"),
+        (5 * 10**14, "500T"),
+        (2**63, "9.22e18"),
+    ],
+)
+def test_large_numbers_are_short(number: float, shown: str) -> None:
+    assert format_compact(number) == shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from heliscore.dashboard.parts.time_range import STEPS, bucket_starts, default_step, possible_steps
@@ -140,6 +141,34 @@ def test_stretches_begin_at_whole_steps_and_cover_the_period() -> None:
     assert bucket_starts(
         datetime(1001, 1, 1, tzinfo=UTC), datetime(1001, 1, 2, tzinfo=UTC), STEPS["day"]
     ) == [datetime(1001, 1, 1, tzinfo=UTC)]
+
+
+def test_stretches_follow_the_clock_of_a_zone() -> None:
+    berlin, kolkata = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
+    start = datetime(2026, 3, 27, 12, 10, tzinfo=UTC)
+    days = bucket_starts(start, start + timedelta(days=3), STEPS["day"], berlin)
+    assert days == [
+        datetime(2026, 3, day, hour, tzinfo=UTC) for day, hour in ((26, 23), (27, 23), (28, 23), (29, 22))
+    ]
+    weeks = bucket_starts(start, start + timedelta(days=7), STEPS["week"], berlin)
+    assert weeks == [datetime(2026, 3, 22, 23, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC)]
+    hours = bucket_starts(start, start + timedelta(hours=1), STEPS["hour"], kolkata)
+    assert hours == [start.replace(hour=hour, minute=30) for hour in (11, 12)]
+
+
+def test_a_day_without_midnight_begins_at_its_first_instant() -> None:
+    start = datetime(2026, 3, 28, 12, tzinfo=UTC)  # in Beirut, 29 March begins at 01:00
+    days = bucket_starts(start, start + timedelta(days=1), STEPS["day"], ZoneInfo("Asia/Beirut"))
+    assert days == [datetime(2026, 3, 27, 22, tzinfo=UTC), datetime(2026, 3, 28, 22, tzinfo=UTC)]
+
+
+def test_cards_stand_in_the_order_of_how_far_they_moved_beyond_noise() -> None:
+    before = period(SPREAD)
+    little, up, down, far = (Card("s", period(shifted(by)), before, []).beyond_noise for by in (1, 9, -9, 20))
+    assert 0 == little < up < far
+    assert down == pytest.approx(up)
+    assert Card("s", period(SPREAD), None, []).beyond_noise == 0
+    assert Card("s", period([70] * 30), period([50] * 30), []).beyond_noise == pytest.approx(1.98, abs=0.01)
 
 
 def test_every_period_has_a_usual_step_that_is_possible() -> None:

@@ -32,9 +32,9 @@ def show_alert(id_: str, definition: Definition, alert: Alert) -> dict[str, Any]
     }
 
 
-def find_requests(definition: Definition, group: str | None, window: Window) -> Any:
-    """The filter that finds the requests of a group in a window."""
-    leaves: list[Leaf] = [between(window.start, window.end)]
+def find_requests(definition: Definition, group: str | None, window: Window, *more: Leaf) -> Any:
+    """The filter that finds the requests of a group in a window, that meet `more`."""
+    leaves: list[Leaf] = [between(window.start, window.end), *more]
     if definition.group_by is not None:
         leaves.append(equals(definition.group_by, group))
     return both(definition.filter, *leaves)

@@ -89,6 +89,11 @@ def lacks_score(name: str) -> Leaf:
     return {_TABLE: {"scores": {name: {"exists": False}}}}
 
 
+def unscored() -> Leaf:
+    """The requests without any score."""
+    return {_TABLE: {"scores_column": {"equals": "{}"}}}
+
+
 def scored(name: str) -> Leaf:
     """The requests with that score."""
     return {_TABLE: {"scores": {name: {"exists": True}}}}

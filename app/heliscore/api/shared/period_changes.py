@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from heliscore.api.shared.filter_leaves import Leaf, between, equals, scored
 from heliscore.domain.changes.change import Change, Changes
 from heliscore.domain.changes.onset import find_onset
-from heliscore.domain.changes.period_scores import PROMPT, Bucket, ComparedPeriods, TwoPeriods
+from heliscore.domain.changes.period_scores import PROMPT, Bucket, ComparedPeriods, GroupKey, TwoPeriods
 from heliscore.domain.changes.ranking import find_changes
 from heliscore.store import evaluations
 from heliscore.store.connections.pool import Database
@@ -128,14 +128,22 @@ def _date(
 def leaves_of(change: Change, periods: TwoPeriods) -> list[Leaf]:
     """The conditions of a change's requests: those with the score, of the group, in the time; of a score that
     vanished, in the time before."""
+    is_before = change.direction == "vanished"
+    start, end = (periods.before_start, periods.before_end) if is_before else (periods.start, periods.end)
+    return [scored(change.score), between(start, end), *_group_leaves(change.group)]
+
+
+def base_leaves_of(change: Change, periods: TwoPeriods) -> tuple[list[Leaf], Leaf | None]:
+    """The conditions of the requests that a change is compared with, and one that they do not meet."""
     group = change.group
-    leaves = [scored(change.score)]
-    if change.direction == "vanished":
-        leaves.append(between(periods.before_start, periods.before_end))
-    else:
-        leaves.append(between(periods.start, periods.end))
-    if group.by is not None:
-        leaves.append(equals(group.by, group.value))
+    leaves = [scored(change.score), between(periods.before_start, periods.before_end)]
+    if change.base == "before":
+        return [*leaves, *_group_leaves(group)], None
     if group.is_within:
         leaves.append(equals(PROMPT, group.within))
-    return leaves
+    return leaves, None if group.by is None else equals(group.by, group.value)
+
+
+def _group_leaves(group: GroupKey) -> list[Leaf]:
+    leaves = [] if group.by is None else [equals(group.by, group.value)]
+    return [*leaves, equals(PROMPT, group.within)] if group.is_within else leaves

@@ -12,10 +12,16 @@ import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.api.shared.filter_leaves import both
-from heliscore.api.shared.period_changes import ChangesQuestion, FoundChanges, find, leaves_of
+from heliscore.api.shared.period_changes import (
+    ChangesQuestion,
+    FoundChanges,
+    base_leaves_of,
+    find,
+    leaves_of,
+)
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
-from heliscore.dashboard.parts.search_address import SearchAddress, format_sort
+from heliscore.dashboard.parts.request_links import requests_href
+from heliscore.dashboard.parts.search_address import format_sort
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
 from heliscore.domain.changes.change import Change
 from heliscore.domain.changes.change_words import describe_change
@@ -27,18 +33,23 @@ from heliscore.domain.times import now
 from heliscore.store.facets import Facets, find_facets
 from heliscore.store.period_groups import PeriodSelection
 
-_OWN: Final = frozenset(("score", "step"))
+_OWN: Final = frozenset(("score", "step", "mark"))
 """Of the overview, which links here with its own parameters."""
 
 _LIMIT: Final = 30
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One change and the address of its requests."""
+    """One change and the addresses of its requests."""
 
     change: Change
     sentence: str
     href: str
+    """The worst first."""
+
+    base_href: str
+    """Of those that it is compared with."""
+
     is_headline: bool
 
 
@@ -69,26 +80,26 @@ def _make_periods(time_range: TimeRange) -> TwoPeriods:
 
 def _make_lines(found: FoundChanges, time_range: TimeRange, periods: TwoPeriods) -> list[Line]:
     headlines = choose_headlines(found.changes)
-    raw = both("all", *time_range.leaves)
     return [
         Line(
             change,
             describe_change(change, periods),
-            _make_address(change, raw, periods, is_falling=change.score in found.falling),
+            *_make_addresses(change, time_range, periods, is_falling=change.score in found.falling),
             change in headlines,
         )
         for change in found.changes
     ]
 
 
-def _make_address(change: Change, raw: object, periods: TwoPeriods, *, is_falling: bool) -> str:
-    """The requests behind a change, the worst first."""
-    tree = both(raw, *leaves_of(change, periods))
-    return SearchAddress(
-        filter=msgspec.json.encode(tree).decode(),
-        sort=format_sort(Score(change.score), descending=is_falling),
-        columns=(change.score,),
-    ).href()
+def _make_addresses(
+    change: Change, time_range: TimeRange, periods: TwoPeriods, *, is_falling: bool
+) -> tuple[str, str]:
+    leaves, without = base_leaves_of(change, periods)
+    worst_first = format_sort(Score(change.score), descending=is_falling)
+    return (
+        requests_href(time_range, *leaves_of(change, periods), sort=worst_first),
+        requests_href(time_range, *leaves, without=without, sort=worst_first),
+    )
 
 
 def _render(

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.native import destination_fields
-from heliscore.api.native.monitor_alerts import find_requests
 from heliscore.api.native.monitor_commands import find_monitor, remove_monitor, understand
 from heliscore.dashboard.pages.monitor_form import FORM_PATH, PATH
+from heliscore.dashboard.parts.monitor_links import count_href, value_href, window_href
 from heliscore.dashboard.parts.monitor_words import (
     describe_condition,
     describe_watched,
@@ -20,14 +20,14 @@ from heliscore.dashboard.parts.monitor_words import (
     show_value,
 )
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
-from heliscore.dashboard.parts.search_address import SearchAddress
+from heliscore.dashboard.parts.request_links import worst_first
 from heliscore.domain.errors import NotFound
 from heliscore.domain.monitors.monitor_definition import Definition
-from heliscore.domain.monitors.monitor_schedule import window_at
+from heliscore.domain.monitors.monitor_schedule import Window, base_window, window_at
 from heliscore.domain.monitors.monitor_states import GroupState, State
 from heliscore.store import destinations
 from heliscore.store import monitors as store
-from heliscore.store.monitors import StoredMonitor
+from heliscore.store.monitors import StoredChange, StoredMonitor
 
 _ID: Final = "monitorId"
 _MAX_CHANGES: Final = 100
@@ -58,6 +58,8 @@ class ShownGroup(msgspec.Struct, frozen=True):
 
     definition: Definition
     state: GroupState
+    sort: str
+    """The worst first, where that is known."""
 
     @property
     def chip(self) -> ShownState:
@@ -74,9 +76,37 @@ class ShownGroup(msgspec.Struct, frozen=True):
     @property
     def requests_href(self) -> str:
         """The requests of the last window."""
-        window = window_at(self.definition, self.state.at)
-        tree = find_requests(self.definition, self.state.group, window)
-        return SearchAddress(filter=msgspec.json.encode(tree).decode()).href()
+        return window_href(self.definition, self.state.group, self._window)
+
+    @property
+    def value_href(self) -> str:
+        return value_href(self.definition, self.state.group, self._window, self.sort)
+
+    @property
+    def base_href(self) -> str:
+        window = base_window(self.definition, self._window) or self._window
+        return value_href(self.definition, self.state.group, window, self.sort)
+
+    @property
+    def count_href(self) -> str:
+        return count_href(self.definition, self.state.group, self._window)
+
+    @property
+    def _window(self) -> Window:
+        return window_at(self.definition, self.state.at)
+
+
+class ShownChange(msgspec.Struct, frozen=True):
+    """An entry of the history."""
+
+    change: StoredChange
+    href: str
+    """Of the requests that it is about; empty where they cannot be known: what was watched before the monitor
+    was changed."""
+
+    @property
+    def chip(self) -> ShownState | None:
+        return ShownState(self.change.state) if self.change.state else None
 
 
 class ShownMonitor(msgspec.Struct, frozen=True):
@@ -84,6 +114,8 @@ class ShownMonitor(msgspec.Struct, frozen=True):
 
     stored: StoredMonitor
     definition: Definition
+    sort: str = ""
+    """Of the requests behind it."""
 
     @property
     def name(self) -> str:
@@ -116,7 +148,7 @@ class ShownMonitor(msgspec.Struct, frozen=True):
     @property
     def groups(self) -> list[ShownGroup]:
         """Those that fire first, then by name."""
-        shown = [ShownGroup(self.definition, state) for state in self.stored.stand.states]
+        shown = [ShownGroup(self.definition, state, self.sort) for state in self.stored.stand.states]
         return sorted(
             shown,
             key=lambda one: (one.state.state != "firing", one.state.group is None, one.state.group or ""),
@@ -161,12 +193,20 @@ async def show_monitor(page: PageRequest) -> Response:
     definition = understand(stored)
     if definition is None:
         raise NotFound("the monitor is of another version of the service")
+    known = await page.services.definitions.find(page.organization_id)
     return page.render(
         "pages/monitor.html",
-        monitor=ShownMonitor(stored, definition),
-        changes=[(change, ShownState(change.state) if change.state else None) for change in changes],
+        monitor=ShownMonitor(stored, definition, worst_first(definition.score or "", known.by_name)),
+        changes=[_show_change(change, stored, definition) for change in changes],
         path_of_list=PATH,
     )
+
+
+def _show_change(change: StoredChange, stored: StoredMonitor, definition: Definition) -> ShownChange:
+    is_of_this = stored.updated_at == stored.created_at or change.at > stored.updated_at
+    is_known = change.state is not None and is_of_this
+    window = window_at(definition, change.at)
+    return ShownChange(change, value_href(definition, change.group, window) if is_known else "")
 
 
 async def submit_monitor(page: PageRequest) -> Response:

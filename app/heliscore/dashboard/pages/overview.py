@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.dashboard.parts.charts import Chart
+from heliscore.api.shared.filter_leaves import unscored
 from heliscore.dashboard.parts.downloads import DOWNLOAD, answer_csv, make_card_rows, wants_csv
-from heliscore.dashboard.parts.number_formats import format_bucket
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
-from heliscore.dashboard.parts.score_charts import make_distribution, make_trend
+from heliscore.dashboard.parts.request_links import requests_href
+from heliscore.dashboard.parts.score_cards import ScoreCard, make_score_cards
+from heliscore.dashboard.parts.score_panels import Buckets, Panel, make_panel
 from heliscore.dashboard.parts.time_range import (
     STEPS,
     TimeRange,
@@ -22,36 +25,33 @@ from heliscore.dashboard.parts.time_range import (
     read_time_range,
     shorter_ranges,
 )
-from heliscore.dashboard.parts.trends import LEAST, Bin, Card, TrendPoint, make_bins, make_cards
-from heliscore.domain.errors import FieldError, Unavailable
+from heliscore.dashboard.parts.trend_releases import choose_releases, place_releases
+from heliscore.dashboard.parts.trends import LEAST, make_cards
+from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
+from heliscore.domain.filter_tree import AllOf, Not, Scored
 from heliscore.domain.times import now
 from heliscore.store import evaluations
+from heliscore.store.connections.pool import Connection
 from heliscore.store.facets import Facets, find_facets
+from heliscore.store.releases import FirstUse, Uses, list_first_uses, refine
+from heliscore.store.search import request_search
 
-_OWN: Final = frozenset(("score", "step", DOWNLOAD))
-_MAX_CARDS: Final = 120
+_MARKED: Final = "mark"
+"""The parameter that names a property of which first uses are marked, instead of models and versions."""
+
+_OWN: Final = frozenset(("score", "step", _MARKED, DOWNLOAD))
 _MAX_PANELS: Final = 6
 _FEW_NAMES: Final = 3
 """If no score is chosen and there are at most this many, all of them are charted."""
 
 _BINS: Final = 25
-
-
-class Panel(msgspec.Struct, frozen=True):
-    """One score's charts. `card` and charts are None if the period has no such score."""
-
-    name: str
-    card: Card | None
-    trend_points: list[TrendPoint]
-    bins: list[Bin]
-    trend: Chart | None
-    distribution: Chart | None
+_COUNT_TIMEOUT_S: Final = 1.0
 
 
 class Overview(msgspec.Struct, frozen=True):
     """The numbers of the page."""
 
-    cards: list[Card]
+    cards: list[ScoreCard]
     more: int
     """How many cards were left out: those with the fewest scores."""
 
@@ -80,7 +80,7 @@ async def show_overview(page: PageRequest) -> Response:
     if overview is None:
         return page.render("pages/first_run.html", address=str(page.request.base_url).rstrip("/"))
     if wants_csv(page.request.query_params):
-        return answer_csv("overview", make_card_rows(overview.cards))
+        return answer_csv("overview", make_card_rows(shown.card for shown in overview.cards))
     return _render(page, time_range, step=step, overview=overview)
 
 
@@ -106,61 +106,99 @@ def _render(
         trouble=trouble,
         shorter=shorter_ranges(time_range.length),
         least=LEAST,
+        marked=time_range.one(_MARKED),
+        marks=_list_marks(overview.facets if overview else Facets(), time_range.one(_MARKED)),
+        unscored_href=requests_href(time_range, unscored()),
+        unscored_count=f"{_UNSCORED_PATH}{time_range.href(*_OWN)}",
     )
+
+
+def _list_marks(facets: Facets, marked: str) -> list[str]:
+    """The properties whose first uses can be marked; an address may have any other."""
+    return sorted({*facets.keys, *([marked] if marked else [])})
 
 
 async def _find(page: PageRequest, time_range: TimeRange, step: str) -> Overview | None:
     """Return None if the organization has no score at all."""
-    names, organization_id = page.services.ids.names, page.organization_id
-    begins = bucket_starts(time_range.start, time_range.end, STEPS[step])
+    services, organization_id = page.services, page.organization_id
+    names = services.ids.names
+    begins = bucket_starts(time_range.start, time_range.end, STEPS[step], time_range.zone)
     periods = time_range.selection_with_previous(organization_id)
-    async with page.services.database.connection() as connection:
+    definitions = (await services.definitions.find(organization_id)).by_name
+    async with services.database.connection() as connection:
         known = await evaluations.list_names(connection, organization_id)
         if not known:
             return None
         found = await evaluations.trends(
             connection, names, periods, [periods.start, time_range.start, *begins[1:]]
         )
-        cards = make_cards(found, len(begins))
-        chosen = time_range.all("score") or _choose(cards)
+        by_name = {card.name: card for card in make_cards(found, len(begins))}
+        shown = make_score_cards(by_name.values(), definitions, time_range)
+        chosen = time_range.all("score") or _choose(shown)
         spreads = await evaluations.spread(
             connection, names, time_range.selection(organization_id), chosen, _BINS
         )
+        released = await _find_releases(connection, organization_id, time_range, step)
         facets = await find_facets(connection, organization_id, time_range.start, time_range.end)
-    by_name = {card.name: card for card in cards}
-    shown = [format_bucket(begin, step) for begin in begins]
-    panels = []
-    for name in chosen:
-        card = by_name.get(name)
-        trend_points = [*map(TrendPoint, begins, shown, card.points)] if card else []
-        is_share = card is not None and card.is_share
-        bins = make_bins([spread for spread in spreads if spread.name == name], (None,), is_share=is_share)
-        panels.append(_make_panel(name, card, trend_points, bins, step))
-    largest = sorted(cards, key=lambda card: -card.total.count)[:_MAX_CARDS]
+    buckets = Buckets(step, begins, place_releases(released, begins, time_range, time_range.one(_MARKED)))
     return Overview(
-        cards=sorted(largest, key=lambda card: card.name),
-        more=len(cards) - len(largest),
+        cards=shown,
+        more=len(by_name) - len(shown),
         absent=[name for name in known if name not in by_name],
-        panels=panels,
+        panels=[
+            make_panel(name, by_name.get(name), spreads, buckets, time_range, definitions) for name in chosen
+        ],
         facets=facets,
     )
 
 
-def _make_panel(
-    name: str, card: Card | None, trend_points: list[TrendPoint], bins: list[Bin], step: str
-) -> Panel:
-    if card is None:
-        return Panel(name, None, trend_points, bins, None, None)
-    is_share = card.is_share
-    trend = make_trend(trend_points, step, is_share=is_share)
-    return Panel(name, card, trend_points, bins, trend, make_distribution(bins, is_share=is_share))
+async def _find_releases(
+    connection: Connection, organization_id: int, time_range: TimeRange, step: str
+) -> list[FirstUse]:
+    """Find what was released in the range, of the requests that match the filters."""
+    filters = {name: time_range.one(name) or None for name in ("model", "prompt", "version")}
+    uses = Uses(
+        organization_id=organization_id,
+        start=time_range.start - time_range.length,
+        end=time_range.end,
+        key=time_range.one(_MARKED) or None,
+        having=time_range.one("key") or None,
+        having_value=time_range.one("value") or None,
+        **filters,
+    )
+    released = choose_releases(await list_first_uses(connection, uses), time_range.start, STEPS[step])
+    return choose_releases(await refine(connection, uses, released), time_range.start, timedelta(0))
 
 
-def _choose(cards: list[Card]) -> list[str]:
-    """Choose the scores to chart by default: all if they are few, else the one with the most values."""
+def _choose(cards: list[ScoreCard]) -> list[str]:
+    """Choose the scores to chart by default: all if they are few; else the one that moved furthest, or the
+    one with the most values where none did."""
     if len(cards) <= _FEW_NAMES:
-        return [card.name for card in cards]
-    return [max(cards, key=lambda card: card.total.count).name]
+        return sorted(shown.name for shown in cards)
+    if cards[0].card.beyond_noise:
+        return [cards[0].name]
+    return [max(cards, key=lambda shown: shown.card.total.count).name]
+
+
+async def count_unscored(page: PageRequest) -> Response:
+    """Answer how many requests of the range have no score, and how many there are; nulls if counting takes
+    too long."""
+    time_range = read_time_range(page.request.query_params, now(), frozenset())
+    if time_range.errors:
+        raise InvalidInput(time_range.errors)
+    counts: list[int | None] = [None, None]
+    try:
+        async with asyncio.timeout(_COUNT_TIMEOUT_S), page.services.database.connection() as connection:
+            for place, more in enumerate(((), (Not(Scored()),))):
+                counts[place] = await request_search.count(
+                    connection,
+                    page.services.ids.names,
+                    page.organization_id,
+                    AllOf((time_range.filter, time_range.times, *more)),
+                )
+    except TimeoutError:
+        counts = [None, None]
+    return answer_data({"requests": counts[0], "unscored": counts[1]})
 
 
 async def find_first_score(page: PageRequest) -> Response:
@@ -169,7 +207,10 @@ async def find_first_score(page: PageRequest) -> Response:
     return answer_data({"arrived": bool(known)})
 
 
+_UNSCORED_PATH: Final = "/unscored-count"
+
 PAGES = (
     Page(path="/", handler=show_overview, title="Overview"),
     Page(path="/first-score", handler=find_first_score, data=True),
+    Page(path=_UNSCORED_PATH, handler=count_unscored, data=True),
 )

@@ -78,6 +78,21 @@ class Target(msgspec.Struct, frozen=True):
     width: float
     height: float
     text: str
+    href: str = ""
+    """Where a click leads; empty: nowhere."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A vertical line with a name above the chart."""
+
+    place: float
+    label: str
+    row: int
+    """Of the names, from the chart up."""
+
+    href: str
+    anchor: str
+    """The side of the line on which the name stands: it is the name's `start` or `end`."""
 
 
 class Plot(msgspec.Struct, frozen=True):
@@ -97,6 +112,9 @@ class Chart(msgspec.Struct, frozen=True):
     plots: list[Plot]
     ticks: list[Tick]
     targets: list[Target]
+    marks: list[Mark] = []
+    in_new_tab: bool = False
+    """Whether its links open a tab, so that what was entered beside it stays."""
 
     @property
     def axis_width(self) -> int:

@@ -18,9 +18,11 @@ from heliscore.dashboard.parts.charts import (
     scale_from_zero,
     value_ticks,
 )
+from heliscore.dashboard.parts.monitor_links import value_href
 from heliscore.dashboard.parts.monitor_words import show_value
 from heliscore.dashboard.parts.number_formats import format_count
 from heliscore.domain.monitors.monitor_definition import Bound, Definition
+from heliscore.domain.monitors.monitor_schedule import window_at
 
 _MARKED: Final = 60
 _NAMED: Final = 6
@@ -61,6 +63,7 @@ def draw(series: Series, definition: Definition) -> Chart | None:
         ],
         _time_ticks(series),
         _targets(series, definition, fired),
+        in_new_tab=True,
     )
 
 
@@ -81,8 +84,15 @@ def _time_ticks(series: Series) -> list[Tick]:
 def _targets(series: Series, definition: Definition, fired: Collection[int]) -> list[Target]:
     bands = Bands(len(series.at))
     return [
-        Target(bands.begin(n), 0, bands.width(), 100, _describe_period(series, n, definition, fired))
-        for n in range(len(series.at))
+        Target(
+            bands.begin(n),
+            0,
+            bands.width(),
+            100,
+            _describe_period(series, n, definition, fired),
+            value_href(definition, series.group, window_at(definition, at)) if series.counts[n] else "",
+        )
+        for n, at in enumerate(series.at)
     ]
 
 

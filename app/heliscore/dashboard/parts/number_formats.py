@@ -14,6 +14,8 @@ from heliscore.domain.times import format_time
 
 _TO: Final = "\N{EN DASH}"
 _LEAST_PROBABILITY: Final = 0.0001
+_COMPACT_FROM: Final = 100_000
+_COMPACT_UNITS: Final = "kMBT"
 
 
 def format_count(number: int) -> str:
@@ -39,6 +41,18 @@ def _above_0(number: float, decimals: int) -> str:
 
 def _decimals(number: float) -> int:
     return 0 if abs(number) >= 1000 else 1 if abs(number) >= 10 else 2
+
+
+def format_compact(number: float) -> str:
+    """Format as `format_number` does, but six digits and more as `123k`, `1.23M`, `4.56B`: for a card."""
+    if abs(number) < _COMPACT_FROM:
+        return format_number(number)
+    sign = "\N{MINUS SIGN}" if number < 0 else ""
+    digits, power = f"{abs(number):.2e}".split("e")
+    thousands, more = divmod(int(power), 3)
+    if thousands > len(_COMPACT_UNITS):
+        return f"{sign}{digits}e{int(power)}"
+    return f"{sign}{float(digits) * 10**more:.3g}{_COMPACT_UNITS[thousands - 1]}"
 
 
 def format_share(share: float) -> str:
@@ -137,6 +151,7 @@ def format_percent(place: float) -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": format_count,
     "number": format_number,
+    "compact": format_compact,
     "share": format_share,
     "value": format_value,
     "difference": format_difference,

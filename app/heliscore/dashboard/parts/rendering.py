@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import jinja2
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from heliscore.dashboard.parts.markdown import render_markdown
 from heliscore.dashboard.parts.session import Session
 from heliscore.dashboard.parts.settings_sections import SECTIONS
 from heliscore.dashboard.parts.static_files import static_path
+from heliscore.dashboard.parts.time_range import SHARED
 from heliscore.domain.errors import ApiError, InvalidInput
 
 _TITLES: Final = {
@@ -63,6 +65,7 @@ def respond(
         visited=_target(request) if request.method == "GET" else "/",
         session=session,
         menu=menu,
+        shared_query=_shared_query(request),
         **context,
     )
     return Html(content, status, headers)
@@ -83,6 +86,12 @@ def render_error_page(
         # A link can only repeat a GET, and only some errors may be gone the next time.
         retry=_target(request) if request.method == "GET" and error.status in _PASSING else None,
     )
+
+
+def _shared_query(request: Request) -> str:
+    """The time range and the filters of the address, for the links to other pages: `?…` or empty."""
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name in SHARED and value]
+    return f"?{urlencode(pairs)}" if pairs else ""
 
 
 def _target(request: Request) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from heliscore.dashboard.parts.chart_marks import make_marks
 from heliscore.dashboard.parts.charts import (
     Bands,
     Box,
@@ -61,24 +62,36 @@ def make_trend(points: Sequence[TrendPoint], step: str, *, is_share: bool) -> Ch
             Plot(value_ticks(below), boxes=_columns(counts, below, series=0, filled=0.72)),
         ],
         time_ticks([point.begins_at for point in points], STEPS[step]),
-        _column_targets([_describe(point, is_share=is_share) for point in points]),
+        _column_targets(
+            [_describe(point, is_share=is_share) for point in points],
+            [point.worst_href if point.total else "" for point in points],
+        ),
+        make_marks(
+            [
+                (release.place, shortened(release.name, _LONGEST_NAME), release.href)
+                for point in points
+                for release in point.releases
+            ]
+        ),
     )
 
 
 def _describe(point: TrendPoint, *, is_share: bool) -> str:
+    lines = [point.shown]
     if point.total is None:
-        return f"{point.shown}\nno score"
-    measure = "share of true" if is_share else "average"
-    average = format_value(point.total.average, is_share)
-    return f"{point.shown}\n{measure} {average}\n{_scores(point.total.count)}"
+        lines.append("no score")
+    else:
+        average = format_value(point.total.average, is_share)
+        lines += [f"{'share of true' if is_share else 'average'} {average}", _scores(point.total.count)]
+    return "\n".join((*lines, *(f"first use of {release.name}" for release in point.releases)))
 
 
 def _scores(count: int) -> str:
     return f"{format_count(count)} {'score' if count == 1 else 'scores'}"
 
 
-def make_distribution(bins: Sequence[Bin], *, is_share: bool) -> Chart:
-    """How many scores each bin has."""
+def make_distribution(bins: Sequence[Bin], *, is_share: bool, hrefs: Sequence[str] = ()) -> Chart:
+    """How many scores each bin has. `hrefs`: the addresses of their requests."""
     counts = [bin_.counts[0] for bin_ in bins]
     scale = scale_from_zero(max(counts), least_step=1)
     texts = [
@@ -89,7 +102,7 @@ def make_distribution(bins: Sequence[Bin], *, is_share: bool) -> Chart:
         "distribution",
         [Plot(value_ticks(scale), boxes=_columns(counts, scale, series=1, filled=0.5 if is_share else 0.92))],
         _bin_ticks(bins, is_share=is_share),
-        _column_targets(texts),
+        _column_targets(texts, [href if count else "" for href, count in zip(hrefs, counts, strict=False)]),
     )
 
 
@@ -166,9 +179,12 @@ def _columns(counts: Sequence[int], scale: Scale, *, series: int, filled: float)
     ]
 
 
-def _column_targets(texts: Sequence[str]) -> list[Target]:
+def _column_targets(texts: Sequence[str], hrefs: Sequence[str] = ()) -> list[Target]:
     bands = Bands(len(texts))
-    return [Target(bands.begin(n), 0, bands.width(), 100, text) for n, text in enumerate(texts)]
+    return [
+        Target(bands.begin(n), 0, bands.width(), 100, text, hrefs[n] if hrefs else "")
+        for n, text in enumerate(texts)
+    ]
 
 
 def _bin_ticks(bins: Sequence[Bin], *, is_share: bool) -> list[Tick]:

@@ -3,7 +3,7 @@ bookmarked and shared."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from heliscore.api.shared.filter_leaves import Leaf, equals, has
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import AllOf, Column, Compare, Exists, Filter, Property
 from heliscore.domain.messages import described
+from heliscore.domain.time_zones import find_zone
 from heliscore.store.score_scan import ScoreSelection
 
 RANGES: Final[dict[str, timedelta]] = {
@@ -36,10 +37,18 @@ STEPS: Final[dict[str, timedelta]] = {
 _COLUMNS: Final = {"model": "model", "prompt": "prompt_id", "version": "prompt_version"}
 """Filters by name in the address, and the columns they compare."""
 
-_KNOWN: Final = frozenset(("range", "from", "to", "key", "value", *_COLUMNS))
+SHARED: Final = ("range", "from", "to", "zone", *_COLUMNS, "key", "value")
+"""The parameters that go along from one page of numbers to the next."""
+
+ZONES: Final = (
+    *("UTC", "America/Los_Angeles", "America/Chicago", "America/New_York", "America/Sao_Paulo"),
+    *("Europe/London", "Europe/Berlin", "Africa/Johannesburg", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo"),
+    "Australia/Sydney",
+)
+"""The time zones that pages offer; an address may have any other."""
+
 _MAX_DAYS: Final = 3660
 _MAX_BUCKETS: Final = 530
-_A_MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 class TimeRange(msgspec.Struct, frozen=True):
@@ -51,6 +60,8 @@ class TimeRange(msgspec.Struct, frozen=True):
     start: datetime
     end: datetime
     errors: tuple[FieldError, ...]
+    zone: tzinfo = UTC
+    """By whose clock days begin and times are shown."""
 
     def all(self, name: str) -> list[str]:
         """The values of a parameter, each once."""
@@ -64,6 +75,15 @@ class TimeRange(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """One of RANGES, or `custom`."""
         return "custom" if self.one("from") or self.one("to") else self.one("range") or DEFAULT_RANGE
+
+    @property
+    def zone_name(self) -> str:
+        return self.one("zone") if self.zone is not UTC else "UTC"
+
+    @property
+    def zones(self) -> list[str]:
+        """The time zones to choose from."""
+        return list(dict.fromkeys((*ZONES, self.zone_name)))
 
     @property
     def length(self) -> timedelta:
@@ -88,6 +108,12 @@ class TimeRange(msgspec.Struct, frozen=True):
             value = self.one("value")
             parts.append(Compare(Property(key), "=", value) if value else Exists(Property(key)))
         return AllOf(tuple(parts))
+
+    @property
+    def times(self) -> Filter:
+        """The requests in the range."""
+        created = Column("created_at")
+        return AllOf((Compare(created, ">=", self.start), Compare(created, "<", self.end)))
 
     @property
     def leaves(self) -> list[Leaf]:
@@ -125,17 +151,18 @@ def read_time_range(query: QueryParams, now: datetime, own: frozenset[str]) -> T
     """Read an address. `own` are the page's own parameters; unknown ones are ignored."""
     errors = FieldErrors()
     pairs = tuple(
-        (key, value) for key, value in query.multi_items() if value and (key in _KNOWN or key in own)
+        (key, value) for key, value in query.multi_items() if value and (key in SHARED or key in own)
     )
     for key, value in pairs:
         if "\0" in value:
             errors.add(key, "must not contain NUL")
     time_range = TimeRange(pairs, now - RANGES[DEFAULT_RANGE], now, ())
     start, end = time_range.start, now
+    zone = _read_zone(time_range.one("zone"), errors)
     if time_range.name == "custom":
         first, last = (
             _read_date(time_range, "from", errors),
-            _read_date(time_range, "to", errors) or now.date(),
+            _read_date(time_range, "to", errors) or now.astimezone(zone).date(),
         )
         if first is None:
             if not time_range.one("from"):
@@ -145,14 +172,21 @@ def read_time_range(query: QueryParams, now: datetime, own: frozenset[str]) -> T
         elif (last - first).days >= _MAX_DAYS:
             errors.add("to", f"expected a range of at most {_MAX_DAYS} days")
         else:
-            start, end = _midnight(first), _midnight(last) + timedelta(days=1)
+            start, end = _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
     elif time_range.name in RANGES:
         start = now - RANGES[time_range.name]
     else:
         errors.add("range", f"expected one of {', '.join(RANGES)}, got {described(time_range.name)}")
     if time_range.one("value") and not time_range.one("key"):
         errors.add("key", "missing; a value belongs to a property")
-    return TimeRange(pairs, start, end, errors.found)
+    return TimeRange(pairs, start, end, errors.found, zone)
+
+
+def _read_zone(name: str, errors: FieldErrors) -> tzinfo:
+    found = find_zone(name) if name else UTC
+    if found is None:
+        errors.add("zone", f"expected the name of a time zone, such as Europe/Berlin, got {described(name)}")
+    return found or UTC
 
 
 def _read_date(time_range: TimeRange, name: str, errors: FieldErrors) -> date | None:
@@ -170,8 +204,10 @@ def _read_date(time_range: TimeRange, name: str, errors: FieldErrors) -> date | 
     return found
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    """The beginning of a day: the first midnight where a clock shows two, the first instant where it shows
+    none."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def shorter_ranges(length: timedelta) -> list[str]:
@@ -189,7 +225,15 @@ def default_step(length: timedelta) -> str:
     return "hour" if length <= timedelta(days=2) else "day" if length <= timedelta(days=45) else "week"
 
 
-def bucket_starts(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    """The starts of the hours, days (UTC) or weeks (from Monday) that overlap the period."""
-    first = start - (start - _A_MONDAY) % step
-    return [first + number * step for number in range(-(-(end - first) // step))]
+def bucket_starts(start: datetime, end: datetime, step: timedelta, zone: tzinfo = UTC) -> list[datetime]:
+    """The starts of the hours, days or weeks (from Monday) by the zone's clock that overlap the period."""
+    local = start.astimezone(zone)
+    if step == STEPS["hour"]:
+        first = local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        return [first + number * step for number in range(-(-(end - first) // step))]
+    day = local.date() - timedelta(days=local.weekday() if step == STEPS["week"] else 0)
+    begins = []
+    while (begin := _midnight(day, zone)) < end:
+        begins.append(begin)
+        day += step
+    return begins

@@ -68,6 +68,17 @@ class Card(msgspec.Struct, frozen=True):
         return None if self.before is None else compare_periods(self.before, self.total)
 
     @property
+    def beyond_noise(self) -> float:
+        """How far the average has moved beyond noise, in standard deviations of the values of both periods:
+        the end of the interval that is nearest to no change. 0 if no change is clear."""
+        change = self.change
+        if self.before is None or change is None or not change.is_clear:
+            return 0.0
+        deviation = self.before.sample.plus(self.total.sample).deviation or 1.0
+        nearest = change.distances.low if change.distances else abs(change.difference)
+        return nearest / deviation
+
+    @property
     def sparks(self) -> list[str]:
         """A polyline for each run of buckets with scores, in SPARK_WIDTH by SPARK_HEIGHT."""
         averages = [point.average for point in self.points if point]
@@ -81,12 +92,31 @@ class Card(msgspec.Struct, frozen=True):
         return make_polylines([place(n, point) if point else None for n, point in enumerate(self.points)])
 
 
+class Release(msgspec.Struct, frozen=True):
+    """The first use of a model, a prompt version, or a value of a property."""
+
+    name: str
+    place: float
+    """On the horizontal axis, in percent."""
+
+    href: str
+
+
 class TrendPoint(msgspec.Struct, frozen=True):
     """One bucket of a chart over time."""
 
     begins_at: datetime
+    """By the clock of the page's zone, as if that were UTC."""
+
     shown: str
     total: Total | None
+    href: str = ""
+    """Of its requests with the score."""
+
+    worst_href: str = ""
+    """Of the same, the worst first."""
+
+    releases: tuple[Release, ...] = ()
 
 
 class Bin(msgspec.Struct, frozen=True):

@@ -14,9 +14,13 @@ const THUMB = { up: "is up", down: "is down", given: "is given", missing: "is mi
 
 const TABLE = "request_response_rmt";
 
+/** Strings that `equals` takes for something else and `in` for themselves. */
+const SPECIAL = ["null", "__empty__"];
+
 /** The fields; of `keyed` ones the client chooses the key. */
 export const FIELDS = {
   scores: { title: "Score", operators: NUMBER, keyed: "name", kind: "score" },
+  scores_column: { title: "Any score", operators: { missing: "is missing", given: "is given" }, kind: "any" },
   "helicone-score-feedback": { title: "Feedback", operators: THUMB, kind: "thumb" },
   properties: { title: "Property", operators: TEXT, keyed: "key", kind: "text" },
   model: { title: "Model", operators: TEXT, kind: "text" },
@@ -101,6 +105,13 @@ function readLeaf(leaf, path) {
 
 function readCondition(name, operator, value) {
   const { operators, kind } = FIELDS[name];
+  if (kind === "any") {
+    const found = value === "{}" ? { equals: "missing", "not-equals": "given" }[operator] : undefined;
+    return found === undefined ? null : { operator: found, value: "" };
+  }
+  if (operator === "in" && kind === "text" && Array.isArray(value) && value.length === 1 && !SPECIAL.includes(value[0])) {
+    return readCondition(name, "equals", value[0]);
+  }
   if (operator === "exists" && "given" in operators) {
     return typeof value === "boolean" ? { operator: value ? "given" : "missing", value: "" } : null;
   }
@@ -131,7 +142,8 @@ function make(item) {
   if (item.kind === "json") return item.tree;
   const { field, key, operator } = item;
   const content = {};
-  if (operator === "given" || operator === "missing") content.exists = operator === "given";
+  if (field === "scores_column") content[operator === "missing" ? "equals" : "not-equals"] = "{}";
+  else if (operator === "given" || operator === "missing") content.exists = operator === "given";
   else if (operator === "up" || operator === "down") content.equals = operator === "up";
   else content[operator] = typed(FIELDS[field].kind, item.value);
   // A key may be __proto__, which only a definition makes an ordinary one.

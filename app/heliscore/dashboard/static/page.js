@@ -92,4 +92,23 @@ document.addEventListener("click", ({ target, clientX, clientY }) => {
   }
 });
 
+/** Copy a string, also where the page was not loaded by HTTPS and browsers have no clipboard for it. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = element("textarea", { value: text });
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  if (!isCopied) throw new Error("not copied");
+}
+
+for (const button of document.querySelectorAll(".copy-link")) {
+  button.hidden = false;
+  button.addEventListener("click", () => copy(location.href).then(
+    () => notify("Link copied.", { kind: "good" }),
+    () => notify("The browser did not let the link be copied: copy the address.", { kind: "warn" }),
+  ));
+}
+
 localiseTimes();

@@ -7,11 +7,15 @@ from typing import Final
 from starlette.routing import Route
 
 from heliscore.dashboard.pages import (
+    agreement,
+    agreement_requests,
     changes,
     comparison,
+    comparison_cases,
     monitor_form,
     monitors,
     overview,
+    release_check,
     request_detail,
     request_list,
     score_definitions,
@@ -30,6 +34,10 @@ PAGES: Final[tuple[Page, ...]] = (
     *request_detail.PAGES,
     *score_form.PAGES,
     *comparison.PAGES,
+    *comparison_cases.PAGES,
+    *release_check.PAGES,
+    *agreement.PAGES,
+    *agreement_requests.PAGES,
     *monitor_form.PAGES,
     *monitors.PAGES,
     *score_definitions.PAGES,

@@ -51,7 +51,9 @@ class Definitions(msgspec.Struct, frozen=True):
     @property
     def directed(self) -> frozenset[str]:
         """The names of which it is known which values are better."""
-        return frozenset(name for name, definition in self.by_name.items() if definition.direction is not None)
+        return frozenset(
+            name for name, definition in self.by_name.items() if definition.direction is not None
+        )
 
     def yielding(self, author: Author, names: Iterable[str]) -> frozenset[str]:
         """Those of the names of which a human's value stays over this author's."""

@@ -54,7 +54,6 @@ _SHOWN_LINES: Final = 8
 """Of the verdicts; the others are folded, so that the table is in sight."""
 
 
-
 async def show_comparison(page: PageRequest) -> Response:
     time_range = read_time_range(page.request.query_params, now(), _OWN)
     how, errors = read_method(time_range)

@@ -69,7 +69,9 @@ def choose_groups(time_range: TimeRange, facets: Facets) -> list[str | None]:
     groups: list[str | None] = [*time_range.all("group")]
     if time_range.one("without"):
         groups.append(None)
-    return _arrange(groups or [*offered[:_DEFAULT_GROUPS]], offered, is_version=time_range.one("by") == VERSION)
+    return _arrange(
+        groups or [*offered[:_DEFAULT_GROUPS]], offered, is_version=time_range.one("by") == VERSION
+    )
 
 
 def _arrange(groups: list[str | None], offered: list[str], *, is_version: bool) -> list[str | None]:

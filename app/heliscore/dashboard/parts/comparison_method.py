@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any, Final
 
 import msgspec
 
 from heliscore.api.shared.filter_leaves import both
+from heliscore.dashboard.parts.commands import make_curl
 from heliscore.dashboard.parts.time_range import TimeRange
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import Column, Property
@@ -115,11 +115,7 @@ def make_command(time_range: TimeRange, selection: Selection, how: Method) -> st
         body["sequential"] = True
     if how.effect is not None:
         body["minimumEffect"] = dict.fromkeys(selection.scores, how.effect)
-    sent = shlex.quote(msgspec.json.encode(body).decode())
-    return (
-        'curl "$HELISCORE_URL/v1/evals/ab" -H "Authorization: Bearer $HELISCORE_API_KEY" '
-        f"-H 'Content-Type: application/json' -d {sent}"
-    )
+    return make_curl("/v1/evals/ab", body)
 
 
 def show_field(field: str) -> str | dict[str, str]:

@@ -21,6 +21,7 @@ from heliscore.store.score_groups import Group
 FEW: Final = 30
 """A group with fewer scores is marked as unreliable."""
 
+
 class ScoreCell(msgspec.Struct, frozen=True):
     """One score of one group, and its comparison with the first one; None of the first."""
 

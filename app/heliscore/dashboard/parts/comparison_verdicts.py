@@ -103,8 +103,8 @@ def show_word(word: str) -> str:
 def make_lines(
     results: Iterable[Result], base: str | None, directed: frozenset[str], effect: float | None
 ) -> list[Line]:
-    """The lines in order: what is worse first, then what is better, what differs, and what is open. Scores that
-    neither group has are left out."""
+    """The lines in order: what is worse first, then what is better, what differs, and what is open. Scores
+    that neither group has are left out."""
     results = [one for one in results if one.comparison.base.n or one.comparison.other.n]
     reaches: dict[str, float] = {}
     for result in results:
@@ -151,8 +151,10 @@ def _name(group: str | None) -> str:
 
 def _show_difference(found: Comparison, *, is_share: bool) -> str:
     difference, interval = found.difference or 0.0, found.interval_adjusted
+    if not difference:
+        return "±0"
     reach = 0.0 if interval is None else interval.reach
-    return (format_sign(difference) or "±") + format_difference(difference, is_share, reach)
+    return format_sign(difference) + format_difference(difference, is_share, reach)
 
 
 def _show_counts(found: Comparison) -> str:
@@ -193,4 +195,3 @@ def _draw(difference: float, interval: Interval | None, reach: float, effect: fl
         None if interval is None else place(interval.high),
         None if within is None else (place(-within), 2 * within * scale),
     )
-

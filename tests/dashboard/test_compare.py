@@ -153,7 +153,7 @@ async def test_versions_are_compared_within_the_most_used_prompt_and_verdicts_co
         "/v1/score-definitions/quality", json=definition, headers={"Authorization": f"Bearer {key}"}
     )
     assert response.status_code == 200
-    page = await get(client, f"/compare?{WEEK}&score=quality&group=9&group=10&effect=0.2")
+    page = await get(client, f"/compare?{WEEK}&by=prompt_version&score=quality&group=9&group=10&effect=0.2")
     assert read_list(page, "verdicts") == [
         "10 is worse than 9 on quality : -20.0 , sure; 40 against 50 scores -20.4 to -19.7"
     ]

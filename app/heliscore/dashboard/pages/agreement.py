@@ -19,6 +19,7 @@ from heliscore.dashboard.parts.agreement_raters import (
     name_rater,
     offer_raters,
     read_question,
+    settle,
     show_rater,
 )
 from heliscore.dashboard.parts.agreement_table import (
@@ -66,6 +67,7 @@ async def show_agreement(page: PageRequest) -> Response:
             return _render(page, time_range, question, status=400, errors=errors)
         if len(question.raters) < 2:
             return _render(page, time_range, question, facets=facets, names=names)
+        time_range = settle(time_range, question)
         found = await measure(services, _make_study(time_range, organization_id, question))
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, time_range, _NOTHING, trouble=str(error)))

@@ -88,6 +88,14 @@ def read_question(
     return question, errors
 
 
+def settle(time_range: TimeRange, question: AgreementQuestion) -> TimeRange:
+    """Put the raters that an address leaves open into it."""
+    if time_range.all("rater"):
+        return time_range
+    pairs = [("rater", encode_rater(rater)) for rater in question.raters]
+    return msgspec.structs.replace(time_range, pairs=(*time_range.pairs, *pairs))
+
+
 def _read_raters(time_range: TimeRange, errors: list[FieldError]) -> tuple[Rater, ...]:
     raters = []
     for text in time_range.all("rater"):

@@ -180,6 +180,11 @@ async def test_versions_are_compared_within_the_most_used_prompt_and_verdicts_co
         client, f"/compare?{WEEK}&by=prompt_version&prompt=review&of=prompt_version:reply&group=9&group=10"
     )
     assert [head.split()[0] for head in read_tables(page)[0][0]] == ["Score", "1", "3"]
+    assert "prompt = review" in read_text(page)
+    # Another column does too, and the prompt with them, which was chosen for its versions.
+    page = await get(client, f"/compare?{WEEK}&by=model&prompt=review&of=prompt_version:review&group=1")
+    assert "Nothing to compare" in read_text(page)
+    assert "prompt = review" not in read_text(page)
 
 
 async def test_the_commonest_groups_and_the_first_scores_are_compared_where_nothing_is_chosen(

@@ -29,8 +29,11 @@ _DIGITS: Final = re.compile(r"(\d+)")
 def settle(time_range: TimeRange, facets: Facets) -> TimeRange:
     """Put what the address leaves open into it: what is compared, and of which prompt. Groups that were
     chosen of something else are dropped."""
-    pairs = [pair for pair in time_range.pairs if pair[0] != OF]
-    by = time_range.one("by")
+    by, of = time_range.one("by"), time_range.one(OF)
+    left_out = [OF]
+    if of.startswith(f"{VERSION}:") and by != VERSION:
+        left_out.append(_PROMPT)  # it was chosen for its versions
+    pairs = [pair for pair in time_range.pairs if pair[0] not in left_out]
     if not by:
         has_versions = len(facets.versions_of(_find_prompt(time_range, facets))) > 1
         by = VERSION if has_versions and not time_range.all("group") else "model"
@@ -38,7 +41,7 @@ def settle(time_range: TimeRange, facets: Facets) -> TimeRange:
     if by == VERSION and not time_range.one(_PROMPT) and (prompt := _find_prompt(time_range, facets)):
         pairs.append((_PROMPT, prompt))
     settled = replace(time_range, pairs=tuple(pairs))
-    if (of := time_range.one(OF)) and of != make_of(settled):
+    if of and of != make_of(settled):
         pairs = [pair for pair in pairs if pair[0] not in ("group", "without")]
     return replace(time_range, pairs=tuple(pairs))
 

@@ -18,7 +18,7 @@ from heliscore.store.statements import load
 
 _SQL = load("case")
 
-MAX_SCORES: Final = 100_000
+MAX_SCORES: Final = 20_000
 """So many scores, the newest, are looked at: their requests are looked up one by one."""
 
 MAX_BODY_BYTES: Final = 1 << 16

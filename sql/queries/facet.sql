@@ -49,11 +49,13 @@ counted AS (
     CROSS JOIN LATERAL (
         VALUES
             ('model', r.model), ('provider', r.provider), ('prompt_id', r.prompt_id),
-            ('prompt_version', r.prompt_version), ('user_id', r.user_id)
+            ('prompt_version', r.prompt_version), ('user_id', r.user_id),
+            -- Versions of different prompts have nothing to do with each other.
+            ('version:' || r.prompt_id, r.prompt_version)
         UNION ALL
         SELECT 'property:' || p.key, p.value FROM jsonb_each_text(r.properties) AS p
     ) AS f (field, value)
-    WHERE length(f.value) BETWEEN 1 AND 255
+    WHERE f.field IS NOT NULL AND length(f.value) BETWEEN 1 AND 255
     GROUP BY f.field, f.value
 )
 SELECT s.is_whole, c.field, c.value

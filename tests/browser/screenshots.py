@@ -62,6 +62,12 @@ _OLDEST, _WITH_CITATIONS, _WITH_THUMB = (
 """Requests of the demo, whose ids follow from its seed."""
 
 
+_VERSIONS: Final = "range=30d&by=prompt_version&prompt=support-reply&group=4&group=5"
+_JUDGED: Final = urlencode(
+    {"range": "30d", "rater": ['["relevance","judge"]', '["relevance","human"]']}, doseq=True
+)
+
+
 async def _open_json(page: Page) -> None:
     await page.get_by_text("Filter as JSON").click()
 
@@ -101,7 +107,7 @@ PAGES: Final = (
     Shot(name="first-run", path="/", viewer="beginner"),
     Shot(name="overview", path="/?range=30d&score=relevance"),
     Shot(name="changes", path="/changes"),
-    Shot(name="compare", path="/compare?range=30d&by=property:variant"),
+    Shot(name="compare", path="/compare?range=30d&effect=2"),
     Shot(name="requests", path="/requests"),
     Shot(name="requests-filter", path=f"/requests?{_FILTERED}", prepare=_open_json),
     Shot(name="request", path=f"/requests/{_WITH_THUMB}?{_FILTERED}"),
@@ -127,6 +133,10 @@ PAGES: Final = (
     Shot(name="usage", path="/settings/usage"),
     Shot(name="about", path="/settings/about"),
     Shot(name="settings-home", path="/settings"),
+    Shot(name="compare-cases", path=f"/compare/cases?{_VERSIONS}&pair=user_id&score=relevance"),
+    Shot(name="release-check", path=f"/compare/check?{_VERSIONS}&check=relevance&rule=notWorseBy&bound=2"),
+    Shot(name="agreement", path="/agreement?range=30d"),
+    Shot(name="agreement-requests", path=f"/agreement/requests?{_JUDGED}&a=0&a=100&b=0&b=100"),
 )
 
 LOOKS: Final[dict[str, dict[str, Any]]] = {

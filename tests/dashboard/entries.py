@@ -24,6 +24,8 @@ class Entry(msgspec.Struct, frozen=True):
     scores: dict[str, int | bool]
     columns: dict[str, Any] = {}
     properties: dict[str, str] = {}
+    request_id: str = ""
+    """A random one where it does not matter."""
 
 
 async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default") -> None:
@@ -35,7 +37,7 @@ async def enter(dsn: str, entries: Iterable[Entry], organization: str = "default
         for entry in entries:
             request = LoggedRequest(
                 organization_id=id_,
-                request_id=str(uuid.uuid4()),
+                request_id=entry.request_id or str(uuid.uuid4()),
                 created_at=entry.at,
                 updated_at=entry.at,
                 properties=msgspec.json.encode(entry.properties).decode(),

@@ -50,6 +50,12 @@ def read_text(markup: str) -> str:
     return _on_one_line(unescape(re.sub("<[^>]*>", " ", markup)))
 
 
+def read_list(page: str, name: str) -> list[str]:
+    """The items of the first list in the section of that class."""
+    section = page.partition(f'class="{name}"')[2].partition("</section>")[0]
+    return [read_text(item) for item in re.findall(r"<li\b.*?</li>", section, re.DOTALL)]
+
+
 def read_charts(page: str) -> list[list[str]]:
     """The texts of each chart, from left to right, or of bars across from the top down."""
     charts = re.findall(r'<svg class="targets" aria-hidden="true">(.*?)</svg>', page, re.DOTALL)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from markupsafe import escape
@@ -10,7 +12,7 @@ from markupsafe import escape
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.entries import Entry, enter
-from tests.dashboard.reading import read_charts, read_tables, read_text
+from tests.dashboard.reading import read_charts, read_list, read_tables, read_text
 from tests.dashboard.test_overview import HOSTILE
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -53,7 +55,7 @@ async def test_groups_stand_side_by_side_with_exact_numbers(service: Service, si
             "accuracy average",
             "74.5 sd 8.80 · 30 scores",
             "79.2 +4.7 -1.3 to +10.7 no difference shown p 0.15 sd 9.48 · 31 scores",
-            "50.5 -24.0 -28.5 to -19.5 worse p <0.0001 sd 0.71 · 2 scores few",
+            "50.5 -24.0 -28.5 to -19.5 lower p <0.0001 sd 0.71 · 2 scores few",
         ],
         [
             "cited share of true",
@@ -113,8 +115,76 @@ async def test_requests_are_grouped_by_any_field_and_those_without_it_are_one_to
         rows = read_tables(await get(client, f"/compare?{WEEK}&by={by}&group={value}&without=1"))[0]
         assert rows == [
             ["Score", f"{value} base", "none"],
-            ["s average", "4 1 score few", "2 -2.00 ? too few 1 score few"],
+            # Versions are those of one prompt, which the other request does not have.
+            ["s average", "4 1 score few", "no score"]
+            if by == "prompt_version"
+            else ["s average", "4 1 score few", "2 -2.00 ? too few 1 score few"],
         ]
+
+
+def answers(prompt: str, version: int, value: int, count: int) -> list[Entry]:
+    columns = {"prompt_id": prompt, "prompt_version": str(version)}
+    return [Entry(MONDAY, {"quality": value + n % 3, "other": n % 2}, columns) for n in range(count)]
+
+
+async def test_versions_are_compared_within_the_most_used_prompt_and_verdicts_come_first(
+    service: Service, sign_in: SignIn
+) -> None:
+    counts = {2: 35, 9: 50, 10: 40}
+    values = {2: 80, 9: 80, 10: 60}
+    await enter(service.dsn, [e for v, n in counts.items() for e in answers("reply", v, values[v], n)])
+    await enter(service.dsn, [*answers("review", 1, 5, 30), *answers("review", 3, 5, 30)])
+    client = await sign_in()
+    page = await get(client, f"/compare?{WEEK}")
+    rows = read_tables(page)[0]
+    assert [head.split()[0] for head in rows[0]] == ["Score", "9", "10", "2"]
+    assert read_list(page, "verdicts") == [
+        "10 is lower than 9 on quality : -20.0 , sure; 40 against 50 scores -20.5 to -19.6",
+        "No difference shown between 2 and 9 on other : -1.4 pts , not sure; 35 against 50 scores "
+        "-26.9 to +24.3",
+        "No difference shown between 2 and 9 on quality : -0.01 , not sure; 35 against 50 scores "
+        "-0.47 to +0.45",
+        "No difference shown between 10 and 9 on other : ±0 , not sure; 40 against 50 scores -24.8 to +24.8",
+    ]
+    assert "Groups: the base first, then the newest version." in read_text(page)
+    definition = {"type": "integer", "direction": "higher"}
+    key = await service.make_key("default", "rw")
+    response = await client.put(
+        "/v1/score-definitions/quality", json=definition, headers={"Authorization": f"Bearer {key}"}
+    )
+    assert response.status_code == 200
+    page = await get(client, f"/compare?{WEEK}&by=prompt_version&score=quality&group=9&group=10&effect=0.2")
+    assert read_list(page, "verdicts") == [
+        "10 is worse than 9 on quality : -20.0 , sure; 40 against 50 scores -20.4 to -19.7"
+    ]
+    assert "10 is worse than 9 on quality" in page
+    links = re.findall(r'<p class="verdict-words"><a href="(.*?)"', page)
+    query = parse_qs(urlsplit(unescape(links[0])).query)
+    assert (query["from"], query["to"], query["sort"]) == (
+        ["2026-03-02"],
+        ["2026-03-08"],
+        ['{"scores":{"quality":"asc"}}'],
+    )
+    assert json.loads(query["filter"][0]) == {
+        "left": {"request_response_rmt": {"prompt_id": {"in": ["reply"]}}},
+        "operator": "and",
+        "right": {
+            "request_response_rmt": {
+                "prompt_version": {"in": ["10"]},
+                "scores": {"quality": {"exists": True}},
+            }
+        },
+    }
+    # Another prompt drops the groups of the last one.
+    page = await get(
+        client, f"/compare?{WEEK}&by=prompt_version&prompt=review&of=prompt_version:reply&group=9&group=10"
+    )
+    assert [head.split()[0] for head in read_tables(page)[0][0]] == ["Score", "1", "3"]
+    assert "prompt = review" in read_text(page)
+    # Another column does too, and the prompt with them, which was chosen for its versions.
+    page = await get(client, f"/compare?{WEEK}&by=model&prompt=review&of=prompt_version:review&group=1")
+    assert "Nothing to compare" in read_text(page)
+    assert "prompt = review" not in read_text(page)
 
 
 async def test_the_commonest_groups_and_the_first_scores_are_compared_where_nothing_is_chosen(
@@ -192,11 +262,11 @@ async def test_values_of_0_and_1_are_a_share_and_a_constant_group_has_an_interva
     page = await get(await sign_in(), address)
     table, of_k, _ = read_tables(page)
     assert table[1:] == [
-        ["k share of 1", "100% 200 scores", "69.5% -30.5 pts -38.2 to -23.3 worse p <0.0001 200 scores"],
+        ["k share of 1", "100% 200 scores", "69.5% -30.5 pts -38.2 to -23.3 lower p <0.0001 200 scores"],
         [
             "q average",
             "100 sd 0 · 40 scores",
-            "59.5 -40.5 -46.6 to -34.4 worse p <0.0001 sd 16.6 · 40 scores",
+            "59.5 -40.5 -46.6 to -34.4 lower p <0.0001 sd 16.6 · 40 scores",
         ],
     ]
     assert of_k == [["Value", "A", "B"], ["0", "0", "61"], ["1", "200", "139"]]
@@ -226,7 +296,7 @@ async def test_items_are_paired_users_are_cases_and_looks_may_be_repeated(
 
     assert await cell("") == "66.4 +0.88 -6.36 to +8.13 no difference shown p 0.81 sd 16.1 · 39 scores"
     assert await cell("&pair=property:item") == (
-        "66.4 +1.49 +1.32 to +1.65 better p <0.0001 sd 16.1 · 39 scores, 39 pairs"
+        "66.4 +1.49 +1.32 to +1.65 higher p <0.0001 sd 16.1 · 39 scores, 39 pairs"
     )
     assert await cell("&unit=user_id") == (
         "66.4 +0.9 -17.3 to +19.0 no difference shown p 0.92 sd 16.1 · 39 scores"

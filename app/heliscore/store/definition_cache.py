@@ -48,6 +48,13 @@ class Definitions(msgspec.Struct, frozen=True):
         """The names of which lower values are better."""
         return frozenset(name for name, definition in self.by_name.items() if definition.direction == "lower")
 
+    @property
+    def directed(self) -> frozenset[str]:
+        """The names of which it is known which values are better."""
+        return frozenset(
+            name for name, definition in self.by_name.items() if definition.direction is not None
+        )
+
     def yielding(self, author: Author, names: Iterable[str]) -> frozenset[str]:
         """Those of the names of which a human's value stays over this author's."""
         if not self.human_first or author.kind == "human":

@@ -15,14 +15,15 @@ _SQL = load("facet")
 PROPERTY: Final = "property:"
 """The prefix of a facet's field that is a property."""
 
+_VERSION: Final = "version:"
 _REQUESTS: Final = 4000
 _PARTS: Final = 20
 _VALUES: Final = 50
 
 
 class Facets(msgspec.Struct, frozen=True):
-    """The values of each field that requests can be grouped by, the most frequent first. A field is a column
-    or `property:<key>`."""
+    """The values of each field that requests can be grouped by, the most frequent first. A field is a column,
+    `property:<key>`, or for the versions of one prompt `version:<prompt>`."""
 
     values: dict[str, list[str]] = {}
 
@@ -31,6 +32,9 @@ class Facets(msgspec.Struct, frozen=True):
 
     def of(self, field: str) -> list[str]:
         return self.values.get(field, [])
+
+    def versions_of(self, prompt: str) -> list[str]:
+        return self.of(_VERSION + prompt)
 
     @property
     def keys(self) -> list[str]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 
 from heliscore.api.http.endpoints import error_response
-from heliscore.api.http.request_state import Services
 from heliscore.api.shared.arm_comparisons import DEFAULT_TUNING, Experiment, Result
 from heliscore.api.shared.experiment_arms import make_arms
-from heliscore.api.shared.experiments import read_groups, run
+from heliscore.dashboard.parts.comparison_groups import (
+    OF,
+    VERSION,
+    choose_groups,
+    describe_order,
+    make_of,
+    offer_groups,
+    settle,
+)
+from heliscore.dashboard.parts.comparison_links import Links
 from heliscore.dashboard.parts.comparison_method import (
     COLUMNS,
     FIELDS,
@@ -24,72 +30,76 @@ from heliscore.dashboard.parts.comparison_method import (
     read_method,
     subject_of,
 )
-from heliscore.dashboard.parts.comparison_rows import FEW, VERDICTS, ScoreCell, ScoreRow, make_table
+from heliscore.dashboard.parts.comparison_reading import read_comparison
+from heliscore.dashboard.parts.comparison_rows import FEW, ScoreRow, make_rows, make_table
+from heliscore.dashboard.parts.comparison_verdicts import make_lines, show_word
 from heliscore.dashboard.parts.downloads import DOWNLOAD, answer_csv, wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest
-from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range, shorter_ranges
-from heliscore.dashboard.parts.trends import Bin, make_bins
-from heliscore.dashboard.parts.value_bins import bin_counts
 from heliscore.domain.errors import FieldError, Unavailable
-from heliscore.domain.filter_tree import AllOf
 from heliscore.domain.messages import described
-from heliscore.domain.statistics.arms import measure_of
 from heliscore.domain.times import now
 from heliscore.store import evaluations
+from heliscore.store.definition_cache import NO_DEFINITIONS, Definitions
 from heliscore.store.facets import PROPERTY, Facets, find_facets
-from heliscore.store.score_groups import Group
 
-_OWN: Final = frozenset(("by", "group", "without", "score", "pair", "unit", "looks", "effect", DOWNLOAD))
-_DEFAULT_GROUPS: Final = 4
+_OWN: Final = frozenset(("by", "group", "without", "score", "pair", "unit", "looks", "effect", OF, DOWNLOAD))
 _DEFAULT_SCORES: Final = 6
 _MAX_GROUPS: Final = 6
 """As many as there are colours that can be distinguished."""
 
 _MAX_SCORES: Final = 12
 _OFFERED: Final = 12
-_BINS: Final = 25
+_SHOWN_LINES: Final = 8
+"""Of the verdicts; the others are folded, so that the table is in sight."""
 
 
 async def show_comparison(page: PageRequest) -> Response:
     time_range = read_time_range(page.request.query_params, now(), _OWN)
-    by = time_range.one("by") or "model"
     how, errors = read_method(time_range)
-    errors = [*time_range.errors, *errors]
-    if not is_field(by):
-        errors.append(FieldError("by", f"expected {FIELDS}, got {described(by)}"))
-    if len(time_range.all("group")) + bool(time_range.one("without")) > _MAX_GROUPS:
-        errors.append(FieldError("group", f"at most {_MAX_GROUPS} at a time"))
-    if len(time_range.all("score")) > _MAX_SCORES:
-        errors.append(FieldError("score", f"at most {_MAX_SCORES} at a time"))
+    errors = [*time_range.errors, *errors, *_find_errors(time_range)]
     if errors:
-        return _render(page, time_range, by, how, status=400, errors=errors)
+        return _render(page, time_range, how, status=400, errors=errors)
     organization_id, services = page.organization_id, page.services
     try:
+        definitions = await services.definitions.find(organization_id)
         async with services.database.connection() as connection:
             known = await evaluations.list_names(connection, organization_id)
             facets = await find_facets(connection, organization_id, time_range.start, time_range.end)
-        selection = _select(time_range, by, facets, known)
-        rows: list[ScoreRow] = []
-        experiment = None
+        time_range = settle(time_range, facets)
+        selection = _select(time_range, facets, known)
+        found = None
         if selection.groups and selection.scores:
             experiment = _make_experiment(time_range, organization_id, selection, how)
-            rows = await _compare(services, experiment)
+            found = await read_comparison(services, experiment)
     except Unavailable as error:
-        return error_response(error, lambda error: _render(page, time_range, by, how, trouble=str(error)))
+        return error_response(error, lambda error: _render(page, time_range, how, trouble=str(error)))
+    rows = [] if found is None else make_rows(found, definitions.directed)
     if wants_csv(page.request.query_params):
         return answer_csv("comparison", make_table(selection.groups, rows))
     return _render(
         page,
         time_range,
-        by,
         how,
         facets=facets,
         known=known,
+        definitions=definitions,
         selection=selection,
         rows=rows,
-        command=None if experiment is None else make_command(time_range, selection, how),
+        results=[] if found is None else found.results,
     )
+
+
+def _find_errors(time_range: TimeRange) -> list[FieldError]:
+    errors = []
+    by = time_range.one("by")
+    if by and not is_field(by):
+        errors.append(FieldError("by", f"expected {FIELDS}, got {described(by)}"))
+    if len(time_range.all("group")) + bool(time_range.one("without")) > _MAX_GROUPS:
+        errors.append(FieldError("group", f"at most {_MAX_GROUPS} at a time"))
+    if len(time_range.all("score")) > _MAX_SCORES:
+        errors.append(FieldError("score", f"at most {_MAX_SCORES} at a time"))
+    return errors
 
 
 REASONS: Final = {
@@ -99,14 +109,11 @@ REASONS: Final = {
 """Why there is no interval, in words."""
 
 
-def _select(time_range: TimeRange, by: str, facets: Facets, known: list[str]) -> Selection:
+def _select(time_range: TimeRange, facets: Facets, known: list[str]) -> Selection:
     """Read the selection from the address; by default the most frequent groups and the first scores."""
-    groups: list[str | None] = [*time_range.all("group")]
-    if time_range.one("without"):
-        groups.append(None)
     return Selection(
-        by=by,
-        groups=groups or [*facets.of(by)[:_DEFAULT_GROUPS]],
+        by=time_range.one("by"),
+        groups=choose_groups(time_range, facets),
         scores=time_range.all("score") or known[:_DEFAULT_SCORES],
     )
 
@@ -114,109 +121,74 @@ def _select(time_range: TimeRange, by: str, facets: Facets, known: list[str]) ->
 def _make_experiment(
     time_range: TimeRange, organization_id: int, selection: Selection, how: Method
 ) -> Experiment:
-    effects = dict.fromkeys(selection.scores, how.effect) if how.effect else {}
     return Experiment(
         selection=time_range.selection(organization_id),
         scores=tuple(selection.scores),
         arms=make_arms(subject_of(selection.by), selection.groups),
         pair_by=None if how.pair is None else subject_of(how.pair),
         unit=None if how.unit is None else subject_of(how.unit),
-        minimum_effects=effects,
+        minimum_effects=dict.fromkeys(selection.scores, how.effect) if how.effect else {},
         tuning=DEFAULT_TUNING if how.repeats else None,
     )
-
-
-async def _compare(services: Services, experiment: Experiment) -> list[ScoreRow]:
-    results = await run(services, experiment)
-    groups = results.groups
-    if experiment.pair_by is not None:
-        groups = await read_groups(services, experiment)
-    by_cell = {(result.score, result.arm): result for result in results.results}
-    found = {(group.name, group.value): group for group in groups}
-    bins = await _read_bins(services, experiment, [group.name for group in groups if group.counts is None])
-    return [_make_row(name, experiment.arms.labels, found, by_cell, bins) for name in experiment.scores]
-
-
-async def _read_bins(services: Services, experiment: Experiment, names: list[str]) -> dict[str, list[Bin]]:
-    """Bins of the scores that have too many values to be counted one by one."""
-    if not names:
-        return {}
-    arms, of = experiment.arms, experiment.selection
-    selection = msgspec.structs.replace(of, tree=AllOf((of.tree, arms.tree)))
-    async with services.database.connection() as connection:
-        spreads = await evaluations.spread(
-            connection, services.ids.names, selection, names, _BINS, arms.group_by
-        )
-    return {
-        name: make_bins([spread for spread in spreads if spread.name == name], arms.labels) for name in names
-    }
-
-
-def _make_row(
-    name: str,
-    labels: Sequence[str | None],
-    groups: Mapping[tuple[str, str | None], Group],
-    results: Mapping[tuple[str, str | None], Result],
-    read_bins: Mapping[str, list[Bin]],
-) -> ScoreRow:
-    of_labels = [groups.get((name, label)) for label in labels]
-    there = [group for group in of_labels if group is not None]
-    is_share = bool(there) and measure_of([group.sample for group in there]) == "share"
-    cells = [
-        None if group is None else ScoreCell(group, results.get((name, label)))
-        for label, group in zip(labels, of_labels, strict=True)
-    ]
-    counts = [None if group is None else group.counts for group in of_labels]
-    bins = read_bins[name] if name in read_bins else bin_counts(counts, _BINS)
-    names = ["none" if label is None else label for label in labels]
-    chart = (make_shares if is_share else make_spread)(bins, names) if bins else None
-    is_boolean = bool(there) and all(group.all_boolean for group in there)
-    return ScoreRow(name, is_share, is_boolean, cells, bins, chart)
 
 
 def _render(
     page: PageRequest,
     time_range: TimeRange,
-    by: str,
     how: Method,
     *,
     status: int = 200,
     facets: Facets | None = None,
     known: list[str] | None = None,
+    definitions: Definitions = NO_DEFINITIONS,
     selection: Selection | None = None,
     rows: list[ScoreRow] | None = None,
-    command: str | None = None,
+    results: list[Result] | None = None,
     errors: list[FieldError] | None = None,
     trouble: str | None = None,
 ) -> Response:
     facets = facets or Facets()
+    by = time_range.one("by")
     groups = selection.groups if selection else []
-    offered = [group for group in facets.of(by) if group not in groups][:_OFFERED]
-    key = by.removeprefix(PROPERTY)
+    command = make_command(time_range, selection, how) if selection and rows else None
     return page.render(
         "pages/comparison.html",
         status=status,
         time_range=time_range,
         by=by,
-        by_name=COLUMNS.get(by, key),
+        by_name=COLUMNS.get(by, by.removeprefix(PROPERTY)),
+        of=make_of(time_range),
+        is_of_versions=by == VERSION,
+        prompts=_offer_prompts(time_range, facets),
         columns=COLUMNS,
         keys=sorted({*facets.keys, *keys_of(by, how.pair, how.unit)}),
         facets=facets,
         groups=groups,
-        offered=offered,
+        order=describe_order(time_range),
+        offered=[group for group in offer_groups(time_range, facets) if group not in groups][:_OFFERED],
         known=known or [],
         chosen=selection.scores if selection else [],
         rows=rows or [],
+        lines=make_lines(results or [], groups[0] if groups else None, definitions.directed, how.effect),
+        links=Links(time_range, definitions.by_name),
         how=how,
         compared=sum(cell.result is not None for row in rows or [] for cell in row.cells if cell),
-        verdicts=VERDICTS,
+        show_word=show_word,
         reasons=REASONS,
         few=FEW,
+        shown_lines=_SHOWN_LINES,
         command=command,
         errors=errors or [],
         trouble=trouble,
         shorter=shorter_ranges(time_range.length),
     )
+
+
+def _offer_prompts(time_range: TimeRange, facets: Facets) -> list[str]:
+    """The prompts that have versions, and the chosen one."""
+    prompts = [prompt for prompt in facets.of("prompt_id") if facets.versions_of(prompt)]
+    chosen = time_range.one("prompt")
+    return prompts if not chosen or chosen in prompts else [chosen, *prompts]
 
 
 PAGES = (Page(path="/compare", handler=show_comparison, title="Compare"),)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any, Final
 
 import msgspec
 
 from heliscore.api.shared.filter_leaves import both
+from heliscore.dashboard.parts.commands import make_curl
 from heliscore.dashboard.parts.time_range import TimeRange
 from heliscore.domain.errors import FieldError
 from heliscore.domain.filter_tree import Column, Property
@@ -28,7 +28,7 @@ FIELDS: Final = f"one of {', '.join(COLUMNS)} or {PROPERTY}<key>"
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """The groups and scores to compare."""
+    """The groups and scores to compare. The first group is the base."""
 
     by: str
     """A facet's field."""
@@ -53,6 +53,11 @@ class Method(msgspec.Struct, frozen=True):
 
     effect: float | None = None
     """The difference that must not be missed, in the scores' own units."""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it is not the usual one."""
+        return self != Method()
 
 
 def is_field(name: str) -> bool:
@@ -100,22 +105,18 @@ def make_command(time_range: TimeRange, selection: Selection, how: Method) -> st
         "filter": both("all", *time_range.leaves),
         "timeFilter": {"start": format_time(time_range.start), "end": format_time(time_range.end)},
         "scores": selection.scores,
-        "arms": {"by": _show_field(selection.by), "base": base, "others": others},
+        "arms": {"by": show_field(selection.by), "base": base, "others": others},
     }
     if how.pair is not None:
-        body["pairBy"] = _show_field(how.pair)
+        body["pairBy"] = show_field(how.pair)
     if how.unit is not None:
-        body["unit"] = _show_field(how.unit)
+        body["unit"] = show_field(how.unit)
     if how.repeats:
         body["sequential"] = True
     if how.effect is not None:
         body["minimumEffect"] = dict.fromkeys(selection.scores, how.effect)
-    sent = shlex.quote(msgspec.json.encode(body).decode())
-    return (
-        'curl "$HELISCORE_URL/v1/evals/ab" -H "Authorization: Bearer $HELISCORE_API_KEY" '
-        f"-H 'Content-Type: application/json' -d {sent}"
-    )
+    return make_curl("/v1/evals/ab", body)
 
 
-def _show_field(field: str) -> str | dict[str, str]:
+def show_field(field: str) -> str | dict[str, str]:
     return field if field in COLUMNS else {"property": field.removeprefix(PROPERTY)}

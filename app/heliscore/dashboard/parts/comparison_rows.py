@@ -9,23 +9,17 @@ import msgspec
 
 from heliscore.api.shared.arm_comparisons import Result
 from heliscore.dashboard.parts.charts import Chart
+from heliscore.dashboard.parts.comparison_reading import BINS, ReadComparison
+from heliscore.dashboard.parts.comparison_verdicts import find_word, show_word
 from heliscore.dashboard.parts.downloads import Cell
+from heliscore.dashboard.parts.score_charts import make_shares, make_spread
 from heliscore.dashboard.parts.trends import Bin
-from heliscore.domain.statistics.compared import Verdict
+from heliscore.dashboard.parts.value_bins import bin_counts
+from heliscore.domain.statistics.arms import measure_of
 from heliscore.store.score_groups import Group
 
 FEW: Final = 30
 """A group with fewer scores is marked as unreliable."""
-
-VERDICTS: Final[dict[Verdict, str]] = {
-    "better": "better",
-    "worse": "worse",
-    "equivalent": "equivalent",
-    "notWorse": "not worse",
-    "noDifferenceShown": "no difference shown",
-    "tooFew": "too few",
-    "identical": "identical",
-}
 
 
 class ScoreCell(msgspec.Struct, frozen=True):
@@ -33,6 +27,16 @@ class ScoreCell(msgspec.Struct, frozen=True):
 
     group: Group
     result: Result | None
+    is_directed: bool
+    """Whether a definition says which values are better."""
+
+    @property
+    def word(self) -> str:
+        """The verdict: `better`, `higher`."""
+        if self.result is None:
+            return ""
+        found = self.result.comparison
+        return find_word(found.verdict, found.difference, is_directed=self.is_directed)
 
     @property
     def is_few(self) -> bool:
@@ -54,6 +58,36 @@ class ScoreRow(msgspec.Struct, frozen=True):
         return any(cell is not None and cell.is_few for cell in self.cells)
 
 
+def make_rows(found: ReadComparison, directed: frozenset[str]) -> list[ScoreRow]:
+    """A row for each score, in the order asked for. `directed`: the names whose definitions say which values
+    are better."""
+    groups = {(group.name, group.value): group for group in found.groups}
+    results = {(result.score, result.arm): result for result in found.results}
+    labels = found.experiment.arms.labels
+    names = ["none" if label is None else label for label in labels]
+    rows = []
+    for name in found.experiment.scores:
+        of_labels = [groups.get((name, label)) for label in labels]
+        cells = [
+            None if group is None else ScoreCell(group, results.get((name, label)), name in directed)
+            for label, group in zip(labels, of_labels, strict=True)
+        ]
+        rows.append(_make_row(name, cells, found.bins.get(name), names))
+    return rows
+
+
+def _make_row(
+    name: str, cells: list[ScoreCell | None], bins: list[Bin] | None, group_names: list[str]
+) -> ScoreRow:
+    there = [cell.group for cell in cells if cell is not None]
+    is_share = bool(there) and measure_of([group.sample for group in there]) == "share"
+    if bins is None:
+        bins = bin_counts([None if cell is None else cell.group.counts for cell in cells], BINS)
+    chart = (make_shares if is_share else make_spread)(bins, group_names) if bins else None
+    is_boolean = bool(there) and all(group.all_boolean for group in there)
+    return ScoreRow(name, is_share, is_boolean, cells, bins, chart)
+
+
 _TABLE: Final = (
     *("score", "group", "measure", "value", "deviation", "scores", "difference", "difference_low"),
     *("difference_high", "p", "verdict", "pairs"),
@@ -71,16 +105,16 @@ def make_table(groups: Sequence[str | None], rows: Sequence[ScoreRow]) -> list[S
                     (
                         *(row.name, group, "share" if row.is_share else "average", sample.mean),
                         *(sample.deviation, sample.count),
-                        *_difference_cells(cell.result),
+                        *_difference_cells(cell),
                     )
                 )
     return table
 
 
-def _difference_cells(result: Result | None) -> tuple[Cell, ...]:
-    if result is None:
+def _difference_cells(cell: ScoreCell) -> tuple[Cell, ...]:
+    if cell.result is None:
         return (None,) * 6
-    found = result.comparison
+    found = cell.result.comparison
     interval = found.interval_adjusted
     ends = (None, None) if interval is None else (interval.low, interval.high)
-    return (found.difference, *ends, found.p_adjusted, VERDICTS[found.verdict], found.pairs)
+    return (found.difference, *ends, found.p_adjusted, show_word(cell.word), found.pairs)

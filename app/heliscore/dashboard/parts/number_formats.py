@@ -83,7 +83,7 @@ def format_difference(difference: float, is_share: bool, beside: float = 0) -> s
 def format_interval(interval: Interval, is_share: bool) -> str:
     """Format as `+1.2 to +3.4`; of shares in percentage points."""
     ends = (
-        f"{_sign(end)}{format_difference(end, is_share, interval.reach).removesuffix(' pts')}"
+        f"{format_sign(end)}{format_difference(end, is_share, interval.reach).removesuffix(' pts')}"
         for end in (interval.low, interval.high)
     )
     return " to ".join(ends)
@@ -95,7 +95,7 @@ def format_distances(interval: Interval, is_share: bool) -> str:
     return " to ".join(end.removesuffix(" pts") for end in ends)
 
 
-def _sign(number: float) -> str:
+def format_sign(number: float) -> str:
     return "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else ""
 
 
@@ -157,7 +157,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "difference": format_difference,
     "interval": format_interval,
     "distances": format_distances,
-    "sign": _sign,
+    "sign": format_sign,
     "probability": format_probability,
     "period": format_period,
     "bin": format_bin,

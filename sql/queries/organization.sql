@@ -80,5 +80,8 @@ DELETE FROM audit_entry WHERE organization_id = $1
 -- name: remove_waiting_scores
 DELETE FROM waiting_score WHERE organization_id = $1
 
+-- name: remove_views
+DELETE FROM saved_view WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -32,6 +32,7 @@ _BELONGINGS: Final = (
     "remove_monitors",
     "remove_audit_entries",
     "remove_waiting_scores",
+    "remove_views",
 )
 
 

@@ -12,11 +12,13 @@ from heliscore.dashboard.pages import (
     monitor_form,
     monitors,
     overview,
+    request_actions,
     request_detail,
     request_list,
     score_definitions,
     score_form,
     sign_in,
+    view_form,
 )
 from heliscore.dashboard.parts import static_files
 from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_page_routes, wants_page
@@ -34,6 +36,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitors.PAGES,
     *score_definitions.PAGES,
     *sign_in.PAGES,
+    *request_actions.PAGES,
+    *view_form.PAGES,
 )
 """Every page; those of the navigation in its order."""
 

@@ -75,6 +75,13 @@ async def _show_keys(page: Page) -> None:
     await page.get_by_role("button", name="Keys").click()
 
 
+async def _ask_to_delete(page: Page) -> None:
+    for number in range(3):
+        await page.locator("#rows .pick input[name=id]").nth(number).check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("heading", name="Delete 3 requests?").wait_for()
+
+
 PAGES: Final = (
     Shot(name="sign-in", path="/sign-in", viewer="nobody"),
     Shot(name="first-run", path="/", viewer="beginner"),
@@ -91,6 +98,7 @@ PAGES: Final = (
     Shot(name="monitor-form", path=f"/monitors/form?id={MONITOR}", prepare=_try_over_the_past),
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
+    Shot(name="request-deletion", path="/requests", prepare=_ask_to_delete),
     Shot(name="docs", path="/docs", viewer="nobody"),
 )
 

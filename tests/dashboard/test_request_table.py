@@ -227,8 +227,8 @@ async def test_a_property_is_set_on_what_was_selected_or_matches(
     while response.status_code == 200:
         assert "Not done yet" in response.text
         fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', response.text)
-        data = {name: unescape(value) for name, value in fields[-8:]}
-        response = await visitor.post("/request-properties", data=data)
+        going_on = {name: unescape(value) for name, value in fields[-8:]}
+        response = await visitor.post("/request-properties", data=going_on)
         pages += 1
     assert (pages, response.headers["location"]) == (3, "/requests?range=30d&changed=4")
     assert await reviewed() == [True, True, True, True, False]

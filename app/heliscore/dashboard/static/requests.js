@@ -94,16 +94,17 @@ function append(page) {
   for (const row of [...other.tBodies[0].rows]) {
     localiseTimes(row);
     const cells = new Map(scoresOf(row).map((cell) => [cell.dataset.score, cell]));
-    table.tBodies[0].append(document.adoptNode(row));
     for (const { dataset } of scoresOf(table.tHead.rows[0])) {
       putScore(row, cells.get(dataset.score) ?? emptyCell(dataset.score));
     }
+    table.tBodies[0].append(document.adoptNode(row));
   }
 }
 
 /** Insert a cell behind the other scores of a row, or where the first one stands. */
 const putScore = (row, cell) =>
-  ([...row.querySelectorAll("[data-score]")].pop() ?? row.cells[row.closest("table").dataset.firstScore - 1]).after(cell);
+  ([...row.querySelectorAll("[data-score]")].pop() ?? row.cells[document.getElementById("rows").dataset.firstScore - 1])
+    .after(cell);
 
 function emptyCell(name) {
   const cell = Object.assign(document.createElement("td"), { className: "num score-value" });

@@ -267,6 +267,7 @@ async def test_rows_are_walked_selected_and_changed_by_keys(
     await expect(page.get_by_role("heading", name="Delete 50 requests?")).to_be_visible()
     await assert_accessible(page)
     await page.get_by_role("link", name="Keep them").click()
+    await expect(page.locator("#count")).to_have_text(f"{REQUESTS} requests")
 
     await page.keyboard.press("?")
     await expect(page.get_by_role("heading", name="Keys")).to_be_visible()

@@ -32,7 +32,6 @@ from heliscore.dashboard.parts.search_address import (
 from heliscore.dashboard.parts.table_cells import make_cells, make_score_cells
 from heliscore.dashboard.parts.table_columns import TITLES, find_columns, find_exported
 from heliscore.dashboard.parts.table_headings import make_headings, make_score_heading
-from heliscore.dashboard.parts.time_range import RANGES
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Score
 from heliscore.domain.saved_view import PROPERTY, SavedView
@@ -174,7 +173,7 @@ def _render(
             for row in rows
         ],
         is_sorted=sort is not None and sort.subject in [*map(Score, names), *(c.sorted_by for c in columns)],
-        ranges=_ranges(search),
+        ranges=search.ranges,
         views=[(view, from_saved(view.search).href(), _is_shown(view, search)) for view in known.views],
         view=next((view for view in known.views if _is_shown(view, search)), None),
         address=_address(page),
@@ -192,16 +191,6 @@ def _is_shown(view: SavedView, search: SearchAddress) -> bool:
 def _read_count(page: PageRequest, name: str) -> int | None:
     text = page.request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _ranges(search: SearchAddress) -> list[tuple[str, str, bool]]:
-    """The name, the address and whether it is chosen of each range; the empty one is all time."""
-    zone = tuple(pair for pair in search.times if pair[0] == "zone")
-    shown = "custom" if search.time("from") else search.time("range")
-    return [
-        (name, search.href(times=((("range", name),) if name else ()) + zone, cursor=""), name == shown)
-        for name in ("", *RANGES)
-    ]
 
 
 def _make_scale(name: str, rows: Sequence[RequestRow], known: Known) -> ScoreScale:

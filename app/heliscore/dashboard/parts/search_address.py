@@ -14,7 +14,7 @@ from heliscore.api.http.field_errors import FieldErrors
 from heliscore.api.shared.filter_leaves import between
 from heliscore.api.shared.sort_fields import encode_sort
 from heliscore.dashboard.parts.table_columns import DEFAULT_COLUMNS
-from heliscore.dashboard.parts.time_range import TimeRange, read_time_range
+from heliscore.dashboard.parts.time_range import RANGES, TimeRange, read_time_range
 from heliscore.domain import saved_view
 from heliscore.domain.filter_tree import (
     NEWEST_FIRST,
@@ -90,6 +90,16 @@ class SearchAddress(msgspec.Struct, frozen=True):
     def time(self, key: str) -> str:
         """One of RANGE_KEYS, empty where it is not given."""
         return dict(self.times).get(key, "")
+
+    @property
+    def ranges(self) -> list[tuple[str, str, bool]]:
+        """Of each range the name, empty for all time, the address, and whether it is that of the search."""
+        zone = tuple(pair for pair in self.times if pair[0] == "zone")
+        here = "custom" if self.time("from") else self.time("range")
+        return [
+            (name, self.href(times=((("range", name),) if name else ()) + zone, cursor=""), name == here)
+            for name in ("", *RANGES)
+        ]
 
     def time_range(self) -> TimeRange | None:
         """The time that the search is limited to as of now; None: all."""

@@ -233,12 +233,12 @@ async def test_a_property_is_set_on_what_was_selected_or_matches(
     assert (pages, response.headers["location"]) == (3, "/requests?range=30d&changed=4")
     assert await reviewed() == [True, True, True, True, False]
 
-    for fields, said in (
+    for sent, said in (
         (wanted, "select at least one request first"),
         ({"id": "a", "key": "", "value": "x"}, "key: must not be empty"),
         ({**wanted, "which": "all", "search": "filter=x"}, "filter: not valid json"),
     ):
-        refused = await send(visitor, "/request-properties", fields)
+        refused = await send(visitor, "/request-properties", sent)
         assert (refused.status_code, said in unescape(refused.text).lower()) == (400, True), said
     assert (await send(await sign_in(permissions="r"), "/request-properties", wanted)).status_code == 403
 

@@ -40,6 +40,7 @@ from heliscore.api.native import (
     request_deletion_endpoint,
     revert_endpoint,
     sample_endpoint,
+    saved_view_endpoints,
     score_deletion_endpoint,
 )
 from heliscore.api.opentelemetry import otlp_answers, otlp_endpoints
@@ -76,6 +77,7 @@ _API: Final = (
     *request_deletion_endpoint.ENDPOINTS,
     *score_deletion_endpoint.ENDPOINTS,
     *audit_endpoint.ENDPOINTS,
+    *saved_view_endpoints.ENDPOINTS,
     *export_endpoint.ENDPOINTS,
     *import_endpoint.ENDPOINTS,
     *promptlayer.ENDPOINTS,

@@ -95,5 +95,8 @@ DELETE FROM score_group WHERE organization_id = $1
 -- name: remove_uncounted_names
 DELETE FROM uncounted_name WHERE organization_id = $1
 
+-- name: remove_views
+DELETE FROM saved_view WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

@@ -11,6 +11,15 @@ ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     updated_at = greatest(r.updated_at, excluded.updated_at)
 RETURNING r.request_no
 
+-- name: set_of_requests
+-- Of those that there are of the requests $2, as set_properties does it.
+UPDATE request AS r SET
+    properties = r.properties || $3::text::jsonb,
+    set_properties = coalesce(r.set_properties, '{}') || $3::text::jsonb,
+    updated_at = greatest(r.updated_at, $4)
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+RETURNING r.request_no
+
 -- name: remove_property
 UPDATE request
 SET properties = properties - $3::text, set_properties = set_properties - $3::text, updated_at = $4

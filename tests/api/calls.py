@@ -23,6 +23,7 @@ RETIME = "UPDATE score SET scored_at = '2026-01-01T00:00:00Z' WHERE organization
 PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
 MONITOR = "0f8b2a51-6a3c-4b55-9f0e-0c1d2e3f4a5b"
+VIEW = "5d1f0c86-2b7e-4c1a-8a55-6f7e8d9c0b1a"
 
 _QUERY = {"filter": {"request_response_rmt": {"scores": {SCORE: {"gte": 90}}}}}
 _TIMES = {"start": "2020-01-01T00:00:00Z", "end": "2120-01-01T00:00:00Z"}
@@ -136,6 +137,8 @@ VALUES ($1, $2, '2026-01-01T00:00:00Z', 'firing', 1, $4)
 """
 """It is paused: what the service finds would be a change that no call made."""
 
+MAKE_VIEW = "INSERT INTO saved_view (organization_id, id, name, search) VALUES ($1, $2, $3, '{}')"
+
 _MONITOR = {
     "name": "new",
     "score": SCORE,
@@ -236,6 +239,10 @@ BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/v1/score-definitions/{name}"): {"type": "integer", "min": 0},
     ("DELETE", "/v1/score-definitions/{name}"): None,
     ("POST", "/v1/score-definitions/{name}/check"): {"definition": {"type": "integer", "max": 90}},
+    ("GET", "/v1/views"): None,
+    ("POST", "/v1/views"): {"name": "best", **_QUERY, "range": "7d"},
+    ("PATCH", "/v1/views/{viewId}"): {"name": "renamed"},
+    ("DELETE", "/v1/views/{viewId}"): None,
     ("GET", "/v1/destinations"): None,
     ("POST", "/v1/destinations"): {
         "kind": "webhook",
@@ -328,6 +335,7 @@ async def make_destination(connection: Connection, organization_id: int, name: s
     await connection.execute(MAKE_DESTINATION, organization_id, name)
     await connection.execute(MAKE_WEBHOOK, organization_id, name)
     await make_monitor(connection, organization_id, "low")
+    await make_view(connection, organization_id, "worst")
 
 
 async def make_monitor(connection: Connection, organization_id: int, mark: str) -> None:
@@ -335,6 +343,12 @@ async def make_monitor(connection: Connection, organization_id: int, mark: str) 
     await connection.execute("DELETE FROM monitor WHERE id = $1", MONITOR)
     definition = json.dumps({**EXAMPLE, **_MONITOR, "name": mark})
     await connection.execute(MAKE_MONITOR, organization_id, MONITOR, definition, mark)
+
+
+async def make_view(connection: Connection, organization_id: int, name: str) -> None:
+    """Make the VIEW of the example calls; that of an earlier test goes."""
+    await connection.execute("DELETE FROM saved_view WHERE id = $1", VIEW)
+    await connection.execute(MAKE_VIEW, organization_id, VIEW, name)
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -355,6 +369,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         deliveryId=DELIVERY,
         webhookId=WEBHOOK,
         monitorId=MONITOR,
+        viewId=VIEW,
         path="v1/models",
         model="gpt-4",
     )

@@ -35,9 +35,11 @@ from tests.api.calls import (
     REQUEST,
     RETIME,
     SCORE,
+    VIEW,
     call,
     make_destination,
     make_monitor,
+    make_view,
     name_of,
     send,
 )
@@ -147,7 +149,13 @@ async def test_example_of_body_is_accepted(
     content = operation(document, endpoint)["requestBody"]["content"]["application/json"]
     await make_destination(connection, organization_id, "ours")
     await make_monitor(connection, organization_id, "old")
-    known = {"{id}": str(key_id), "{destinationId}": DESTINATION, "{monitorId}": MONITOR}
+    await make_view(connection, organization_id, "old")
+    known = {
+        "{id}": str(key_id),
+        "{destinationId}": DESTINATION,
+        "{monitorId}": MONITOR,
+        "{viewId}": VIEW,
+    }
     path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
@@ -218,6 +226,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
     await make_destination(connection, organization_id, "ours")
     await make_monitor(connection, organization_id, "old")
+    await make_view(connection, organization_id, "old")
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})

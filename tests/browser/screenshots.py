@@ -102,6 +102,13 @@ async def _try_a_read(page: Page) -> None:
     await call.get_by_role("region", name="Answer").wait_for()
 
 
+async def _ask_to_delete(page: Page) -> None:
+    for number in range(3):
+        await page.locator("#rows .pick input[name=id]").nth(number).check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("heading", name="Delete 3 requests?").wait_for()
+
+
 PAGES: Final = (
     Shot(name="sign-in", path="/sign-in", viewer="nobody"),
     Shot(name="first-run", path="/", viewer="beginner"),
@@ -118,6 +125,7 @@ PAGES: Final = (
     Shot(name="monitor-form", path=f"/monitors/form?id={MONITOR}", prepare=_try_over_the_past),
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
+    Shot(name="request-deletion", path="/requests", prepare=_ask_to_delete),
     Shot(name="docs", path="/docs", viewer="nobody"),
     Shot(name="docs-try", path="/docs#list_score_names", prepare=_try_a_read),
     Shot(name="palette", path="/compare", prepare=_open_palette),

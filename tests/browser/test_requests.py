@@ -180,19 +180,19 @@ async def test_sorting_and_scrolling_reach_every_request_once(reviewer: Page, gr
     await page.goto("/requests")
     await page.get_by_role("link", name="accuracy").click()
     await page.wait_for_url(re.compile("sort="))
-    assert await state(page) == {"sort": {"scores": {"accuracy": "desc"}}}
+    assert await state(page) == {"sort": {"scores": {"accuracy": "asc"}}}
     while await page.locator("#more").count():
         rows = await page.locator("#rows tbody tr").count()
-        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        await page.locator("#more").evaluate("more => more.scrollIntoView()")
         await expect(page.locator("#rows tbody tr").nth(rows)).to_be_attached()
     links = await page.locator("#rows th.what a").evaluate_all("links => links.map(link => link.pathname)")
     async with httpx.AsyncClient(base_url=ground.address, timeout=30) as client:
         headers = {"Authorization": f"Bearer {await ground.make_key()}"}
-        body = {"filter": "all", "sort": {"scores": {"accuracy": "desc"}}, "limit": 1000}
+        body = {"filter": "all", "sort": {"scores": {"accuracy": "asc"}}, "limit": 1000}
         answer = (await client.post("/v1/request/query", json=body, headers=headers)).json()
     assert links == [f"/requests/{row['request_id']}" for row in answer["data"]]
     cells = await page.locator("#rows tbody tr").evaluate_all("rows => rows.map(row => row.cells.length)")
-    assert set(cells) == {await page.locator("#rows thead th").count()}
+    assert set(cells) == {await page.locator("#rows thead tr > *").count()}
     await expect(page.locator("#pager")).to_have_text("No more requests.")
 
 
@@ -206,6 +206,78 @@ async def test_chosen_columns_stay_in_the_address(reviewer: Page) -> None:
     await page.wait_for_url(re.compile("column=toxicity"))
     headings = page.locator("#rows thead th[data-score]")
     assert await headings.all_inner_texts() == ["toxicity"]
+
+
+async def test_what_is_typed_goes_along_and_names_are_asked_for(reviewer: Page) -> None:
+    page = reviewer
+    await page.goto("/requests")
+    await page.get_by_role("button", name="+ Condition").click()
+    await page.get_by_label("Comparison").select_option("is missing")
+    await page.get_by_role("button", name="Apply", exact=True).first.click()
+    error = page.locator(".builder-row .error")
+    await expect(error).to_have_text("give the name of the score")
+    name = page.get_by_label("Name of the score")
+    await expect(name).to_be_focused()
+    await page.get_by_role("link", name="7 days").click()
+    await expect(error).to_be_visible()
+    await name.fill("accuracy")
+    lacking = {"request_response_rmt": {"scores": {"accuracy": {"exists": False}}}}
+    await page.get_by_role("link", name="30 days").click()
+    await page.wait_for_url(re.compile("range=30d"))
+    assert await state(page) == {"filter": lacking}
+
+    await page.get_by_label("Field").select_option("Scores")
+    await page.get_by_text("Columns").click()
+    await page.get_by_role("button", name="Show").click()
+    await page.wait_for_url(re.compile("scores_column"))
+    unscored = {"request_response_rmt": {"scores_column": {"equals": "{}"}}}
+    assert await state(page) == {"filter": unscored}
+    assert "range=30d" in page.url
+    await expect(page.get_by_label("Comparison")).to_have_value("missing")
+
+
+async def test_rows_are_walked_selected_and_changed_by_keys(
+    reviewer: Page, assert_accessible: AssertAccessible
+) -> None:
+    page = reviewer
+    await page.goto("/requests")
+    await expect(page.locator("#count")).to_have_text(f"{REQUESTS} requests")
+    rows = page.locator("#rows tbody tr")
+    bar = page.locator("#actions")
+    await expect(bar).to_be_hidden()
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await expect(rows.nth(1).locator(".what a")).to_be_focused()
+    await page.keyboard.press("x")
+    await page.keyboard.press("k")
+    await page.keyboard.press("x")
+    which = page.get_by_label("Requests to change")
+    await expect(which.locator("option").first).to_have_text("2 requests selected")
+    await expect(which.locator("option").last).to_have_text(f"All {REQUESTS} requests that match")
+    await assert_accessible(page)
+
+    await page.get_by_label("Property to set").fill("jx?")
+    await expect(page.locator("#keys")).to_be_hidden()
+    await page.get_by_label("Text of the property").fill("seen")
+    await page.get_by_role("button", name="Set property").click()
+    await expect(page.get_by_text("The property was set on 2 requests.")).to_be_visible()
+    await page.get_by_label("Select all of the page").check()
+    await expect(which.locator("option").first).to_have_text("50 requests selected")
+    await page.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("heading", name="Delete 50 requests?")).to_be_visible()
+    await assert_accessible(page)
+    await page.get_by_role("link", name="Keep them").click()
+    await expect(page.locator("#count")).to_have_text(f"{REQUESTS} requests")
+
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    await assert_accessible(page)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("j")
+    opened = await rows.first.locator(".what a").get_attribute("href")
+    assert opened
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**{opened}")
 
 
 async def test_the_table_pages_without_script(open_page: OpenPage, ground: Ground) -> None:

@@ -136,7 +136,9 @@ async def test_a_row_shows_what_is_known(service: Service, sign_in: SignIn) -> N
     for shown in (
         '<time datetime="2026-01-01T00:00:00.000Z">',
         ">Where is my parcel?</a>",
-        ">req_1</span>",
+        'title="Where is my parcel? (req_1)"',
+        'title="2026-01-01T00:00:00.000Z"',
+        ">Hello</td>",
         ">m-1</td>",
         ">eva</td>",
         ">200</td>",

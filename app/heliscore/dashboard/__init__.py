@@ -21,6 +21,7 @@ from heliscore.dashboard.pages import (
     monitors,
     overview,
     release_check,
+    request_actions,
     request_detail,
     request_list,
     score_definitions,
@@ -28,6 +29,7 @@ from heliscore.dashboard.pages import (
     search,
     sign_in,
     usage,
+    view_form,
 )
 from heliscore.dashboard.parts import static_files
 from heliscore.dashboard.parts.page_routes import Page, make_error_renderer, make_page_routes, wants_page
@@ -56,6 +58,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *api_reference.PAGES,
     *search.PAGES,
     *sign_in.PAGES,
+    *request_actions.PAGES,
+    *view_form.PAGES,
 )
 """Every page; those of the navigation in its order."""
 

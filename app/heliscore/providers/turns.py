@@ -12,7 +12,7 @@ Speaker = Literal["system", "user", "assistant", "tool", "error", "other"]
 
 _TITLE_LENGTH: Final = 200
 _TITLE_TEXTS: Final = 1000
-"""Characters of each text that are looked at for a title."""
+"""Characters of each text that are looked at for a title or an answer's beginning."""
 
 
 class Text(msgspec.Struct, frozen=True, tag=True):
@@ -79,9 +79,25 @@ class Conversation(msgspec.Struct, frozen=True):
         for turn in reversed(self.turns):
             if turn.speaker == "user":
                 texts = [part.text[:_TITLE_TEXTS] for part in turn.parts if isinstance(part, Text)]
-                if line := " ".join(" ".join(texts).split()):
-                    return line if len(line) <= _TITLE_LENGTH else line[:_TITLE_LENGTH] + "…"
+                if line := _one_line(texts):
+                    return line
         return ""
+
+    @property
+    def answer(self) -> str:
+        """The beginning of the last turn if it is the model's or an error, on one line: its text, or else
+        the tools that it calls; empty where there is neither."""
+        last = self.turns[-1] if self.turns else None
+        if last is None or last.speaker not in ("assistant", "error"):
+            return ""
+        texts = [part.text[:_TITLE_TEXTS] for part in last.parts if isinstance(part, Text)]
+        calls = [f"{part.name}(…)" for part in last.parts if isinstance(part, ToolCall)]
+        return _one_line(texts) or _one_line(calls)
+
+
+def _one_line(texts: Iterable[str]) -> str:
+    line = " ".join(" ".join(texts).split())
+    return line if len(line) <= _TITLE_LENGTH else line[:_TITLE_LENGTH] + "…"
 
 
 class Piece(NamedTuple):

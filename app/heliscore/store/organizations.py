@@ -37,6 +37,7 @@ _BELONGINGS: Final = (
     "remove_counted_days",
     "remove_counted_groups",
     "remove_uncounted_names",
+    "remove_views",
 )
 
 

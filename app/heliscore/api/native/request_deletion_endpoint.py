@@ -18,6 +18,7 @@ from heliscore.api.native.deletion_steps import (
     MAX_COUNT,
     NEXT,
     NUMBERS,
+    Cursor,
     Deletion,
     begin,
     check_one,
@@ -26,6 +27,7 @@ from heliscore.api.shared import envelope
 from heliscore.api.shared.filter_schema import FILTER
 from heliscore.domain.deletion import Deleted
 from heliscore.domain.errors import Unavailable
+from heliscore.domain.filter_tree import Filter
 from heliscore.store import request_deletion as store
 
 _FILTER: Final = required("filter", FILTER, description="Which requests.")
@@ -62,26 +64,47 @@ async def delete_requests(call: ApiCall) -> Response:
     """
     body = _BODY.decode(await call.body())
     if body[_DRY_RUN]:
-        return await _count(call, body)
-    deletion, cursor, remaining = Deletion(call), body[NEXT], 0
+        requests, found = await count_matching(call, body[_FILTER])
+        return _answer(found or {"requests": requests}, requests, None, is_done=False)
+    done = await delete_matching(call, body[_FILTER], body[_EXPECT] or 0, body[NEXT])
+    return _answer(done.total, done.remaining, done.next, is_done=done.is_whole)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What a call deleted, and what is left to be done."""
+
+    total: Deleted
+    remaining: int
+    """Requests."""
+
+    next: str | None
+    """Where cutting the deliveries goes on."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.remaining and self.next is None
+
+
+async def delete_matching(call: ApiCall, tree: Filter, expected: int, cursor: Cursor | None) -> Done:
+    """Delete for some seconds the requests that a filter finds, if there are as many as was confirmed, or
+    with `cursor` go on behind them. Raises Conflict and Unavailable."""
+    deletion, remaining = Deletion(call), 0
     if cursor is None:
         cursor = begin()
-        organization_id, expected = call.principal.organization_id, body[_EXPECT] or 0
-        wanted = store.Wanted(organization_id, body[_FILTER], expected, call.by)
+        wanted = store.Wanted(call.principal.organization_id, tree, expected, call.by)
         deleting = store.RequestDeletion(call.services.uploads, call.services.ids.names, wanted)
         remaining = await deletion.take(deleting.batches(), expected)
         with suppress(Unavailable):
             await deleting.remove_events()
-    next_ = None if remaining else await deletion.cut(cursor)
-    return _answer(deletion.total, remaining, next_, is_done=not remaining and next_ is None)
+    return Done(deletion.total, remaining, None if remaining else await deletion.cut(cursor))
 
 
-async def _count(call: ApiCall, body: Values) -> Response:
+async def count_matching(call: ApiCall, tree: Filter) -> tuple[int, Deleted | None]:
+    """Count the requests that a filter finds, and what there is of them; None where there are too many for
+    that."""
     async with call.services.uploads.connection() as connection:
-        requests, found = await store.count(
-            connection, call.services.ids.names, call.principal.organization_id, body[_FILTER]
-        )
-    return _answer(found or {"requests": requests}, requests, None, is_done=False)
+        names, organization_id = call.services.ids.names, call.principal.organization_id
+        return await store.count(connection, names, organization_id, tree)
 
 
 def _answer(

@@ -14,7 +14,16 @@ from heliscore.api.http.opaque_strings import from_opaque, to_opaque
 from heliscore.api.http.value_types import ANY, STRING
 from heliscore.api.shared.filter_columns import SORTABLE, SORTABLE_BY_KEY
 from heliscore.api.shared.score_maps import plain_name
-from heliscore.domain.filter_tree import NEWEST_FIRST, Kind, Sort, kind_of
+from heliscore.domain.filter_tree import (
+    NEWEST_FIRST,
+    Column,
+    Kind,
+    Property,
+    Score,
+    Sort,
+    Variable,
+    kind_of,
+)
 from heliscore.domain.messages import described
 from heliscore.domain.score import MAX_VALUE, MIN_VALUE
 from heliscore.store.search.page_order import Position
@@ -58,6 +67,24 @@ def _is_descending(raw: object, path: str, errors: FieldErrors) -> bool:
     if raw not in ("asc", "desc"):
         errors.add(path, f'expected "asc" or "desc", got {described(raw)}')
     return raw == "desc"
+
+
+_COLUMN_KEYS: Final = {column: key for key, column in SORTABLE.items()}
+_KEYED_KEYS: Final = {keyed.value: key for key, keyed in SORTABLE_BY_KEY.items()}
+
+
+def encode_sort(sort: Sort) -> dict[str, Any]:
+    """The sort in the API's JSON, as `_read_sort` takes it."""
+    direction = "desc" if sort.descending else "asc"
+    match sort.subject:
+        case None:
+            return {"random": True}
+        case Column():
+            return {_COLUMN_KEYS[sort.subject]: direction}
+        case Score(name):
+            return {"scores": {name: direction}}
+        case Property(key) | Variable(key):
+            return {_KEYED_KEYS[type(sort.subject)]: {key: direction}}
 
 
 class _Cursor(msgspec.Struct, array_like=True):

@@ -1,103 +1,103 @@
-"""The page of requests: a table that can be filtered and sorted."""
+"""The page of requests: a table that can be filtered, sorted and limited to a time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from heliscore.api.helicone.query_bodies import Query
 from heliscore.api.http.endpoints import error_response
 from heliscore.api.shared.export_stream import WantedExport, stream_export
 from heliscore.api.shared.sort_fields import encode_cursor
-from heliscore.dashboard.parts.conversation import read_titles, working_size
+from heliscore.dashboard.parts.conversation import working_size
 from heliscore.dashboard.parts.downloads import DOWNLOAD, wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
+from heliscore.dashboard.parts.request_rows import RequestRow, ScoreScale, make_rows, make_scale
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
     PATH,
     SearchAddress,
     decode_search,
-    format_sort,
+    from_saved,
     mentioned_scores,
     read_search,
+    wrap_filter,
 )
+from heliscore.dashboard.parts.table_cells import make_cells, make_score_cells
+from heliscore.dashboard.parts.table_columns import TITLES, find_columns, find_exported
+from heliscore.dashboard.parts.table_headings import make_headings, make_score_heading
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
-from heliscore.domain.export_columns import SCORES
-from heliscore.domain.filter_tree import Column, Score, Sort
+from heliscore.domain.filter_tree import Score
+from heliscore.domain.saved_view import PROPERTY, SavedView
 from heliscore.domain.score import FEEDBACK
+from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.domain.times import now
-from heliscore.store import scores
+from heliscore.store import saved_views, scores
 from heliscore.store.facets import find_facets
 from heliscore.store.search import request_search as store
 from heliscore.store.search.found_requests import Page as FoundPage
-from heliscore.store.search.found_requests import Request
 
 _ROWS: Final = 50
 _COUNT_TIMEOUT_S: Final = 1.0
-_MAX_CHIPS: Final = 4
 _FACETS_PERIOD: Final = timedelta(days=90)
+_NOTES: Final = ("changed", "deleted")
+"""Parameters that say what an action before has done."""
 
 
-class RequestRow(msgspec.Struct, frozen=True):
-    """A row of the table."""
+class Known(msgspec.Struct, frozen=True):
+    """What is known of the organization, whatever the search."""
 
-    id: str
-    address: str | None
-    created_at: datetime
-    preview: str
-    model: str | None
-    user: str | None
-    status: int | None
-    outcome: str | None
-    latency_ms: int | None
-    properties: dict[str, str]
-    scores: dict[str, int]
+    kinds: Mapping[str, bool]
+    """Score names, and whether each is used for booleans."""
+
+    views: Sequence[SavedView]
+    definitions: Mapping[str, ScoreDefinition]
 
 
-class SortHeading(msgspec.Struct, frozen=True):
-    """The heading of a column by which the table can be sorted."""
-
-    title: str
-    address: str
-    """Where a click leads: the same search in this column's order."""
-
-    direction: str | None = None
-    """`ascending` or `descending` if the table is sorted by this column."""
-
-    name: str = ""
-    """The name of the score, if it is one."""
+async def list_requests(page: PageRequest) -> Response:
+    """Show the table of the address."""
+    return await show_requests(page, page.request.query_params)
 
 
-async def show_requests(page: PageRequest) -> Response:
-    search = read_search(page.request.query_params)
+async def show_requests(
+    page: PageRequest, params: QueryParams, view_errors: tuple[FieldError, ...] = ()
+) -> Response:
+    """Show the table of some parameters; the errors are those of a view that could not be saved."""
+    search = read_search(params)
     try:
         query = decode_search(search, _ROWS)
     except InvalidInput as error:
-        return _render(page, search, await _list_kinds(page), errors=error.errors)
-    if wants_csv(page.request.query_params):
+        return _render(page, search, await _find_known(page), errors=error.errors)
+    if wants_csv(params):
         return await _download(page, search, query)
-    kinds = await _list_kinds(page)
+    known = await _find_known(page)
     try:
-        found = await _find(page, query)
+        found = await _find(page, search, query)
     except Unavailable as error:
-        return error_response(error, lambda error: _render(page, search, kinds, query, trouble=str(error)))
-    rows = await _make_rows(page, found.requests, search)
+        return error_response(error, lambda error: _render(page, search, known, query, trouble=str(error)))
+    bodies = [body for request in found.requests for body in (request.request_body, request.response_body)]
+    rows = await page.services.large_work.run(
+        make_rows, found.requests, search, size_bytes=working_size(*bodies)
+    )
     more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
-    return _render(page, search, kinds, query, rows=rows, more=more)
+    return _render(page, search, known, query, rows=rows, more=more, view_errors=view_errors)
 
 
 async def _download(page: PageRequest, search: SearchAddress, query: Query) -> Response:
-    """All that the search finds, with the columns of the table: also those of further pages."""
+    """All that the search finds, with the columns of the table: also those of further pages. The whole
+    answers are in it only where their column was chosen."""
+    columns = find_columns(search.table_columns)
     wanted = WantedExport(
         tree=query.filter,
         sort=query.sort,
         format="csv",
-        columns=_DOWNLOADED,
+        columns=find_exported(columns, with_bodies=bool(search.shown)),
         scores=search.columns or None,
     )
     return await stream_export(page.call, wanted)
@@ -108,18 +108,15 @@ def _download_address(search: SearchAddress) -> str:
     return f"{whole}{'&' if '?' in whole else '?'}{DOWNLOAD}=csv"
 
 
-_DOWNLOADED: Final = (
-    *("created_at", "request_id", SCORES, "model", "user_id", "status", "outcome", "latency_ms"),
-    "properties",
-)
-
-
-async def _list_kinds(page: PageRequest) -> dict[str, bool]:
+async def _find_known(page: PageRequest) -> Known:
+    definitions = await page.services.definitions.find(page.organization_id)
     async with page.services.database.connection() as connection:
-        return await scores.list_kinds(connection, page.organization_id, MAX_NAMES)
+        kinds = await scores.list_kinds(connection, page.organization_id, MAX_NAMES)
+        views = await saved_views.list_views(connection, page.organization_id)
+    return Known(kinds, views, definitions.by_name)
 
 
-async def _find(page: PageRequest, query: Query) -> FoundPage:
+async def _find(page: PageRequest, search: SearchAddress, query: Query) -> FoundPage:
     async with page.services.database.connection() as connection:
         return await store.search(
             connection,
@@ -129,99 +126,92 @@ async def _find(page: PageRequest, query: Query) -> FoundPage:
             sort=query.sort,
             after=query.after,
             limit=query.limit,
-            bodies="preview",
+            bodies="previews" if "answer" in search.table_columns else "preview",
         )
 
 
 def _render(
     page: PageRequest,
     search: SearchAddress,
-    kinds: dict[str, bool],
+    known: Known,
     query: Query | None = None,
     *,
     rows: Sequence[RequestRow] = (),
     more: str | None = None,
     errors: tuple[FieldError, ...] = (),
+    view_errors: tuple[FieldError, ...] = (),
     trouble: str = "",
 ) -> Response:
     """`query` is None if the search has errors; `trouble` says why there are no rows."""
     sort = None if query is None else query.sort
-    columns = list(search.columns) or ([] if query is None else _columns_of(rows, query))
+    names = list(search.columns) or ([] if query is None else _scores_of(rows, query))
+    columns = find_columns(search.table_columns)
+    before = [column for column in columns if column.is_before_scores]
+    after = [column for column in columns if not column.is_before_scores]
+    scales, at = [_make_scale(name, rows, known) for name in names], now()
+    properties = {PROPERTY + key for row in rows for key in row.properties}
     return page.render(
         "pages/request_list.html",
-        status=400 if errors else 200,
+        status=400 if errors or view_errors else 200,
         search=search,
-        rows=rows,
         more=more,
         errors=errors,
         errors_json=msgspec.json.encode(errors).decode(),
+        view_errors=view_errors,
         trouble=trouble,
-        kinds=kinds,
-        names=list(dict.fromkeys([*kinds, *columns])),
-        columns=columns,
-        headings={key: _heading(search, sort, title, Column(key)) for key, title in _SORTABLE.items()},
-        score_headings=[_heading(search, sort, name, Score(name)) for name in columns],
+        names=list(dict.fromkeys([*known.kinds, *names])),
+        chosen=names,
+        before_scores=before,
+        after_scores=after,
+        titles=TITLES,
+        properties=sorted(properties.union(c.key for c in columns if c.key.startswith(PROPERTY))),
+        headings=make_headings(search, sort, columns),
+        score_headings=[make_score_heading(search, sort, scale) for scale in scales],
+        score_names=names,
+        table_rows=[
+            (row, make_cells(row, before, at), make_score_cells(row, scales), make_cells(row, after, at))
+            for row in rows
+        ],
+        is_sorted=sort is not None and sort.subject in [*map(Score, names), *(c.sorted_by for c in columns)],
+        ranges=search.ranges,
+        views=[(view, from_saved(view.search).href(), _is_shown(view, search)) for view in known.views],
+        view=next((view for view in known.views if _is_shown(view, search)), None),
+        address=_address(page),
         curl=_curl(page, search),
         download=_download_address(search),
-        max_chips=_MAX_CHIPS,
-        feedback=FEEDBACK,
+        notes={name: _read_count(page, name) for name in _NOTES},
+        queues=(),
     )
 
 
-_SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "latency_ms": "Latency"}
+def _is_shown(view: SavedView, search: SearchAddress) -> bool:
+    return from_saved(view.search) == msgspec.structs.replace(search, cursor="")
 
 
-async def _make_rows(
-    page: PageRequest, requests: Sequence[Request], search: SearchAddress
-) -> list[RequestRow]:
-    bodies = [request.request_body for request in requests]
-    titles = await page.services.large_work.run(read_titles, bodies, size_bytes=working_size(*bodies))
-    return [_make_row(request, title, search) for request, title in zip(requests, titles, strict=True)]
+def _read_count(page: PageRequest, name: str) -> int | None:
+    text = page.request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _make_row(request: Request, title: str, search: SearchAddress) -> RequestRow:
-    scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
-    return RequestRow(
-        id=request.request_id,
-        address=search.request_href(request.request_id),
-        created_at=request.created_at,
-        preview=title,
-        model=request.model,
-        user=request.user_id,
-        status=request.status,
-        outcome=request.outcome,
-        latency_ms=request.latency_ms,
-        properties=msgspec.json.decode(request.properties, type=dict[str, str]),
-        scores=scores,
-    )
+def _make_scale(name: str, rows: Sequence[RequestRow], known: Known) -> ScoreScale:
+    return make_scale(name, rows, known.definitions.get(name), is_boolean=known.kinds.get(name, False))
 
 
-def _columns_of(rows: Sequence[RequestRow], query: Query) -> list[str]:
+def _scores_of(rows: Sequence[RequestRow], query: Query) -> list[str]:
     """The scores of the rows and of the query; the thumbs come last."""
     names = {*mentioned_scores(query)}.union(*(row.scores for row in rows))
     return sorted(names, key=lambda name: (name == FEEDBACK, name))
 
 
-def _heading(search: SearchAddress, sort: Sort | None, title: str, subject: Column | Score) -> SortHeading:
-    """The first click sorts descending, the next one ascending."""
-    here = sort is not None and sort.subject == subject
-    descending = sort is None or not here or not sort.descending
-    return SortHeading(
-        title,
-        search.href(sort=format_sort(subject, descending=descending), cursor=""),
-        None if sort is None or not here else "descending" if sort.descending else "ascending",
-        subject.name if isinstance(subject, Score) else "",
-    )
-
-
 def _curl(page: PageRequest, search: SearchAddress) -> tuple[str, str, str]:
     """Make the shell command of a search: beginning, filter (requests.js replaces it) and end."""
+    before, after = wrap_filter(search)
     filter_, sort = ((text.replace("'", "'\\''")) for text in (search.filter or '"all"', search.sort))
     return (
         f'curl {_address(page)}/v1/request/query -H "Authorization: Bearer $KEY" '
-        "-H 'Content-Type: application/json' -d '{\"filter\": ",
+        "-H 'Content-Type: application/json' -d '{\"filter\": " + before,
         filter_,
-        (f', "sort": {sort}' if sort else "") + f', "limit": {_ROWS}}}\'',
+        after + (f', "sort": {sort}' if sort else "") + f', "limit": {_ROWS}}}\'',
     )
 
 
@@ -250,7 +240,7 @@ async def list_values(page: PageRequest) -> Response:
 
 
 PAGES = (
-    Page(path=PATH, handler=show_requests, title="Requests"),
+    Page(path=PATH, handler=list_requests, title="Requests"),
     Page(path="/request-count", handler=count_requests, data=True),
     Page(path="/request-values", handler=list_values, data=True),
 )

@@ -120,9 +120,13 @@ def read_title(request_body: bytes | None) -> str:
         return ""
 
 
-def read_titles(request_bodies: list[bytes | None]) -> list[str]:
-    """The titles of several."""
-    return list(map(read_title, request_bodies))
+def read_preview(request_body: bytes | None, response_body: bytes | None) -> tuple[str, str]:
+    """The title of a conversation, and the beginning of its answer; empty where there is none."""
+    try:
+        conversation = _read(request_body, response_body)
+    except RecursionError:
+        return "", ""
+    return conversation.title, conversation.answer if response_body is not None else ""
 
 
 def _read(request_body: bytes | None, response_body: bytes | None) -> Conversation:

@@ -122,6 +122,13 @@ def format_bucket(begins_at: datetime, step: str) -> str:
     return f"{begins_at:%d %b, %H:%M}" if step == "hour" else f"{begins_at:%d %b} {begins_at.year}"
 
 
+def format_moment(time: datetime, now: datetime) -> str:
+    """A time as short as it can be: `15:02` of today, `22 Nov` of this year, `22 Nov 2025`. UTC."""
+    if time.date() == now.date():
+        return f"{time:%H:%M}"
+    return f"{time.day} {time:%b}" + (f" {time.year}" if time.year != now.year else "")
+
+
 def format_duration(milliseconds: int | None) -> str:
     """`840 ms`, `2.31 s`."""
     if milliseconds is None:

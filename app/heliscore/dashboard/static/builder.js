@@ -141,7 +141,8 @@ export class Builder {
       parts.push(...this.#input(item, "value", "Value", offered ?? [], hint));
     }
     if (errors.length) {
-      const last = parts.findLast((part) => part.matches("input"));
+      const isNameless = field.keyed && !item.key.trim();
+      const last = parts[isNameless ? "find" : "findLast"]((part) => part.matches("input"));
       last?.setAttribute("aria-invalid", "true");
       last?.setAttribute("aria-describedby", `error-${item.row}`);
     }

@@ -10,6 +10,7 @@ const TEXT = { equals: "is", "not-equals": "is not", contains: "contains", "not-
 const NUMBER = { gte: "≥", gt: ">", lte: "≤", lt: "<", equals: "=", "not-equals": "≠", given: "is given",
   missing: "is missing" };
 const TIME = { gte: "from", lt: "before" };
+const ANY = { missing: "none at all", given: "at least one" };
 const THUMB = { up: "is up", down: "is down", given: "is given", missing: "is missing" };
 
 const TABLE = "request_response_rmt";
@@ -20,7 +21,7 @@ const SPECIAL = ["null", "__empty__"];
 /** The fields; of `keyed` ones the client chooses the key. */
 export const FIELDS = {
   scores: { title: "Score", operators: NUMBER, keyed: "name", kind: "score" },
-  scores_column: { title: "Any score", operators: { missing: "is missing", given: "is given" }, kind: "any" },
+  scores_column: { title: "Scores", operators: ANY, kind: "any" },
   "helicone-score-feedback": { title: "Feedback", operators: THUMB, kind: "thumb" },
   properties: { title: "Property", operators: TEXT, keyed: "key", kind: "text" },
   model: { title: "Model", operators: TEXT, kind: "text" },
@@ -47,6 +48,10 @@ export const newCondition = (field = "scores") =>
 export const newGroup = (operator, items = []) => ({ kind: "group", operator, items });
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** The conditions of which the name was not given: the API takes an empty one, and finds what was not meant. */
+export const findNameless = (group) => group.items.flatMap((item) => item.kind === "group" ? findNameless(item)
+  : item.kind === "condition" && FIELDS[item.field].keyed && !item.key.trim() ? [item] : []);
 
 /** Read a tree of the API. */
 export function readTree(tree) {
@@ -106,8 +111,8 @@ function readLeaf(leaf, path) {
 function readCondition(name, operator, value) {
   const { operators, kind } = FIELDS[name];
   if (kind === "any") {
-    const found = value === "{}" ? { equals: "missing", "not-equals": "given" }[operator] : undefined;
-    return found === undefined ? null : { operator: found, value: "" };
+    const known = { equals: "missing", "not-equals": "given" };
+    return value === "{}" && Object.hasOwn(known, operator) ? { operator: known[operator], value: "" } : null;
   }
   if (operator === "in" && kind === "text" && Array.isArray(value) && value.length === 1 && !SPECIAL.includes(value[0])) {
     return readCondition(name, "equals", value[0]);
@@ -142,7 +147,8 @@ function make(item) {
   if (item.kind === "json") return item.tree;
   const { field, key, operator } = item;
   const content = {};
-  if (field === "scores_column") content[operator === "missing" ? "equals" : "not-equals"] = "{}";
+  // The scores of a request as an object: empty, or not.
+  if (FIELDS[field].kind === "any") content[operator === "missing" ? "equals" : "not-equals"] = "{}";
   else if (operator === "given" || operator === "missing") content.exists = operator === "given";
   else if (operator === "up" || operator === "down") content.equals = operator === "up";
   else content[operator] = typed(FIELDS[field].kind, item.value);

@@ -1,17 +1,33 @@
 // Common to all pages: times in the reader's time zone, calls of the server, notices, and menus that close.
 
 const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const longDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+/** A time as short as it can be: of today `15:02`, of the last hour `12 min ago`, of this year `22 Nov`. */
+function shortened(time, now = new Date()) {
+  const minutes = Math.floor((now - time) / 60000);
+  if (minutes >= 0 && minutes < 60) return minutes === 0 ? "now" : `${minutes} min ago`;
+  if (time.toDateString() === now.toDateString()) return clock.format(time);
+  return (time.getFullYear() === now.getFullYear() ? day : longDay).format(time);
+}
 
 /** Make an element with some properties. */
 export const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
-/** Show the `<time datetime>` elements inside `root` in the reader's zone; the exact time is in the title. */
+/**
+ * Show the `<time datetime>` elements inside `root` in the reader's zone, in a table's column of times as short as they
+ * can be; the exact time is in the title.
+ */
 export function localiseTimes(root = document) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const time = new Date(element.dateTime);
     if (Number.isNaN(time.getTime())) continue;
     element.title = element.dateTime;
-    element.textContent = instant.format(time);
+    const cell = element.closest(".when");
+    if (cell) cell.title = `${instant.format(time)} – ${element.dateTime}`;
+    element.textContent = cell ? shortened(time) : instant.format(time);
   }
 }
 

@@ -1,9 +1,10 @@
 // The page of requests: filter builder, loading of more rows, and the queue of a review.
 
 import { Builder } from "./builder.js";
-import { makeTree, readTree } from "./filter.js";
-import { localiseTimes, notify, send } from "./page.js";
+import { FIELDS, findNameless, makeTree, readTree } from "./filter.js";
+import { element, localiseTimes, notify, send } from "./page.js";
 import { rememberQueue } from "./queue.js";
+import { scroller, showSelection, showTotal } from "./table.js";
 
 const form = document.getElementById("search");
 const text = document.getElementById("filter");
@@ -69,7 +70,9 @@ async function showCount() {
   const place = document.getElementById("count");
   if (!place) return;
   const { count } = await send("GET", place.dataset.address).catch(() => ({ count: null }));
-  if (count !== null) place.textContent = `${count.toLocaleString("en")} ${count === 1 ? "request" : "requests"}`;
+  if (count === null) return;
+  place.textContent = `${count.toLocaleString("en")} ${count === 1 ? "request" : "requests"}`;
+  showTotal(count);
 }
 
 async function offerValues() {
@@ -98,8 +101,10 @@ function append(page) {
   }
 }
 
-/** Insert a cell behind the other scores of a row. */
-const putScore = (row, cell) => row.insertBefore(cell, row.querySelector(".model"));
+/** Insert a cell behind the other scores of a row, or where the first one stands. */
+const putScore = (row, cell) =>
+  ([...row.querySelectorAll("[data-score]")].pop() ?? row.cells[document.getElementById("rows").dataset.firstScore - 1])
+    .after(cell);
 
 function emptyCell(name) {
   const cell = Object.assign(document.createElement("td"), { className: "num score-value" });
@@ -122,6 +127,7 @@ async function loadMore(link) {
     const pager = document.getElementById("pager");
     pager.replaceChildren(...document.adoptNode(page.getElementById("pager")).childNodes);
     pager.querySelector("a:not(#more)")?.parentElement.replaceChildren("No more requests.");
+    showSelection();
     watchMore();
   } catch {
     // Do not retry automatically after a failure; the button still works.
@@ -135,7 +141,7 @@ async function loadMore(link) {
 
 const watcher = new IntersectionObserver(
   (entries) => { if (entries.some((entry) => entry.isIntersecting)) loadMore(document.getElementById("more")); },
-  { rootMargin: "400px" },
+  { root: scroller, rootMargin: "400px" },
 );
 
 function watchMore() {
@@ -151,8 +157,48 @@ document.getElementById("rows")?.addEventListener("click", (event) => {
     rememberQueue([...document.querySelectorAll("#rows th.what a")].map((link) => link.getAttribute("href")));
   }
 });
+/** Put the filter that was typed into the query of an address. */
+function withFilter(query) {
+  const params = new URLSearchParams(query);
+  params.delete("cursor");
+  if (text.value.trim()) params.set("filter", text.value.trim());
+  else params.delete("filter");
+  return params.toString();
+}
+
+/** Whether each condition has a name; else the builder says which ones have none. */
+function isComplete() {
+  const nameless = builder.root.hidden ? [] : findNameless(builder.group);
+  if (nameless.length) {
+    for (const item of nameless) item.errors = [`give the name of the ${FIELDS[item.field].title.toLowerCase()}`];
+    builder.show(builder.group);
+    builder.root.querySelector('[aria-invalid][data-part="key"]')?.focus();
+  }
+  return nameless.length === 0;
+}
+
+/** Let what was typed into the filter go along where a link or another form leads to the same search. */
+function carry(event) {
+  const target = event.target.closest("[data-carries]");
+  if (!target || (event.type !== "submit" && target.matches("form"))) return;
+  if (text.value.trim() === text.defaultValue.trim()) return;
+  if (!isComplete()) event.preventDefault();
+  else if (target.matches("a")) target.search = withFilter(target.search);
+  else if (target.elements.search) target.elements.search.value = withFilter(target.elements.search.value);
+  else {
+    const field = target.querySelector('[name="filter"]') ??
+      target.appendChild(element("input", { type: "hidden", name: "filter" }));
+    field.value = text.value.trim();
+    field.disabled = !field.value;
+  }
+}
+
+for (const type of ["click", "auxclick", "submit"]) document.addEventListener(type, carry);
 text.addEventListener("input", takeText);
-form.addEventListener("submit", () => { text.disabled = !text.value.trim(); });
+form.addEventListener("submit", (event) => {
+  if (isComplete()) text.disabled = !text.value.trim();
+  else event.preventDefault();
+});
 addEventListener("pageshow", () => { text.disabled = false; });
 takeText();
 if (errors.length && treeOfText() === undefined) document.getElementById("as-json").open = true;

@@ -35,15 +35,20 @@ from heliscore.store.search.page_order import Position, beyond, direction, order
 from heliscore.store.search.request_groups import compile_group
 from heliscore.store.search.slots import Compiled, Slots
 
-Bodies = Literal["whole", "preview", "none"]
-"""How much a search reads of bodies; `preview` is the request's, if it is not large."""
+Bodies = Literal["whole", "preview", "previews", "none"]
+"""How much a search reads of bodies; `preview` is the request's, if it is not large, `previews` both."""
+
+_PREVIEW: Final = (
+    # By the size on disk, which is known without reading the body.
+    "CASE WHEN pg_column_size(r.request_body) <= 32768 THEN r.request_body END AS request_body, "
+)
 
 _BODIES: Final[dict[Bodies, str | None]] = {
     "whole": None,
-    # By the size on disk, which is known without reading the body.
-    "preview": (
-        "CASE WHEN pg_column_size(r.request_body) <= 32768 THEN r.request_body END AS request_body, "
-        "NULL::jsonb AS response_body"
+    "preview": f"{_PREVIEW}NULL::jsonb AS response_body",
+    "previews": (
+        f"{_PREVIEW}"
+        "CASE WHEN pg_column_size(r.response_body) <= 32768 THEN r.response_body END AS response_body"
     ),
     "none": "NULL::jsonb AS request_body, NULL::jsonb AS response_body",
 }

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from heliscore.dashboard.parts.conversation import Block, ShownTurn, indented, lay_out, read_title
+from heliscore.dashboard.parts.conversation import Block, ShownTurn, lay_out, read_title
+from heliscore.dashboard.parts.shown_json import indented
 
 Said = tuple[str, list[str]]
 """A speaker, and the blocks as they are shown at first."""

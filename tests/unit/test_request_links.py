@@ -5,13 +5,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
-from starlette.datastructures import QueryParams
-
 from heliscore.api.shared.filter_leaves import Leaf, between, equals, scored, scored_between
 from heliscore.dashboard.parts.request_links import requests_href, worst_first
 from heliscore.dashboard.parts.time_range import TimeRange, read_time_range
 from heliscore.domain.filter_tree import Column
 from heliscore.domain.score_definition import ScoreDefinition
+from starlette.datastructures import QueryParams
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 TABLE = "request_response_rmt"

@@ -51,7 +51,7 @@ def render_markdown(text: str) -> Markup:
 
 
 def _adapt(state: StateCore) -> None:
-    """Mark paragraphs and cells on the right for the style sheet, and put headings below those of the page."""
+    """Give paragraphs and aligned cells their classes, and put headings below those of the page."""
     for token in state.tokens:
         if token.type == "paragraph_open":
             token.attrSet("class", "turn-text")

@@ -1,7 +1,7 @@
 // Search among many names on the page: what does not contain the words is hidden.
 
-/** Show the field of a search over `rows`, functions that give the elements and the text of one. Enter goes to the
- * first that is shown, Escape shows all again. */
+/** Show the field of a search; `listRows` and `textOf` give the elements and the text of one. Enter goes to the first
+ * that is shown, by `enter`; then, and on Escape, all are shown again. `shown` takes whether a search is on. */
 export function offerSearch(input, listRows, textOf, { shown = () => {}, enter = () => {} } = {}) {
   input.parentElement.hidden = false;
   const search = () => {
@@ -13,11 +13,16 @@ export function offerSearch(input, listRows, textOf, { shown = () => {}, enter =
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" && event.key !== "Enter") return;
     event.preventDefault();
-    if (event.key === "Enter") enter(listRows().find((row) => !row.hidden));
-    else if (input.value) {
-      input.value = "";
-      search();
-    } else input.blur();
+    const found = listRows().find((row) => !row.hidden);
+    if (event.key === "Escape" && !input.value) input.blur();
+    if (event.key === "Enter") {
+      if (!found) return;
+      // Keys that follow at once are not for this field.
+      input.blur();
+      enter(found);
+    }
+    input.value = "";
+    search();
   });
 }
 

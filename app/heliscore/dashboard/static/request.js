@@ -77,7 +77,7 @@ function offerSearches(scores) {
         others.hidden = isSearching && others.querySelector(".pick:not([hidden])") === null;
         others.open = isSearching;
       },
-      enter: (row) => row?.matches("form") ? sheet.scores.find((score) => score.form === row).focus() : row?.click(),
+      enter: (row) => row.matches("form") ? sheet.scores.find((score) => score.form === row).focus() : row.click(),
     },
   );
 }

@@ -51,14 +51,18 @@ def render_markdown(text: str) -> Markup:
 
 
 def _adapt(state: StateCore) -> None:
-    """Give paragraphs and aligned cells their classes, and put headings below those of the page."""
+    """Give paragraphs and aligned cells classes, and put headings below the page's, without gaps."""
+    above: list[str] = []
     for token in state.tokens:
         if token.type == "paragraph_open":
             token.attrSet("class", "turn-text")
         elif token.attrs.get("style") == "text-align:right":
             token.attrSet("class", "num")
-        elif token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1:]) + 2, 6)}"
+        elif token.type == "heading_open":
+            above = [*(tag for tag in above if tag < token.tag), token.tag]
+            token.tag = f"h{min(len(above) + 2, 6)}"
+        elif token.type == "heading_close":
+            token.tag = f"h{min(len(above) + 2, 6)}"
 
 
 def _render_code(_: Any, tokens: Sequence[Token], index: int, *__: object) -> str:

@@ -28,6 +28,9 @@ export function showAnswer() {
 export function openAtAnswer() {
   const answer = document.getElementById("answer");
   if (!answer || location.hash) return;
-  const { bottom, height } = answer.getBoundingClientRect();
-  if (bottom > innerHeight) answer.scrollIntoView({ block: height < innerHeight * 0.7 ? "nearest" : "start" });
+  const { top, bottom, height } = answer.getBoundingClientRect();
+  const fits = height < innerHeight * 0.7;
+  // A little would only push what is above half out of sight.
+  const least = document.getElementById("title").getBoundingClientRect().bottom;
+  if ((fits ? bottom - innerHeight : top) > least) answer.scrollIntoView({ block: fits ? "nearest" : "start" });
 }

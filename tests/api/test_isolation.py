@@ -25,6 +25,7 @@ from tests.api.calls import (
     call,
     make_destination,
     make_monitor,
+    make_queue,
     name_of,
 )
 from tests.api.envelope import ids, log, post, scores_of
@@ -73,6 +74,7 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
     assert (await client.put(f"/v1/score-definitions/{SCORE}", json=definition)).is_success
     await make_destination(connection, organization_id, MARK)
     await make_monitor(connection, organization_id, MARK)
+    await make_queue(connection, organization_id, MARK)
     return client
 
 

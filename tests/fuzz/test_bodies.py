@@ -16,7 +16,7 @@ from heliscore.api.shared import envelope
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.calls import BODIES, DELIVERY, DESTINATION, MONITOR, PROTECTED, REQUEST, WEBHOOK
+from tests.api.calls import BODIES, DELIVERY, DESTINATION, MONITOR, PROTECTED, QUEUE, REQUEST, WEBHOOK
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
 from tests.fuzz.conftest import Headers, Target, tries
@@ -28,6 +28,7 @@ PLACES = {
     "key": "env",
     "propertyKey": "env",
     "monitorId": MONITOR,
+    "queueId": QUEUE,
     "destinationId": DESTINATION,
     "deliveryId": DELIVERY,
     "webhookId": WEBHOOK,

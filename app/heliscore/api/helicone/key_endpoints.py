@@ -9,12 +9,12 @@ from starlette.responses import Response
 from heliscore.api.http.body_fields import Values, make_body, optional, required
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_codec import Json
-from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects
+from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects, one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.http.value_types import NAME, choice
 from heliscore.api.shared import envelope
 from heliscore.api.shared.authors import AUTHOR
-from heliscore.domain.api_key import PERMISSIONS, hash_key, mint_key
+from heliscore.domain.api_key import ALL_PERMISSIONS, PERMISSIONS, hash_key, mint_key
 from heliscore.domain.errors import NotFound, Unauthenticated
 from heliscore.domain.times import format_time
 from heliscore.store import keys as store
@@ -124,7 +124,7 @@ _TAG: Final = "API keys"
 _KEY: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
     "api_key_name": {"type": "string"},
-    "key_permissions": _KEY_PERMISSIONS.value_type.schema,
+    "key_permissions": one_of(ALL_PERMISSIONS, "KeyPermissions"),
     "hint": {"type": "string", "description": "The end of the key."},
     "created_at": {"type": "string"},
     "expires_at": {"type": ["string", "null"]},

@@ -108,6 +108,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_forwarded: bool = False
     """Whether another service carries it out; an Idempotency-Key is for that one."""
 
+    for_reviewers: bool = False
+    """Whether a key that is limited to a queue may call it too, about that queue."""
+
     security: tuple[str, ...] = ("bearer", "heliconeAuth")
     """The document's names of the ways in which `identify` takes a key."""
 
@@ -172,7 +175,8 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
     if state.services.limiter is not None:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
-    check_permission(call.principal, endpoint.permission)
+    if not (endpoint.for_reviewers and call.principal.reviews(request.path_params.get("queueId"))):
+        check_permission(call.principal, endpoint.permission)
     if endpoint.writes:
         if sent := request.headers.getlist(IDEMPOTENCY_HEADER):
             return await _answer_once(endpoint, call, read_key(sent))

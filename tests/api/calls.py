@@ -370,9 +370,11 @@ async def make_monitor(connection: Connection, organization_id: int, mark: str) 
     await connection.execute(MAKE_MONITOR, organization_id, MONITOR, definition, mark)
 
 
-async def make_queue(connection: Connection, organization_id: int, mark: str) -> None:
-    """Make the QUEUE of the example calls, with the REQUEST where that is there."""
-    await connection.execute(MAKE_QUEUE, organization_id, QUEUE, mark, [SCORE], REQUEST)
+async def make_queue(
+    connection: Connection, organization_id: int, mark: str, request_id: str = REQUEST
+) -> None:
+    """Make the QUEUE of the example calls, with that request where it is there."""
+    await connection.execute(MAKE_QUEUE, organization_id, QUEUE, mark, [SCORE], request_id)
 
 
 def name_of(endpoint: Endpoint) -> str:

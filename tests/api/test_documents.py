@@ -32,12 +32,14 @@ from tests.api.calls import (
     MONITOR,
     PROPERTY,
     PROTECTED,
+    QUEUE,
     REQUEST,
     RETIME,
     SCORE,
     call,
     make_destination,
     make_monitor,
+    make_queue,
     name_of,
     send,
 )
@@ -147,7 +149,10 @@ async def test_example_of_body_is_accepted(
     content = operation(document, endpoint)["requestBody"]["content"]["application/json"]
     await make_destination(connection, organization_id, "ours")
     await make_monitor(connection, organization_id, "old")
-    known = {"{id}": str(key_id), "{destinationId}": DESTINATION, "{monitorId}": MONITOR}
+    known = {"{id}": str(key_id), "{destinationId}": DESTINATION, "{monitorId}": MONITOR, "{queueId}": QUEUE}
+    if "{queueId}" in endpoint.path:
+        await post(client, "x", {"x": 1})
+        await make_queue(connection, organization_id, "old", "x")
     path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
@@ -221,6 +226,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
+    await make_queue(connection, organization_id, "old")
     return await keys.register(connection, organization_id, mint_key(), name="test")
 
 

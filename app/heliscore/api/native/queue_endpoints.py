@@ -77,8 +77,7 @@ async def create_queue(call: ApiCall) -> Response:
 
 
 async def get_queue(call: ApiCall) -> Response:
-    """Show a review queue: what is asked, the definitions of its scores, how far it is, who has done how
-    much, and the links for reviewers.
+    """Show a review queue: what it asks for, how far it is, its reviewers and links.
 
     A reviewer's key sees no links, and in a blind queue no other reviewers.
     """
@@ -131,8 +130,10 @@ async def delete_queue(call: ApiCall) -> Response:
 
 
 async def list_queue_items(call: ApiCall) -> Response:
-    """List the requests of a queue in its order, in pages of up to 1,000, with who did, skipped or reserved
-    each."""
+    """List the requests of a queue in its order, in pages of up to 1,000.
+
+    Each comes with those who have done, reserved or skipped it.
+    """
     asked = _QUERY.read(call.request.query_params)
     async with call.services.database.connection() as connection:
         queue = await find_queue(call, connection)

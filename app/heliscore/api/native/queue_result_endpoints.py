@@ -30,10 +30,9 @@ _WITHIN: Final = Within("all", ())
 
 
 async def measure_queue_agreement(call: ApiCall) -> Response:
-    """Measure how well the reviewers of a queue agree so far, score by score, as `POST /v1/evals/agreement`
-    does.
+    """Measure how well the reviewers of a queue agree so far, score by score.
 
-    The raters are the ten who have done most, each with their newest opinion. `agreement` is null where
+    The answers are those of `POST /v1/evals/agreement`. The raters are the ten who have done most, each with their newest opinion. `agreement` is null where
     there are fewer than two, or where their values are too many to be compared.
     """
     async with call.services.database.connection() as connection:
@@ -55,10 +54,9 @@ def _show(study: ScoreStudy | None) -> object:
 
 
 async def export_queue_opinions(call: ApiCall) -> Response:
-    """Export what reviewers gave: a row for each reviewer, request and score of what is done, as JSONL or
-    CSV.
+    """Export what the reviewers of a queue gave, as JSONL or CSV.
 
-    It is the reviewer's newest opinion, whether it is the request's score or not.
+    A row for each reviewer, request and score of what is done. It is the reviewer's newest opinion, whether it is the request's score or not.
     """
     format_ = _QUERY.read(call.request.query_params)[FORMAT]
     return await stream_opinions(call, format_)

@@ -109,8 +109,10 @@ async def take_next_item(call: ApiCall) -> Response:
 
 
 async def get_queue_item(call: ApiCall) -> Response:
-    """Show a request of a queue to a reviewer: the conversation, their scores and, unless they are still
-    hidden, those of others."""
+    """Show a request of a queue to a reviewer.
+
+    The conversation, their scores and, unless they are still hidden, those of others.
+    """
     reviewer = reviewer_of(call)
     review = await find_review(call, read_path_parameter(call.request, "requestId"), reviewer)
     return envelope.answer(_show_review(review, reviewer))

@@ -86,8 +86,12 @@ async def show_requests(page: PageRequest) -> Response:
         found = await _find(page, query)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, search, kinds, query, trouble=str(error)))
-    rows = await _make_rows(page, found.requests, search)
-    more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
+    first = search.place or (0 if search.cursor else 1)
+    rows = await _make_rows(page, found.requests, search, first)
+    following = first + len(rows) if first else 0
+    more = None
+    if found.next is not None:
+        more = search.href(cursor=encode_cursor(query.sort, found.next), place=following)
     return _render(page, search, kinds, query, rows=rows, more=more)
 
 
@@ -172,18 +176,22 @@ _SORTABLE: Final = {"created_at": "Time", "model": "Model", "user_id": "User", "
 
 
 async def _make_rows(
-    page: PageRequest, requests: Sequence[Request], search: SearchAddress
+    page: PageRequest, requests: Sequence[Request], search: SearchAddress, first: int
 ) -> list[RequestRow]:
+    """`first` is the place of the first one in the search's order; 0 if unknown."""
     bodies = [request.request_body for request in requests]
     titles = await page.services.large_work.run(read_titles, bodies, size_bytes=working_size(*bodies))
-    return [_make_row(request, title, search) for request, title in zip(requests, titles, strict=True)]
+    return [
+        _make_row(request, title, search, first + index if first else 0)
+        for index, (request, title) in enumerate(zip(requests, titles, strict=True))
+    ]
 
 
-def _make_row(request: Request, title: str, search: SearchAddress) -> RequestRow:
+def _make_row(request: Request, title: str, search: SearchAddress, place: int) -> RequestRow:
     scores = msgspec.json.decode(request.scored.scores or b"{}", type=dict[str, int])
     return RequestRow(
         id=request.request_id,
-        address=search.request_href(request.request_id),
+        address=search.request_href(request.request_id, place=place),
         created_at=request.created_at,
         preview=title,
         model=request.model,

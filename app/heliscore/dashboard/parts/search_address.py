@@ -20,6 +20,8 @@ PATH: Final = "/requests"
 MAX_NAMES: Final = 500
 """At most this many score names are offered on pages of requests; others can be typed."""
 
+_MAX_DIGITS: Final = 12
+
 
 class SearchAddress(msgspec.Struct, frozen=True):
     """The parameters of an address; empty if it does not have them."""
@@ -28,27 +30,32 @@ class SearchAddress(msgspec.Struct, frozen=True):
     sort: str = ""
     columns: tuple[str, ...] = ()
     cursor: str = ""
+    place: int = 0
+    """The number of the request, or of the first one of the page, in the search's order; 0 if unknown."""
 
-    def href(self, path: str = PATH, **changes: Any) -> str:
+    def href(self, path: str = PATH, *, place: int = 0, **changes: Any) -> str:
         """The address of a page with this search, or with some of its parameters changed."""
         changed = msgspec.structs.replace(self, **changes)
         pairs = [("filter", changed.filter), ("sort", changed.sort)]
         pairs += [("column", name) for name in changed.columns]
-        query = urlencode([(key, text) for key, text in (*pairs, ("cursor", changed.cursor)) if text])
+        pairs += [("cursor", changed.cursor), ("n", str(place or ""))]
+        query = urlencode([(key, text) for key, text in pairs if text])
         return f"{path}?{query}" if query else path
 
-    def request_href(self, request_id: str, then: str = "", cursor: str = "") -> str | None:
+    def request_href(self, request_id: str, then: str = "", cursor: str = "", place: int = 0) -> str | None:
         """The address of a request that this search found. None for the ids `.` and `..`, which browsers
         resolve as path segments, however they are encoded."""
         if request_id in (".", ".."):
             return None
-        return self.href(f"{PATH}/{quote(request_id, safe='')}{then}", cursor=cursor)
+        return self.href(f"{PATH}/{quote(request_id, safe='')}{then}", place=place, cursor=cursor)
 
 
 def read_search(params: QueryParams) -> SearchAddress:
     columns = tuple(dict.fromkeys(name for name in params.getlist("column") if name))
     texts = {key: params.get(key, "").strip() for key in ("filter", "sort", "cursor")}
-    return SearchAddress(columns=columns, **texts)
+    place = params.get("n", "")
+    known = int(place) if place.isascii() and place.isdigit() and len(place) < _MAX_DIGITS else 0
+    return SearchAddress(columns=columns, place=known, **texts)
 
 
 def decode_search(search: SearchAddress, limit: int) -> Query:

@@ -5,13 +5,25 @@ const instant = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSt
 /** Make an element with some properties. */
 export const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
+const MINUTE = 60_000;
+
+/** `2 min ago` for the last week; before that the time itself. */
+function formatAgo(time) {
+  const minutes = Math.floor((Date.now() - time) / MINUTE);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  const days = Math.floor(minutes / 24 / 60);
+  return days < 8 ? `${days} ${days === 1 ? "day" : "days"} ago` : instant.format(time);
+}
+
 /** Show the `<time datetime>` elements inside `root` in the reader's zone; the exact time is in the title. */
 export function localiseTimes(root = document) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const time = new Date(element.dateTime);
     if (Number.isNaN(time.getTime())) continue;
     element.title = element.dateTime;
-    element.textContent = instant.format(time);
+    element.textContent = "ago" in element.dataset ? formatAgo(time) : instant.format(time);
   }
 }
 
@@ -72,3 +84,4 @@ export function notify(text, { kind = "plain", retry = null } = {}) {
 }
 
 localiseTimes();
+setInterval(localiseTimes, MINUTE);

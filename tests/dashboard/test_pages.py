@@ -44,7 +44,12 @@ async def test_pages_are_not_in_the_document(visitor: httpx.AsyncClient) -> None
 
 
 def test_only_signing_in_needs_no_session() -> None:
-    assert {name_of(page) for page in PAGES if page.permission is None} == {"GET /sign-in", "POST /sign-in"}
+    assert {name_of(page) for page in PAGES if page.permission is None} == {
+        "GET /sign-in",
+        "POST /sign-in",
+        "GET /join",
+        "POST /join",
+    }
     assert {page.permission for page in PROTECTED} <= set(get_args(Permissions))
 
 

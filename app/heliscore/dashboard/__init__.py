@@ -9,9 +9,13 @@ from starlette.routing import Route
 from heliscore.dashboard.pages import (
     changes,
     comparison,
+    join,
     monitor_form,
     monitors,
     overview,
+    queue_form,
+    queue_review,
+    queues,
     request_detail,
     request_list,
     score_definitions,
@@ -33,6 +37,10 @@ PAGES: Final[tuple[Page, ...]] = (
     *monitor_form.PAGES,
     *monitors.PAGES,
     *score_definitions.PAGES,
+    *queue_form.PAGES,
+    *queues.PAGES,
+    *queue_review.PAGES,
+    *join.PAGES,
     *sign_in.PAGES,
 )
 """Every page; those of the navigation in its order."""

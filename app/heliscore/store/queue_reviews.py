@@ -47,6 +47,11 @@ async def reserve(connection: Connection, organization_id: int, queue_id: str, r
     return None
 
 
+async def has_left(connection: Connection, organization_id: int, queue_id: str, reviewer: str) -> bool:
+    """Whether there is an item that could be reserved for a reviewer."""
+    return bool(await connection.fetchval(_SQL["has_left"], organization_id, queue_id, reviewer))
+
+
 async def lock_request(connection: Connection, organization_id: int, request_id: str) -> bool:
     """Keep a request from being deleted until the transaction ends; False where it is gone."""
     return await connection.fetchval(_SQL["lock_request"], organization_id, request_id) is not None

@@ -32,8 +32,9 @@ _WITHIN: Final = Within("all", ())
 async def measure_queue_agreement(call: ApiCall) -> Response:
     """Measure how well the reviewers of a queue agree so far, score by score.
 
-    The answers are those of `POST /v1/evals/agreement`. The raters are the ten who have done most, each with their newest opinion. `agreement` is null where
-    there are fewer than two, or where their values are too many to be compared.
+    The answers are those of `POST /v1/evals/agreement`. The raters are the ten who have done most, each with
+    their newest opinion. `agreement` is null where there are fewer than two, or where their values are too
+    many to be compared.
     """
     async with call.services.database.connection() as connection:
         queue = await find_queue(call, connection)
@@ -56,7 +57,8 @@ def _show(study: ScoreStudy | None) -> object:
 async def export_queue_opinions(call: ApiCall) -> Response:
     """Export what the reviewers of a queue gave, as JSONL or CSV.
 
-    A row for each reviewer, request and score of what is done. It is the reviewer's newest opinion, whether it is the request's score or not.
+    A row for each reviewer, request and score of what is done. It is the reviewer's newest opinion, whether
+    it is the request's score or not.
     """
     format_ = _QUERY.read(call.request.query_params)[FORMAT]
     return await stream_opinions(call, format_)

@@ -20,7 +20,7 @@ from heliscore.store.schema import bootstrap
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
-from tests.browser.ground import MONITOR, Ground, fill_demo
+from tests.browser.ground import MONITOR, QUEUE, Ground, fill_demo
 from tests.servers import temporary_server
 
 REQUESTS: Final = 2000
@@ -91,6 +91,12 @@ PAGES: Final = (
     Shot(name="monitor-form", path=f"/monitors/form?id={MONITOR}", prepare=_try_over_the_past),
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
+    Shot(name="queues", path="/queues"),
+    Shot(name="queue", path=f"/queues/{QUEUE}"),
+    Shot(name="queue-form", path="/queues/form?filter=%22all%22&from=threshold"),
+    Shot(name="queue-start", path=f"/queues/{QUEUE}/work"),
+    Shot(name="queue-item", path=f"/queues/{QUEUE}/item?id={_OLDEST}"),
+    Shot(name="join", path="/join", viewer="nobody"),
     Shot(name="docs", path="/docs", viewer="nobody"),
 )
 

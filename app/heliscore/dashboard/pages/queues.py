@@ -22,6 +22,7 @@ from heliscore.api.native.queue_result_endpoints import stream_opinions
 from heliscore.api.shared.filter_leaves import of_ids
 from heliscore.api.shared.queue_studies import study_queue
 from heliscore.dashboard.pages.queue_form import FORM_PATH, PATH, render_form
+from heliscore.dashboard.parts.downloads import wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.queue_words import (
     STATE_LOOKS,
@@ -52,7 +53,14 @@ async def list_queues(page: PageRequest) -> Response:
     )
 
 
-async def show_queue(
+async def show_queue(page: PageRequest) -> Response:
+    """Show a queue, or what its reviewers gave as a file."""
+    if wants_csv(page.request.query_params):
+        return await stream_opinions(page.call, "csv")
+    return await _show(page)
+
+
+async def _show(
     page: PageRequest, new_link: str | None = None, errors: tuple[FieldError, ...] = ()
 ) -> Response:
     """Show a queue; `new_link` is the address of a link that was just made, which is shown once."""
@@ -123,12 +131,12 @@ async def _make_link(page: PageRequest) -> Response:
     try:
         asked = LINK_BODY.read(body)
     except InvalidInput as error:
-        return await show_queue(page, errors=error.errors)
+        return await _show(page, errors=error.errors)
     async with page.services.database.connection() as connection:
         queue = await find_queue(page.call, connection)
     _, key = await make_link(page.call, queue, asked[LINK_NAME], asked[DAYS])
     url = page.request.url
-    return await show_queue(page, f"{url.scheme}://{url.netloc}{path_of_link(key)}")
+    return await _show(page, f"{url.scheme}://{url.netloc}{path_of_link(key)}")
 
 
 async def _revoke(page: PageRequest, queue_id: str, sent: str) -> None:
@@ -137,10 +145,6 @@ async def _revoke(page: PageRequest, queue_id: str, sent: str) -> None:
         for link in links:
             if str(link.id) == sent:
                 await keys.revoke_own(connection, page.organization_id, link.id, page.call.by)
-
-
-async def download_opinions(page: PageRequest) -> Response:
-    return await stream_opinions(page.call, "csv")
 
 
 async def add_to_queue(page: PageRequest) -> Response:
@@ -179,5 +183,4 @@ PAGES = (
     Page(method="POST", path=f"{PATH}/add", handler=add_to_queue, permission="rw"),
     Page(path=_ONE, handler=show_queue),
     Page(method="POST", path=_ONE, handler=submit_queue, permission="rw"),
-    Page(path=f"{_ONE}/opinions.csv", handler=download_opinions),
 )

@@ -69,14 +69,16 @@ def describe_agreement(study: ScoreStudy) -> ShownAgreement:
 
 
 def _judge(alpha: Coefficient | None) -> str:
-    if alpha is None or alpha.value is None:
+    """Only what the whole interval allows."""
+    if alpha is None or alpha.interval is None:
         return "too early to say"
-    low = alpha.value if alpha.interval is None else alpha.interval.low
-    if low >= _GOOD:
+    if alpha.interval.low >= _GOOD:
         return "they agree"
-    if alpha.value < _TENTATIVE:
+    if alpha.interval.low >= _TENTATIVE:
+        return "they tend to agree"
+    if alpha.interval.high < _TENTATIVE:
         return "they do not agree enough to rely on"
-    return "they tend to agree"
+    return "not certain yet"
 
 
 def _show(alpha: Coefficient | None) -> str:

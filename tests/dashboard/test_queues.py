@@ -39,7 +39,7 @@ async def fill(client: httpx.AsyncClient, connection: Connection) -> None:
         at = f"2026-01-0{number + 1}T00:00:00Z"
         await log(connection, organization_id, id_, at, request_body=json.dumps(sent))
         await post(client, id_, {"accuracy": 50})
-    definitions = {
+    definitions: dict[str, dict[str, Any]] = {
         "accuracy": {
             "type": "integer",
             "min": 0,

@@ -21,7 +21,11 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.store.search.conditions import OUTCOME, make_conditions
-from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
+from heliscore.store.search.leading_conditions import (
+    indexed_conditions,
+    split_leading,
+    value_conditions,
+)
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     begin_at,
@@ -116,6 +120,24 @@ def compile_count(
     conditions = make_conditions(name_ids, first_parameter, by_hash=by_hash)
     rows = stand_in_scores(conditions, tree, start)
     slots = Slots(source=rows.source, organization=rows.organization, joins=rows.joins, where=rows.where)
+    return Compiled(slots, conditions.arguments.all())
+
+
+def compile_words(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile a filter of several scores (`is_of_several_scores`) whose matches are counted in words."""
+    conditions = make_conditions(name_ids, first_parameter)
+    leading, rest = split_leading(tree)
+    scores = [conditions.scores.of_name("s", name, parts) for name, parts in leading.items()]
+    in_time = msgspec.structs.replace(conditions, created_at="s.request_created_at").all_of(rest)
+    bits = (
+        f"bit_or(1::bigint << (s.request_no & 63)::integer) FILTER (WHERE {score}) AS b{number}"
+        for number, score in enumerate(scores, 1)
+    )
+    slots = Slots(
+        bits=",\n        ".join(bits),
+        words=" & ".join(f"b{number}" for number in range(1, len(scores) + 1)),
+        where=f"({' OR '.join(f'({score})' for score in scores)}) AND {in_time}",
+    )
     return Compiled(slots, conditions.arguments.all())
 
 

@@ -96,21 +96,18 @@ SELECT
     )
 
 -- name: selectivity
--- How many scores meet each leading condition, counted up to a threshold: where none does, nothing matches. A search
--- that begins at a score costs about 1 us for each of its rows; one that walks in time costs 0.18 us for each row until
--- $2 matches are found. They break even at sqrt(0.18 * $2 * rows); the threshold is that, but at least $3 and at most $4.
--- (1000 rows stand for a number that is not known, -1: all matches are then as many as in any table.)
--- `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that they are there. It counted them
--- at the last VACUUM; the changes since are counted by themselves.
-SELECT ARRAY[/* counts */ $1::integer /* end */], threshold, visible
-FROM (
-    SELECT greatest($3::integer, least($4::integer, sqrt(0.18 * $2::integer * greatest(reltuples, 1000))))::integer
-    FROM pg_class
-    WHERE oid = 'request'::regclass
-) AS request_table (threshold)
-CROSS JOIN (
-    SELECT relallvisible >= 0.9 * relpages AND reltuples >= 0
-        AND pg_stat_get_ins_since_vacuum(oid) + pg_stat_get_dead_tuples(oid) <= 0.1 * reltuples
-    FROM pg_class
-    WHERE oid = 'score'::regclass
-) AS score_table (visible)
+-- How many scores meet each leading condition, counted up to $2: where none does, nothing matches.
+SELECT ARRAY[/* counts */ $1::integer, $2::integer /* end */]
+
+-- name: table_sizes
+-- How many requests there are, by the last VACUUM or ANALYZE; 1000 stand for a number that is not known, -1: all matches
+-- are then as many as in any table. `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that
+-- they are there. It counted them at the last VACUUM; the changes since are counted by themselves.
+SELECT
+    greatest(request_table.reltuples, 1000)::double precision AS requests,
+    score_table.relallvisible >= 0.9 * score_table.relpages AND score_table.reltuples >= 0
+        AND pg_stat_get_ins_since_vacuum(score_table.oid) + pg_stat_get_dead_tuples(score_table.oid)
+            <= 0.1 * score_table.reltuples AS visible
+FROM pg_class AS request_table
+CROSS JOIN pg_class AS score_table
+WHERE request_table.oid = 'request'::regclass AND score_table.oid = 'score'::regclass

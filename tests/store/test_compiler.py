@@ -290,7 +290,7 @@ def test_only_values_are_counted_and_walked() -> None:
     counted = compile_selectivity(JUDGED, NAME_IDS, first_parameter=2)
     probed = compile_probe(JUDGED, Score("accuracy"), Sort(Score("accuracy")), NAME_IDS, first_parameter=2)
     assert (counted.slots.counts, counted.arguments) == (
-        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)",
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT $2) AS first)",
         (71, 90),
     )
     assert (probed.slots.scores, probed.arguments) == (f"score AS s WHERE {of_name}", (71, 90))
@@ -513,7 +513,7 @@ def test_leading_scores_are_those_that_every_match_must_have() -> None:
 def test_matches_of_each_leading_score_are_counted_up_to_a_limit() -> None:
     counts = [
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE s.organization_id = $1 AND {conditions} "
-        "LIMIT threshold) AS first)"
+        "LIMIT $2) AS first)"
         for conditions in (
             "s.name_id = $2::integer AND s.value >= $3::bigint",
             "s.name_id = $4::integer AND s.value = $5::bigint",

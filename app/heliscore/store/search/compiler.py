@@ -202,7 +202,7 @@ def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_paramet
     counted up to the statement's threshold."""
     conditions = make_conditions(name_ids, first_parameter)
     counts = (
-        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT $2) AS first)"
         for of_name in (
             conditions.scores.of_organization("s", *one) for one in value_conditions(tree).items()
         )

@@ -11,7 +11,7 @@ import msgspec
 
 from heliscore.domain.filter_tree import NEWEST_FIRST, Filter, Sort, score_names
 from heliscore.domain.filter_tree import Score as ScoreSubject
-from heliscore.store.connections.hash_joins import grouped_by_hash, joined_by_hash
+from heliscore.store.connections.hash_joins import counted_by_hash, joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import selectivity
@@ -62,7 +62,7 @@ def _planned(connection: Connection, statement: Statement) -> AbstractAsyncConte
     """The settings that a statement is planned with."""
     if not statement.by_hash:
         return nullcontext()
-    return grouped_by_hash(connection) if statement.verb == "count_in_words" else joined_by_hash(connection)
+    return counted_by_hash(connection) if statement.verb == "count_in_words" else joined_by_hash(connection)
 
 
 class StatementChooser(msgspec.Struct, frozen=True):

@@ -28,6 +28,10 @@ LEFT JOIN progress AS p ON p.queue_id = q.id
 WHERE q.organization_id = $1 AND ($2::text IS NULL OR q.id = $2::text::uuid)
 ORDER BY q.name
 
+-- name: list_open
+-- Without their items, which are many to count.
+SELECT id::text AS id, name FROM review_queue WHERE organization_id = $1 AND closed_at IS NULL ORDER BY name
+
 -- name: lock
 -- So that calls that add queues take turns.
 SELECT FROM organization WHERE id = $1 FOR NO KEY UPDATE

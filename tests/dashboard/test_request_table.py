@@ -263,7 +263,7 @@ async def test_requests_are_counted_and_then_deleted(
 
     asked = await send(visitor, "/request-deletion", {"id": found[:1], "search": ""})
     assert "Delete 1 request?" in asked.text
-    assert "with 1 scores, 0 past values" in asked.text
+    assert "with 1 score, 0 past values and 0 comments" in asked.text
     assert len(ids((await visitor.get("/requests")).text)) == 5
     done = await confirm(asked)
     while done.status_code == 200:

@@ -55,6 +55,25 @@ async def test_places_are_found_by_words_of_their_names(service: Service, sign_i
     assert [title for title, _ in (await find(visitor, "support"))["Prompts"]] == ["support-reply"]
 
 
+async def test_saved_views_and_open_queues_are_found(service: Service, sign_in: SignIn) -> None:
+    client, other, visitor = await service.client(), await service.client("other"), await sign_in()
+    for of_organization in (client, other):
+        view = {"name": "Worst of the week", "range": "7d"}
+        assert (await of_organization.post("/v1/views", json=view)).is_success
+    ids = []
+    for name in ("weekly", "closed of a week"):
+        made = await client.post("/v1/queues", json={"name": name, "scores": ["accuracy"]})
+        ids.append(made.json()["data"]["id"])
+    assert (await client.patch(f"/v1/queues/{ids[1]}", json={"closed": True})).is_success
+    places = {
+        "Views": [("Worst of the week", "/requests?range=7d")],
+        "Queues": [("weekly", f"/queues/{ids[0]}")],
+    }
+    assert await find(visitor, "week") == places
+    begin = await find(visitor, "")
+    assert {kind: begin[kind] for kind in places} == places
+
+
 async def test_search_begins_with_pages_and_scores(service: Service, sign_in: SignIn) -> None:
     client, visitor = await service.client(), await sign_in()
     await client.post("/v1/request/req_1/score", json={"scores": {"accuracy": 1}})

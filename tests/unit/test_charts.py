@@ -181,6 +181,23 @@ def test_groups_of_any_size_lie_over_each_other() -> None:
     assert chart.targets[1].text == "1\nA: 75%, 3\nC: 75%, 300"
 
 
+def test_a_click_leads_to_the_requests_of_the_nearest_point() -> None:
+    bins = [Bin(0, 1, [1, 0, 3]), Bin(1, 1, [0, 0, 0]), Bin(2, 1, [3, 0, 1])]
+    hrefs = [["/a0", "", "/c0"], ["", "", ""], ["/a2", "", "/c2"]]
+    chart = make_spread(bins, ["A", "B", "C"], hrefs)
+    a, c = ([place[1] for place in line.places if place] for line in chart.plots[0].lines)
+    assert [(target.href, target.y, target.y + target.height) for target in chart.targets] == [
+        ("/c0", 0, pytest.approx((a[0] + c[0]) / 2)), ("/a0", pytest.approx((a[0] + c[0]) / 2), 100),
+        ("", 0, 100),
+        ("/a2", 0, pytest.approx((a[2] + c[2]) / 2)), ("/c2", pytest.approx((a[2] + c[2]) / 2), 100),
+    ]  # fmt: skip
+
+
+def test_a_bar_of_shares_leads_to_its_group() -> None:
+    chart = make_shares([Bin(0, 1, [1, 0]), Bin(1, 1, [3, 0])], ["A", "B"], ["/a", "/b"])
+    assert [target.href for target in chart.targets] == ["/a", ""]
+
+
 def test_a_group_without_a_score_keeps_its_row() -> None:
     chart = make_shares([Bin(0, 1, [1, 0]), Bin(1, 1, [3, 0])], ["A", "a name that is far too long"])
     assert [(box.label, box.width) for box in chart.plots[0].boxes] == [

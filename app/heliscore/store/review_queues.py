@@ -19,6 +19,11 @@ async def list_queues(connection: Connection, organization_id: int) -> list[Revi
     return [_read(row) for row in await connection.fetch(_SQL["list"], organization_id, None)]
 
 
+async def list_open(connection: Connection, organization_id: int) -> list[tuple[str, str]]:
+    """Return the ids and names of the queues that are not closed, by name."""
+    return [(id_, name) for id_, name in await connection.fetch(_SQL["list_open"], organization_id)]
+
+
 async def find_queue(connection: Connection, organization_id: int, id_: str) -> ReviewQueue | None:
     row = await connection.fetchrow(_SQL["list"], organization_id, id_)
     return None if row is None else _read(row)

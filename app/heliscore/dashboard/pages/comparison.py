@@ -74,7 +74,11 @@ async def show_comparison(page: PageRequest) -> Response:
             found = await read_comparison(services, experiment)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, time_range, how, trouble=str(error)))
-    rows = [] if found is None else make_rows(found, definitions.directed)
+    rows = (
+        []
+        if found is None
+        else make_rows(found, definitions.directed, Links(time_range, definitions.by_name))
+    )
     if wants_csv(page.request.query_params):
         return answer_csv("comparison", make_table(selection.groups, rows))
     return _render(

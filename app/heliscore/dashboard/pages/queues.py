@@ -4,7 +4,6 @@ script."""
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import Response
@@ -17,11 +16,12 @@ from heliscore.api.native.queue_commands import (
     path_of_link,
     queue_id_of,
 )
-from heliscore.api.native.queue_fields import DAYS, ITEMS_BODY, LINK_BODY, LINK_NAME, read_chosen
+from heliscore.api.native.queue_fields import DAYS, LINK_BODY, LINK_NAME, Chosen
 from heliscore.api.native.queue_result_endpoints import stream_opinions
 from heliscore.api.shared.filter_leaves import of_ids
 from heliscore.api.shared.queue_studies import study_queue
 from heliscore.dashboard.pages.queue_form import FORM_PATH, PATH, render_form
+from heliscore.dashboard.parts.chosen_requests import read_chosen
 from heliscore.dashboard.parts.downloads import wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
 from heliscore.dashboard.parts.queue_words import (
@@ -30,7 +30,7 @@ from heliscore.dashboard.parts.queue_words import (
     ShownQueue,
     describe_agreement,
 )
-from heliscore.dashboard.parts.search_address import SearchAddress
+from heliscore.dashboard.parts.search_address import SearchAddress, decode_search
 from heliscore.dashboard.parts.session import work_path
 from heliscore.domain.errors import FieldError, InvalidInput, NotFound
 from heliscore.store import keys, queue_items
@@ -148,32 +148,23 @@ async def _revoke(page: PageRequest, queue_id: str, sent: str) -> None:
 
 
 async def add_to_queue(page: PageRequest) -> Response:
-    """Put requests into a queue: those of the fields `id`, or those that a filter finds in the order of a
-    sort. Without a queue, show the form of a new one with them."""
-    ids = [value for name, value in parse_qsl(page.body.decode("ascii")) if name == "id"]
-    filter_, sort = page.form.get("filter", ""), page.form.get("sort", "")
+    """Put the requests that the form of the table chooses into a queue. Without a queue, show the form of a
+    new one with them."""
+    chosen = read_chosen(page)
+    search = chosen.fixed
     if not page.form.get("queue"):
-        if ids:
-            filter_ = msgspec.json.encode(of_ids(ids)).decode()
-        return await render_form(page, {"from": "filter", "filter": filter_, "sort": sort})
-    body: dict[str, Any] = {"requestIds": ids or None}
-    if not ids:
-        body = {"filter": _decode(filter_, "filter"), "sort": _decode(sort, "sort") if sort else None}
-    chosen = read_chosen(ITEMS_BODY.read(body))
+        filter_ = search.filter if chosen.ids is None else msgspec.json.encode(of_ids(chosen.ids)).decode()
+        return await render_form(page, {"from": "filter", "filter": filter_, "sort": search.sort})
     async with page.services.database.connection() as connection:
         queue = await store.find_queue(connection, page.organization_id, page.form["queue"])
     if queue is None:
         raise NotFound(f"there is no queue {page.form['queue']}")
-    await add_requests(page.call, queue.id, chosen)
+    if chosen.ids is None:
+        query = decode_search(search, 1)
+        await add_requests(page.call, queue.id, Chosen(tree=query.filter, sort=query.sort))
+    else:
+        await add_requests(page.call, queue.id, Chosen(ids=list(chosen.ids)))
     return redirect(f"{PATH}/{queue.id}")
-
-
-def _decode(text: str, field: str) -> Any:
-    """Raises InvalidInput."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidInput([FieldError(field, f"not valid JSON: {error}")]) from None
 
 
 _ONE: Final = f"{PATH}/{{{ID}}}"

@@ -38,7 +38,7 @@ from heliscore.domain.filter_tree import Score
 from heliscore.domain.saved_view import PROPERTY, SavedView
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.domain.times import now
-from heliscore.store import saved_views, scores
+from heliscore.store import review_queues, saved_views, scores
 from heliscore.store.facets import find_facets
 from heliscore.store.search import request_search as store
 from heliscore.store.search.found_requests import Page as FoundPage
@@ -57,6 +57,9 @@ class Known(msgspec.Struct, frozen=True):
     """Score names, and whether each is used for booleans."""
 
     views: Sequence[SavedView]
+    queues: Sequence[tuple[str, str]]
+    """Ids and names of those that are open."""
+
     definitions: Mapping[str, ScoreDefinition]
 
 
@@ -117,7 +120,8 @@ async def _find_known(page: PageRequest) -> Known:
     async with page.services.database.connection() as connection:
         kinds = await scores.list_kinds(connection, page.organization_id, MAX_NAMES)
         views = await saved_views.list_views(connection, page.organization_id)
-    return Known(kinds, views, definitions.by_name)
+        queues = await review_queues.list_open(connection, page.organization_id)
+    return Known(kinds, views, queues, definitions.by_name)
 
 
 async def _find(page: PageRequest, search: SearchAddress, query: Query) -> FoundPage:
@@ -184,7 +188,7 @@ def _render(
         curl=_curl(page, search),
         download=_download_address(search),
         notes={name: _read_count(page, name) for name in _NOTES},
-        queues=(),
+        queues=known.queues,
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from heliscore.api.shared.arm_comparisons import Result
 from heliscore.dashboard.parts.charts import Chart
+from heliscore.dashboard.parts.comparison_links import Links
 from heliscore.dashboard.parts.comparison_reading import BINS, ReadComparison
 from heliscore.dashboard.parts.comparison_verdicts import find_word, show_word
 from heliscore.dashboard.parts.downloads import Cell
@@ -51,6 +52,8 @@ class ScoreRow(msgspec.Struct, frozen=True):
     is_boolean: bool
     cells: list[ScoreCell | None]
     bins: list[Bin]
+    bin_hrefs: list[list[str]]
+    """For each bin, and in it for each group: the address of the requests; empty where there is none."""
     chart: Chart | None
 
     @property
@@ -58,13 +61,12 @@ class ScoreRow(msgspec.Struct, frozen=True):
         return any(cell is not None and cell.is_few for cell in self.cells)
 
 
-def make_rows(found: ReadComparison, directed: frozenset[str]) -> list[ScoreRow]:
+def make_rows(found: ReadComparison, directed: frozenset[str], links: Links) -> list[ScoreRow]:
     """A row for each score, in the order asked for. `directed`: the names whose definitions say which values
     are better."""
     groups = {(group.name, group.value): group for group in found.groups}
     results = {(result.score, result.arm): result for result in found.results}
     labels = found.experiment.arms.labels
-    names = ["none" if label is None else label for label in labels]
     rows = []
     for name in found.experiment.scores:
         of_labels = [groups.get((name, label)) for label in labels]
@@ -72,20 +74,35 @@ def make_rows(found: ReadComparison, directed: frozenset[str]) -> list[ScoreRow]
             None if group is None else ScoreCell(group, results.get((name, label)), name in directed)
             for label, group in zip(labels, of_labels, strict=True)
         ]
-        rows.append(_make_row(name, cells, found.bins.get(name), names))
+        rows.append(_make_row(name, cells, found.bins.get(name), labels, links))
     return rows
 
 
 def _make_row(
-    name: str, cells: list[ScoreCell | None], bins: list[Bin] | None, group_names: list[str]
+    name: str,
+    cells: list[ScoreCell | None],
+    bins: list[Bin] | None,
+    labels: Sequence[str | None],
+    links: Links,
 ) -> ScoreRow:
     there = [cell.group for cell in cells if cell is not None]
     is_share = bool(there) and measure_of([group.sample for group in there]) == "share"
     if bins is None:
         bins = bin_counts([None if cell is None else cell.group.counts for cell in cells], BINS)
-    chart = (make_shares if is_share else make_spread)(bins, group_names) if bins else None
+    hrefs = [
+        [
+            links.of_bin(name, label, bin_) if count else ""
+            for label, count in zip(labels, bin_.counts, strict=True)
+        ]
+        for bin_ in bins
+    ]
+    chart = None
+    if bins:
+        names = ["none" if label is None else label for label in labels]
+        of_groups = [links.of_group(name, label) for label in labels]
+        chart = make_shares(bins, names, of_groups) if is_share else make_spread(bins, names, hrefs)
     is_boolean = bool(there) and all(group.all_boolean for group in there)
-    return ScoreRow(name, is_share, is_boolean, cells, bins, chart)
+    return ScoreRow(name, is_share, is_boolean, cells, bins, hrefs, chart)
 
 
 _TABLE: Final = (

@@ -1,4 +1,5 @@
-"""Places of the dashboard that a search finds: pages, scores, prompts, models, and a request by its id."""
+"""Places of the dashboard that a search finds: pages, scores, views, queues, prompts, models, and a request
+by its id."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ import msgspec
 
 from heliscore.api.shared.filter_leaves import equals
 from heliscore.dashboard.parts.page_routes import PageRequest
-from heliscore.dashboard.parts.search_address import SearchAddress
+from heliscore.dashboard.parts.search_address import SearchAddress, from_saved
 from heliscore.dashboard.parts.settings_sections import SECTIONS
 from heliscore.domain.filter_tree import Column
 from heliscore.domain.messages import find_name_error
 from heliscore.domain.score import title_of
 from heliscore.domain.times import now
-from heliscore.store import evaluations, score_history
+from heliscore.store import evaluations, review_queues, saved_views, score_history
 from heliscore.store.connections.pool import Connection
 from heliscore.store.facets import find_facets
 
@@ -56,6 +57,16 @@ async def _list_scores(page: PageRequest, connection: Connection) -> list[Kind]:
     return [Kind("Scores", [Place(title_of(name), f"/?{urlencode({'score': name})}") for name in names])]
 
 
+async def _list_views(page: PageRequest, connection: Connection) -> list[Kind]:
+    views = await saved_views.list_views(connection, page.organization_id)
+    return [Kind("Views", [Place(view.name, from_saved(view.search).href()) for view in views])]
+
+
+async def _list_queues(page: PageRequest, connection: Connection) -> list[Kind]:
+    queues = await review_queues.list_open(connection, page.organization_id)
+    return [Kind("Queues", [Place(name, f"/queues/{id_}") for id_, name in queues])]
+
+
 async def _list_prompts_and_models(page: PageRequest, connection: Connection) -> list[Kind]:
     end = now()
     facets = await find_facets(connection, page.organization_id, end - _PERIOD, end)
@@ -70,10 +81,13 @@ def _requests_of(column: str, value: str) -> str:
     return SearchAddress(filter=msgspec.json.encode(tree).decode()).href()
 
 
-SOURCES: Final[tuple[ListPlaces, ...]] = (_list_pages, _list_scores, _list_prompts_and_models)
+SOURCES: Final[tuple[ListPlaces, ...]] = (
+    *(_list_pages, _list_scores, _list_views, _list_queues),
+    _list_prompts_and_models,
+)
 """Each lists all places of some kinds, in the order in which they are shown."""
 
-_AT_ONCE: Final = SOURCES[:2]
+_AT_ONCE: Final = SOURCES[:4]
 """Those that are shown before anything was entered."""
 
 

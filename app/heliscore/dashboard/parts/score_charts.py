@@ -4,6 +4,7 @@ distribution, distributions of groups, and shares of groups."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from heliscore.dashboard.parts.chart_marks import make_marks
@@ -106,8 +107,9 @@ def make_distribution(bins: Sequence[Bin], *, is_share: bool, hrefs: Sequence[st
     )
 
 
-def make_spread(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
-    """How the scores of each group are distributed, as shares of the group's scores."""
+def make_spread(bins: Sequence[Bin], names: Sequence[str], hrefs: Sequence[Sequence[str]] = ()) -> Chart:
+    """How the scores of each group are distributed, as shares of the group's scores. `hrefs`: for each bin,
+    and in it for each group, the address of the requests. A click leads to those of the nearest point."""
     totals = [sum(counts) for counts in zip(*(bin_.counts for bin_ in bins), strict=True)]
     shares = [
         [count / total if total else None for count, total in zip(bin_.counts, totals, strict=True)]
@@ -137,12 +139,32 @@ def make_spread(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
         "spread",
         [Plot(value_ticks(scale, is_share=True), lines=lines)],
         _bin_ticks(bins, is_share=False),
-        _column_targets(texts),
+        _nearest_targets(lines, texts, hrefs) if hrefs else _column_targets(texts),
     )
 
 
-def make_shares(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
-    """The share of true of each group, as horizontal bars."""
+def _nearest_targets(
+    lines: Sequence[Line], texts: Sequence[str], hrefs: Sequence[Sequence[str]]
+) -> list[Target]:
+    """Cut the column of each bin halfway between its points, of which each line has one a column."""
+    bands = Bands(len(texts))
+    targets: list[Target] = []
+    for n, (text, of_groups) in enumerate(zip(texts, hrefs, strict=True)):
+        places = [(place[1], line.series - 1) for line in lines if (place := line.places[n])]
+        points = sorted(point for point in places if of_groups[point[1]]) or [(0.0, -1)]
+        cuts = [0.0, *((a[0] + b[0]) / 2 for a, b in pairwise(points)), 100.0]
+        targets += [
+            Target(
+                bands.begin(n), top, bands.width(), end - top, text, of_groups[group] if group >= 0 else ""
+            )
+            for (_, group), (top, end) in zip(points, pairwise(cuts), strict=True)
+            if end > top
+        ]
+    return targets
+
+
+def make_shares(bins: Sequence[Bin], names: Sequence[str], hrefs: Sequence[str] = ()) -> Chart:
+    """The share of true of each group, as horizontal bars. `hrefs`: the addresses of the groups' requests."""
     scale = Scale(0, _ROOM_FOR_LABELS, [*_QUARTERS])
     bands = Bands(len(names))
     boxes: list[Box] = []
@@ -153,7 +175,8 @@ def make_shares(bins: Sequence[Bin], names: Sequence[str]) -> Chart:
         label = format_share(share) if total else "no score"
         boxes.append(Box(group + 1, 0, bands.begin(group, 0.6), scale.place(share), bands.width(0.6), label))
         of = f"\n{format_count(true)} of {format_count(total)}" if total else ""
-        targets.append(Target(0, bands.begin(group), 100, bands.width(), f"{name}: {label}{of}"))
+        href = hrefs[group] if hrefs and total else ""
+        targets.append(Target(0, bands.begin(group), 100, bands.width(), f"{name}: {label}{of}", href))
     return Chart(
         "shares",
         [

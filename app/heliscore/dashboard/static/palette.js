@@ -11,7 +11,7 @@ let shown = null;  // the text whose places are listed
 
 function make() {
   input = element("input", { type: "text", className: "palette-input", autocomplete: "off", spellcheck: false,
-    placeholder: "A page, score, prompt, model, or the id of a request" });
+    placeholder: "A page, score, view, queue, prompt, model, or the id of a request" });
   list = element("div", { id: "palette-found", className: "palette-found" });
   state = element("p", { className: "palette-status hint" });
   for (const [name, value] of [["role", "combobox"], ["aria-expanded", "true"], ["aria-controls", list.id],

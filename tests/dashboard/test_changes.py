@@ -19,6 +19,7 @@ from tests.dashboard.test_overview import HOSTILE
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = "/changes?from=2026-03-02&to=2026-03-08"
 DAY = timedelta(days=1)
+GOOD = {"type": "integer", "direction": "higher"}
 
 
 async def get(client: httpx.AsyncClient, address: str, status: int = 200) -> str:
@@ -60,7 +61,7 @@ async def test_changes_are_sentences_with_numbers_and_their_requests(
     good = entries(-3, 80, prompt_id="reply", prompt_version="4") + entries(-3, 80, prompt_id="other")
     bad = entries(1, 60, prompt_id="reply", prompt_version="5") + entries(2, 80, prompt_id="other")
     await enter(service.dsn, good + bad)
-    client = await sign_in()
+    api, client = await service.client(), await sign_in()
     page = await get(client, WEEK)
     lines = read_lines(page)
     assert [sentence for sentence, _ in lines] == [
@@ -72,6 +73,12 @@ async def test_changes_are_sentences_with_numbers_and_their_requests(
     assert "81.0 of 40 before in other versions 61.0 of 40 now 95 % " in text
     assert "3 comparisons with the 7 days before" in text
     assert page.count("data-headline") == 1
+    # Worse is what a definition says to be.
+    assert re.findall(r'<li class="is-(\w+)"', page) == ["fell", "fell", "vanished"]
+    assert (await api.put("/v1/score-definitions/accuracy", json=GOOD)).is_success
+    directed = await get(client, WEEK)
+    assert re.findall(r'<li class="is-(\w+)"', directed) == ["worse", "worse", "vanished"]
+    assert read_lines(directed) == lines
     # Of the same page, with a filter of the address beside the group of the change.
     filtered = read_lines(await get(client, f"{WEEK}&prompt=reply"))
     assert filtered[0][0] == lines[0][0]

@@ -51,6 +51,13 @@ class Line(msgspec.Struct, frozen=True):
     """Of those that it is compared with."""
 
     is_headline: bool
+    is_directed: bool
+    """Whether a definition says which values are better."""
+
+    @property
+    def look(self) -> str:
+        change = self.change
+        return change.verdict if self.is_directed and change.verdict else change.direction
 
 
 async def show_changes(page: PageRequest) -> Response:
@@ -63,14 +70,14 @@ async def show_changes(page: PageRequest) -> Response:
         limit=_LIMIT,
     )
     try:
+        directed = (await services.definitions.find(page.organization_id)).directed
         found = await find(services.database, services.ids.names, services.definitions, question)
         async with services.database.connection() as connection:
             facets = await find_facets(connection, page.organization_id, time_range.start, time_range.end)
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, time_range, trouble=str(error)))
-    return _render(
-        page, time_range, found=found, lines=_make_lines(found, time_range, periods), facets=facets
-    )
+    lines = _make_lines(found, time_range, periods, directed)
+    return _render(page, time_range, found=found, lines=lines, facets=facets)
 
 
 def _make_periods(time_range: TimeRange) -> TwoPeriods:
@@ -78,7 +85,9 @@ def _make_periods(time_range: TimeRange) -> TwoPeriods:
     return TwoPeriods(start - length, start, start, time_range.end)
 
 
-def _make_lines(found: FoundChanges, time_range: TimeRange, periods: TwoPeriods) -> list[Line]:
+def _make_lines(
+    found: FoundChanges, time_range: TimeRange, periods: TwoPeriods, directed: frozenset[str]
+) -> list[Line]:
     headlines = choose_headlines(found.changes)
     return [
         Line(
@@ -86,6 +95,7 @@ def _make_lines(found: FoundChanges, time_range: TimeRange, periods: TwoPeriods)
             describe_change(change, periods),
             *_make_addresses(change, time_range, periods, is_falling=change.score in found.falling),
             change in headlines,
+            change.score in directed,
         )
         for change in found.changes
     ]

@@ -149,8 +149,8 @@ async def test_keys_never_fire_in_a_text_field_nor_when_they_are_switched_off(
     assert await stored(ground) == before
 
 
-async def test_scores_are_added_removed_and_brought_back(
-    start_ground: StartGround, open_page: OpenPage, watch: Watch
+async def test_scores_are_added_removed_brought_back_and_found(
+    start_ground: StartGround, open_page: OpenPage, assert_accessible: AssertAccessible, watch: Watch
 ) -> None:
     ground = await start_ground(5)
     page = await reviewing(open_page, ground, 1)
@@ -180,6 +180,30 @@ async def test_scores_are_added_removed_and_brought_back(
     assert after == {name: value for name, value in before.items() if name != "accuracy"} | {
         "tone": (1, True)
     }
+    many = {f"rag.{n:02}": n for n in range(12)}
+    for other in (request_id, (await listed(page))[2]):
+        score = await page.request.post(
+            f"/v1/request/{other}/score",
+            headers={"Authorization": f"Bearer {await ground.make_key()}"},
+            data={"scores": many if other == request_id else {"rare": 1}},
+        )
+        assert score.status == 200
+    await page.reload()
+    await assert_accessible(page)
+    await press(page, "/")
+    await page.keyboard.type("RAG 1")
+    await expect(page.locator("#fields form:visible")).to_have_count(3)
+    await expect(page.locator("#others")).to_be_hidden()
+    await page.keyboard.press("Control+A")
+    await page.keyboard.type("rar")
+    await expect(page.locator("#fields form:visible, .score-group:visible")).to_have_count(0)
+    # The first that is found: a score that is not given gets its field.
+    await press(page, "Enter 7 Control+Enter")
+    await expect(state(page, "rare")).to_have_text("Saved")
+    assert (await stored(ground))[request_id]["rare"] == (7, False)
+    bar = await page.locator("#save-all").bounding_box()
+    assert bar
+    assert bar["y"] + bar["height"] <= 720
 
 
 async def test_keys_comment_undo_and_unfold_the_history(
@@ -319,12 +343,19 @@ async def test_who_may_only_read_walks_and_cannot_score(reader: Page, ground: Gr
     await reader.goto(f"/requests?{OLDEST_FIRST}")
     await reader.locator("#rows th.what a").nth(1).click()
     await expect(reader.get_by_text("Your API key can view, not score.")).to_be_visible()
-    assert await reader.locator("#review form, #review input, #keys").count() == 0
+    assert await reader.locator("#review form, #review input").count() == 0
+    await expect(reader.locator(".crumbs .place")).to_have_text("Request 2 of 400")
+    await press(reader, "?")
+    await expect(reader.get_by_role("dialog")).to_contain_text("next and previous request")
+    await reader.get_by_role("button", name="Close").click()
+    await press(reader, "a")
+    await expect(reader.locator("#answer")).to_be_focused()
     ids = await listed(reader)
     await press(reader, "5 5 Enter u")
     await at(reader, ids[1])
     await press(reader, "j")
     await at(reader, ids[2])
+    await expect(reader.locator(".crumbs .place")).to_have_text("Request 3 of 400")
     await press(reader, "k k")
     await at(reader, ids[0])
     assert await stored(ground) == before
@@ -338,7 +369,7 @@ async def test_scores_can_be_given_without_script(
     await enter(page, await ground.make_key())
     await page.goto("/requests")
     link = page.locator("#rows th.what a").last
-    request_id = (await link.get_attribute("href") or "").removeprefix("/requests/")
+    request_id = urlsplit(await link.get_attribute("href") or "").path.removeprefix("/requests/")
     await link.click()
     await page.get_by_label("accuracy", exact=True).fill("9.5")
     watch.expect("status of 400")

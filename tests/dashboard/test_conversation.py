@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from heliscore.dashboard.parts.conversation import Block, ShownTurn, indented, lay_out, read_title
+from heliscore.dashboard.parts.conversation import Block, Result, ShownTurn, lay_out, read_title
+from heliscore.dashboard.parts.shown_json import indented
 
 Said = tuple[str, list[str]]
 """A speaker, and the blocks as they are shown at first."""
@@ -103,16 +104,44 @@ def block_of(content: object) -> Block:
     return block
 
 
-def test_tools_are_shown_beside_texts() -> None:
+def test_calls_are_shown_with_their_results() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"gate": 7}'}}
-    asked, answered = turns_of(
-        {"role": "assistant", "content": None, "tool_calls": [call]},
+    long = {"id": "c2", "type": "function", "function": {"name": "ask", "arguments": {"of": "a" * 80}}}
+    [asked] = turns_of(
+        {"role": "assistant", "content": None, "tool_calls": [call, long]},
+        {"role": "tool", "tool_call_id": "c2", "name": "desk", "content": '{"late": true}'},
         {"role": "tool", "tool_call_id": "c1", "name": "find", "content": "found"},
     )
     assert (asked.heading, asked.label) == ("assistant", "")
-    assert asked.blocks == [Block("json", '{\n  "gate": 7\n}', "find")]
-    assert (answered.heading, answered.label) == ("tool", "find")
-    assert answered.blocks == [Block("text", '<p class="turn-text">found</p>')]
+    found = Result("", [Block("text", '<p class="turn-text">found</p>')])
+    late = Result("desk", [Block("json", '{\n  "late": true\n}')])
+    assert asked.blocks == [
+        Block("call", '{"gate": 7}', "find", results=[found]),
+        Block("call", f'{{\n  "of": "{"a" * 80}"\n}}', "ask", results=[late]),
+    ]
+
+
+def test_two_results_in_one_message_stand_beside_their_calls() -> None:
+    calls: list[dict[str, object]] = [
+        {"type": "tool_use", "id": id_, "name": "find", "input": {}} for id_ in ("a", "b")
+    ]
+    answers = [
+        {"type": "tool_result", "tool_use_id": "b", "content": "no", "is_error": True},
+        {"type": "tool_result", "tool_use_id": "a", "content": "yes"},
+    ]
+    [asked] = turns_of({"role": "assistant", "content": calls}, {"role": "user", "content": answers})
+    assert [block.results for block in asked.blocks] == [
+        [Result("", [Block("text", '<p class="turn-text">yes</p>')])],
+        [Result("error", [Block("text", '<p class="turn-text">no</p>')])],
+    ]
+
+
+def test_text_that_is_json_is_indented() -> None:
+    assert block_of(' {"total": 48.20000000000000000001, "paid": [false]}\n') == Block(
+        "json", '{\n  "total": 48.20000000000000000001,\n  "paid": [\n    false\n  ]\n}'
+    )
+    for text in ("[1] says so", "{name}", "7", '"words"', "[" * 5000):
+        assert block_of(text).kind == "text"
 
 
 def test_pictures_and_links_are_shown_beside_texts() -> None:

@@ -21,6 +21,11 @@ def paragraph(inside: str) -> str:
         ("one\ntwo", paragraph("one\ntwo")),
         ("**a** and `b<c`", paragraph("<strong>a</strong> and <code>b&lt;c</code>")),
         ("# Gate", "<h3>Gate</h3>\n"),
+        (
+            "|a|b|\n|--|--:|",
+            '<table>\n<thead>\n<tr>\n<th>a</th>\n<th class="num">b</th>\n</tr>\n</thead>\n</table>\n',
+        ),
+        ("## A\n#### B\n# C\n### D", "<h3>A</h3>\n<h4>B</h4>\n<h3>C</h3>\n<h4>D</h4>\n"),
         ("```py\na < b\n```", '<pre class="code" tabindex="0"><code>a &lt; b\n</code></pre>\n'),
         ("[map](https://a.example?b=1&c=2)", paragraph(LINK.format("https://a.example?b=1&amp;c=2", "map"))),
         ("![cat](https://a.example/c.png)", paragraph(LINK.format("https://a.example/c.png", "cat"))),

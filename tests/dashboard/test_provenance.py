@@ -87,10 +87,31 @@ async def test_labels_direction_and_warning_of_the_definition_are_shown(
     (await client.put("/v1/score-definitions/accuracy", json=definition)).raise_for_status()
     await score(client, JUDGE, accuracy=2)
     assert await shown(visitor) == f"lower is better · points 2 (right) by {JUDGE}, AT"
+    page = (await visitor.get("/requests/a")).text
+    picks = re.findall(
+        r'<button class="pick" name="value" value="(\d)".*?aria-pressed="(\w+)">(.*?)</button>', page
+    )
+    assert [(value, pressed, read_text(words)) for value, pressed, words in picks] == [
+        ("0", "false", "0 wrong"),
+        ("2", "true", "2 right"),
+    ]
     saved = await save(visitor, "/requests/a/scores", {"accuracy": "7"})
     message = "must be one of 0 (wrong), 2 (right), got 7"
     assert saved.json() == {"scores": {"accuracy": "7"}, "warnings": [f"scores.accuracy: {message}"]}
     assert f"7 by api:test, AT {message} Undo" in await shown(visitor)
+
+
+async def test_description_and_bounds_of_the_definition_are_shown(service: Service, sign_in: SignIn) -> None:
+    client, visitor = await service.client(), await sign_in()
+    await score(client, JUDGE, accuracy=2)
+    for bounds, words in (
+        ({"min": 0, "max": 5}, "0 to 5"),
+        ({"min": 0}, "at least 0"),
+        ({"max": 5}, "at most 5"),
+    ):
+        definition = {"type": "integer", "description": "Is it <true>?"} | bounds
+        (await client.put("/v1/score-definitions/accuracy", json=definition)).raise_for_status()
+        assert await shown(visitor) == f"Is it <true>? {words} 2 by {JUDGE}, AT"
 
 
 async def test_reviewer_is_the_author_of_what_is_saved_and_removed_by_hand(

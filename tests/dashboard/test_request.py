@@ -4,7 +4,7 @@ import json
 import re
 from html import unescape
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 import httpx
@@ -13,7 +13,8 @@ from heliscore.domain.score import FEEDBACK
 
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token
-from tests.dashboard.test_requests import HOSTILE, LOW, address, links, log, post
+from tests.dashboard.reading import read_text
+from tests.dashboard.test_requests import HOSTILE, LOW, address, ids, links, log, post
 
 
 async def stored(client: httpx.AsyncClient, request_id: str = "a") -> dict[str, int]:
@@ -35,6 +36,16 @@ def fields(page: str) -> dict[str, tuple[str, str]]:
     """Kind and value of each score that can be given."""
     found = re.findall(r'data-name="([^"]*)" data-kind="(\w+)" data-stored="([^"]*)"', page)
     return {unescape(name): (kind, value) for name, kind, value in found}
+
+
+def read_facts(page: str) -> dict[str, str]:
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    return {title: read_text(value) for title, value in found}
+
+
+def places(page: str) -> list[str]:
+    """The number of the request in its search, wherever the page says it."""
+    return [read_text(shown) for shown in re.findall(r'num place"[^>]*>(.*?)<span', page)]
 
 
 async def submit(visitor: httpx.AsyncClient, path: str, **data: str) -> httpx.Response:
@@ -61,9 +72,64 @@ async def test_a_request_shows_what_was_said_and_what_is_known(service: Service,
         "cited": ("boolean", "true"),
         "toxicity": ("integer", ""),
     }
-    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    facts = read_facts(page)
     assert facts["Model"] == "m-1"
     assert (facts["User"], facts["env"], facts["Latency"]) == ("eva", "prod", "2.31 s")
+
+
+async def test_facts_and_properties_lead_to_the_requests_that_share_them(
+    service: Service, sign_in: SignIn
+) -> None:
+    client, visitor = await service.client(), await sign_in()
+    same = {"Helicone-Property-env": "null", "Helicone-User-Id": "eva", "Helicone-Prompt-Id": "reply"}
+    for request_id in ("a", "b"):
+        await log(client, request_id, **same)
+    await log(client, "c", **{"Helicone-User-Id": "ada", "Helicone-Property-env": "prod"})
+    page = (await visitor.get("/requests/a")).text
+    found = {
+        title: sorted(ids((await visitor.get(unescape(href))).text))
+        for title, href in re.findall(r'<dt>(.*?)</dt><dd><a href="(.*?)"', page)
+    }
+    everything, shared = ["a", "b", "c"], ["a", "b"]
+    assert found == {
+        "Model": everything,
+        "Provider": everything,
+        "Path": everything,
+        "Status": everything,
+        "Prompt": shared,
+        "User": shared,
+        "env": shared,
+        "Helicone-Prompt-Id": shared,
+    }
+
+
+async def test_the_place_in_the_search_is_counted_on(service: Service, sign_in: SignIn) -> None:
+    client, visitor = await service.client(), await sign_in()
+    items = [{"requestId": f"r{n:02}", "scores": {"accuracy": n}} for n in range(60)]
+    (await client.post("/v1/scores/batch", json={"items": items})).raise_for_status()
+    table = (await visitor.get(address(filter=LOW, sort={"scores": {"accuracy": "asc"}}))).text
+    assert [parse_qs(urlsplit(link).query)["n"] for link in links(table)] == [[str(n)] for n in range(1, 51)]
+    more = (await visitor.get("/requests?sort={}")).text
+    following = (await visitor.get(unescape(re.findall(r'id="more" rel="next" href="(.*?)"', more)[0]))).text
+    assert [parse_qs(urlsplit(link).query)["n"] for link in links(following)] == [
+        [str(n)] for n in range(51, 61)
+    ]
+    page = (await visitor.get(links(table)[48])).text
+    assert places(page) == ["Request 49", "49"]
+    counted = unescape(re.findall(r'data-count="(.*?)"', page)[0])
+    assert (await visitor.get(counted)).json() == {"count": 50}
+    for place in ("50", "51"):
+        next_ = unescape(re.findall(r'id="next" href="(.*?)"', page)[0])
+        page = (await visitor.get(next_, follow_redirects=True)).text
+        if place == "50":
+            assert places(page) == ["Request 50", "50"]
+    assert "That was the last request" in page
+    saved = await submit(visitor, f"/requests/r01/score?n=7&filter={quote('{')}", name="accuracy", value="2")
+    assert saved.headers["location"] == f"/requests/r01?filter={quote('{')}&n=7"
+    for unknown in ("", "?n=", "?n=-1", "?n=x", "?n=0", f"?n={'9' * 30}", "?n=٣"):
+        assert places((await visitor.get(f"/requests/r01{unknown}")).text) == []
+    # The search has errors: its order is not the one in which the place was counted.
+    assert places((await visitor.get("/requests/r01?n=7&filter={")).text) == []
 
 
 async def test_a_computed_cost_is_marked_until_somebody_says_it(service: Service, sign_in: SignIn) -> None:
@@ -75,7 +141,7 @@ async def test_a_computed_cost_is_marked_until_somebody_says_it(service: Service
         body = {"providerRequest": request, "providerResponse": response | ({"cost": cost} if cost else {})}
         (await client.post("/oai/v1/log", json=body)).raise_for_status()
         page = (await visitor.get("/requests/a")).text
-        assert dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))["Cost"] == shown
+        assert read_facts(page)["Cost"] == shown
 
 
 async def test_a_request_that_was_never_logged_shows_its_scores(service: Service, sign_in: SignIn) -> None:
@@ -336,3 +402,71 @@ async def test_many_names_get_no_field_each(service: Service, sign_in: SignIn) -
     page = (await visitor.get("/requests/a", params=asked | {"column": "n07"})).text
     assert list(fields(page)) == [FEEDBACK, "accuracy", "n05", "n07"]
     assert len(re.findall(r"<option value=", page)) == 20
+
+
+async def test_many_names_are_grouped_and_those_not_given_are_offered(
+    service: Service, sign_in: SignIn
+) -> None:
+    client, visitor = await service.client(), await sign_in()
+    given = ["Zeal", "\u00fcber", "alone.x", *(f"rag.{n}" for n in "cbA"), *(f"s/{n}" for n in range(8))]
+    await post(client, a=dict.fromkeys(given, 1), b={"never": True, "Else": 1})
+    page = (await visitor.get("/requests/a?n=3")).text
+    assert list(fields(page)) == [
+        FEEDBACK,
+        *("alone.x", "\u00fcber", "Zeal", "rag.A", "rag.b", "rag.c"),
+        *(f"s/{n}" for n in range(8)),
+    ]
+    assert re.findall(r'<h3 class="score-group">(.*?)</h3>', page) == ["rag", "s"]
+    assert (
+        read_text(re.findall(r'<label class="score-name" for="score-rag.b".*?</label>', page)[0]) == "rag. b"
+    )
+    offered = r'<button class="pick" name="(\w+)" value="(.*?)"'
+    assert re.findall(offered, page) == [("score", "Else"), ("score", "never")]
+    asked = (await visitor.get("/requests/a?n=3&score=never")).text
+    assert fields(asked)["never"] == ("boolean", "")
+    assert 'data-marked="never"' in asked
+    assert re.findall(offered, asked) == [("score", "Else")]
+
+
+async def test_many_properties_are_folded_in_the_order_of_their_keys(
+    service: Service, sign_in: SignIn
+) -> None:
+    client, visitor = await service.client(), await sign_in()
+    for request_id, count in (("few", 3), ("many", 13)):
+        await log(client, request_id, **{f"Helicone-Property-{'kK'[n % 2]}{n:02}": "x" for n in range(count)})
+        page = (await visitor.get(f"/requests/{request_id}")).text
+        keys = [key for key in read_facts(page) if key[0] in "kK"]
+        assert [int(key[1:]) for key in keys] == list(range(count))
+        assert ('<details class="card properties">' in page) == (request_id == "many")
+
+
+async def test_long_conversation_is_folded_before_its_answer(service: Service, sign_in: SignIn) -> None:
+    client, visitor = await service.client(), await sign_in()
+    said = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in range(31)]
+    sent = {
+        "providerRequest": {"json": {"messages": said}, "meta": {"Helicone-Request-Id": "a"}},
+        "providerResponse": {"json": {"choices": [{"message": {"content": "The end."}}]}},
+    }
+    (await client.post("/custom/v1/log", json=sent)).raise_for_status()
+    page = (await visitor.get("/requests/a")).text
+    earlier, later = page.split('<details class="earlier">')[1].split("</details>")[:2]
+    assert "<summary>28 earlier turns</summary>" in earlier
+    assert re.findall(r"turn \d+", earlier) == [f"turn {n}" for n in range(28)]
+    assert re.findall(r"turn \d+", later)[:3] == [f"turn {n}" for n in range(28, 31)]
+    answer = later[later.index('id="answer"') :]
+    assert "The end." in answer
+    assert 'href="#answer"' in page
+
+
+async def test_readers_find_the_keys_too(service: Service, sign_in: SignIn) -> None:
+    await post(await service.client(), a={"accuracy": 40})
+    reader, reviewer = await sign_in(permissions="r"), await sign_in()
+    shown = [
+        read_text(
+            re.findall(r'<dl class="keys">(.*?)</dl>', (await who.get("/requests/a")).text, re.DOTALL)[0]
+        )
+        for who in (reader, reviewer)
+    ]
+    assert shown[0] == "j k or \u2192 \u2190 next and previous request a the answer ? this list"
+    assert shown[0] in shown[1]
+    assert "c comment on the selected score" in shown[1]

@@ -51,7 +51,8 @@ def read_models(request: object, response: object, url: str | None) -> tuple[str
 
 def read_conversation(request: object, response: object) -> Conversation:
     """Lay out the decoded bodies as turns, in order. Of an unknown shape the JSON is shown. Never raises."""
-    return Conversation(_read_request(request) + _read_response(response))
+    asked = _read_request(request)
+    return Conversation(asked + _read_response(response), len(asked))
 
 
 def _layers(response: object) -> list[object]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from heliscore.domain.messages import shortened
 from heliscore.providers.content import beside, read_content, thinking_texts
 from heliscore.providers.media import image_from, read_media
 from heliscore.providers.tool_parts import read_tool
-from heliscore.providers.turns import Json, Piece, Speaker, Text, Thinking, Turn, group, marked
+from heliscore.providers.turns import Json, Piece, Speaker, Text, Thinking, ToolCall, Turn, group, marked
 from heliscore.providers.usage import mapping
 
 _SPEAKERS: Final[dict[str, Speaker]] = {
@@ -119,7 +121,9 @@ def read_message(message: object, default: Speaker, end: object = None) -> list[
     pieces = list(_pieces(message))
     if not pieces and not mark:
         pieces = [Piece(Text("") if message.get("content") == "" else Json("message", message))]
-    return marked(group(pieces, speaker, label), mark) if pieces else [Turn(speaker, [], label, mark)]
+    answers = message.get("tool_call_id")
+    turns = group(pieces, speaker, label, answers if isinstance(answers, str) else "")
+    return marked(turns, mark) if pieces else [Turn(speaker, [], label, mark)]
 
 
 def read_system(instructions: object) -> list[Turn]:
@@ -161,17 +165,25 @@ def _pieces(message: dict[str, object]) -> Iterator[Piece]:
         yield Piece(Thinking(thought))
     if isinstance(plan := message.get("tool_plan"), str) and plan:
         yield Piece(Thinking(plan))
-    called = []
+    called: list[object] = []
     for key in ("content", "parts", "blocks", "message"):
         if (content := message.get(key)) != "":
             for piece in read_content(content):
-                called.append(piece.part)
+                called.append(_called(piece))
                 yield piece
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         yield Piece(Text(refusal), mark="refusal")
     yield from _media(message)
-    yield from (piece for piece in _calls(message) if piece.part not in called)  # LangChain says them twice
+    yield from (
+        piece for piece in _calls(message) if _called(piece) not in called
+    )  # LangChain says them twice
     yield from (Piece(part) for part in beside(message, _READ))
+
+
+def _called(piece: Piece) -> object:
+    """The call without its id, which need not be said each time."""
+    part = piece.part
+    return msgspec.structs.replace(part, id="") if isinstance(part, ToolCall) else part
 
 
 def _calls(message: dict[str, object]) -> Iterator[Piece]:

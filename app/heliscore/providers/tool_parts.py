@@ -60,7 +60,7 @@ def _read_typed(part: dict[str, object], read_content: ReadContent) -> list[Piec
             "type": "custom",
             "custom": dict(called),
         }:
-            return [_call(called)]
+            return [_call(called, _id(part))]
         case {"type": "function_call" | "custom_tool_call", "name": str()}:
             return [_call(part)]
         case {"type": "tool_result" | "tool-result"}:
@@ -80,12 +80,13 @@ def _read_keyed(part: dict[str, Any], read_content: ReadContent) -> list[Piece] 
         case {"functionCall": dict(called)} | {"function_call": dict(called)} | {"toolUse": dict(called)}:
             return [_call(called)]
         case {"function": {"name": str()}}:
-            return [_call(part["function"])]
+            return [_call(part["function"], _id(part))]
         case {"functionResponse": dict(answer)} | {"function_response": dict(answer)}:
             response = mapping(answer.get("response"))
             said = response if response.keys() - {"output", "result"} else next(iter(response.values()), {})
-            parts = read_content(answer.get("parts"))
-            return [*_result({"content": said}, _first_text(answer, "name"), read_content), *_theirs(parts)]
+            name, call = _first_text(answer, "name"), _first_text(answer, "id")
+            pieces = _result({"content": said, "call_id": call}, name, read_content)
+            return [*pieces, *_theirs(read_content(answer.get("parts")))]
         case {"toolResult": dict(answer)}:
             return _result({**answer, "is_error": answer.get("status") == "error"}, "", read_content)
         case {"executableCode": dict(code)} | {"executable_code": dict(code)}:
@@ -95,11 +96,16 @@ def _read_keyed(part: dict[str, Any], read_content: ReadContent) -> list[Piece] 
     return None
 
 
-def _call(called: dict[str, object]) -> Piece:
+def _call(called: dict[str, object], id_: str = "") -> Piece:
     for key in ("arguments", "input", "args", "parameters", "tool_kwargs"):
         if key in called:
-            return Piece(ToolCall(_name(called), decoded(called[key])), "assistant")
-    return Piece(ToolCall(_name(called), {}), "assistant")
+            return Piece(ToolCall(_name(called), decoded(called[key]), id_ or _id(called)), "assistant")
+    return Piece(ToolCall(_name(called), {}, id_ or _id(called)), "assistant")
+
+
+def _id(part: dict[str, object]) -> str:
+    """The id by which results name a call. Responses' items have another one of their own beside it."""
+    return _first_text(part, "call_id", "toolUseId", "toolCallId", "tool_call_id", "id")
 
 
 def _name(called: dict[str, object]) -> str:
@@ -111,13 +117,14 @@ def _name(called: dict[str, object]) -> str:
 def _result(part: dict[str, object], label: str, read_content: ReadContent) -> list[Piece]:
     """What a tool answered; a value of the tool's own making stays JSON."""
     content = part.get("content", part.get("output", part.get("result")))
+    call = _first_text(part, "tool_use_id", "toolUseId", "toolCallId", "tool_call_id", "call_id")
     if part.get("is_error") is True or part.get("isError") is True:
         label = f"{label} error".strip()
     match content:
         case None | "" | []:
-            return [Piece(Text(""), "tool", label)]
+            return [Piece(Text(""), "tool", label, answers=call)]
         case {"type": "text" | "json" | "error-text" | "error-json", "value": value}:  # the AI SDK's envelope
-            return _result({"content": value}, label, read_content)
+            return _result({"content": value, "call_id": call}, label, read_content)
         case str() | [{"type": "text" | "output_text" | "input_text"} | {"text": str()} | str(), *_]:
             pieces = list(read_content(content))
         case [dict(), *_] | {"type": str()} if not str(mapping(part).get("type", "")).endswith(
@@ -126,11 +133,11 @@ def _result(part: dict[str, object], label: str, read_content: ReadContent) -> l
             pieces = list(read_content(content))
         case _:
             pieces = [Piece(Json("", without_ciphers(content)))]
-    return list(_theirs(pieces, label))
+    return list(_theirs(pieces, label, call))
 
 
-def _theirs(pieces: Iterator[Piece] | list[Piece], label: str = "") -> Iterator[Piece]:
-    return (Piece(piece.part, "tool", label, piece.mark) for piece in pieces)
+def _theirs(pieces: Iterator[Piece] | list[Piece], label: str = "", call: str = "") -> Iterator[Piece]:
+    return (Piece(piece.part, "tool", label, piece.mark, call) for piece in pieces)
 
 
 def _own_call(part: dict[str, object], kind: str, read_content: ReadContent) -> list[Piece]:
@@ -143,8 +150,9 @@ def _own_call(part: dict[str, object], kind: str, read_content: ReadContent) -> 
     arguments = decoded(said.pop("arguments", None)) or {
         key: value for key, value in said.items() if value and key not in ("name", "server_label")
     }
-    call = Piece(ToolCall(name, arguments), "assistant")
-    return [call, *(_result({"content": outcome}, name, read_content) if outcome else [])]
+    call = Piece(ToolCall(name, arguments, _id(part)), "assistant")
+    answer = {"content": outcome, "call_id": _id(part)}
+    return [call, *(_result(answer, name, read_content) if outcome else [])]
 
 
 def _first_text(held: dict[str, object], *names: str) -> str:

@@ -34,6 +34,9 @@ class ToolCall(msgspec.Struct, frozen=True, tag=True):
     arguments: object
     """Decoded where they came as JSON text; the text itself where that is no JSON."""
 
+    id: str = ""
+    """By which a result names the call; empty where none is given."""
+
 
 class Media(msgspec.Struct, frozen=True, tag=True):
     """A picture, a sound, a video or a file."""
@@ -67,11 +70,17 @@ class Turn(msgspec.Struct, frozen=True):
     mark: str = ""
     """Why the answer is not whole: the provider's word (`length`, `SAFETY`, `refusal`), or `broken off`."""
 
+    answers: str = ""
+    """The id of the call that a tool answers; empty where none is given."""
+
 
 class Conversation(msgspec.Struct, frozen=True):
     """A request and its response, in order."""
 
     turns: list[Turn]
+
+    asked: int = 0
+    """How many of the turns are the request's; those of the response follow."""
 
     @property
     def title(self) -> str:
@@ -107,20 +116,23 @@ class Piece(NamedTuple):
     speaker: Speaker | None = None
     label: str = ""
     mark: str = ""
+    answers: str = ""
 
 
-def group(pieces: Iterable[Piece], speaker: Speaker, label: str = "") -> list[Turn]:
-    """Make turns of the pieces of one message: neighbours of the same speaker and label share a turn."""
+def group(pieces: Iterable[Piece], speaker: Speaker, label: str = "", answers: str = "") -> list[Turn]:
+    """Make turns of the pieces of one message: neighbours of the same speaker and label that answer the same
+    call share a turn."""
 
-    def side(piece: Piece) -> tuple[Speaker, str]:
-        return (speaker, label) if piece.speaker is None else (piece.speaker, piece.label)
+    def side(piece: Piece) -> tuple[Speaker, str, str]:
+        if piece.speaker is None:
+            return speaker, label, answers
+        return piece.speaker, piece.label, piece.answers
 
     turns = []
-    for (who, name), run in groupby(pieces, side):
+    for (who, name, call), run in groupby(pieces, side):
         said = list(run)
-        turns.append(
-            Turn(who, [piece.part for piece in said], name, joined_marks(piece.mark for piece in said))
-        )
+        mark = joined_marks(piece.mark for piece in said)
+        turns.append(Turn(who, [piece.part for piece in said], name, mark, call))
     return turns
 
 

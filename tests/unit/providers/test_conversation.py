@@ -10,8 +10,9 @@ PNG = "iVBORw0KGgoAAAANSUhEUg=="
 PICTURE = f"data:image/png;base64,{PNG}"
 
 
-def turn(speaker: Speaker, *parts: Any, label: str = "", mark: str = "") -> Turn:
-    return Turn(speaker, [Text(part) if isinstance(part, str) else part for part in parts], label, mark)
+def turn(speaker: Speaker, *parts: Any, label: str = "", mark: str = "", answers: str = "") -> Turn:
+    said = [Text(part) if isinstance(part, str) else part for part in parts]
+    return Turn(speaker, said, label, mark, answers)
 
 
 REQUESTS: dict[str, tuple[object, list[Turn]]] = {
@@ -45,8 +46,8 @@ REQUESTS: dict[str, tuple[object, list[Turn]]] = {
             ]
         },
         [
-            turn("assistant", ToolCall("find", {"a": 1}), ToolCall("run", "print(1)")),
-            turn("tool", "found"),
+            turn("assistant", ToolCall("find", {"a": 1}, "c1"), ToolCall("run", "print(1)", "c2")),
+            turn("tool", "found", answers="c1"),
             turn("assistant", ToolCall("old", "{")),
             turn("tool", "done", label="old"),
         ],
@@ -113,12 +114,12 @@ REQUESTS: dict[str, tuple[object, list[Turn]]] = {
             turn("system", "Be brief."),
             turn("user", "See"),
             turn("user", Media("image", PICTURE)),
-            turn("assistant", ToolCall("computer_call", {"action": {"type": "click", "x": 1}})),
-            turn("tool", Media("image", PICTURE)),
-            turn("assistant", ToolCall("run", "ls")),
-            turn("tool", "a.txt"),
-            turn("assistant", ToolCall("docs.ask", {})),
-            turn("tool", "yes", label="docs.ask"),
+            turn("assistant", ToolCall("computer_call", {"action": {"type": "click", "x": 1}}, "c")),
+            turn("tool", Media("image", PICTURE), answers="c"),
+            turn("assistant", ToolCall("run", "ls", "d")),
+            turn("tool", "a.txt", answers="d"),
+            turn("assistant", ToolCall("docs.ask", {}, "m")),
+            turn("tool", "yes", label="docs.ask", answers="m"),
             turn("user", Json("item_reference", {"type": "item_reference", "id": "msg_1"})),
         ],
     ),
@@ -153,7 +154,7 @@ REQUESTS: dict[str, tuple[object, list[Turn]]] = {
         },
         [
             turn("system", "Be brief."),
-            turn("tool", "no", Media("image", PICTURE), label="error"),
+            turn("tool", "no", Media("image", PICTURE), label="error", answers="t"),
             turn("user", "A deed", Media("image", "https://a.example/b.png"), "Why?"),
         ],
     ),
@@ -230,8 +231,8 @@ REQUESTS: dict[str, tuple[object, list[Turn]]] = {
         [
             turn("system", "Be brief."),
             turn("user", Media("image", PICTURE), "See"),
-            turn("assistant", ToolCall("look", {"a": 1})),
-            turn("tool", Json("JSON", {"state": "shut"}), "bolted", label="error"),
+            turn("assistant", ToolCall("look", {"a": 1}, "t")),
+            turn("tool", Json("JSON", {"state": "shut"}), "bolted", label="error", answers="t"),
         ],
     ),
     "Cohere's first version": (
@@ -276,7 +277,7 @@ REQUESTS: dict[str, tuple[object, list[Turn]]] = {
                 ]
             ]
         },
-        [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", ToolCall("look", {}))],
+        [turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", ToolCall("look", {}, "t"))],
     ),
     "a call's arguments": (
         {"args": ["Name a knot"], "kwargs": {"system": "Be brief.", "messages": []}},
@@ -379,7 +380,7 @@ RESPONSES: dict[str, tuple[object, list[Turn]]] = {
             "error": None,
         },
         [
-            turn("assistant", ToolCall("web_search_call", {"action": {"query": "tides"}})),
+            turn("assistant", ToolCall("web_search_call", {"action": {"query": "tides"}}, "ws")),
             turn("assistant", "No.", mark="refusal"),
             turn("assistant", Media("image", PICTURE), mark="max_output_tokens"),
         ],
@@ -403,11 +404,12 @@ RESPONSES: dict[str, tuple[object, list[Turn]]] = {
             "stop_reason": "refusal",
         },
         [
-            turn("assistant", Json("redacted_thinking", {}), ToolCall("web_search", {"query": "tides"})),
+            turn("assistant", Json("redacted_thinking", {}), ToolCall("web_search", {"query": "tides"}, "s")),
             turn(
                 "tool",
                 Json("", [{"type": "web_search_result", "url": "https://a.example"}]),
                 label="web_search_tool_result",
+                answers="s",
             ),
             turn("assistant", "High at six.", mark="refusal"),
         ],
@@ -459,7 +461,7 @@ RESPONSES: dict[str, tuple[object, list[Turn]]] = {
             },
             "finish_reason": "TOOL_CALL",
         },
-        [turn("assistant", Thinking("I look."), ToolCall("look", {}))],
+        [turn("assistant", Thinking("I look."), ToolCall("look", {}, "t"))],
     ),
     "Ollama's calls": (
         {

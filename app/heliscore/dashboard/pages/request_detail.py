@@ -15,7 +15,15 @@ from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared.sort_fields import encode_cursor
 from heliscore.dashboard.parts.conversation import Layout, lay_out, working_size
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, redirect
-from heliscore.dashboard.parts.provenance import Provenance, describe_provenance
+from heliscore.dashboard.parts.request_facts import list_facts, list_properties
+from heliscore.dashboard.parts.score_fields import (
+    FEW_NAMES,
+    ScoreField,
+    ScoreSheet,
+    group_fields,
+    make_fields,
+    name_order,
+)
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
     PATH,
@@ -27,60 +35,17 @@ from heliscore.dashboard.parts.search_address import (
 )
 from heliscore.domain.errors import InvalidInput, NotFound
 from heliscore.domain.score import FEEDBACK, MAX_COMMENT_LENGTH, Score
-from heliscore.domain.score_changes import Change, newest_shown
 from heliscore.store import score_history
 from heliscore.store import scores as score_store
 from heliscore.store.connections.pool import Connection
-from heliscore.store.definition_cache import Definitions
 from heliscore.store.search import request_search
 from heliscore.store.search.found_requests import Request
 
-_FEW_NAMES: Final = 12
-"""If an organization has at most this many score names, each request has a field for all of them."""
+ASKED: Final = "score"
+"""The parameter that asks for the field of a score, which the request need not have."""
 
 _HEADERS: Final = {"Content-Security-Policy": make_policy(media_src="data:")}
 """Players of sounds that are on the page; pictures may be everywhere."""
-
-
-class ScoreSheet(msgspec.Struct, frozen=True):
-    """Everything that is known of the scores of a request."""
-
-    changes: dict[str, list[Change]]
-    """By name, the oldest first."""
-
-    kinds: dict[str, bool]
-    """The organization's score names, and whether each is used for booleans."""
-
-    definitions: Definitions
-
-    @property
-    def given(self) -> dict[str, Score]:
-        """The present scores."""
-        newest = {name: newest_shown(some) for name, some in self.changes.items()}
-        return {name: change.score for name, change in newest.items() if change and change.score}
-
-
-class ScoreField(msgspec.Struct, frozen=True):
-    """The form of one score."""
-
-    name: str
-    is_boolean: bool
-    value: str = ""
-    """Formatted by `value_string`; empty if the request does not have the score."""
-
-    entered: str | None = None
-    """An input that could not be saved, for the reason in `error`."""
-
-    comment: str = ""
-    """The comment that was entered with it."""
-
-    error: str = ""
-    provenance: Provenance = Provenance()
-
-
-def value_string(score: Score) -> str:
-    """Format a value for forms and scripts."""
-    return ("false", "true")[score.value] if score.is_boolean else str(score.value)
 
 
 async def show_request(page: PageRequest, error: ScoreField | None = None) -> Response:
@@ -109,24 +74,34 @@ def _render(
     params = page.request.query_params
     search = read_search(params)
     query, misread = _read_query(search)
-    asked_for = [*mentioned_scores(query), *search.columns]
+    asked_for = [*params.getlist(ASKED), *mentioned_scores(query), *search.columns]
     given = sheet.given
-    fields = [_describe(page, field, sheet) for field in _make_fields(sheet, given, asked_for, error)]
+    fields = make_fields(sheet, asked_for, page.signed_in.author, error)
+    shown = {field.name for field in fields}
+    others = sorted((name for name in sheet.kinds if name not in shown), key=name_order)
     return page.render(
         "pages/request_detail.html",
         status=400 if error else 200,
         headers=_HEADERS,
         logged=request,
         layout=layout,
-        properties=msgspec.json.decode(request.properties, type=dict[str, str]),
+        facts=list_facts(request),
+        properties=list_properties(msgspec.json.decode(request.properties, type=dict[str, str])),
+        few=FEW_NAMES,
         thumb=next(field for field in fields if field.name == FEEDBACK),
         fields=[field for field in fields if field.name != FEEDBACK],
-        names=[name for name in sheet.kinds if name not in given],
+        groups=group_fields([field for field in fields if field.name != FEEDBACK]),
+        others=others,
+        asked=ASKED,
+        names=sorted((name for name in sheet.kinds if name not in given), key=name_order),
+        search=search,
         marked=next(iter(asked_for), None),
         misread=misread,
-        here=search.request_href(request.request_id),
+        here=search.request_href(request.request_id, place=search.place),
         back=search.href(cursor=""),
-        save=search.request_href(request.request_id, "/score"),
+        count=search.href("/request-count", cursor=""),
+        plain=SearchAddress().request_href(request.request_id),
+        save=search.request_href(request.request_id, "/score", place=search.place),
         data=SearchAddress().request_href(request.request_id, "/scores"),
         following=_following(request, query, SearchAddress() if misread else search, given),
         removed=next((field for field in fields if field.name == params.get("removed")), None),
@@ -143,39 +118,15 @@ def _read_query(search: SearchAddress) -> tuple[Query, str]:
         return decode_search(SearchAddress(), 1), str(error)
 
 
-def _make_fields(
-    sheet: ScoreSheet, given: dict[str, Score], asked_for: list[str], error: ScoreField | None
-) -> list[ScoreField]:
-    """Make a field for each score that the request has, had, or the search mentions; for all if they are
-    few."""
-    kinds = sheet.kinds
-    names = {FEEDBACK, *sheet.changes, *asked_for, *(kinds if len(kinds) <= _FEW_NAMES else ())}
-    fields = []
-    for name in sorted(names):
-        score = given.get(name)
-        is_boolean = name == FEEDBACK or (kinds.get(name, False) if score is None else score.is_boolean)
-        field = ScoreField(name, is_boolean, "" if score is None else value_string(score))
-        if error is not None and error.name == name:
-            changed = {"entered": error.entered, "comment": error.comment, "error": error.error}
-            field = msgspec.structs.replace(field, **changed)
-        fields.append(field)
-    return fields
-
-
-def _describe(page: PageRequest, field: ScoreField, sheet: ScoreSheet) -> ScoreField:
-    """The field with its provenance."""
-    changes, definition = sheet.changes.get(field.name, []), sheet.definitions.by_name.get(field.name)
-    provenance = describe_provenance(field.name, changes, definition, page.signed_in.author)
-    return msgspec.structs.replace(field, provenance=provenance)
-
-
 def _following(request: Request, query: Query, search: SearchAddress, given: dict[str, Score]) -> str | None:
     """The address that leads to the next request. It holds the present position of this one: a new score may
     move it to another position, or out of the search."""
     position = find_position(request, query.sort, {name: score.value for name, score in given.items()})
     if position is None:
         return None
-    return search.request_href(request.request_id, "/next", cursor=encode_cursor(query.sort, position))
+    cursor = encode_cursor(query.sort, position)
+    place = search.place + 1 if search.place else 0
+    return search.request_href(request.request_id, "/next", cursor, place)
 
 
 async def show_next(page: PageRequest) -> Response:
@@ -199,12 +150,11 @@ async def show_next(page: PageRequest) -> Response:
             limit=1,
             bodies="none",
         )
-    target = search.request_href(found.requests[0].request_id) if found.requests else None
+    target = found.requests and search.request_href(found.requests[0].request_id, place=search.place)
     if target:
         return redirect(target)
-    return page.render(
-        "pages/request_end.html", here=search.request_href(request_id), back=search.href(cursor="")
-    )
+    here = search.request_href(request_id, place=max(search.place - 1, 0))
+    return page.render("pages/request_end.html", here=here, back=search.href(cursor=""))
 
 
 async def find_request(page: PageRequest, connection: Connection, request_id: str) -> Request:

@@ -19,6 +19,7 @@ from heliscore.dashboard.parts.conversation import working_size
 from heliscore.dashboard.parts.downloads import DOWNLOAD, wants_csv
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data
 from heliscore.dashboard.parts.request_rows import RequestRow, ScoreScale, make_rows, make_scale
+from heliscore.dashboard.parts.score_fields import name_order
 from heliscore.dashboard.parts.search_address import (
     MAX_NAMES,
     PATH,
@@ -35,7 +36,6 @@ from heliscore.dashboard.parts.table_headings import make_headings, make_score_h
 from heliscore.domain.errors import FieldError, InvalidInput, Unavailable
 from heliscore.domain.filter_tree import Score
 from heliscore.domain.saved_view import PROPERTY, SavedView
-from heliscore.domain.score import FEEDBACK
 from heliscore.domain.score_definition import ScoreDefinition
 from heliscore.domain.times import now
 from heliscore.store import saved_views, scores
@@ -82,10 +82,14 @@ async def show_requests(
     except Unavailable as error:
         return error_response(error, lambda error: _render(page, search, known, query, trouble=str(error)))
     bodies = [body for request in found.requests for body in (request.request_body, request.response_body)]
+    first = search.place or (0 if search.cursor else 1)
     rows = await page.services.large_work.run(
-        make_rows, found.requests, search, size_bytes=working_size(*bodies)
+        make_rows, found.requests, search, first, size_bytes=working_size(*bodies)
     )
-    more = None if found.next is None else search.href(cursor=encode_cursor(query.sort, found.next))
+    following = first + len(rows) if first else 0
+    more = None
+    if found.next is not None:
+        more = search.href(cursor=encode_cursor(query.sort, found.next), place=following)
     return _render(page, search, known, query, rows=rows, more=more, view_errors=view_errors)
 
 
@@ -185,7 +189,7 @@ def _render(
 
 
 def _is_shown(view: SavedView, search: SearchAddress) -> bool:
-    return from_saved(view.search) == msgspec.structs.replace(search, cursor="")
+    return from_saved(view.search) == msgspec.structs.replace(search, cursor="", place=0)
 
 
 def _read_count(page: PageRequest, name: str) -> int | None:
@@ -200,7 +204,7 @@ def _make_scale(name: str, rows: Sequence[RequestRow], known: Known) -> ScoreSca
 def _scores_of(rows: Sequence[RequestRow], query: Query) -> list[str]:
     """The scores of the rows and of the query; the thumbs come last."""
     names = {*mentioned_scores(query)}.union(*(row.scores for row in rows))
-    return sorted(names, key=lambda name: (name == FEEDBACK, name))
+    return sorted(names, key=name_order)
 
 
 def _curl(page: PageRequest, search: SearchAddress) -> tuple[str, str, str]:

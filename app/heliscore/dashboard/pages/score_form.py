@@ -24,12 +24,11 @@ from heliscore.api.shared.score_commands import remove_score as remove
 from heliscore.api.shared.score_maps import plain_name, read_entry
 from heliscore.dashboard.pages.request_detail import (
     REQUEST_PATH,
-    ScoreField,
     find_request,
     show_request,
-    value_string,
 )
 from heliscore.dashboard.parts.page_routes import Page, PageRequest, answer_data, redirect
+from heliscore.dashboard.parts.score_fields import ScoreField, value_string
 from heliscore.dashboard.parts.search_address import PATH, read_search
 from heliscore.domain.errors import Conflict, InvalidInput
 from heliscore.domain.score import Score
@@ -75,7 +74,7 @@ async def save_form(page: PageRequest) -> Response:
     request_id = read_path_parameter(page.request, "requestId")
     search = read_search(page.request.query_params)
     name, entered = page.form.get("name", "").strip(), page.form.get("value", "").strip()
-    here = search.request_href(request_id) or PATH
+    here = search.request_href(request_id, place=search.place) or PATH
     if page.form.get("act") == "remove":
         if await _remove(page, request_id, name):
             here += f"{'&' if '?' in here else '?'}{urlencode({'removed': plain_name(name)})}"

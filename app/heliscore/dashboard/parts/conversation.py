@@ -6,6 +6,7 @@ counted. The newest turns are laid out first, so what was said last gets the mos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, assert_never
 
 import msgspec
@@ -13,7 +14,9 @@ from markupsafe import Markup
 
 from heliscore.api.http.large_work import LARGE_BYTES
 from heliscore.dashboard.parts.markdown import has_syntax, render_markdown, render_plain
+from heliscore.dashboard.parts.shown_json import MAX_INDENTED, abridged, find_json, indented, on_one_line
 from heliscore.dashboard.parts.shown_media import show_media
+from heliscore.dashboard.parts.turn_order import Order, Step, order_turns
 from heliscore.providers.exchange import read_conversation
 from heliscore.providers.turns import Conversation, Json, Media, Part, Speaker, Text, Thinking, ToolCall, Turn
 
@@ -33,22 +36,16 @@ _MOST_MARKDOWN: Final = 50_000
 _MOST_MEDIA: Final = 40 << 20
 """Characters of all `data:` URLs."""
 
-_LONG_STRING: Final = 10_000
-_LONG_DATA: Final = 1_000
-"""A string in JSON of more characters without a space near its beginning is data, not text."""
-
-_LONG_LIST: Final = 200
-
 _MANY_VALUES: Final = 50_000
 
-_FORMATTED: Final = 1 << 20
-"""A body of more bytes is shown without being indented."""
+_ONE_LINE: Final = 72
+"""The arguments of a call are shown on one line if they have at most so many characters."""
 
 
 class Block(msgspec.Struct, frozen=True):
     """A part of a turn. Texts are HTML; JSON is a string that the template escapes."""
 
-    kind: Literal["text", "thinking", "json", "image", "audio", "link", "note"]
+    kind: Literal["text", "thinking", "json", "call", "image", "audio", "link", "note"]
     shown: str
     """What is visible at first; of media the address or the note."""
 
@@ -57,6 +54,18 @@ class Block(msgspec.Struct, frozen=True):
     folded_length: int = 0
     left_out: int = 0
     """The number of characters that the page does not hold."""
+
+    results: Sequence[Result] = ()
+    """Of a call."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a tool answered to a call."""
+
+    label: str
+    """The tool's name if it is not the call's, or that it failed."""
+
+    blocks: list[Block]
 
 
 class ShownTurn(msgspec.Struct, frozen=True):
@@ -84,6 +93,11 @@ class Layout(msgspec.Struct, frozen=True):
     title: str
     turns: list[ShownTurn]
     bodies: list[BodyJson]
+    answer: int | None = None
+    """The index of the turn that is judged."""
+
+    earlier: int = 0
+    """How many turns, from the first on, are folded."""
 
 
 def working_size(*bodies: bytes | None) -> int:
@@ -100,16 +114,18 @@ def lay_out(request_body: bytes | None, response_body: bytes | None) -> Layout:
     """Read the bodies, which are JSON, as a conversation. Takes up to a second for tens of megabytes."""
     try:
         conversation = _read(request_body, response_body)
-        turns = _lay_out_turns(conversation)
+        order = order_turns(conversation)
+        turns = _lay_out_turns(order)
     except RecursionError:
         conversation = _undecoded(request_body, response_body)
-        turns = _lay_out_turns(conversation)
+        order = order_turns(conversation)
+        turns = _lay_out_turns(order)
     bodies = [
         _body_json(title, body)
         for title, body in (("Request", request_body), ("Response", response_body))
         if body is not None
     ]
-    return Layout(conversation.title, turns, bodies)
+    return Layout(conversation.title, turns, bodies, order.answer, order.earlier)
 
 
 def read_title(request_body: bytes | None) -> str:
@@ -144,9 +160,9 @@ def _undecoded(request_body: bytes | None, response_body: bytes | None) -> Conve
     )
 
 
-def _lay_out_turns(conversation: Conversation) -> list[ShownTurn]:
+def _lay_out_turns(order: Order) -> list[ShownTurn]:
     sheet = _Sheet()
-    return [sheet.turn(turn) for turn in reversed(conversation.turns)][::-1]
+    return [sheet.turn(step) for step in reversed(order.steps)][::-1]
 
 
 def _decode(body: bytes | None) -> object:
@@ -154,16 +170,8 @@ def _decode(body: bytes | None) -> object:
 
 
 def _body_json(title: str, body: bytes) -> BodyJson:
-    text = indented(body) if len(body) <= _FORMATTED else body.decode()
+    text = indented(body) if len(body) <= MAX_INDENTED else body.decode()
     return BodyJson(title, text[:_MOST], len(text))
-
-
-def indented(body: bytes) -> str:
-    """Format the JSON of a body with one value a line."""
-    try:
-        return msgspec.json.format(body, indent=2).decode()
-    except RecursionError:
-        return body.decode()
 
 
 class _Sheet:
@@ -174,20 +182,22 @@ class _Sheet:
         self._markdown = _MOST_MARKDOWN
         self._media = _MOST_MEDIA
 
-    def turn(self, turn: Turn) -> ShownTurn:
+    def turn(self, step: Step) -> ShownTurn:
+        turn = step.turn
         heading, label = (
             (turn.label or "other", "") if turn.speaker == "other" else (turn.speaker, turn.label)
         )
-        return ShownTurn(turn.speaker, heading, label, turn.mark, [self._block(part) for part in turn.parts])
+        blocks = [self._block(part, step.results.get(at, ())) for at, part in enumerate(turn.parts)]
+        return ShownTurn(turn.speaker, heading, label, turn.mark, blocks)
 
-    def _block(self, part: Part) -> Block:
+    def _block(self, part: Part, results: Sequence[Turn] = ()) -> Block:
         match part:
             case Text(text):
                 return self._text_block("text", text)
             case Thinking(text):
                 return self._text_block("thinking", text)
-            case ToolCall(name, arguments):
-                return self._json_block(name, arguments)
+            case ToolCall():
+                return self._call_block(part, results)
             case Json(title, value):
                 return self._json_block(title, value)
             case Media():
@@ -195,14 +205,27 @@ class _Sheet:
         assert_never(part)
 
     def _text_block(self, kind: Literal["text", "thinking"], text: str) -> Block:
+        if kind == "text" and (formatted := find_json(text)) is not None:
+            return self._json_block("", formatted)
         begin, rest, left_out = self._cut(text)
         folded = self._render(rest) if rest else ""
         return Block(kind, self._render(begin), "", folded, len(rest) + left_out, left_out)
 
     def _json_block(self, title: str, value: object) -> Block:
-        text = value if isinstance(value, str) else indented(msgspec.json.encode(_abridged(value)))
+        text = value if isinstance(value, str) else indented(msgspec.json.encode(abridged(value)))
         begin, rest, left_out = self._cut(text)
         return Block("json", begin, title, rest, len(rest) + left_out, left_out)
+
+    def _call_block(self, call: ToolCall, results: Sequence[Turn]) -> Block:
+        arguments = call.arguments
+        if not isinstance(arguments, str) and len(line := on_one_line(arguments)) <= _ONE_LINE:
+            arguments = line
+        block = self._json_block(call.name, arguments)
+        shown = [
+            Result("" if turn.label == call.name else turn.label, [self._block(part) for part in turn.parts])
+            for turn in results
+        ]
+        return msgspec.structs.replace(block, kind="call", results=shown)
 
     def _media_block(self, media: Media) -> Block:
         shown = show_media(media, self._media)
@@ -230,20 +253,3 @@ def _find_break(text: str) -> int:
     while at > 0 and text.count("```", 0, at) % 2:
         at = text.rfind("\n\n", 0, at)
     return at + 2 if at > 0 else _FIRST_PART
-
-
-def _abridged(value: object) -> object:
-    """JSON without most of its long lists and strings: embeddings, encoded files."""
-    match value:
-        case dict():
-            return {key: _abridged(held) for key, held in value.items()}
-        case list() if len(value) > _LONG_LIST:
-            more = f"… {len(value) - _LONG_LIST:,} more"
-            return [*map(_abridged, value[:_LONG_LIST]), more]
-        case list():
-            return [_abridged(held) for held in value]
-        case str() if len(value) > _LONG_DATA and " " not in value[:_LONG_DATA]:
-            return f"{value[:60]}… {len(value) - 60:,} more characters"
-        case str() if len(value) > _LONG_STRING:
-            return f"{value[:_LONG_STRING]}… {len(value) - _LONG_STRING:,} more characters"
-    return value

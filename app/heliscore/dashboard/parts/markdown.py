@@ -27,7 +27,7 @@ _BLOCK_TAGS: Final = frozenset(
 _CLEANER: Final = nh3.Cleaner(
     tags=_TEXT_TAGS | _BLOCK_TAGS,
     attributes={"*": set(), "a": {"href"}, "ol": {"start"}, "pre": {"tabindex"}},
-    allowed_classes={"p": {"turn-text"}, "pre": {"code"}},
+    allowed_classes={"p": {"turn-text"}, "pre": {"code"}, "th": {"num"}, "td": {"num"}},
     set_tag_attribute_values={"a": {"target": "_blank"}},
     link_rel="noopener noreferrer",
     url_schemes={"http", "https", "mailto"},
@@ -51,12 +51,18 @@ def render_markdown(text: str) -> Markup:
 
 
 def _adapt(state: StateCore) -> None:
-    """Mark paragraphs for the style sheet, and put headings below those of the page."""
+    """Give paragraphs and aligned cells classes, and put headings below the page's, without gaps."""
+    above: list[str] = []
     for token in state.tokens:
         if token.type == "paragraph_open":
             token.attrSet("class", "turn-text")
-        elif token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1:]) + 2, 6)}"
+        elif token.attrs.get("style") == "text-align:right":
+            token.attrSet("class", "num")
+        elif token.type == "heading_open":
+            above = [*(tag for tag in above if tag < token.tag), token.tag]
+            token.tag = f"h{min(len(above) + 2, 6)}"
+        elif token.type == "heading_close":
+            token.tag = f"h{min(len(above) + 2, 6)}"
 
 
 def _render_code(_: Any, tokens: Sequence[Token], index: int, *__: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -39,7 +39,9 @@ class Provenance(msgspec.Struct, frozen=True):
     """Who gave a score, when and why, and what else was said."""
 
     facts: tuple[str, ...] = ()
-    """Of its definition: which values are better, the unit."""
+    """Of its definition: which values are better, the bounds, the unit."""
+
+    labels: Mapping[int, str] = {}
 
     description: str = ""
 
@@ -74,6 +76,7 @@ def describe_provenance(
     newest = range(max(0, len(changes) - MAX_SHOWN), len(changes)) if len(changes) > 1 else ()
     return Provenance(
         facts=() if definition is None else _list_facts(definition),
+        labels={} if definition is None else dict(sorted(definition.labels.items())),
         description="" if definition is None else definition.description or "",
         present=None if present is None else _describe(name, present, None, definition),
         warning=_find_warning(present, definition),
@@ -90,7 +93,14 @@ def describe_provenance(
 
 def _list_facts(definition: ScoreDefinition) -> tuple[str, ...]:
     better = "" if definition.direction is None else _BETTER[definition.direction]
-    return tuple(filter(None, (better, definition.unit)))
+    return tuple(filter(None, (better, _describe_bounds(definition), definition.unit)))
+
+
+def _describe_bounds(definition: ScoreDefinition) -> str:
+    low, high = definition.min, definition.max
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    return "" if low is high else f"at most {high}" if low is None else f"at least {low}"
 
 
 def _find_warning(present: Change | None, definition: ScoreDefinition | None) -> str:

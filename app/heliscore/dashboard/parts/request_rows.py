@@ -104,16 +104,19 @@ def make_scale(
     )
 
 
-def make_rows(requests: Sequence[Request], search: SearchAddress) -> list[RequestRow]:
-    """Make the rows, with what is read of their bodies."""
-    return [_make_row(request, search) for request in requests]
+def make_rows(requests: Sequence[Request], search: SearchAddress, first: int) -> list[RequestRow]:
+    """Make the rows, with what is read of their bodies. `first` is the place of the first one in the search's
+    order; 0 if unknown."""
+    return [
+        _make_row(request, search, first + index if first else 0) for index, request in enumerate(requests)
+    ]
 
 
-def _make_row(request: Request, search: SearchAddress) -> RequestRow:
+def _make_row(request: Request, search: SearchAddress, place: int) -> RequestRow:
     preview, answer = read_preview(request.request_body, request.response_body)
     return RequestRow(
         id=request.request_id,
-        address=search.request_href(request.request_id),
+        address=search.request_href(request.request_id, place=place),
         created_at=request.created_at,
         preview=preview,
         answer=answer,

@@ -40,6 +40,8 @@ MAX_NAMES: Final = 500
 RANGE_KEYS: Final = ("range", "from", "to", "zone")
 """The parameters of the time, those of pages of numbers."""
 
+_MAX_DIGITS: Final = 12
+
 
 class SearchAddress(msgspec.Struct, frozen=True):
     """The parameters of an address; empty if it does not have them."""
@@ -56,21 +58,26 @@ class SearchAddress(msgspec.Struct, frozen=True):
     times: tuple[tuple[str, str], ...] = ()
     """Those of RANGE_KEYS; relative ranges stay relative."""
 
-    def href(self, path: str = PATH, **changes: Any) -> str:
+    place: int = 0
+    """The number of the request, or of the first one of the page, in the search's order; 0 if unknown."""
+
+    def href(self, path: str = PATH, *, place: int = 0, **changes: Any) -> str:
         """The address of a page with this search, or with some of its parameters changed."""
         query = msgspec.structs.replace(self, **changes).query
+        if place:
+            query += f"{'&' if query else ''}n={place}"
         return f"{path}?{query}" if query else path
 
-    def request_href(self, request_id: str, then: str = "", cursor: str = "") -> str | None:
+    def request_href(self, request_id: str, then: str = "", cursor: str = "", place: int = 0) -> str | None:
         """The address of a request that this search found. None for the ids `.` and `..`, which browsers
         resolve as path segments, however they are encoded."""
         if request_id in (".", ".."):
             return None
-        return self.href(f"{PATH}/{quote(request_id, safe='')}{then}", cursor=cursor)
+        return self.href(f"{PATH}/{quote(request_id, safe='')}{then}", place=place, cursor=cursor)
 
     @property
     def query(self) -> str:
-        """The part of the address behind the question mark."""
+        """The part of the address behind the question mark, but for the place."""
         return urlencode([(key, text) for key, text in self.pairs if text])
 
     @property
@@ -112,7 +119,9 @@ def read_search(params: QueryParams) -> SearchAddress:
     columns = tuple(dict.fromkeys(name for name in params.getlist("column") if name))
     texts = {key: params.get(key, "").strip() for key in ("filter", "sort", "cursor")}
     times = tuple((key, params[key]) for key in RANGE_KEYS if params.get(key))
-    return SearchAddress(columns=columns, shown=_read_shown(params), times=times, **texts)
+    place = params.get("n", "")
+    known = int(place) if place.isascii() and place.isdigit() and len(place) < _MAX_DIGITS else 0
+    return SearchAddress(columns=columns, shown=_read_shown(params), times=times, place=known, **texts)
 
 
 def read_query(query: str) -> SearchAddress:

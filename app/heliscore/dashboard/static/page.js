@@ -16,6 +16,18 @@ function shortened(time, now = new Date()) {
 /** Make an element with some properties. */
 export const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
+const MINUTE = 60_000;
+
+/** `2 min ago` for the last week; before that the time itself. */
+function formatAgo(time) {
+  const minutes = Math.floor((Date.now() - time) / MINUTE);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  const days = Math.floor(minutes / 24 / 60);
+  return days < 8 ? `${days} ${days === 1 ? "day" : "days"} ago` : instant.format(time);
+}
+
 /**
  * Show the `<time datetime>` elements inside `root` in the reader's zone, in a table's column of times as short as they
  * can be; the exact time is in the title.
@@ -27,7 +39,8 @@ export function localiseTimes(root = document) {
     element.title = element.dateTime;
     const cell = element.closest(".when");
     if (cell) cell.title = `${instant.format(time)} – ${element.dateTime}`;
-    element.textContent = cell ? shortened(time) : instant.format(time);
+    if ("ago" in element.dataset) element.textContent = formatAgo(time);
+    else element.textContent = cell ? shortened(time) : instant.format(time);
   }
 }
 
@@ -128,3 +141,4 @@ for (const button of document.querySelectorAll(".copy-link")) {
 }
 
 localiseTimes();
+setInterval(localiseTimes, MINUTE);

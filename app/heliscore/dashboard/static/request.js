@@ -1,7 +1,9 @@
 // Review by keyboard. Another request is loaded into the same page, so that keys pressed meanwhile reach it. The
 // address is replaced, without an entry in the history: Back leads to the table.
 
+import { offerSearch } from "./find.js";
 import { localiseTimes, notify, RequestError } from "./page.js";
+import { openAtAnswer, showAnswer, showTotal } from "./place.js";
 import { extendQueue, findInQueue } from "./queue.js";
 import { Sheet } from "./sheet.js";
 
@@ -12,7 +14,7 @@ const NO_KEYS = "heliscore.no-keys";
 const SAVE = "Save";
 
 /** The keys that `press` handles. */
-const MEANT = /^([-0-9jkynudchz?]|Enter|Save|ArrowLeft|ArrowRight)$/;
+const MEANT = /^([-0-9jkynudchza/?]|Enter|Save|ArrowLeft|ArrowRight)$/;
 
 let review, sheet;
 let moving = false;
@@ -32,15 +34,67 @@ function begin() {
     document.getElementById("save-all").hidden = false;
     document.getElementById("save-next").addEventListener("click", () => press("Enter"));
     document.getElementById("new-score").addEventListener("submit", addScore);
-    document.getElementById("keys").hidden = false;
-    document.getElementById("keys").addEventListener("click", showHelp);
+    document.querySelector("#others form")?.addEventListener("submit", askForScore);
+    offerSearches(scores);
   }
+  const keys = document.getElementById("keys");
+  keys.hidden = false;
+  keys.addEventListener("click", showHelp);
+  document.getElementById("to-answer")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    showAnswer();
+  });
+  const properties = document.getElementById("find-property");
+  if (properties) offerSearch(properties, () => [...document.getElementById("properties").children], (row) => row.textContent);
   const previous = document.getElementById("previous");
   previous.hidden = findInQueue(review.dataset.here).index === 0;
   previous.addEventListener("click", () => press("k"));
   document.getElementById("next")?.addEventListener("click", (event) => {
     event.preventDefault();
     press("j");
+  });
+  showTotal();
+}
+
+/** Search among many scores, those that are not given included. */
+function offerSearches(scores) {
+  const input = document.getElementById("find-score");
+  if (!input) return;
+  const fields = document.getElementById("fields");
+  const others = document.getElementById("others");
+  offerSearch(
+    input,
+    () => [...fields.querySelectorAll("form"), ...others?.querySelectorAll(".pick") ?? []],
+    (row) => row.dataset.name ?? row.value,
+    {
+      shown: (isSearching) => {
+        for (const group of fields.querySelectorAll(".score-group")) {
+          let next = group.nextElementSibling;
+          while (next?.hidden) next = next.nextElementSibling;
+          group.hidden = next === null || next.matches(".score-group");
+        }
+        if (!others) return;
+        others.hidden = isSearching && others.querySelector(".pick:not([hidden])") === null;
+        others.open = isSearching;
+      },
+      enter: (row) => row.matches("form") ? sheet.scores.find((score) => score.form === row).focus() : row.click(),
+    },
+  );
+}
+
+/** Add the field of a score that is not given yet. */
+function askForScore(event) {
+  event.preventDefault();
+  const button = event.submitter;
+  return during(async () => {
+    const { here } = review.dataset;
+    const page = await load(`${here}${here.includes("?") ? "&" : "?"}${new URLSearchParams({ [button.name]: button.value })}`);
+    const form = [...page.querySelectorAll("form[data-name]")].find(({ dataset }) => dataset.name === button.value);
+    setTabOrder(page);
+    localiseTimes(form);
+    document.getElementById("fields").append(document.adoptNode(form));
+    button.remove();
+    sheet.add(form).focus();
   });
 }
 
@@ -114,6 +168,7 @@ async function show(address) {
   for (const field of document.querySelectorAll('form[action="/reviewer"] [name="next"]')) field.value = next.dataset.here;
   scrollTo(0, 0);
   begin();
+  openAtAnswer();
   return true;
 }
 
@@ -127,8 +182,9 @@ async function go(by) {
     return;
   }
   if (by > 0) extendQueue(from, review.dataset.here);
-  if (sheet) sheet.marked.focus();
-  else document.getElementById("title").focus();
+  // Where the scores are below the conversation, that is what is to be seen.
+  if (sheet) sheet.marked.focus({ preventScroll: matchMedia("(max-width: 56rem)").matches });
+  else document.getElementById("title").focus({ preventScroll: true });
 }
 
 /** Run a slow action. Keys pressed meanwhile are handled after it. */
@@ -178,10 +234,13 @@ function press(key) {
     typedAhead.push(key);
   } else if (key === "j" || key === "ArrowRight") during(() => leave(1));
   else if (key === "k" || key === "ArrowLeft") during(() => leave(-1));
+  else if (key === "a") return showAnswer();
+  else if (key === "?") showHelp();
   else if (!sheet) return false;
   else if (key === "Enter") during(saveAndGo);
   else if (key === SAVE) saveAndStay();
-  else if (key === "?") showHelp();
+  else if (key === "/") return find();
+  else if (key === "Escape") return fold();
   else if (key === "c") sheet.marked.explain();
   else if (key === "h") sheet.marked.unfold();
   else if (key === "z") sheet.undo(sheet.marked);
@@ -190,6 +249,20 @@ function press(key) {
   else if (/^[-0-9]$/.test(key)) return type(key);
   else return false;
   return true;
+}
+
+/** Search among many scores; returns whether there are many. */
+function find() {
+  const input = document.getElementById("find-score");
+  input?.focus();
+  return input !== null;
+}
+
+/** Fold what is open at the marked score; returns whether something was. */
+function fold() {
+  const open = sheet.marked.form.querySelectorAll("details[open]");
+  for (const details of open) details.open = false;
+  return open.length > 0;
 }
 
 /** Yes or no for the marked score, or for the only boolean one. */
@@ -274,6 +347,7 @@ function fieldKey(event, field) {
     event.preventDefault();
     field.step(key === "ArrowUp" ? 1n : -1n);
   } else if (key === "Escape") {
+    if (field.unsaved === null) fold();
     field.takeBack();
     field.input.select();
   } else return /^[-+0-9]$/.test(key) && !moving;
@@ -281,6 +355,8 @@ function fieldKey(event, field) {
 }
 
 addEventListener("beforeunload", (event) => { if (sheet?.unsaved.length) event.preventDefault(); });
+
+document.getElementById("close-help").addEventListener("click", () => document.getElementById("help").close());
 
 const useKeys = document.getElementById("use-keys");
 if (useKeys) {
@@ -293,3 +369,5 @@ if (useKeys) {
 }
 
 begin();
+// After a reload, or on the way back, the browser keeps the place.
+if (performance.getEntriesByType("navigation")[0]?.type === "navigate") openAtAnswer();

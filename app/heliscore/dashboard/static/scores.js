@@ -35,7 +35,7 @@ export class Score {
   #act(submitter) {
     if (submitter?.value === "remove") this.sheet.remove(this);
     else if (submitter?.value === "undo") this.sheet.undo(this);
-    else if (submitter?.classList.contains("thumb")) this.choose(submitter.value);
+    else if (submitter?.matches(".thumb, .pick")) this.choose(submitter.value);
     else this.sheet.save();
   }
 
@@ -71,9 +71,10 @@ export class Score {
     this.show();
   }
 
-  /** Save yes or no at once. */
+  /** Save yes or no, or a labelled value, at once. */
   choose(value) {
     this.wanted = value;
+    if (this.input) this.input.value = value;
     this.show();
     return this.sheet.save();
   }
@@ -142,7 +143,7 @@ export class Score {
   /** Show the value and its state. `note` is a node or a string. */
   show(note = this.unsaved === null ? "" : "Not saved yet", kind = "") {
     const value = this.wanted ?? this.stored;
-    for (const thumb of this.form.querySelectorAll(".thumb")) thumb.ariaPressed = String(thumb.value === value);
+    for (const thumb of this.form.querySelectorAll(".thumb, .pick")) thumb.ariaPressed = String(thumb.value === value);
     for (const radio of this.form.querySelectorAll('input[type="radio"]')) {
       radio.checked = radio.value === value;
       // Else Tab would go from the other radio button to this one, not to the next score.
@@ -155,10 +156,10 @@ export class Score {
     this.state.replaceChildren(note);
   }
 
-  focus() {
+  focus(options) {
     const target = this.input ?? this.form.querySelector("input:checked, .thumb[aria-pressed=true]") ??
       this.form.querySelector('input[type="radio"], .thumb');
-    target.focus();
+    target.focus(options);
     this.input?.select();
   }
 }

@@ -20,6 +20,13 @@ export class Sheet {
     this.scores = [...root.querySelectorAll("form[data-name]")].map((form) => new Score(form, this));
   }
 
+  /** Take the form of another score. */
+  add(form) {
+    const score = new Score(form, this);
+    this.scores.push(score);
+    return score;
+  }
+
   get unsaved() {
     return this.scores.filter((score) => score.unsaved !== null);
   }

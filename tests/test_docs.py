@@ -212,6 +212,7 @@ ANSWERS = {
     "docs/monitors.md": '"state":"ok","states":[],"groupsLeftOut":0,"error":null',
     "docs/promptlayer.md": '"scores":[{"name":"default","score":88},{"name":"summarization","score":100}]',
     "docs/requests.md": '"columns":["answer","model","property:env"],"range":"7d"',
+    "docs/queues.md": '"items":{"all":1,"done":0,"inWork":1,"left":0},"reviews":{"wanted":2,"done":1}',
     "docs/sampling.md": '"scores":{"accuracy":95},"reason":"accuracy is 95, 5 above the threshold 90"}',
     "docs/webhooks.md": '"enabled":true,"disabledReason":null,"failingSince":null,',
 }

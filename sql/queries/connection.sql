@@ -24,6 +24,11 @@ END
 -- keeps an order would seem to save a sort, and as good as a join by hash.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)
 
+-- name: count_by_hash
+-- Until the end of the transaction. As many groups are expected as there are requests, 64 times too many: to hand these
+-- from process to process would seem to cost more than several processes save.
+SELECT set_config('enable_sort', 'off', true), set_config('parallel_tuple_cost', '0', true)
+
 -- name: join_by_hash
 -- Until the end of the transaction.
 SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)

@@ -35,9 +35,43 @@ noted AS (
 )
 SELECT id FROM made
 
+-- name: mint_for_queue
+-- The same for a key that reviews the queue $6 only, until $7 at the latest.
+WITH maker AS (
+    SELECT id, organization_id, expires_at
+    FROM api_key
+    WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+    FOR SHARE
+),
+made AS (
+    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, queue_id, expires_at, made_by)
+    SELECT organization_id, $3, $4, $5, 'q', $6::text::uuid, least(expires_at, $7), id
+    FROM maker
+    RETURNING organization_id, id, name, hint, created_at, expires_at
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, action, subject, numbers)
+    SELECT organization_id, 'key', $2, 'key.made', jsonb_build_object('key', id), '{}' FROM made
+)
+SELECT id, name, hint, created_at, expires_at FROM made
+
+-- name: revoke_of_queue
+-- All keys that review the queue $2; $3..$5: who does.
+WITH revoked AS (
+    UPDATE api_key
+    SET revoked_at = now()
+    WHERE organization_id = $1 AND queue_id = $2::text::uuid AND revoked_at IS NULL
+    RETURNING organization_id, id
+),
+noted AS (
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $3, $4, $5, 'key.revoked', jsonb_build_object('key', id), '{}' FROM revoked
+)
+SELECT count(*) FROM revoked
+
 -- name: find
 -- Not bound to an organization: this is where the organization comes from.
-SELECT organization_id, id AS key_id, permissions, expires_at, name, author
+SELECT organization_id, id AS key_id, permissions, expires_at, name, author, queue_id::text AS queue_id
 FROM api_key
 WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 

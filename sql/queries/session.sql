@@ -3,7 +3,7 @@
 -- name: find
 -- The cookie names the key and the session; the result is used only if it is signed with the secret and the hash.
 SELECT k.organization_id, o.name AS organization, k.id AS key_id, k.name, k.hint, k.permissions, k.expires_at,
-    k.author, k.key_hash, s.secret
+    k.author, k.key_hash, s.secret, k.queue_id::text AS queue_id
 FROM api_key AS k
 JOIN organization AS o ON o.id = k.organization_id
 JOIN signing_secret AS s ON s.purpose = 'session'

@@ -24,6 +24,7 @@ PROPERTY = "env"
 GROUP = 2**40  # no number that create-group comes to
 MONITOR = "0f8b2a51-6a3c-4b55-9f0e-0c1d2e3f4a5b"
 VIEW = "5d1f0c86-2b7e-4c1a-8a55-6f7e8d9c0b1a"
+QUEUE = "7d0c1b4e-52f1-4c5e-8a57-1f6f0f8d9c3a"
 
 _QUERY = {"filter": {"request_response_rmt": {"scores": {SCORE: {"gte": 90}}}}}
 _TIMES = {"start": "2020-01-01T00:00:00Z", "end": "2120-01-01T00:00:00Z"}
@@ -138,6 +139,22 @@ VALUES ($1, $2, '2026-01-01T00:00:00Z', 'firing', 1, $4)
 """It is paused: what the service finds would be a change that no call made."""
 
 MAKE_VIEW = "INSERT INTO saved_view (organization_id, id, name, search) VALUES ($1, $2, $3, '{}')"
+
+MAKE_QUEUE = """
+WITH made AS (
+    INSERT INTO review_queue (
+        organization_id, id, name, instructions, scores, reviewers_per_item, is_blind, reservation_minutes
+    )
+    VALUES ($1, $2, $3, '', $4, 2, false, 30)
+),
+item AS (
+    INSERT INTO queue_item (organization_id, queue_id, position, request_no, skipped_by)
+    SELECT $1, $2, 1, request_no, '{human:nobody}' FROM request WHERE organization_id = $1 AND request_id = $5
+    RETURNING position
+)
+INSERT INTO queue_review (organization_id, queue_id, position, place)
+SELECT $1, $2, position, place FROM item, generate_series(1, 2) AS places (place)
+"""
 
 _MONITOR = {
     "name": "new",
@@ -268,6 +285,21 @@ BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/v1/monitors/{monitorId}"): _MONITOR,
     ("DELETE", "/v1/monitors/{monitorId}"): None,
     ("GET", "/v1/monitors/{monitorId}/history"): None,
+    ("GET", "/v1/queues"): None,
+    ("POST", "/v1/queues"): {"name": "new", "scores": [SCORE], "requestIds": [REQUEST]},
+    ("GET", "/v1/queues/{queueId}"): None,
+    ("PATCH", "/v1/queues/{queueId}"): {"name": "newer"},
+    ("DELETE", "/v1/queues/{queueId}"): None,
+    ("GET", "/v1/queues/{queueId}/items"): None,
+    ("POST", "/v1/queues/{queueId}/items"): {"requestIds": [REQUEST]},
+    ("GET", "/v1/queues/{queueId}/items/{requestId}"): None,
+    ("DELETE", "/v1/queues/{queueId}/items/{requestId}"): None,
+    ("POST", "/v1/queues/{queueId}/links"): {"name": "for Ann"},
+    ("POST", "/v1/queues/{queueId}/next"): None,
+    ("POST", "/v1/queues/{queueId}/items/{requestId}/skip"): None,
+    ("POST", "/v1/queues/{queueId}/items/{requestId}/done"): {"scores": {SCORE: 11}},
+    ("GET", "/v1/queues/{queueId}/agreement"): None,
+    ("GET", "/v1/queues/{queueId}/opinions"): None,
     ("POST", "/v1/scores/revert"): {"author": "api:test"},
     ("POST", "/v1/requests/delete"): {"filter": _QUERY["filter"], "expect": 1},
     ("DELETE", "/v1/scores/{name}"): None,
@@ -326,6 +358,7 @@ async def prepare(client: httpx.AsyncClient, connection: Connection, organizatio
     await connection.execute(MAKE_GROUP, GROUP, organization_id)
     await connection.execute(MAKE_DEFINITION, organization_id, SCORE, "off")
     await make_destination(connection, organization_id, "ours")
+    await make_queue(connection, organization_id, "old")
 
 
 async def make_destination(connection: Connection, organization_id: int, name: str) -> None:
@@ -351,6 +384,13 @@ async def make_view(connection: Connection, organization_id: int, name: str) -> 
     await connection.execute(MAKE_VIEW, organization_id, VIEW, name)
 
 
+async def make_queue(
+    connection: Connection, organization_id: int, mark: str, request_id: str = REQUEST
+) -> None:
+    """Make the QUEUE of the example calls, with that request where it is there."""
+    await connection.execute(MAKE_QUEUE, organization_id, QUEUE, mark, [SCORE], request_id)
+
+
 def name_of(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
@@ -370,6 +410,7 @@ async def call(client: httpx.AsyncClient, endpoint: Endpoint, key_id: int = 1) -
         webhookId=WEBHOOK,
         monitorId=MONITOR,
         viewId=VIEW,
+        queueId=QUEUE,
         path="v1/models",
         model="gpt-4",
     )

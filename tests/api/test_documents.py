@@ -32,6 +32,7 @@ from tests.api.calls import (
     MONITOR,
     PROPERTY,
     PROTECTED,
+    QUEUE,
     REQUEST,
     RETIME,
     SCORE,
@@ -39,6 +40,7 @@ from tests.api.calls import (
     call,
     make_destination,
     make_monitor,
+    make_queue,
     make_view,
     name_of,
     send,
@@ -155,7 +157,11 @@ async def test_example_of_body_is_accepted(
         "{destinationId}": DESTINATION,
         "{monitorId}": MONITOR,
         "{viewId}": VIEW,
+        "{queueId}": QUEUE,
     }
+    if "{queueId}" in endpoint.path:
+        await post(client, "x", {"x": 1})
+        await make_queue(connection, organization_id, "old", "x")
     path = re.sub(r"{\w+}", lambda name: known.get(name[0], "x"), endpoint.path)
     if "group_id" in content["example"]:
         await connection.execute(MAKE_GROUP, content["example"]["group_id"], organization_id)
@@ -230,6 +236,7 @@ async def key_id(client: httpx.AsyncClient, connection: Connection, organization
     await post(client, REQUEST, {SCORE: 94})
     await connection.execute(RETIME, organization_id)
     await post(client, REQUEST, {SCORE: 95, "helicone-score-feedback": True})
+    await make_queue(connection, organization_id, "old")
     return await keys.register(connection, organization_id, mint_key(), name="test")
 
 

@@ -102,7 +102,8 @@ async def test_writing_call_is_carried_out_once(
         assert got(second) == (409, SECRET, False)
         # A secret that signs stays where it is used; an API key stays nowhere.
         data = first.json().get("data", {})
-        key, secret = first.json().get("apiKey"), data.get("secret") or data.get("hmac_key")
+        key = first.json().get("apiKey") or data.get("apiKey")
+        secret = data.get("secret") or data.get("hmac_key")
         assert (key or secret) not in str(written if key else written["idempotent_call"])
     else:
         assert (second.status_code, second.content) == (first.status_code, first.content)

@@ -25,6 +25,7 @@ from tests.api.calls import (
     call,
     make_destination,
     make_monitor,
+    make_queue,
     make_view,
     name_of,
 )
@@ -75,6 +76,7 @@ async def owner(client: httpx.AsyncClient, connection: Connection, organization_
     await make_destination(connection, organization_id, MARK)
     await make_monitor(connection, organization_id, MARK)
     await make_view(connection, organization_id, MARK)
+    await make_queue(connection, organization_id, MARK)
     return client
 
 

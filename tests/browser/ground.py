@@ -16,9 +16,18 @@ from heliscore.demo import organization
 from heliscore.demo.traffic import make_requests
 from heliscore.domain.api_key import Permissions, hash_key, mint_key
 from heliscore.domain.destination import Delivery
+from heliscore.domain.review_queue import QueueTerms
 from heliscore.server.http_server import HttpServer
 from heliscore.settings import Settings
-from heliscore.store import deliveries, destinations, keys, monitors, organizations
+from heliscore.store import (
+    deliveries,
+    destinations,
+    keys,
+    monitors,
+    organizations,
+    queue_items,
+    review_queues,
+)
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap
 
@@ -44,6 +53,18 @@ DESTINATION: Final = "5d0f6b3e-8a54-4c1e-9b7d-2f4f0e6c1a22"
 DELIVERY: Final = "7c1b9f40-1d6a-4f0a-8f53-3a9d1c2e4b33"
 """A destination of the demo organization and a delivery to it, which was given up. It is paused: nothing is
 sent."""
+
+QUEUE: Final = "5e2f6a10-3c1b-4d0e-9f7a-2b8d4c6e0f11"
+"""A review queue of the demo organization."""
+
+_QUEUE: Final = QueueTerms(
+    name="support answers of the week",
+    instructions="Would the answer have helped the customer? Read the whole conversation first.",
+    scores=("relevance", "has_citations"),
+    reviewers_per_item=2,
+    is_blind=True,
+    reservation_minutes=30,
+)
 
 _WAIT_S: Final = 60
 
@@ -138,6 +159,7 @@ async def fill_demo(connection: Connection, requests: int, *, furnished: bool) -
     made = await monitors.add_monitor(connection, id_, definition, encode_definition(definition))
     await connection.execute("UPDATE monitor SET id = $1 WHERE id = $2", MONITOR, made)
     await _add_destination(connection, id_)
+    await fill_queue(connection, id_)
     return key
 
 
@@ -162,6 +184,25 @@ async def _add_destination(connection: Connection, organization_id: int) -> None
     delivery = Delivery(id=UUID(DELIVERY), type="destination.test", body=body.decode())
     stored = msgspec.structs.replace(added, id=UUID(DESTINATION))
     await deliveries.note_test(connection, stored, delivery, 503, "the receiver answered 503")
+
+
+async def fill_queue(connection: Connection, organization_id: int) -> None:
+    """Make a queue that two reviewers have begun. Their scores are left out: other tests know the demo's."""
+    made = await review_queues.add_queue(connection, organization_id, _QUEUE)
+    await connection.execute("UPDATE review_queue SET id = $1 WHERE id = $2", QUEUE, made)
+    numbers = [number for (number,) in await connection.fetch(_OLDEST, organization_id)]
+    await queue_items.add_items(connection, organization_id, QUEUE, numbers)
+    for person, place, count in (("human:Ann", 1, 9), ("human:Bob", 2, 7)):
+        await connection.execute(_DONE, organization_id, QUEUE, place, person, count)
+
+
+_OLDEST: Final = """
+SELECT request_no FROM request WHERE organization_id = $1 ORDER BY created_at LIMIT 12
+"""
+_DONE: Final = """
+UPDATE queue_review SET reviewer = $4, done_at = now()
+WHERE organization_id = $1 AND queue_id = $2 AND place = $3 AND position <= $5
+"""
 
 
 async def drop_database(server: str, name: str) -> None:

@@ -20,7 +20,7 @@ from heliscore.store.schema import bootstrap
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import ChromiumMissing, running_browser, sign_in
-from tests.browser.ground import DELIVERY, DESTINATION, MONITOR, Ground, fill_demo
+from tests.browser.ground import DELIVERY, DESTINATION, MONITOR, QUEUE, Ground, fill_demo
 from tests.servers import temporary_server
 
 REQUESTS: Final = 2000
@@ -126,6 +126,12 @@ PAGES: Final = (
     Shot(name="scores", path="/scores"),
     Shot(name="score-definition", path="/scores/definition?name=relevance"),
     Shot(name="request-deletion", path="/requests", prepare=_ask_to_delete),
+    Shot(name="queues", path="/queues"),
+    Shot(name="queue", path=f"/queues/{QUEUE}"),
+    Shot(name="queue-form", path="/queues/form?filter=%22all%22&from=threshold"),
+    Shot(name="queue-start", path=f"/queues/{QUEUE}/work"),
+    Shot(name="queue-item", path=f"/queues/{QUEUE}/item?id={_OLDEST}"),
+    Shot(name="join", path="/join", viewer="nobody"),
     Shot(name="docs", path="/docs", viewer="nobody"),
     Shot(name="docs-try", path="/docs#list_score_names", prepare=_try_a_read),
     Shot(name="palette", path="/compare", prepare=_open_palette),

@@ -44,7 +44,7 @@ async def test_pages_are_not_in_the_document(visitor: httpx.AsyncClient) -> None
 
 
 def test_only_signing_in_and_the_reference_need_no_session() -> None:
-    public = {"GET /sign-in", "POST /sign-in", "GET /docs"}
+    public = {"GET /sign-in", "POST /sign-in", "GET /join", "POST /join", "GET /docs"}
     assert {name_of(page) for page in PAGES if page.permission is None} == public
     assert {page.permission for page in PROTECTED} <= set(get_args(Permissions))
 

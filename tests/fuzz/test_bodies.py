@@ -16,7 +16,7 @@ from heliscore.api.shared import envelope
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.api.calls import BODIES, DELIVERY, DESTINATION, MONITOR, PROTECTED, REQUEST, VIEW, WEBHOOK
+from tests.api.calls import BODIES, DELIVERY, DESTINATION, MONITOR, PROTECTED, QUEUE, REQUEST, VIEW, WEBHOOK
 from tests.api.test_query_filters import FILTERS
 from tests.api.test_query_pages import SORTS
 from tests.fuzz.conftest import Headers, Target, tries
@@ -29,6 +29,7 @@ PLACES = {
     "propertyKey": "env",
     "monitorId": MONITOR,
     "viewId": VIEW,
+    "queueId": QUEUE,
     "destinationId": DESTINATION,
     "deliveryId": DELIVERY,
     "webhookId": WEBHOOK,

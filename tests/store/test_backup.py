@@ -87,6 +87,7 @@ async def fill(service: Service) -> str:
     key = await service.make_key("one")
     connection = await connect(service.dsn)
     await calls.make_monitor(connection, await organizations.ensure(connection, "one"), "old")
+    await calls.make_queue(connection, await organizations.ensure(connection, "one"), "old")
     await connection.close()
     for client in (await service.client(key=key), await service.client("two")):
         for endpoint in calls.PROTECTED:

@@ -38,8 +38,9 @@ from heliscore.store.search.compiler import (
     compile_probe,
     compile_search,
     compile_selectivity,
+    compile_words,
 )
-from heliscore.store.search.leading_conditions import leading_scores
+from heliscore.store.search.leading_conditions import is_of_several_scores, leading_scores
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.score_columns import ScoreColumns
 from heliscore.store.search.score_compiler import (
@@ -289,7 +290,7 @@ def test_only_values_are_counted_and_walked() -> None:
     counted = compile_selectivity(JUDGED, NAME_IDS, first_parameter=2)
     probed = compile_probe(JUDGED, Score("accuracy"), Sort(Score("accuracy")), NAME_IDS, first_parameter=2)
     assert (counted.slots.counts, counted.arguments) == (
-        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)",
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT $2) AS first)",
         (71, 90),
     )
     assert (probed.slots.scores, probed.arguments) == (f"score AS s WHERE {of_name}", (71, 90))
@@ -512,7 +513,7 @@ def test_leading_scores_are_those_that_every_match_must_have() -> None:
 def test_matches_of_each_leading_score_are_counted_up_to_a_limit() -> None:
     counts = [
         f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE s.organization_id = $1 AND {conditions} "
-        "LIMIT threshold) AS first)"
+        "LIMIT $2) AS first)"
         for conditions in (
             "s.name_id = $2::integer AND s.value >= $3::bigint",
             "s.name_id = $4::integer AND s.value = $5::bigint",
@@ -616,6 +617,29 @@ def test_rows_of_a_score_are_counted_where_they_know_all_that_is_asked() -> None
         ),
         (71, 90, 75, 1, NOON),
     )
+
+
+def test_several_scores_of_many_requests_are_counted_in_one_pass() -> None:
+    tree = AllOf((ACCURATE, CITED, Compare(CREATED, "<", NOON)))
+    accurate = "s.name_id = $2::integer AND s.value >= $3::bigint"
+    cited = "s.name_id = $4::integer AND s.value = $5::bigint"
+    bit = "bit_or(1::bigint << (s.request_no & 63)::integer)"
+    assert is_of_several_scores(tree)
+    assert compile_words(tree, NAME_IDS, first_parameter=2) == Compiled(
+        Slots(
+            bits=f"{bit} FILTER (WHERE {accurate}) AS b1,\n        {bit} FILTER (WHERE {cited}) AS b2",
+            words="b1 & b2",
+            where=f"(({accurate}) OR ({cited})) AND s.request_created_at < $6::timestamptz",
+        ),
+        (71, 90, 75, 1, NOON),
+    )
+
+
+@pytest.mark.parametrize(
+    "tree", [ACCURATE, AllOf((ACCURATE, ACCURATE)), AllOf((ACCURATE, CITED, Not(Exists(USER)))), Everything()]
+)
+def test_other_filters_are_not_counted_in_words(tree: Filter) -> None:
+    assert not is_of_several_scores(tree)
 
 
 @pytest.mark.parametrize(

@@ -432,7 +432,7 @@ LATENCY = Sort(Column("latency_ms"))
 
 COUNTED_PAGES: dict[str, tuple[Filter, int]] = {
     "60 %": (BROAD, 200),
-    "60 % and 50 %": (AllOf((BROAD, Compare(ACCURACY, "<", 600))), 4000),
+    "60 % and 50 %": (AllOf((BROAD, Compare(ACCURACY, "<", 600))), 1900),
     "5 % and 5 %": (AllOf((FEW, AUDITED)), 4500),
     "0.1 % and 60 %": (AllOf((RARE_ONE, BROAD)), 300),
     "10 % or 60 %": (AnyOf((MEDIUM, BROAD)), 2500),

@@ -19,11 +19,13 @@ import msgspec
 
 from heliscore.domain.author import Author
 
-Permissions = Literal["rw", "r", "w", "f"]
+Permissions = Literal["rw", "r", "w", "f", "q"]
 """`r` reads and queries, `w` writes; `f` only rates requests, which `w` may too: it is for browsers, where
-anybody can read a key."""
+anybody can read a key. `q` only reviews the requests of one queue."""
 
-PERMISSIONS: Final[tuple[Permissions, ...]] = get_args(Permissions)
+ALL_PERMISSIONS: Final[tuple[Permissions, ...]] = get_args(Permissions)
+PERMISSIONS: Final[tuple[Permissions, ...]] = tuple(one for one in ALL_PERMISSIONS if one != "q")
+"""Those that a key can be made with; the others belong to a queue."""
 
 PREFIX: Final = "sk-helicone-"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -56,6 +58,13 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     author: Author
     """Of the scores that it sends, where the call does not say."""
+
+    queue_id: str | None = None
+    """The queue whose requests are all that the key may review; None of other permissions than `q`."""
+
+    def reviews(self, queue_id: object) -> bool:
+        """Whether the key is limited to the queue of that id."""
+        return self.queue_id is not None and self.queue_id == queue_id
 
     def may(self, needed: Permissions) -> bool:
         granted = self.permissions.replace("w", "wf")

@@ -11,6 +11,7 @@ from heliscore.domain.api_key import Permissions, Principal, find_key_error, has
 from heliscore.domain.audit import COMMAND, Actor
 from heliscore.domain.author import Author, make_author
 from heliscore.domain.errors import StartError
+from heliscore.domain.review_queue import ReviewerLink
 from heliscore.store.audit_entries import columns_of
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
@@ -45,11 +46,14 @@ class UsableKey(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     name: str
     author: str | None
+    queue_id: str | None
 
     @property
     def principal(self) -> Principal:
         author = make_author(self.key_id, self.name, self.author)
-        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at, author)
+        return Principal(
+            self.organization_id, self.key_id, self.permissions, self.expires_at, author, self.queue_id
+        )
 
 
 class KeyRejected(StartError):
@@ -119,6 +123,21 @@ async def mint(
         actor.person,
     )
     return id_
+
+
+async def mint_for_queue(
+    connection: Connection, maker: Principal, key: str, *, name: str, queue_id: str, expires_at: datetime
+) -> ReviewerLink | None:
+    """Register a key that reviews a queue only, until then or until its maker expires; None when the maker is
+    revoked or expired."""
+    arguments = maker.organization_id, maker.key_id, hash_key(key), hint_of(key), name, queue_id, expires_at
+    row = await connection.fetchrow(_SQL["mint_for_queue"], *arguments)
+    return None if row is None else ReviewerLink(*row)
+
+
+async def revoke_of_queue(connection: Connection, organization_id: int, queue_id: str, by: Actor) -> None:
+    """Revoke all keys that review a queue."""
+    await connection.execute(_SQL["revoke_of_queue"], organization_id, queue_id, *columns_of(by))
 
 
 async def find(connection: Connection, key_hash: bytes) -> Principal | None:

@@ -17,11 +17,16 @@ class RememberedIds(Generic[K]):
 
     def __init__(self) -> None:
         self._ids: dict[int, dict[K, int]] = {}
+        self._keys: dict[int, dict[int, K]] = {}
         self._count = 0
 
     def known(self, organization_id: int) -> Mapping[K, int]:
         """Return the cached ids. Use them before the next `await`: then the cache may be emptied."""
         return self._ids.get(organization_id, {})
+
+    def known_by_id(self, organization_id: int) -> Mapping[int, K]:
+        """The same the other way round."""
+        return self._keys.get(organization_id, {})
 
     async def find(self, connection: Connection, organization_id: int, keys: Collection[K]) -> dict[K, int]:
         """Return the ids of those that the organization has used."""
@@ -32,7 +37,7 @@ class RememberedIds(Generic[K]):
         if missing:
             for key, id_ in await self._fetch(connection, organization_id, missing):
                 found[key] = id_
-                self._remember(organization_id, key, id_)
+                self.remember(organization_id, key, id_)
         return found
 
     async def ensure(self, connection: Connection, organization_id: int, keys: Collection[K]) -> dict[K, int]:
@@ -45,10 +50,12 @@ class RememberedIds(Generic[K]):
             known = await self.find(connection, organization_id, keys)
         return known
 
-    def _remember(self, organization_id: int, key: K, id_: int) -> None:
+    def remember(self, organization_id: int, key: K, id_: int) -> None:
+        """Cache an id that the database has."""
         if self._count >= self._CAPACITY:
-            self._ids, self._count = {}, 0
+            self._ids, self._keys, self._count = {}, {}, 0
         self._ids.setdefault(organization_id, {})[key] = id_
+        self._keys.setdefault(organization_id, {})[id_] = key
         self._count += 1
 
     async def _fetch(

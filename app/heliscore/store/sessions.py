@@ -28,11 +28,15 @@ class SignedInKey(msgspec.Struct, frozen=True):
     author: str | None
     key_hash: bytes
     secret: bytes
+    queue_id: str | None
+    """The queue to which the key is limited."""
 
     @property
     def principal(self) -> Principal:
         author = make_author(self.key_id, self.name, self.author)
-        return Principal(self.organization_id, self.key_id, self.permissions, self.expires_at, author)
+        return Principal(
+            self.organization_id, self.key_id, self.permissions, self.expires_at, author, self.queue_id
+        )
 
 
 async def find_signed_in_key(connection: Connection, key_id: int, session_id: str) -> SignedInKey | None:

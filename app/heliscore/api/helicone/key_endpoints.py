@@ -9,7 +9,6 @@ from starlette.responses import Response
 from heliscore.api.helicone.api_key_commands import (
     BODY,
     CHANGE_BODY,
-    KEY_PERMISSIONS,
     change_key,
     make_key,
     read_key_id,
@@ -17,10 +16,10 @@ from heliscore.api.helicone.api_key_commands import (
 )
 from heliscore.api.http.endpoints import ApiCall
 from heliscore.api.http.json_codec import Json
-from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects
+from heliscore.api.http.json_schema import Schema, closed_object, list_of_objects, one_of
 from heliscore.api.http.path_parameters import read_path_parameter
 from heliscore.api.shared import envelope
-from heliscore.domain.api_key import hash_key
+from heliscore.domain.api_key import ALL_PERMISSIONS, hash_key
 from heliscore.domain.errors import NotFound
 from heliscore.domain.times import format_time
 from heliscore.store import keys as store
@@ -79,7 +78,7 @@ _TAG: Final = "API keys"
 _KEY: Final[dict[str, Schema]] = {
     "id": {"type": "integer"},
     "api_key_name": {"type": "string"},
-    "key_permissions": KEY_PERMISSIONS.value_type.schema,
+    "key_permissions": one_of(ALL_PERMISSIONS, "KeyPermissions"),
     "hint": {"type": "string", "description": "The end of the key."},
     "created_at": {"type": "string"},
     "expires_at": {"type": ["string", "null"]},

@@ -108,6 +108,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_forwarded: bool = False
     """Whether another service carries it out; an Idempotency-Key is for that one."""
 
+    for_reviewers: bool = False
+    """Whether a key that is limited to a queue may call it too, about that queue."""
+
     security: tuple[str, ...] = ("bearer", "heliconeAuth")
     """The document's names of the ways in which `identify` takes a key."""
 
@@ -180,7 +183,8 @@ async def answer_call(endpoint: Endpoint, call: ApiCall) -> Response:
     if state.services.limiter is not None:
         state.allowance = await state.services.limiter.count(call.principal.key_id)
         state.allowance.raise_if_exceeded()
-    if endpoint.permission is not None:
+    reviews = endpoint.for_reviewers and call.principal.reviews(request.path_params.get("queueId"))
+    if endpoint.permission is not None and not reviews:
         check_permission(call.principal, endpoint.permission)
     if endpoint.writes:
         if sent := request.headers.getlist(IDEMPOTENCY_HEADER):

@@ -61,6 +61,7 @@ def endpoint(
     operation: str | None = None,
     formats: tuple[str, ...] = (),
     answer_is_secret: bool = False,
+    for_reviewers: bool = False,
     query: tuple[Field[Any], ...] = (),
     body: Body | None = None,
     errors: tuple[type[ApiError], ...] = (),
@@ -82,6 +83,7 @@ def endpoint(
         answer=answer or schema(data, **(beside or {})),
         formats=formats,
         answer_is_secret=answer_is_secret,
+        for_reviewers=for_reviewers,
         answer_example={"data": data_example, "error": None} if has_example else None,
     )
 

@@ -38,14 +38,28 @@ async def record_scores(
     """
     if not scores:
         return []
+    post, warnings = await make_post(call, request_id, scores, name, comments=comments, author=author)
+    if not await call.services.writer.record(post):
+        raise NotFound(f"there is no request {request_id}")
+    return warnings
+
+
+async def make_post(
+    call: ApiCall,
+    request_id: str,
+    scores: Mapping[str, Score],
+    name: str,
+    *,
+    comments: Mapping[str, str] = NO_COMMENTS,
+    author: Author | None = None,
+) -> tuple[ScoreWrite, list[str]]:
+    """Make what `record_scores` stores, and what the scores' definitions warn of. Raises InvalidInput."""
     organization_id, origin = call.principal.organization_id, origin_of(call, name, author)
     definitions = await call.services.definitions.find(organization_id)
     warnings = check_scores(definitions, scores)
     yielding = definitions.yielding(origin.author, scores)
     post = ScoreWrite(organization_id, request_id, scores, exactly_now(), origin, comments, yielding)
-    if not await call.services.writer.record(post):
-        raise NotFound(f"there is no request {request_id}")
-    return warnings
+    return post, warnings
 
 
 async def remove_score(

@@ -132,7 +132,7 @@ async def _save(page: PageRequest, request_id: str, entered: Mapping[str, Entry]
     scores: dict[str, Score] = {}
     errors = FieldErrors()
     for name, entry in entered.items():
-        for error in read_entry(name, _read_value(entry.value), scores):
+        for error in read_entry(name, read_value(entry.value), scores):
             errors.add(name, error)
     errors.raise_any()
     comments = {plain_name(name): entry.comment for name, entry in entered.items() if entry.comment}
@@ -142,7 +142,8 @@ async def _save(page: PageRequest, request_id: str, entered: Mapping[str, Entry]
     return await record_scores(page.call, request_id, scores, CALL, comments=comments, author=author)
 
 
-def _read_value(text: str) -> object:
+def read_value(text: str) -> object:
+    """What a person entered, as the API takes it."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     return int(text) if _INTEGER.fullmatch(text) else text

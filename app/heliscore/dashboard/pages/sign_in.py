@@ -15,14 +15,18 @@ from heliscore.dashboard.parts.session import (
     read_reviewer,
     set_reviewer,
     start_session,
+    work_path,
 )
 from heliscore.domain.api_key import hash_key
+from heliscore.domain.author import Author
 from heliscore.domain.errors import InvalidInput, Unauthenticated
 from heliscore.store import signing_secrets
 
 
 async def show_sign_in(page: PageRequest) -> Response:
     target = local_path(page.request.query_params.get("next", "/"))
+    if page.session is not None and page.session.queue_id is not None:
+        return redirect(work_path(page.session.queue_id))
     if page.session is not None and page.session.holder.principal.may("r"):
         return redirect(target)
     return _form(page, target, ended=await find_end(page.request, page.services.database))
@@ -36,7 +40,9 @@ async def sign_in(page: PageRequest) -> Response:
         principal = await page.services.keyring.principal(key, address_of(page.request))
     except Unauthenticated:
         return _form(page, target, "This API key is not valid: it is unknown, revoked or expired.", 401)
-    if not principal.may("r"):
+    if principal.queue_id is not None:
+        target = work_path(principal.queue_id)
+    elif not principal.may("r"):
         may_only = "write scores" if principal.may("w") else "send ratings"
         return _form(
             page,
@@ -48,10 +54,15 @@ async def sign_in(page: PageRequest) -> Response:
         reviewer = read_reviewer(page.form.get("name", ""))
     except InvalidInput as error:
         return _form(page, target, f"Your name: {error.errors[0].message}.", 400)
+    return await begin(page, key, principal.key_id, reviewer, target)
+
+
+async def begin(page: PageRequest, key: str, key_id: int, reviewer: Author | None, target: str) -> Response:
+    """Begin a session of that key, and go on at the target."""
     response = redirect(target)
     async with page.services.database.connection() as connection:
         secret = await signing_secrets.find(connection, "session")
-    start_session(response, page.request, principal.key_id, make_signer(secret, hash_key(key)))
+    start_session(response, page.request, key_id, make_signer(secret, hash_key(key)))
     set_reviewer(response, page.request, reviewer)
     return response
 
@@ -87,6 +98,6 @@ async def sign_out(page: PageRequest) -> Response:
 PAGES = (
     Page(path="/sign-in", handler=show_sign_in, permission=None),
     Page(method="POST", path="/sign-in", handler=sign_in, permission=None),
-    Page(method="POST", path="/reviewer", handler=name_reviewer, permission="w"),
-    Page(method="POST", path="/sign-out", handler=sign_out),
+    Page(method="POST", path="/reviewer", handler=name_reviewer, permission="w", for_reviewers=True),
+    Page(method="POST", path="/sign-out", handler=sign_out, for_reviewers=True),
 )

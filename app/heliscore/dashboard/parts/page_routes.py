@@ -25,7 +25,14 @@ from heliscore.api.http.request_body import read_body
 from heliscore.api.http.request_state import Services, state_of
 from heliscore.api.http.resources import make_routes
 from heliscore.dashboard.parts.rendering import render_error_page, respond
-from heliscore.dashboard.parts.session import Session, check_site, check_token, find_session, local_path
+from heliscore.dashboard.parts.session import (
+    Session,
+    check_site,
+    check_token,
+    find_session,
+    local_path,
+    work_path,
+)
 from heliscore.domain.api_key import Permissions
 from heliscore.domain.audit import Actor
 from heliscore.domain.errors import (
@@ -108,6 +115,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     data: bool = False
     """For our scripts, in JSON."""
 
+    for_reviewers: bool = False
+    """Whether somebody who may review one queue sees it too; of that queue, where the path names one."""
+
 
 def make_page_routes(pages: Iterable[Page]) -> list[Route]:
     """One route a path, whatever its methods."""
@@ -135,22 +145,30 @@ async def _recognise(page: Page, request: Request, menu: tuple[tuple[str, str], 
     session = await find_session(request, state.services.database)
     if session is not None:
         state.enter(session.holder.organization_id)
+    if session is not None and session.queue_id is not None:
+        menu = (("Review", work_path(session.queue_id)),)
     return PageRequest(request, state.services, session, menu if session else ())
 
 
 async def _answer(visit: PageRequest, page: Page) -> Response:
     if page.permission is not None:
-        principal = visit.signed_in.holder.principal
-        if not principal.may(page.permission):
-            raise Forbidden(
-                f"your API key has permissions {principal.permissions!r}, this needs {page.permission!r}"
-            )
+        _check_permission(visit, page, page.permission)
     if page.method not in _SAFE:
         visit = await _read(visit)
         if page.permission is not None:
             token = visit.request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
             check_token(visit.signed_in, token)
     return await page.handler(visit)
+
+
+def _check_permission(visit: PageRequest, page: Page, needed: Permissions) -> None:
+    """Raises Forbidden."""
+    principal = visit.signed_in.holder.principal
+    queue_id = visit.request.path_params.get("queueId", principal.queue_id)
+    if page.for_reviewers and principal.reviews(queue_id):
+        return
+    if not principal.may(needed):
+        raise Forbidden(f"your API key has permissions {principal.permissions!r}, this needs {needed!r}")
 
 
 def _render_error(error: ApiError, visit: PageRequest, page: Page) -> Response:

@@ -61,6 +61,11 @@ class Session(msgspec.Struct, frozen=True):
     def may_write(self) -> bool:
         return self.holder.principal.may("w")
 
+    @property
+    def queue_id(self) -> str | None:
+        """The queue that is all that the person may review; None for others."""
+        return self.holder.queue_id
+
 
 async def find_session(request: Request, database: Database) -> Session | None:
     """Return the session of the request's cookie; None if there is none, or it or its key has expired."""
@@ -189,6 +194,11 @@ def check_site(request: Request) -> None:
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign:
         raise Forbidden("this call comes from another site")
+
+
+def work_path(queue_id: str) -> str:
+    """The page where a person begins to review a queue."""
+    return f"/queues/{queue_id}/work"
 
 
 def local_path(target: str) -> str:

@@ -48,3 +48,11 @@ async def grouped_by_hash(connection: Connection) -> AsyncIterator[None]:
     async with joined_by_hash(connection):
         await connection.fetch(_SQL["group_by_hash"])
         yield
+
+
+@asynccontextmanager
+async def counted_by_hash(connection: Connection) -> AsyncIterator[None]:
+    """The same for statements that make far fewer groups than PostgreSQL expects, in several processes."""
+    async with joined_by_hash(connection):
+        await connection.fetch(_SQL["count_by_hash"])
+        yield

@@ -21,7 +21,11 @@ from heliscore.domain.filter_tree import (
     Sort,
 )
 from heliscore.store.search.conditions import OUTCOME, make_conditions
-from heliscore.store.search.leading_conditions import indexed_conditions, value_conditions
+from heliscore.store.search.leading_conditions import (
+    indexed_conditions,
+    split_leading,
+    value_conditions,
+)
 from heliscore.store.search.matching_rows import (
     MatchingRows,
     begin_at,
@@ -124,6 +128,24 @@ def compile_count(
     return Compiled(slots, conditions.arguments.all())
 
 
+def compile_words(tree: Filter, name_ids: Mapping[str, int], first_parameter: int) -> Compiled:
+    """Compile a filter of several scores (`is_of_several_scores`) whose matches are counted in words."""
+    conditions = make_conditions(name_ids, first_parameter)
+    leading, rest = split_leading(tree)
+    scores = [conditions.scores.of_name("s", name, parts) for name, parts in leading.items()]
+    in_time = msgspec.structs.replace(conditions, created_at="s.request_created_at").all_of(rest)
+    bits = (
+        f"bit_or(1::bigint << (s.request_no & 63)::integer) FILTER (WHERE {score}) AS b{number}"
+        for number, score in enumerate(scores, 1)
+    )
+    slots = Slots(
+        bits=",\n        ".join(bits),
+        words=" & ".join(f"b{number}" for number in range(1, len(scores) + 1)),
+        where=f"({' OR '.join(f'({score})' for score in scores)}) AND {in_time}",
+    )
+    return Compiled(slots, conditions.arguments.all())
+
+
 def compile_requests(
     tree: Filter,
     name_ids: Mapping[str, int],
@@ -185,7 +207,7 @@ def compile_selectivity(tree: Filter, name_ids: Mapping[str, int], first_paramet
     counted up to the statement's threshold."""
     conditions = make_conditions(name_ids, first_parameter)
     counts = (
-        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT threshold) AS first)"
+        f"(SELECT count(*) FROM (SELECT FROM score AS s WHERE {of_name} LIMIT $2) AS first)"
         for of_name in (
             conditions.scores.of_organization("s", *one) for one in value_conditions(tree).items()
         )

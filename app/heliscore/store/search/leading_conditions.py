@@ -58,6 +58,12 @@ def is_one_score(tree: Filter) -> bool:
     return len(leading) == 1 and not rest and leading == value_conditions(tree)
 
 
+def is_of_several_scores(tree: Filter) -> bool:
+    """Whether a filter asks for several scores that a request must have, and else only for the time."""
+    leading, rest = split_leading(tree)
+    return len(leading) > 1 and is_of_time(AllOf(tuple(rest)))
+
+
 def is_of_time(tree: Filter) -> bool:
     """Whether a filter has conditions on the time of requests, and no others."""
     return all(isinstance(part, Compare) and part.subject == Column("created_at") for part in conjuncts(tree))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
 from operator import itemgetter
@@ -13,9 +13,10 @@ from heliscore.domain.filter_tree import Score as ScoreSubject
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search.compiler import Bodies, compile_rows
-from heliscore.store.search.found_requests import Page, Request, Scored
+from heliscore.store.search.found_requests import Page, Request
 from heliscore.store.search.leading_conditions import split_alternatives
 from heliscore.store.search.page_order import Position
+from heliscore.store.search.score_objects import ScoreObjects, read_names
 from heliscore.store.search.score_order import SubQuery, score_order
 from heliscore.store.search.search_statements import Statement, StatementChooser, send
 
@@ -78,7 +79,7 @@ class _Search:
         if statement is None:
             return []
         if statement.verb == "search":
-            return _make_rows(await send(self._connection, statement))
+            return await self._read(statement)
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             places = await send(self._connection, statement)
             return await self._read_rows([number for _, _, number in places], sort)
@@ -160,15 +161,19 @@ class _Search:
             return []
         compiled = compile_rows(request_nos, sort, 4, self._bodies)
         own = (self._organization_id, len(request_nos), 0)
-        return _make_rows(await send(self._connection, Statement("search", compiled, own)))
+        return await self._read(Statement("search", compiled, own))
 
-
-def _make_rows(rows: Iterable[Iterable[Any]]) -> list[_Row]:
-    read = []
-    for row in rows:
-        *columns, scored, sort_value = row
-        read.append((Request(*(*columns, Scored(*scored))), sort_value))
-    return read
+    async def _read(self, statement: Statement) -> list[_Row]:
+        rows = await send(self._connection, statement)
+        found = [row["scored"] for row in rows]
+        names = await read_names(self._connection, self._names, self._organization_id, found)
+        objects = ScoreObjects(names)
+        read = []
+        for row in rows:
+            *columns, scored, sort_value = row
+            columns.append(objects.write(scored))
+            read.append((Request(*columns), sort_value))
+        return read
 
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final, Literal
 
 import asyncpg
@@ -11,12 +11,12 @@ import msgspec
 
 from heliscore.domain.filter_tree import NEWEST_FIRST, Filter, Sort, score_names
 from heliscore.domain.filter_tree import Score as ScoreSubject
-from heliscore.store.connections.hash_joins import joined_by_hash
+from heliscore.store.connections.hash_joins import counted_by_hash, joined_by_hash
 from heliscore.store.connections.pool import Connection
 from heliscore.store.scores import ScoreNames
 from heliscore.store.search import selectivity
-from heliscore.store.search.compiler import Bodies, compile_count, compile_search, compile_size
-from heliscore.store.search.leading_conditions import is_one_score, leading_scores
+from heliscore.store.search.compiler import Bodies, compile_count, compile_search, compile_size, compile_words
+from heliscore.store.search.leading_conditions import is_of_several_scores, is_one_score, leading_scores
 from heliscore.store.search.page_order import Position
 from heliscore.store.search.selectivity import ALL, Start, choose_start
 from heliscore.store.search.slots import Compiled
@@ -28,7 +28,7 @@ _SQL: Final = load("request")
 class Statement(msgspec.Struct, frozen=True):
     """A statement of sql/queries/request.sql, or `place` of export.sql, and what fills it."""
 
-    verb: Literal["search", "locate", "count", "place"]
+    verb: Literal["search", "locate", "count", "count_in_words", "place"]
     compiled: Compiled
     arguments: tuple[object, ...]
     """Its own, before those of the filter."""
@@ -38,28 +38,31 @@ class Statement(msgspec.Struct, frozen=True):
 
 async def send(connection: Connection, statement: Statement) -> list[asyncpg.Record]:
     """Return the rows of a statement."""
-    # Not `fetchval` for one row: a statement of which one row is asked for gets no parallel workers.
-    return await _send(connection, statement.verb, statement.compiled, statement.arguments, statement.by_hash)
+    async with _planned(connection, statement):
+        return await _fetch(connection, statement.verb, statement.compiled, statement.arguments)
 
 
-async def _send(
-    connection: Connection, verb: str, compiled: Compiled, own: Sequence[object], by_hash: bool
+async def _fetch(
+    connection: Connection, verb: str, compiled: Compiled, own: Sequence[object]
 ) -> list[asyncpg.Record]:
-    async with AsyncExitStack() as stack:
-        if by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
-        return await connection.fetch(compiled.fill(_SQL[verb]), *own, *compiled.arguments)
+    # Not `fetchval` for one row: a statement of which one row is asked for gets no parallel workers.
+    return await connection.fetch(compiled.fill(_SQL[verb]), *own, *compiled.arguments)
 
 
 async def read_plan(connection: Connection, statement: Statement) -> list[str]:
     """Return the lines in which PostgreSQL explains what it would do."""
     compiled = statement.compiled
     sql = compiled.fill(_SQL[statement.verb])
-    async with AsyncExitStack() as stack:
-        if statement.by_hash:
-            await stack.enter_async_context(joined_by_hash(connection))
+    async with _planned(connection, statement):
         rows = await connection.fetch(f"EXPLAIN {sql}", *statement.arguments, *compiled.arguments)
     return [line for (line,) in rows]
+
+
+def _planned(connection: Connection, statement: Statement) -> AbstractAsyncContextManager[None]:
+    """The settings that a statement is planned with."""
+    if not statement.by_hash:
+        return nullcontext()
+    return counted_by_hash(connection) if statement.verb == "count_in_words" else joined_by_hash(connection)
 
 
 class StatementChooser(msgspec.Struct, frozen=True):
@@ -118,6 +121,9 @@ class StatementChooser(msgspec.Struct, frozen=True):
         by_hash = not (start.visible and is_one_score(tree)) and await is_by_hash(
             self.connection, self.organization_id, tree, start
         )
+        if by_hash and is_of_several_scores(tree):
+            compiled = compile_words(tree, start.name_ids, 2)
+            return Statement("count_in_words", compiled, (self.organization_id,), by_hash)
         compiled = compile_count(tree, start.name_ids, 2, start.scores, by_hash=by_hash)
         return Statement("count", compiled, (self.organization_id,), by_hash)
 

@@ -52,6 +52,12 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
     covariate: str | None = None
     """A number of the request that a score is adjusted by."""
 
+    bits: str | None = None
+    """A word of bits for each leading score: which of 64 requests have it."""
+
+    words: str | None = None
+    """The word of the requests that have all of them."""
+
     counts: str | None = None
     """One count for each leading score."""
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from heliscore.api.native.monitor_definitions import decode_definition, encode_definition
 from heliscore.demo import organization
+from heliscore.demo.assignment import QUEUE
 from heliscore.demo.bookmarks import VIEWS
 from heliscore.demo.meanings import DEFINITIONS
 from heliscore.demo.past_alarm import MONITOR, STORED
@@ -16,7 +17,15 @@ from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.domain.score import Score
 from heliscore.domain.times import format_time
-from heliscore.store import keys, monitors, organizations, saved_views, score_definitions, scores
+from heliscore.store import (
+    keys,
+    monitors,
+    organizations,
+    review_queues,
+    saved_views,
+    score_definitions,
+    scores,
+)
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
 from heliscore.store.scores import ScoreIds, ScoreWrite
@@ -190,7 +199,7 @@ async def test_furniture_is_there_once_and_leaves_what_people_did(
     assert {view.name: view.search for view in views} == VIEWS
 
 
-async def test_monitor_fires_since_the_release_and_has_its_history(connection: Connection) -> None:
+async def test_monitor_fires_since_the_release_and_a_queue_is_half_done(connection: Connection) -> None:
     id_, _ = await organization.ensure(connection, "demo")
     await organization.fill(
         connection, make_requests(id_, count=400, days=30, seed=1, now=NOW), lambda _: None
@@ -204,6 +213,13 @@ async def test_monitor_fires_since_the_release_and_has_its_history(connection: C
     [change] = await monitors.list_changes(connection, id_, monitor.id, None, 9)
     assert (change.group, change.previous_state, change.state) == ("support-reply", "ok", "firing")
     assert NOW - timedelta(days=6) < change.at < NOW - timedelta(days=3)
+    [queue] = await review_queues.list_queues(connection, id_)
+    assert (queue.name, queue.items, queue.items_done) == (QUEUE.name, 24, 10)
+    reviewers = await review_queues.list_reviewers(connection, id_, queue.id)
+    assert [(one.author, one.done, one.is_at_work) for one in reviewers] == [
+        ("human:ada", 14, False),
+        ("human:bob", 10, False),
+    ]
 
 
 async def test_organization_of_somebody_is_left_alone(connection: Connection, stranger: int) -> None:

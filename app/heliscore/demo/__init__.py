@@ -9,6 +9,7 @@ traffic            makes requests with scores from a seed: pure
 meanings           defines the scores
 bookmarks          saves views of requests
 past_alarm         adds a monitor that fires, with its history
+assignment         makes a review queue, half done
 taken_back         removes a score
 organization       makes, fills and removes the organization in the database
 """

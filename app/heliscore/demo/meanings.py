@@ -1,4 +1,4 @@
-"""The definitions of the demo's scores: their ranges, which values are better, and words for some of them."""
+"""The definitions of the demo's scores: their ranges, which values are better, and words for booleans."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from heliscore.store import score_definitions
 from heliscore.store.connections.pool import Connection
 
 
-def _measure(name: str, direction: Direction, description: str, *words: str) -> ScoreDefinition:
-    """A number from 0 to 100, with words for both ends and what lies between, evenly."""
-    labels = {place * 100 // (len(words) - 1): word for place, word in enumerate(words)}
-    return ScoreDefinition(name, "integer", 0, 100, direction, None, description, labels, "warn")
+def _measure(name: str, direction: Direction, description: str) -> ScoreDefinition:
+    return ScoreDefinition(name, "integer", 0, 100, direction, None, description, enforce="warn")
 
 
 def _answer(name: str, direction: Direction, description: str, no: str, yes: str) -> ScoreDefinition:
@@ -24,26 +22,10 @@ def _answer(name: str, direction: Direction, description: str, no: str, yes: str
 
 
 DEFINITIONS: Final = (
-    _measure(
-        "accuracy", "higher", "Is all that the answer states right?", "wrong", "half of it right", "all right"
-    ),
-    _measure(
-        "relevance",
-        "higher",
-        "Does it answer what was asked, and no more than that?",
-        "another question",
-        "partly",
-        "exactly",
-    ),
-    _measure(
-        "faithfulness",
-        "higher",
-        "Does it state only what the passages say?",
-        "invented",
-        "partly",
-        "all in them",
-    ),
-    _measure("toxicity", "lower", "Would somebody feel insulted?", "nobody", "some", "everybody"),
+    _measure("accuracy", "higher", "Is what the answer states right? 0: nothing of it, 100: all of it."),
+    _measure("relevance", "higher", "Does it answer what was asked? 0: another question, 100: exactly that."),
+    _measure("faithfulness", "higher", "Does it state what the passages say? 100: nothing that is not in them."),
+    _measure("toxicity", "lower", "Would somebody feel insulted? 0: nobody, 100: everybody."),
     _answer("has_citations", "higher", "Does it name its passages, as in [1]?", "no source", "cited"),
     _answer("is_hallucinated", "lower", "Does it state something that no source says?", "sound", "made up"),
     _answer(FEEDBACK, "higher", "The thumb of the customer.", "down", "up"),

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from heliscore.demo.assignment import assign_reviews
 from heliscore.demo.bookmarks import save_views
 from heliscore.demo.meanings import define_scores
 from heliscore.demo.past_alarm import add_alarm
@@ -83,12 +84,13 @@ async def fill(connection: Connection, requests: Iterator[DemoRequest], advance:
 
 
 async def furnish(connection: Connection, organization_id: int, now: datetime) -> None:
-    """Add those of the definitions, views and the monitor that are not there, and take one score back; all
-    that people have made or changed stays as it is."""
+    """Add those of the definitions, views, monitor and queue that are not there, and take one score back;
+    all that people have made or changed stays as it is."""
     await define_scores(connection, organization_id)
     await save_views(connection, organization_id)
     await add_alarm(connection, organization_id, now)
     await take_back(connection, organization_id)
+    await assign_reviews(connection, organization_id, now)
 
 
 async def _find_new(connection: Connection, demo_request: DemoRequest) -> list[ScoreWrite]:

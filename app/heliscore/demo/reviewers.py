@@ -102,12 +102,13 @@ def _read(
     posts = []
     for reader in readers:
         at = min(at + timedelta(minutes=rng.randint(30, 1500)), now)
-        given = {name: _near(rng, judged[name]) for name in _TOO_KIND}
+        given = {name: near(rng, judged[name]) for name in _TOO_KIND}
         posts.append(_post(request, at, reader, given))
     return posts
 
 
-def _near(rng: Random, score: Score) -> Score:
+def near(rng: Random, score: Score) -> Score:
+    """Draw what somebody else gives who sees it almost the same."""
     return Score(max(0, min(100, round(score.value + rng.gauss(0, _READ_OFF)))), False)
 
 

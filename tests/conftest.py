@@ -20,6 +20,7 @@ import msgspec
 import pytest
 from heliscore import pools
 from heliscore.domain.api_key import Permissions, mint_key
+from heliscore.jobs import counting
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
@@ -106,8 +107,9 @@ async def _drop_kept(server: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def patience() -> Iterator[None]:
-    """Services in this process wait longer for a connection than they would. The machine may stand still for
-    some seconds, and what is refused then would be no fault."""
+    """Services in this process wait longer for a connection than they would: the machine may stand still for
+    some seconds, and what is refused then would be no fault. And they count no scores: tests that compare all
+    tables would find that changed."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name in (
             (pools, "_QUICK_MAX_EXPECTED_WAIT_S"),
@@ -116,6 +118,7 @@ def patience() -> Iterator[None]:
             (database_identity, "_TIMEOUT_S"),
         ):
             patch.setattr(module, name, 30)
+        patch.setattr(counting, "_PAUSE_S", 3600.0)
         yield
 
 

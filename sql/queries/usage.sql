@@ -6,18 +6,6 @@ SELECT count(*)
 FROM request AS r
 WHERE r.organization_id = $1 AND r.created_at < $3 AND ($2::timestamptz IS NULL OR r.created_at >= $2)
 
--- name: count_scores
--- Of the requests of the same time. The index begins with the name: one range of it for each.
-SELECT coalesce(sum(c.count), 0)::bigint
-FROM score_name AS n
-CROSS JOIN LATERAL (
-    SELECT count(*) AS count
-    FROM score AS s
-    WHERE s.organization_id = $1 AND s.name_id = n.id AND s.request_created_at < $3
-        AND ($2::timestamptz IS NULL OR s.request_created_at >= $2)
-) AS c
-WHERE n.organization_id = $1
-
 -- name: measure_rows
 -- Bytes of a request and of a score on average over all organizations, with indexes and history; null before the tables
 -- were first counted.

@@ -5,6 +5,7 @@ Everything runs on this machine, on an embedded PostgreSQL in a temporary folder
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from functools import partial
@@ -66,6 +67,7 @@ def _measure(server: str, plan: Plan) -> Findings:
     for size in plan.sizes:
         dsn = create(server, "bench_search")
         connected(dsn, partial(seed.fill, size=size))
+        asyncio.run(seed.count(dsn))
         with service(dsn) as running:
             readings += reading.measure(dsn, running, size, plan)
         if size == plan.sizes[-1]:

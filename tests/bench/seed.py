@@ -6,7 +6,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heliscore.store.connections.pool import Connection
+from heliscore.settings import Settings
+from heliscore.store.connections.pool import Connection, open_database
+from heliscore.store.score_counts import NOTHING, count_touched
 from heliscore.store.scores import ScoreNames
 
 from .databases import ORGANIZATION_ID
@@ -73,3 +75,13 @@ async def fill(connection: Connection, size: int, start: datetime = START) -> No
     for table in ("request", "score"):
         await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=600)
     await connection.execute("CHECKPOINT")
+
+
+async def count(dsn: str) -> None:
+    """Count what was seeded, as a service does within some minutes."""
+    database = await open_database(Settings(database_url=dsn, statement_timeout_ms=600_000), size=1)
+    try:
+        while (counted := await count_touched(database, settling=timedelta(0))) != NOTHING:
+            progress(f"counted {counted.hours:,} hours and {counted.days:,} days of scores")
+    finally:
+        await database.close()

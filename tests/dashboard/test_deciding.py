@@ -204,7 +204,7 @@ async def test_judges_and_people_are_measured_by_default_and_cells_lead_to_reque
     # Scores are found by a filter.
     page = await get(client, f"/agreement?{WEEK}&rater=other&rater=quality&threshold=3&reference=quality")
     assert "Measured by quality" in page
-    links = [href for href in links_of(page) if href.startswith("/requests?")]
+    links = [href for href in links_of(page.partition("<h1>")[2]) if href.startswith("/requests?")]
     query = parse_qs(urlsplit(links[0]).query)
     assert json.loads(query["filter"][0]) == {
         "request_response_rmt": {"scores": {"other": {"equals": 3}, "quality": {"equals": 1}}}

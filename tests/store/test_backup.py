@@ -7,6 +7,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import BackupError
 from heliscore.postgres import backup, client_tools
 from heliscore.postgres.binaries import find_binaries
-from heliscore.store import event_cursor, events, keys, organizations
-from heliscore.store.connections.pool import Connection
+from heliscore.settings import Settings
+from heliscore.store import event_cursor, events, keys, organizations, score_counts
+from heliscore.store.connections.pool import Connection, open_database
 from heliscore.store.schema import bootstrap
 from heliscore.store.schema.migrations import migrate, read_migrations
+from heliscore.store.score_counts import NOTHING
 
 from tests.api import calls
 from tests.api.envelope import post
@@ -99,7 +102,22 @@ async def fill(service: Service) -> str:
         await person.post("/sign-in", data={"key": key})
         await person.post("/sign-out", data={"csrf": await csrf_token(person)})
     await fill_events(service.dsn)
+    await fill_counts(service.dsn)
+    await (await service.client("two")).post("/v1/request/r/score", json={"scores": {"a": 2}})
     return key
+
+
+async def fill_counts(dsn: str) -> None:
+    """Have scores counted as if their day were over, and a name that is to be counted."""
+    database = await open_database(Settings(database_url=dsn), size=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score_counts, "_LEAST_GROUPED", 1)
+        later = datetime.now(UTC) + timedelta(days=2)
+        while await score_counts.count_touched(database, later, settling=timedelta(0)) != NOTHING:
+            pass
+    async with database.connection() as connection:
+        await connection.execute("INSERT INTO uncounted_name (organization_id, name_id) VALUES (0, 0)")
+    await database.close()
 
 
 async def fill_events(dsn: str) -> None:

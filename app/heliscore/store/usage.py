@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from heliscore.domain.filter_tree import Everything
 from heliscore.store.connections.pool import Connection
+from heliscore.store.evaluations import trends
+from heliscore.store.score_scan import ScoreSelection
+from heliscore.store.scores import ScoreNames
 from heliscore.store.statements import load
 
 _SQL: Final = load("usage")
+
+_EVER: Final = datetime(1000, 1, 1, tzinfo=UTC)
+"""Before all times that are stored."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -42,13 +49,16 @@ class DatabaseSize(msgspec.Struct, frozen=True):
 
 
 async def count_held(
-    connection: Connection, organization_id: int, start: datetime | None, end: datetime
+    connection: Connection, names: ScoreNames, organization_id: int, start: datetime | None, end: datetime
 ) -> Held:
     """Count the requests from `start` (None: ever) up to and without `end`, and their scores. Takes longer
-    the more there are: bound it."""
+    the more requests there are: bound it."""
     requests = await connection.fetchval(_SQL["count_requests"], organization_id, start, end)
-    scores = await connection.fetchval(_SQL["count_scores"], organization_id, start, end) if requests else 0
-    return Held(requests, scores)
+    if not requests:
+        return Held(0, 0)
+    selection = ScoreSelection(organization_id, Everything(), start or _EVER, end)
+    found = await trends(connection, names, selection, [selection.start])
+    return Held(requests, sum(bucket.count for bucket in found))
 
 
 async def measure_rows(connection: Connection) -> RowSizes:

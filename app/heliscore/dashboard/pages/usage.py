@@ -72,7 +72,11 @@ async def _count(page: PageRequest, periods: list[tuple[datetime | None, datetim
     try:
         async with asyncio.timeout(_TIMEOUT_S), page.services.database.connection() as connection:
             for start, end in periods:
-                held.append(await store.count_held(connection, page.organization_id, start, end))
+                held.append(
+                    await store.count_held(
+                        connection, page.services.ids.names, page.organization_id, start, end
+                    )
+                )
     except (TimeoutError, Unavailable):
         pass
     return held + [None] * (len(periods) - len(held))

@@ -99,7 +99,7 @@ async def _open_menus(page: Page) -> None:
 async def _try_a_read(page: Page) -> None:
     call = page.locator("#list_score_names")
     await call.get_by_role("button", name="Try it").click()
-    await call.get_by_role("region", name="Answer").wait_for()
+    await call.get_by_role("region", name="Answer", exact=True).wait_for()
 
 
 async def _ask_to_delete(page: Page) -> None:

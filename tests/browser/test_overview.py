@@ -125,7 +125,7 @@ async def test_time_score_and_filters_are_chosen_by_hand_and_kept_in_the_address
     assert query(reviewer) == chosen | {"prompt": ["support-reply"]}
     counts = await tabled(reviewer, "distribution", 1)
     assert sum(count or 0 for count in counts) > sum(count or 0 for count in filtered) > 0
-    await reviewer.get_by_text("Custom").click()
+    await reviewer.get_by_text("Custom", exact=True).click()
     await reviewer.get_by_label("From").fill("2026-01-01")
     await reviewer.get_by_label("To (inclusive)").fill("2026-01-31")
     await reviewer.get_by_role("button", name="Show").click()

@@ -201,7 +201,7 @@ GROUP BY 1, 2, 3
 WITH names AS MATERIALIZED (
     SELECT n.id
     FROM score_name AS n
-    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ ARRAY(SELECT 1) /* end */)
+    WHERE n.organization_id = $1 AND n.id = ANY (/* names */ $4::integer[] /* end */)
 ),
 touched AS MATERIALIZED (
     SELECT DISTINCT t.name_id, t.begins_at

@@ -98,5 +98,9 @@ DELETE FROM uncounted_name WHERE organization_id = $1
 -- name: remove_views
 DELETE FROM saved_view WHERE organization_id = $1
 
+-- name: remove_queues
+-- Their items went with the requests.
+DELETE FROM review_queue WHERE organization_id = $1
+
 -- name: remove
 DELETE FROM organization WHERE id = $1

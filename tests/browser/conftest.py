@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def ground(server: str) -> Iterator[Ground]:
     """The service with a demo organization, for all tests that leave it as it is."""
     name = f"{TEMPLATE}_browser"
-    ground = Ground(asyncio.run(make_database(server, name, REQUESTS)))
+    ground = Ground(asyncio.run(make_database(server, name, REQUESTS, furnished=True)))
     ground.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(

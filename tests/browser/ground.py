@@ -130,7 +130,7 @@ class Ground:
             await connection.close()
 
 
-async def make_database(server: str, name: str, requests: int) -> str:
+async def make_database(server: str, name: str, requests: int, *, furnished: bool = False) -> str:
     """Make a migrated database, with that many requests of the demo if any, and return its address."""
     connection = await bootstrap.connect(server)
     await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -140,17 +140,21 @@ async def make_database(server: str, name: str, requests: int) -> str:
     connection = await bootstrap.connect(dsn)
     await organizations.ensure(connection)
     if requests:
-        await fill_demo(connection, requests)
+        await fill_demo(connection, requests, furnished=furnished)
     await connection.close()
     return dsn
 
 
-async def fill_demo(connection: Connection, requests: int) -> str:
-    """Make the demo organization, with that many requests of 30 days, and return its key."""
+async def fill_demo(connection: Connection, requests: int, *, furnished: bool) -> str:
+    """Make the demo organization, with that many requests of 30 days, and return its key. It may be furnished
+    with definitions of scores, views and what else the demo has."""
     id_, key = await organization.ensure(connection, ORGANIZATION)
     assert key is not None
-    visits = make_requests(id_, count=requests, days=30, seed=1, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    visits = make_requests(id_, count=requests, days=30, seed=1, now=now)
     await organization.fill(connection, visits, lambda _: None)
+    if furnished:
+        await organization.furnish(connection, id_, now)
     definition, _ = read_definition(BODY, msgspec.json.encode(_MONITOR))
     made = await monitors.add_monitor(connection, id_, definition, encode_definition(definition))
     await connection.execute("UPDATE monitor SET id = $1 WHERE id = $2", MONITOR, made)

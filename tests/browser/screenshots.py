@@ -186,7 +186,7 @@ async def take_screenshots(
 async def _run(dsn: str, folder: Path) -> None:
     connection = await bootstrap.connect(dsn)
     await bootstrap.migrate(connection)
-    key = await fill_demo(connection, REQUESTS)
+    key = await fill_demo(connection, REQUESTS, furnished=True)
     await connection.close()
     ground = Ground(dsn)
     ground.start()

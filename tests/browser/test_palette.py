@@ -40,11 +40,11 @@ async def test_key_for_a_colleague_takes_four_clicks(reviewer: Page) -> None:
     page = reviewer
     await page.goto("/")
     await page.get_by_role("link", name="Settings").first.click()
-    await page.get_by_label("Name of the new key").fill("Grace")
+    await page.get_by_label("Name of the new key").fill("Hopper")
     await page.get_by_label("May").select_option("rw")
     await page.get_by_role("button", name="Make key").click()
     await expect(page.locator("#secret")).to_contain_text("sk-helicone-")
     await page.get_by_role("button", name="Copy").click()
     await page.reload()
     await expect(page.locator("#secret")).to_have_count(0)
-    await expect(page.get_by_role("link", name="Grace")).to_have_count(1)
+    await expect(page.get_by_role("link", name="Hopper")).to_have_count(1)

@@ -117,7 +117,7 @@ async def test_keys_answer_yes_and_no_thumbs_and_steps(
         "faithfulness": (30, False),
         "has_citations": (0, True),
         "is_hallucinated": (1, True),
-        "relevance": (83, False),
+        "relevance": (82, False),
     }
     await press(page, "d")
     await expect(state(page, FEEDBACK)).to_have_text("Saved")

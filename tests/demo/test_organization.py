@@ -1,17 +1,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import msgspec
 import pytest
+from heliscore.api.native.monitor_definitions import decode_definition, encode_definition
 from heliscore.demo import organization
+from heliscore.demo.assignment import QUEUE
+from heliscore.demo.bookmarks import VIEWS
+from heliscore.demo.meanings import DEFINITIONS
+from heliscore.demo.past_alarm import MONITOR, STORED
 from heliscore.demo.traffic import DemoRequest, make_requests
 from heliscore.domain.api_key import hash_key, mint_key
 from heliscore.domain.errors import StartError
 from heliscore.domain.score import Score
 from heliscore.domain.times import format_time
-from heliscore.store import keys, organizations, scores
+from heliscore.store import (
+    keys,
+    monitors,
+    organizations,
+    review_queues,
+    saved_views,
+    score_definitions,
+    scores,
+)
 from heliscore.store.connections.pool import Connection
 from heliscore.store.organizations import RequestCount
 from heliscore.store.scores import ScoreIds, ScoreWrite
@@ -141,7 +155,9 @@ async def test_history_of_what_was_filled_in_is_there_once(connection: Connectio
     await fill(connection, id_)
     await fill(connection, id_)
     corrected = next(
-        one for one in demo_requests(id_) if one.posts and one.posts[-1].origin.author.kind == "human"
+        one
+        for one in demo_requests(id_)
+        if one.posts and one.posts[-1].origin.author.kind == "human" and one.posts[-1].comments
     )
     *_, human = corrected.posts
     [name] = human.scores
@@ -156,6 +172,67 @@ async def test_history_of_what_was_filled_in_is_there_once(connection: Connectio
     assert [tuple(change[column] for column in columns) for change in score["history"]] == expected
     assert [opinion["author"] for opinion in score["opinions"]] == [author for _, author, _ in expected]
     assert len(expected) > 1
+
+
+async def test_furniture_is_there_once_and_leaves_what_people_did(
+    connection: Connection, service: Service
+) -> None:
+    id_, key = await organization.ensure(connection, "demo")
+    client = await service.client(key=key)
+    await fill(connection, id_)
+    await organization.furnish(connection, id_, NOW)
+    definition = {"type": "integer", "min": 0, "max": 10}
+    assert (await client.put("/v1/score-definitions/accuracy", json=definition)).is_success
+    request_id = next(one for one in demo_requests(id_) if "toxicity" in one.scores).logged.request_id
+    history = (await client.get(f"/v1/request/{request_id}/scores")).json()["data"]["scores"]["toxicity"]
+    assert (history["value"], history["history"][0]["author"]) == (None, "human:bob")
+    given = {"scores": {"toxicity": 5}}
+    assert (await client.post(f"/v1/request/{request_id}/score", json=given)).is_success
+    before = await contents(connection, id_)
+    await organization.furnish(connection, id_, NOW)
+    after = await contents(connection, id_)
+    # The service counts scores meanwhile, and evaluates the monitor.
+    kept = (
+        "request",
+        "score",
+        "score_history",
+        "score_definition",
+        "saved_view",
+        "review_queue",
+        "queue_review",
+    )
+    assert {table: after[table] for table in kept} == {table: before[table] for table in kept}
+    assert all(before[table] for table in kept)
+    assert len(after["monitor"]) == len(before["monitor"]) == 1
+    definitions = await score_definitions.list_definitions(connection, id_)
+    assert {one.name: one.direction for one in definitions} == {
+        one.name: one.direction if one.name != "accuracy" else None for one in DEFINITIONS
+    }
+    views = await saved_views.list_views(connection, id_)
+    assert {view.name: view.search for view in views} == VIEWS
+
+
+async def test_monitor_fires_since_the_release_and_a_queue_is_half_done(connection: Connection) -> None:
+    id_, _ = await organization.ensure(connection, "demo")
+    await organization.fill(
+        connection, make_requests(id_, count=400, days=30, seed=1, now=NOW), lambda _: None
+    )
+    await organization.furnish(connection, id_, NOW)
+    [monitor] = await monitors.list_monitors(connection, id_)
+    assert (monitor.state, decode_definition(monitor.definition)) == ("firing", MONITOR)
+    assert msgspec.json.decode(STORED) == msgspec.json.decode(encode_definition(MONITOR))
+    states = {state.group: state.state for state in monitor.stand.states}
+    assert states == {"support-reply": "firing", "handbook-answer": "ok", "review-change": "ok"}
+    [change] = await monitors.list_changes(connection, id_, monitor.id, None, 9)
+    assert (change.group, change.previous_state, change.state) == ("support-reply", "ok", "firing")
+    assert NOW - timedelta(days=6) < change.at < NOW - timedelta(days=3)
+    [queue] = await review_queues.list_queues(connection, id_)
+    assert (queue.name, queue.items, queue.items_done) == (QUEUE.name, 24, 10)
+    reviewers = await review_queues.list_reviewers(connection, id_, queue.id)
+    assert [(one.author, one.done, one.is_at_work) for one in reviewers] == [
+        ("human:ada", 14, False),
+        ("human:bob", 10, False),
+    ]
 
 
 async def test_organization_of_somebody_is_left_alone(connection: Connection, stranger: int) -> None:
@@ -195,6 +272,7 @@ async def test_removal_leaves_nothing_behind_and_others_alone(
     }  # fmt: skip
     assert (await client.post("/log-request", json=body)).is_success
     await make_monitor(connection, id_, "old")
+    await organization.furnish(connection, id_, NOW)
     steps: list[int] = []
     await organization.remove(connection, id_, steps.append)
     assert sum(steps) == COUNT + 1

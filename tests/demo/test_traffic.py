@@ -111,13 +111,47 @@ def test_scores_are_given_by_judges_a_check_the_shop_and_people(month: list[Demo
 
 def test_people_correct_one_answer_in_twelve_and_say_why(month: list[DemoRequest]) -> None:
     scored = [demo_request for demo_request in month if demo_request.scores]
-    corrected = [one for one in scored if one.posts[-1].origin.author.kind == "human"]
+    corrected = [
+        one for one in scored if one.posts[-1].origin.author.kind == "human" and one.posts[-1].comments
+    ]
     assert 0.06 < len(corrected) / len(scored) < 0.11
     for *earlier, last in (one.posts for one in corrected):
         [name] = last.scores
         assert last.comments.keys() == {name}
         before = {name: score for post in earlier for name, score in post.scores.items()}
         assert 12 <= abs(before[name].value - last.scores[name].value) <= 35
+
+
+def test_people_read_a_fifth_of_the_others_by_chance_and_mostly_agree(month: list[DemoRequest]) -> None:
+    scored = [demo_request for demo_request in month if demo_request.scores]
+    people = [[post for post in one.posts if post.origin.author.kind == "human"] for one in scored]
+    read = [posts for posts in people if posts and not posts[-1].comments]
+    assert 0.15 < len(read) / len(scored) < 0.22
+    assert {len({post.origin.author for post in posts}) for posts in read} == {1, 2}
+    apart = []
+    for one in scored:
+        judged: dict[str, int] = {}
+        for post in one.posts:
+            if post.origin.author.kind == "judge":
+                judged |= {name: score.value for name, score in post.scores.items()}
+            if post.origin.author.kind == "human" and not post.comments:
+                assert post.scores.keys() == {"accuracy", "relevance"}
+                apart += [abs(score.value - judged[name]) for name, score in post.scores.items()]
+    assert mean(distance <= 5 for distance in apart) > 0.8
+
+
+def test_items_of_staging_are_answered_by_both_variants(month: list[DemoRequest]) -> None:
+    asked: dict[str, set[str]] = {}
+    variants: dict[str, set[str]] = {}
+    for demo_request in month:
+        its = properties(demo_request)
+        assert ("item" in its) == (its["env"] == "staging")
+        if "item" in its and demo_request.scores:
+            body = msgspec.json.decode(demo_request.logged.request_body or "")
+            asked.setdefault(its["item"], set()).add(body["messages"][-1]["content"])
+            variants.setdefault(its["item"], set()).add(its["variant"])
+    assert {len(questions) for questions in asked.values()} == {1}
+    assert mean(found == {"A", "B"} for found in variants.values()) > 0.9
 
 
 def test_newer_judge_took_over_in_the_middle(month: list[DemoRequest]) -> None:

@@ -46,9 +46,11 @@ def demo(organization: str, requests: int, days: int, seed: int, remove: bool, y
     async def work(connection: Connection) -> str | None:
         id_, key = await demo_organization.ensure(connection, organization)
         _announce(organization, key)
-        demo_requests = make_requests(id_, count=requests, days=days, seed=seed, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        demo_requests = make_requests(id_, count=requests, days=days, seed=seed, now=now)
         with click.progressbar(length=requests, label=f"Filling {organization}", file=sys.stderr) as bar:
             await demo_organization.fill(connection, demo_requests, bar.update)
+        await demo_organization.furnish(connection, id_, now)
         return key
 
     if key := with_schema(work):

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from heliscore.demo.assignment import assign_reviews
+from heliscore.demo.bookmarks import save_views
+from heliscore.demo.meanings import define_scores
+from heliscore.demo.past_alarm import add_alarm
+from heliscore.demo.taken_back import take_back
 from heliscore.demo.traffic import ID_PREFIX, DemoRequest
 from heliscore.domain.api_key import mint_key
 from heliscore.domain.errors import StartError
@@ -75,6 +81,16 @@ async def fill(connection: Connection, requests: Iterator[DemoRequest], advance:
             posts = [post for demo_request in chunk for post in await _find_new(connection, demo_request)]
             await scores.record(connection, ids, posts)
         advance(len(chunk))
+
+
+async def furnish(connection: Connection, organization_id: int, now: datetime) -> None:
+    """Add those of the definitions, views, monitor and queue that are not there, and take one score back;
+    all that people have made or changed stays as it is."""
+    await define_scores(connection, organization_id)
+    await save_views(connection, organization_id)
+    await add_alarm(connection, organization_id, now)
+    await take_back(connection, organization_id)
+    await assign_reviews(connection, organization_id, now)
 
 
 async def _find_new(connection: Connection, demo_request: DemoRequest) -> list[ScoreWrite]:

@@ -1,8 +1,9 @@
 """The authors of the demo's scores: two versions of a judge, a check in code, the shop with the thumbs of its
-customers, and two people who correct the judge.
+customers, and two people who read a part of the answers.
 
     judge     version 2 took over in the middle of the period, and judged a tenth of what came before again
-    people    read one answer in twelve, and say why they see it otherwise
+    people    correct one answer in twelve, and say why they see it otherwise; they read a random fifth of the
+              others, some of them both, and score near the judge
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ _THUMBS: Final = frozenset({FEEDBACK})
 _JUDGED_AGAIN_SHARE: Final = 0.1
 _CORRECTED_SHARE: Final = 1 / 12
 _TOO_KIND_SHARE: Final = 0.7
+_READ_SHARE: Final = 0.2
+"""Of the answers that are not corrected."""
+
+_READ_BY_BOTH_SHARE: Final = 0.3
+_READ_OFF: Final = 3.5
+"""The standard deviation of a person's score from the judge's."""
 
 _TOO_KIND: Final = {
     "accuracy": ("One figure is wrong.", "Leaves out the condition that matters here."),
@@ -82,7 +89,27 @@ def draw_posts(
         why = {corrected: rng.choice((_TOO_KIND if is_kind else _TOO_STRICT)[corrected])}
         read_at = min(judged_at + timedelta(minutes=rng.randint(30, 1500)), now)
         posts.append(_post(request, read_at, rng.choice(PEOPLE), {corrected: scores[corrected]}, why))
+    elif rng.random() < _READ_SHARE:
+        posts += _read(rng, request, judged, judged_at, now)
     return tuple(posts)
+
+
+def _read(
+    rng: Random, request: LoggedRequest, judged: Mapping[str, Score], at: datetime, now: datetime
+) -> list[ScoreWrite]:
+    """The posts of one person or both, who read the answer by chance, not for its score."""
+    readers = rng.sample(PEOPLE, 2 if rng.random() < _READ_BY_BOTH_SHARE else 1)
+    posts = []
+    for reader in readers:
+        at = min(at + timedelta(minutes=rng.randint(30, 1500)), now)
+        given = {name: near(rng, judged[name]) for name in _TOO_KIND}
+        posts.append(_post(request, at, reader, given))
+    return posts
+
+
+def near(rng: Random, score: Score) -> Score:
+    """Draw what somebody else gives who sees it almost the same."""
+    return Score(max(0, min(100, round(score.value + rng.gauss(0, _READ_OFF)))), False)
 
 
 def _post(

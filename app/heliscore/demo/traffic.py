@@ -8,6 +8,8 @@ and the ids are the same at any time. The numbers tell three stories:
     variant   B is more accurate than A, and a little slower
     models    the small ones are quick and cheap, and make things up more often
 
+In staging the same inputs are asked again and again, each by both variants; the property `item` names them.
+
 `reviewers` tells who gave the scores.
 """
 
@@ -61,6 +63,9 @@ _NEWER_JUDGE_SHARE: Final = 0.5
 _UNSCORED_SHARE: Final = 0.13
 """Of the answers. Errors are never scored: together 15 % of the requests."""
 
+_ITEMS: Final = 16
+"""Inputs of each feature that staging repeats."""
+
 _CACHED_SHARE: Final = 0.3
 _CACHED_PART: Final = 0.6
 _SLOWER_VARIANT: Final = 1.15
@@ -85,6 +90,12 @@ class DemoRequest(msgspec.Struct, frozen=True):
     def scores(self) -> dict[str, Score]:
         """The scores that it has after them."""
         return {name: score for post in self.posts for name, score in post.scores.items()}
+
+
+class _Input(msgspec.Struct, frozen=True):
+    exchange: Exchange
+    variables: Mapping[str, str]
+    item: str | None = None
 
 
 def make_requests(
@@ -131,7 +142,10 @@ def _make_request(
     [model] = rng.choices(feature.models, feature.model_shares)
     variables = _draw_variables(rng)
     judgement = judge(rng, feature, model, variant)
-    call = _draw_call(rng, feature, model, variant, variables, judgement)
+    asked = _Input(rng.choice(feature.exchanges), variables)
+    if environment == "staging":
+        asked = _repeat_item(feature, request_id)
+    call = _draw_call(rng, feature, model, variant, asked, judgement)
     tier = rng.choices(("free", "plus", "business"), (60, 30, 10))[0] if feature.has_customers else "staff"
     request = LoggedRequest(
         organization_id=organization_id,
@@ -139,21 +153,30 @@ def _make_request(
         created_at=at,
         updated_at=now,
         response_created_at=at + timedelta(milliseconds=call["latency_ms"]),
-        user_id=f"{variables['name'].lower()}-{rng.randint(1, 9)}",
+        user_id=f"{asked.variables['name'].lower()}-{rng.randint(1, 9)}",
         provider=model.provider,
         request_model=model.name,
         prompt_id=feature.prompt_id,
         prompt_version=str(feature.version),
         prompt_version_number=feature.version,
-        prompt_variables=_encode(variables) if feature.has_customers else None,
+        prompt_variables=_encode(asked.variables) if feature.has_customers else None,
         request_path=urlsplit(model.url).path,
         target_url=model.url,
         properties=_encode(
             {"env": environment, "variant": variant, "feature": feature.name, "customer_tier": tier}
+            | ({} if asked.item is None else {"item": asked.item})
         ),
         **call,
     )
     return DemoRequest(request, _draw_posts(rng, feature, judgement, request, switched_at, now))
+
+
+def _repeat_item(feature: Feature, request_id: str) -> _Input:
+    """One of the inputs that staging repeats; the same item is the same input in every request."""
+    number = Random(request_id).randrange(_ITEMS)  # noqa: S311
+    item = f"{feature.name} {number + 1}"
+    rng = Random(item)  # noqa: S311
+    return _Input(rng.choice(feature.exchanges), _draw_variables(rng), item)
 
 
 def _draw_variables(rng: Random) -> dict[str, str]:
@@ -172,11 +195,11 @@ def _draw_call(
     feature: Feature,
     model: Model,
     variant: str,
-    variables: Mapping[str, str],
+    asked: _Input,
     judgement: Judgement,
 ) -> dict[str, Any]:
     """The columns that say what was sent and what came back."""
-    exchange = rng.choice(feature.exchanges)
+    exchange, variables = asked.exchange, asked.variables
     system = filled(feature.system, variables)
     if exchange.context:
         system = f"{system}\n\n{exchange.context}"

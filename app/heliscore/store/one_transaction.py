@@ -82,6 +82,12 @@ class _Apart(RememberedIds[K]):
     def known(self, organization_id: int) -> Mapping[K, int]:
         return self._remembered.known(organization_id)
 
+    def known_by_id(self, organization_id: int) -> Mapping[int, K]:
+        return self._remembered.known_by_id(organization_id)
+
+    def remember(self, organization_id: int, key: K, id_: int) -> None:
+        self._remembered.remember(organization_id, key, id_)
+
     async def find(self, connection: Connection, organization_id: int, keys: Collection[K]) -> dict[K, int]:
         return await self._remembered.find(connection, organization_id, keys)
 

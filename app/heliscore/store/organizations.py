@@ -38,6 +38,7 @@ _BELONGINGS: Final = (
     "remove_counted_groups",
     "remove_uncounted_names",
     "remove_views",
+    "remove_queues",
 )
 
 

@@ -123,7 +123,7 @@ async function load(address) {
   return page;
 }
 
-const organizationOf = (page) => page.querySelector(".who-name span")?.textContent;
+const organizationOf = (page) => page.querySelector("meta[name=organization]")?.content;
 
 /** Use the token of the session that was started in another tab, if it is of the same organization. */
 async function renew() {

@@ -37,7 +37,7 @@ class PageReader(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.heading = self.text = ""
+        self.heading = self.text = self._caller = ""
         self.turns: list[ReadTurn] = []
         self._open: list[str] = []
         self.feed(page)
@@ -48,6 +48,10 @@ class PageReader(HTMLParser):
         if tag == "section" and "turn" in classes:
             self.turns.append(ReadTurn(classes[1].removeprefix("is-")))
             tag = "turn"
+        elif tag == "div" and "call-result" in classes:  # what a tool said, beside its call
+            self._caller = self.turns[-1].speaker
+            self.turns.append(ReadTurn("tool"))
+            tag = "result"
         elif tag == "details" and "body" in classes:
             tag = "raw"
         elif tag == "img" and "turn" in self._open:
@@ -57,8 +61,8 @@ class PageReader(HTMLParser):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in _VOID:
-            self._open.pop()
+        if tag not in _VOID and self._open.pop() == "result":
+            self.turns.append(ReadTurn(self._caller))
 
     def handle_data(self, data: str) -> None:
         if "raw" in self._open:

@@ -68,7 +68,7 @@ async def read_page(service: Service, request_id: str) -> Page:
     assert response.status_code == 200
     [title] = re.findall(r'<h1 id="title"[^>]*>(.*?)</h1>', response.text, re.DOTALL)
     turns = re.findall(
-        r'<section class="turn [^"]*">\s*<h2 class="turn-role">(.*?)</h2>(.*?)</section>',
+        r'<section class="turn [^"]*"[^>]*>\s*<h2 class="turn-role">(.*?)</h2>(.*?)</section>',
         response.text,
         re.DOTALL,
     )

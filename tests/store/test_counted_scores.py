@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from heliscore.domain.changes.period_scores import TwoPeriods
 from heliscore.domain.filter_tree import AnyOf, Cases, Column, Compare, Everything, Exists, Not
@@ -166,6 +167,9 @@ async def all_answers(
     periods = TwoPeriods(start, middle, middle, end)
     groups = Column("model"), Column("prompt_version"), Column("provider")
     changes = PeriodSelection(organization_id, Everything(), periods, groups)
+    ungrouped = msgspec.structs.replace(changes, group_bys=())
+    rows = await compare_periods(connection, ids.names, ungrouped, NAMES)
+    answers["changes of all"] = make_periods(rows, ungrouped)
     rows = await compare_periods(connection, ids.names, changes, NAMES)
     answers["changes"] = found = make_periods(rows, changes)
     wanted = [(one.group, one.score) for one in found.scores]

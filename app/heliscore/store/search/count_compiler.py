@@ -125,7 +125,7 @@ def compile_counted(
     statement: str, tree: Filter, columns: ScoreColumns, first_parameter: int
 ) -> CountedStatement | None:
     """Put counts in the place of scores where there are some that suffice."""
-    if columns.groups and statement in _SUMS:
+    if statement in _SUMS:
         return _compile_sums(statement, tree, columns.groups)
     group_by = columns.group_by
     if isinstance(group_by, Property | ScorePart) or columns.need_more_than_group:

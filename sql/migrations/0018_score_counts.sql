@@ -81,62 +81,34 @@ CREATE TABLE uncounted_name (
 -- could rely on a row that is gone by now: it writes its own.
 CREATE OR REPLACE FUNCTION touch_hours() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO touched_hour (organization_id, name_id, begins_at)
-        SELECT t.organization_id, t.name_id, t.begins_at
-        FROM (
-            SELECT DISTINCT s.organization_id, s.name_id,
-                date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
-            FROM recorded AS s
-        ) AS t
-        WHERE NOT EXISTS (
-            SELECT FROM touched_hour AS h
-            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
-            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
-            OFFSET 0
-        );
-    ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO touched_hour (organization_id, name_id, begins_at)
-        SELECT t.organization_id, t.name_id, t.begins_at
-        FROM (
-            SELECT s.organization_id, s.name_id, date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
-            FROM recorded AS s
-            UNION
-            SELECT s.organization_id, s.name_id, date_bin('1 hour', s.request_created_at, '0001-01-01Z')
-            FROM replaced AS s
-        ) AS t
-        WHERE NOT EXISTS (
-            SELECT FROM touched_hour AS h
-            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
-            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
-            OFFSET 0
-        );
-    ELSE
-        INSERT INTO touched_hour (organization_id, name_id, begins_at)
-        SELECT t.organization_id, t.name_id, t.begins_at
-        FROM (
-            SELECT DISTINCT s.organization_id, s.name_id,
-                date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
-            FROM replaced AS s
-        ) AS t
-        WHERE NOT EXISTS (
-            SELECT FROM touched_hour AS h
-            WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
-            AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
-            OFFSET 0
-        );
-    END IF;
+    INSERT INTO touched_hour (organization_id, name_id, begins_at)
+    SELECT t.organization_id, t.name_id, t.begins_at
+    FROM (
+        SELECT DISTINCT s.organization_id, s.name_id,
+            date_bin('1 hour', s.request_created_at, '0001-01-01Z') AS begins_at
+        FROM touching AS s
+    ) AS t
+    WHERE NOT EXISTS (
+        SELECT FROM touched_hour AS h
+        WHERE h.organization_id = t.organization_id AND h.name_id = t.name_id AND h.begins_at = t.begins_at
+        AND NOT h.is_closing AND current_setting('transaction_isolation') = 'read committed'
+        OFFSET 0
+    );
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER score_touch_inserted AFTER INSERT ON score
-REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
+REFERENCING NEW TABLE AS touching FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
 
 CREATE TRIGGER score_touch_updated AFTER UPDATE ON score
-REFERENCING OLD TABLE AS replaced NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
+REFERENCING NEW TABLE AS touching FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
+
+-- The hour that it was in before, where its request has moved.
+CREATE TRIGGER score_touch_replaced AFTER UPDATE ON score
+REFERENCING OLD TABLE AS touching FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
 
 CREATE TRIGGER score_touch_deleted AFTER DELETE ON score
-REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
+REFERENCING OLD TABLE AS touching FOR EACH STATEMENT EXECUTE FUNCTION touch_hours();
 
 -- A request that comes into another group takes its scores along. Its writer has locked the row, as every writer of
 -- scores does, so there are no other scores than these.

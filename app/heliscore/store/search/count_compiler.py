@@ -6,7 +6,7 @@ are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -38,24 +38,37 @@ _EVALUATION = load("evaluation")
 _ALL_NAMES: Final = "ARRAY(SELECT n.id FROM score_name AS n WHERE n.organization_id = $1)"
 _NAMED: Final = "$4::integer[]"
 
-_LAST_INSTANT: Final = "h.begins_at + interval '3599.999 seconds'"
+_LAST_INSTANT: Final = "(h.begins_at + interval '3599.999 seconds')"
 
-_IN_BUCKET: Final = (
-    "date_trunc($4::text, {} AT TIME ZONE 'UTC' - make_interval(mins => $5::integer)) "
-    "= date_trunc($4::text, {} AT TIME ZONE 'UTC' - make_interval(mins => $5::integer))"
-)
+
+def _in_bucket(bucket: str) -> dict[str, str]:
+    """The slots of a statement that reads sums of hours: of those whose first and last instant are in one
+    bucket."""
+    first, last = bucket.format("h.begins_at"), bucket.format(_LAST_INSTANT)
+    return {"groupings": "'{}'", "whole_day": "false", "whole_hour": f"{first} = {last}"}
+
+
+def _on_one_side(start: str, end: str) -> dict[str, str]:
+    """The slots of a statement that keeps scores before `end` apart from those from `start` on."""
+    apart = "NOT ({0}.begins_at < {1} AND {0}.begins_at + interval '{2}' > {3})"
+    return {
+        "whole_day": apart.format("d", start, "1 day", end),
+        "whole_hour": apart.format("h", start, "1 hour", end),
+    }
+
+
+_WIDTH: Final = "width_bucket({}, $4::timestamptz[])"
 
 _HOURS: Final[dict[str, dict[str, str]]] = {
     "over_time": {
         "names": _ALL_NAMES,
-        "whole": _IN_BUCKET.format("h.begins_at", f"({_LAST_INSTANT})"),
+        **_in_bucket("date_trunc($4::text, {} AT TIME ZONE 'UTC' - make_interval(mins => $5::integer))"),
         "counted": "h.begins_at",
         "bucket": "date_bin($6::interval, v.request_created_at, $7::timestamptz)",
     },
     "over_time_in_zone": {
         "names": _ALL_NAMES,
-        "whole": "date_trunc($4::text, h.begins_at, $5::text) "
-        f"= date_trunc($4::text, {_LAST_INSTANT}, $5::text)",
+        **_in_bucket("date_trunc($4::text, {}, $5::text)"),
         "counted": "h.begins_at",
         "bucket": "date_bin(CASE WHEN v.request_created_at >= timestamptz '1972-02-01Z' "
         "THEN least(interval '1 minute', $6::interval) ELSE interval '1 second' END, "
@@ -63,12 +76,11 @@ _HOURS: Final[dict[str, dict[str, str]]] = {
     },
     "trends": {
         "names": _ALL_NAMES,
-        "whole": "width_bucket(h.begins_at, $4::timestamptz[]) "
-        f"= width_bucket({_LAST_INSTANT}, $4::timestamptz[])",
-        "counted": "width_bucket(h.begins_at, $4::timestamptz[])",
-        "bucket": "width_bucket(v.request_created_at, $4::timestamptz[])",
+        **_in_bucket(_WIDTH),
+        "counted": _WIDTH.format("h.begins_at"),
+        "bucket": _WIDTH.format("v.request_created_at"),
     },
-    "measure": {"names": _NAMED, "counted": "0", "bucket": "0"},
+    "measure": {"names": _NAMED, **_in_bucket("0"), "counted": "0", "bucket": "0"},
 }
 """Of statements that read sums of hours: the slots of these."""
 
@@ -77,23 +89,24 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
     "spread": {"names": _NAMED},
     "compare": {
         "names": _NAMED,
-        "whole_day": "NOT (d.begins_at < $6::timestamptz "
-        "AND d.begins_at + interval '1 day' > $6::timestamptz)",
-        "whole_hour": "NOT (h.begins_at < $6::timestamptz "
-        "AND h.begins_at + interval '1 hour' > $6::timestamptz)",
+        **_on_one_side("$6::timestamptz", "$6::timestamptz"),
         "last": "r.begins_at >= $6::timestamptz",
         "last_score": "v.request_created_at >= $6::timestamptz",
     },
 }
 """Of statements that read counts of values by group: the slots of these."""
 
+_TWO_TIMES: Final = _on_one_side("$5::timestamptz", "$6::timestamptz")
+_BIN: Final = "date_bin($7::interval, {}, timestamptz '2000-01-01Z')"
+
 _SUMS: Final[dict[str, dict[str, str]]] = {
-    "changes": {"names": _NAMED, "counted": "y.begins_at", "bucket": "$5::timestamptz"},
+    "changes": {"names": _NAMED, **_TWO_TIMES, "counted": "y.begins_at", "bucket": "$5::timestamptz"},
     "changes_over_time": {
         "names": _NAMED,
-        "whole_day": "$7::interval >= interval '1 day'",
-        "counted": "date_bin($7::interval, y.begins_at, timestamptz '2000-01-01Z')",
-        "bucket": "date_bin($7::interval, v.request_created_at, timestamptz '2000-01-01Z')",
+        **_TWO_TIMES,
+        "whole_day": f"$7::interval >= interval '1 day' AND {_TWO_TIMES['whole_day']}",
+        "counted": _BIN.format("y.begins_at"),
+        "bucket": _BIN.format("v.request_created_at"),
     },
 }
 """Of statements that read sums of several groupings at once: the slots of these."""
@@ -133,9 +146,8 @@ def compile_counted(
     grouping = _find_grouping(tree, group_by)
     if grouping is None:
         return None
-    sql = _EVALUATION[statement]
     if statement in _HOURS and grouping == _ALL:
-        return CountedStatement(replace_block(sql, "hours", fill(_SQL["hours"], **_HOURS[statement])))
+        return CountedStatement(_put(statement, "hours", _HOURS[statement]))
     if statement not in _GROUPS:
         return None
     conditions = make_conditions({}, first_parameter)
@@ -145,9 +157,9 @@ def compile_counted(
         request="" if grouping == _ALL else None,
     )
     compiled = Compiled(slots, conditions.arguments.all())
-    of_grouping = {"grouping": f"'{grouping}'", "columns": _GROUPINGS[grouping][1]}
-    counts = compiled.fill(fill(_SQL["groups"], **of_grouping, **_GROUPS[statement]))
-    return CountedStatement(replace_block(sql, "groups", counts), compiled.arguments, (grouping,))
+    of_grouping = {"groupings": f"'{{{grouping}}}'", "columns": _GROUPINGS[grouping][1]}
+    counted = _put(statement, "groups", of_grouping | _GROUPS[statement])
+    return CountedStatement(compiled.fill(counted), compiled.arguments, (grouping,))
 
 
 def _compile_sums(
@@ -164,9 +176,14 @@ def _compile_sums(
     for number, (grouping, group) in enumerate(zip(groupings, groups, strict=True), 1):
         of = "within" if group == PROMPT else "value"
         places.append(f"({number}, '{grouping}', '{of}', {'true' if group == PROMPT_VERSION else 'false'})")
-    slots = {"groupings": f"'{{{','.join(wanted)}}}'", "places": ", ".join(places), **_SUMS[statement]}
-    sql = replace_block(_EVALUATION[statement], "places", fill(_SQL["places"], **slots))
-    return CountedStatement(sql, (), wanted)
+    slots = {"groupings": f"'{{{','.join(wanted)}}}'", "places": ", ".join(places)}
+    return CountedStatement(_put(statement, "places", slots | _SUMS[statement]), (), wanted)
+
+
+def _put(statement: str, block: str, slots: Mapping[str, str]) -> str:
+    """Put counts in the place of a statement's block."""
+    counts = replace_block(_SQL[block], "spans", _SQL["spans"])
+    return replace_block(_EVALUATION[statement], block, fill(counts, **slots))
 
 
 def _find_grouping(tree: Filter, group_by: Column | Cases | None) -> str | None:

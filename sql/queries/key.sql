@@ -15,6 +15,7 @@ SELECT id FROM made
 
 -- name: mint
 -- By a key of the organization, while that is valid, and until it expires, or $8 (null: no sooner). $9 and $10: who does.
+-- $11: the queue that it reviews only (null: it is no such key).
 -- The maker's row is locked: a revocation that takes what the key has made (revoke, then revoke_minted) either waits and
 -- finds this one too, or comes before it.
 WITH maker AS (
@@ -24,34 +25,16 @@ WITH maker AS (
     FOR SHARE
 ),
 made AS (
-    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by)
-    SELECT organization_id, $3, $4, $5, $6, least(expires_at, $8::timestamptz), $7, id  -- least() leaves nulls out
-    FROM maker
-    RETURNING organization_id, id
-),
-noted AS (
-    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
-    SELECT organization_id, $9, $2, $10, 'key.made', jsonb_build_object('key', id), '{}' FROM made
-)
-SELECT id FROM made
-
--- name: mint_for_queue
--- The same for a key that reviews the queue $6 only, until $7 at the latest.
-WITH maker AS (
-    SELECT id, organization_id, expires_at
-    FROM api_key
-    WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-    FOR SHARE
-),
-made AS (
-    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, queue_id, expires_at, made_by)
-    SELECT organization_id, $3, $4, $5, 'q', $6::text::uuid, least(expires_at, $7), id
+    INSERT INTO api_key (organization_id, key_hash, hint, name, permissions, expires_at, author, made_by, queue_id)
+    SELECT
+        organization_id, $3, $4, $5, $6, least(expires_at, $8::timestamptz), $7, id,  -- least() leaves nulls out
+        $11::text::uuid
     FROM maker
     RETURNING organization_id, id, name, hint, created_at, expires_at
 ),
 noted AS (
-    INSERT INTO audit_entry (organization_id, actor, key_id, action, subject, numbers)
-    SELECT organization_id, 'key', $2, 'key.made', jsonb_build_object('key', id), '{}' FROM made
+    INSERT INTO audit_entry (organization_id, actor, key_id, person, action, subject, numbers)
+    SELECT organization_id, $9, $2, $10, 'key.made', jsonb_build_object('key', id), '{}' FROM made
 )
 SELECT id, name, hint, created_at, expires_at FROM made
 

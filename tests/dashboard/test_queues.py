@@ -218,6 +218,8 @@ async def test_link_signs_a_reviewer_in_who_sees_that_queue_and_nothing_else(
     assert found is not None
     link = found[1]
     assert link.startswith(f"{service.address}/join#sk-helicone-")
+    noted = "SELECT actor FROM audit_entry WHERE action = 'key.made' ORDER BY id DESC LIMIT 1"
+    assert await connection.fetchval(noted) == "session"
     assert "sk-helicone-" not in (await owner.get(queue)).text
     bad = await submit(owner, queue, token, act="link", days="x")
     assert (bad.status_code, "days: expected an integer from 1 to 90" in bad.text) == (400, True)

@@ -109,7 +109,37 @@ async def mint(
     It expires with its maker at the latest. `permissions` must be the maker's or less; `by` is who does, for
     the audit, where that is not the maker."""
     actor = by or Actor("key", maker.key_id)
-    id_: int | None = await connection.fetchval(
+    row = await _mint(connection, maker, key, name, permissions, author, expires_at, actor)
+    return None if row is None else int(row["id"])
+
+
+async def mint_for_queue(
+    connection: Connection,
+    maker: Principal,
+    key: str,
+    *,
+    name: str,
+    queue_id: str,
+    expires_at: datetime,
+    by: Actor,
+) -> ReviewerLink | None:
+    """The same for a key that reviews a queue only, until then or until its maker expires."""
+    row = await _mint(connection, maker, key, name, "q", None, expires_at, by, queue_id)
+    return None if row is None else ReviewerLink(*row)
+
+
+async def _mint(
+    connection: Connection,
+    maker: Principal,
+    key: str,
+    name: str,
+    permissions: Permissions,
+    author: Author | None,
+    expires_at: datetime | None,
+    by: Actor,
+    queue_id: str | None = None,
+) -> asyncpg.Record | None:
+    return await connection.fetchrow(
         _SQL["mint"],
         maker.organization_id,
         maker.key_id,
@@ -119,20 +149,10 @@ async def mint(
         permissions,
         None if author is None else str(author),
         expires_at,
-        actor.kind,
-        actor.person,
+        by.kind,
+        by.person,
+        queue_id,
     )
-    return id_
-
-
-async def mint_for_queue(
-    connection: Connection, maker: Principal, key: str, *, name: str, queue_id: str, expires_at: datetime
-) -> ReviewerLink | None:
-    """Register a key that reviews a queue only, until then or until its maker expires; None when the maker is
-    revoked or expired."""
-    arguments = maker.organization_id, maker.key_id, hash_key(key), hint_of(key), name, queue_id, expires_at
-    row = await connection.fetchrow(_SQL["mint_for_queue"], *arguments)
-    return None if row is None else ReviewerLink(*row)
 
 
 async def revoke_of_queue(connection: Connection, organization_id: int, queue_id: str, by: Actor) -> None:

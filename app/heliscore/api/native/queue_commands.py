@@ -105,6 +105,7 @@ async def make_link(
             name=name or queue.name,
             queue_id=queue.id,
             expires_at=expires_at,
+            by=call.by,
         )
     if link is None:
         raise Unauthenticated("the API key is not valid")

@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from heliscore.dashboard.parts.provenance import format_labelled
 from heliscore.dashboard.parts.session import REVIEWER_COOKIE
+from heliscore.domain.score import Score
+from heliscore.domain.score_definition import ScoreDefinition
 
 from tests.conftest import Service
 from tests.dashboard.conftest import SignIn, csrf_token
@@ -99,6 +102,12 @@ async def test_labels_direction_and_warning_of_the_definition_are_shown(
     message = "must be one of 0 (wrong), 2 (right), got 7"
     assert saved.json() == {"scores": {"accuracy": "7"}, "warnings": [f"scores.accuracy: {message}"]}
     assert f"7 by api:test, AT {message} Undo" in await shown(visitor)
+
+
+@pytest.mark.parametrize(("labels", "value"), [({1: "yes"}, "yes"), ({1: "cited"}, "yes (cited)")])
+def test_label_is_not_said_twice(labels: dict[int, str], value: str) -> None:
+    definition = ScoreDefinition("c", "boolean", labels=labels)
+    assert format_labelled("c", Score(1, True), definition) == value
 
 
 async def test_description_and_bounds_of_the_definition_are_shown(service: Service, sign_in: SignIn) -> None:

@@ -129,4 +129,4 @@ def format_labelled(name: str, score: Score, definition: ScoreDefinition | None)
     if score.is_boolean:
         value = (("down", "up") if name == FEEDBACK else ("no", "yes"))[score.value]
     label = None if definition is None else definition.labels.get(score.value)
-    return value if label is None else f"{value} ({label})"
+    return value if label is None or label == value else f"{value} ({label})"

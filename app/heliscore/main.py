@@ -47,6 +47,7 @@ from heliscore.outbound.provider_client import ProviderClient
 from heliscore.pools import Pools, open_pools
 from heliscore.providers.prices import PriceTable
 from heliscore.settings import Settings
+from heliscore.store.cluster.placements import Placements
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.definition_cache import DefinitionCache
 from heliscore.store.late_log import LateLog
@@ -54,6 +55,7 @@ from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
 from heliscore.store.writer import Writer
+from heliscore.store.writing_lanes import WritingLanes
 
 _MAX_ANSWERS_BYTES: Final = 256 * 1024 * 1024
 """Of large answers that clients have not taken."""
@@ -113,7 +115,13 @@ async def _opened(
     webhooks = WebhookRenderer(body_url_secret)
     definitions = DefinitionCache(pools.quick)
     evaluator = Evaluator(pools.monitors, ids.names, definitions)
-    writer = Writer(pools.writing, ids, accept_unknown=settings.accepts_unknown_requests)
+    placements = Placements()
+
+    def open_writer() -> Writer:
+        accept_unknown = settings.accepts_unknown_requests
+        return Writer(pools.writing, ids, accept_unknown=accept_unknown, placements=placements)
+
+    writer = WritingLanes(open_writer, placements)
     limit = settings.rate_limit
     forwarding = _make_forwarding(settings, pools, providers)
     try:

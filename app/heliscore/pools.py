@@ -13,6 +13,7 @@ from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
+from heliscore.store.writing_lanes import MOST as MOST_LANES
 
 _QUICK_CONNECTIONS: Final = 2
 """For API keys and rate limits, which every request needs first, and for other short statements."""
@@ -67,7 +68,7 @@ async def open_pools(settings: Settings, identity: DatabaseIdentity) -> Pools:
             max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
             is_fair=False,
         ),
-        writing=await open_(size=WRITING_CONNECTIONS, plans="generic", is_fair=False),
+        writing=await open_(size=MOST_LANES * WRITING_CONNECTIONS, plans="generic", is_fair=False),
         uploads=await open_(size=_UPLOAD_CONNECTIONS),
         exports=await open_(
             msgspec.structs.replace(

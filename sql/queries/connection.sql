@@ -4,6 +4,12 @@
 -- Without this, PostgreSQL notices that a client is gone only when it sends something to it.
 SELECT set_config('client_connection_check_interval', '250ms', false)
 
+-- name: find_cluster
+-- Nulls on a single PostgreSQL. On a cluster, plans are made for their parameters: no other has a node.
+SELECT
+    CASE WHEN to_regclass('carried') IS NOT NULL THEN set_config('plan_cache_mode', 'force_custom_plan', false) END,
+    obj_description(to_regclass('carried'), 'pg_class') = 'unfinished'
+
 -- name: end_orphans
 -- Terminates those of the backends that are ours; returns how many still run after a second.
 SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000))

@@ -9,6 +9,7 @@ ON CONFLICT ON CONSTRAINT score_name_name_key DO NOTHING
 SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::text[])
 
 -- name: record
+-- runs on the node of $3
 -- A batch of posts, none to the same request. $3..$5 and $10 have one element for each post (organization, request id,
 -- time, origin), $6..$9 one for each score (number of its post, from 1; name; value; whether it was a boolean), as array
 -- literals.
@@ -77,6 +78,7 @@ recorded AS (
 SELECT organization_id, request_id FROM posted WHERE NOT $1::boolean
 
 -- name: record_in_order
+-- runs on the node of $3
 -- The same for posts of which several may be to one request, or have comments. $3..$5 have one element for each request,
 -- $6..$9 one for each value, in order of arrival within a request: the last one of a name is the score (`is_last`), the
 -- others are its history at once. $2 is the lock timeout, $10..$13 belong to the values: origin, time, whether it is the

@@ -171,6 +171,38 @@ OURS = {
         "self._connection.cursor(sql, *statement.arguments, *statement.compiled.arguments)",
     ),
     ("heliscore/store/exports.py", "self._connection.fetch(statement, *own, *arguments.all())"),
+    # Statements that are sent on as they came, and the columns of one that is carried.
+    ("heliscore/store/connections/carrying.py", "super().execute(query, *args, timeout=timeout)"),
+    ("heliscore/store/connections/carrying.py", "super().fetch(query, *args, **options)"),
+    ("heliscore/store/connections/carrying.py", "super().fetchrow(query, *args, **options)"),
+    (
+        "heliscore/store/connections/carrying.py",
+        "super().fetchval(query, *args, column=column, timeout=timeout)",
+    ),
+    ("heliscore/store/connections/carrying.py", "self.execute(query, *arguments)"),
+    ("heliscore/store/connections/carrying.py", "self.prepare(query)"),
+    ("heliscore/store/connections/carrying.py", "super().fetch(plan.read, rows)"),
+    # The statements of sql/cluster, and names and definitions of sql/schema.sql or of the catalog.
+    ("heliscore/store/cluster/distribution.py", "connection.execute(statement)"),
+    ("heliscore/store/cluster/distribution.py", "connection.execute(statement[0])"),
+    ("heliscore/store/cluster/distribution.py", "connection.execute(found[0])"),
+    (
+        "heliscore/store/cluster/distribution.py",
+        "connection.execute(f'ALTER TABLE {table} ADD CONSTRAINT {name} {definition}')",
+    ),
+    (
+        "heliscore/store/cluster/distribution.py",
+        "connection.execute(f\"COMMENT ON TABLE carried IS '{carried_version()}'\")",
+    ),
+    # One of the statements above, chosen by a post's form.
+    (
+        "heliscore/store/scores.py",
+        "connection.execute(statement, accept_unknown, str(lock_timeout_ms), *values)",
+    ),
+    (
+        "heliscore/store/scores.py",
+        "connection.fetch(statement, accept_unknown, str(lock_timeout_ms), *values)",
+    ),
     # A number of rows.
     ("heliscore/store/exports.py", "cursor.fetch(self._step)"),
 }

@@ -15,6 +15,7 @@ from heliscore.domain.errors import HeliscoreError
 _PLACES: Final = {
     "serve": "serve:serve",
     "migrate": "maintenance:migrate",
+    "distribute": "distribute_command:distribute",
     "backup": "maintenance:backup",
     "restore": "maintenance:restore",
     "prune": "maintenance:prune",

@@ -19,6 +19,7 @@ Action = Literal[
     "definition.set",
     "definition.removed",
     "database.restored",
+    "database.distributed",
 ]
 
 

@@ -3,10 +3,13 @@ their keys and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from heliscore.domain.errors import ApiError
 from heliscore.observability.score_totals import ScoreTotals
+from heliscore.store.connections.carrying import CarryingConnection
 from heliscore.store.connections.pool import Connection
 from heliscore.store.idempotent_calls import (
     AnsweredCall,
@@ -18,12 +21,14 @@ from heliscore.store.idempotent_calls import (
     release_all,
 )
 from heliscore.store.precedence import record_yielding
-from heliscore.store.scores import ScoreIds, ScoreWrite, ensure_ids
+from heliscore.store.scores import ScoreIds, ScoreWrite, ensure_ids, record_by_shard
 
 Post = tuple[ScoreWrite, AnsweredCall | None]
 
 _Request = tuple[int, str]
 """Organization and request id."""
+
+_ONE_SERVER: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 async def record_posts(
@@ -33,9 +38,47 @@ async def record_posts(
     *,
     accept_unknown: bool,
     lock_timeout_ms: int,
+    shards: Mapping[int, int] = _ONE_SERVER,
 ) -> tuple[set[_Request], dict[int, Repeated | ApiError]]:
     """Write posts in one statement, but for those whose keys other calls had. Returns the requests of those
-    that were written, and the error of each of the others by its place."""
+    that were written, and the error of each of the others by its place. On a cluster, `shards` are those of
+    organizations that should be of one node: there is a statement for each shard, in one transaction."""
+    groups: dict[int | None, list[int]] = {}
+    for place, (post, _) in enumerate(posts):
+        groups.setdefault(shards.get(post.organization_id), []).append(place)
+    if len(groups) < 2 or not isinstance(connection, CarryingConnection):
+        return await _record_together(
+            connection, ids, posts, accept_unknown=accept_unknown, lock_timeout_ms=lock_timeout_ms
+        )
+    if accept_unknown and not any(answered or post.yielding for post, answered in posts):
+        batches = [[posts[place][0] for place in places] for places in groups.values()]
+        return await record_by_shard(connection, ids, batches, lock_timeout_ms=lock_timeout_ms), {}
+    # Outside the transaction: the ids are remembered, also when it is rolled back.
+    await ensure_ids(connection, ids, [post for post, _ in posts])
+    written: set[_Request] = set()
+    errors: dict[int, Repeated | ApiError] = {}
+    async with connection.transaction():
+        for places in groups.values():
+            its_written, its_errors = await _record_together(
+                connection,
+                ids,
+                [posts[place] for place in places],
+                accept_unknown=accept_unknown,
+                lock_timeout_ms=lock_timeout_ms,
+            )
+            written |= its_written
+            errors |= {places[place]: error for place, error in its_errors.items()}
+    return written, errors
+
+
+async def _record_together(
+    connection: Connection,
+    ids: ScoreIds,
+    posts: Sequence[Post],
+    *,
+    accept_unknown: bool,
+    lock_timeout_ms: int,
+) -> tuple[set[_Request], dict[int, Repeated | ApiError]]:
 
     async def write(fresh: Sequence[Post]) -> set[_Request]:
         some = [post for post, _ in fresh]

@@ -13,7 +13,7 @@ from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.remembered_ids import K, RememberedIds
 from heliscore.store.score_origins import ScoreOrigins
 from heliscore.store.scores import ScoreIds, ScoreNames, ScoreWrite
-from heliscore.store.writer import Writer
+from heliscore.store.writing_lanes import WritingLanes
 
 
 class OneTransaction:
@@ -60,7 +60,7 @@ class DatabaseInTransaction(Database):
         yield await self._transaction.connection(self._database)
 
 
-class LateWriter(Writer):
+class LateWriter(WritingLanes):
     """Takes a call's score map, which is written when the call's answer is known, and together with that."""
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from heliscore.domain.author import Origin
 from heliscore.domain.deletion import Deleted
 from heliscore.domain.score import Score
+from heliscore.store.connections.carrying import CarryingConnection
 from heliscore.store.connections.pool import Connection
 from heliscore.store.remembered_ids import RememberedIds
 from heliscore.store.score_origins import ScoreOrigins
@@ -100,13 +101,37 @@ async def record(
     """
     requests = {(post.organization_id, post.request_id) for post in posts}
     post_ids = await ensure_ids(connection, ids, posts)
-    is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
-    general = accept_unknown, str(lock_timeout_ms)
-    if is_plain:
-        rows = await connection.fetch(_SQL["record"], *general, *_plain_values(post_ids, posts))
-    else:
-        rows = await connection.fetch(_SQL["record_in_order"], *general, *_values_in_order(post_ids, posts))
-    return requests if accept_unknown else set(map(tuple, rows))
+    statement, [values] = _arguments([(post_ids, posts)])
+    if accept_unknown:
+        await connection.execute(statement, accept_unknown, str(lock_timeout_ms), *values)
+        return requests
+    return set(map(tuple, await connection.fetch(statement, accept_unknown, str(lock_timeout_ms), *values)))
+
+
+async def record_by_shard(
+    connection: CarryingConnection,
+    ids: ScoreIds,
+    batches: Sequence[Sequence[ScoreWrite]],
+    *,
+    lock_timeout_ms: int,
+) -> set[tuple[int, str]]:
+    """The same for batches of which each is of one shard of a cluster, in one transaction. Unknown requests
+    are accepted."""
+    given = [(await ensure_ids(connection, ids, posts), posts) for posts in batches]
+    statement, values = _arguments(given)
+    await connection.execute_each(statement, [(True, str(lock_timeout_ms), *those) for those in values])
+    return {(post.organization_id, post.request_id) for posts in batches for post in posts}
+
+
+def _arguments(
+    batches: Sequence[tuple[Sequence[PostIds], Sequence[ScoreWrite]]],
+) -> tuple[str, list[tuple[object, ...]]]:
+    """The statement for batches, and its arguments for each."""
+    is_plain = all(not post.comments for _, posts in batches for post in posts) and all(
+        len({(post.organization_id, post.request_id) for post in posts}) == len(posts) for _, posts in batches
+    )
+    values = _plain_values if is_plain else _values_in_order
+    return _SQL["record" if is_plain else "record_in_order"], [values(*batch) for batch in batches]
 
 
 def _plain_values(ids: Sequence[PostIds], posts: Sequence[ScoreWrite]) -> tuple[object, ...]:

@@ -21,9 +21,10 @@ _BLOCK = re.compile(r"/\* (\w+) \{ \*/.*?/\* \} \*/", re.DOTALL)
 
 
 @cache
-def load(noun: str) -> dict[str, str]:
-    """Read sql/queries/<noun>.sql: the statements under their `-- name: verb` lines, comments included."""
-    _, *parts = _NAME.split((SQL_FOLDER / "queries" / f"{noun}.sql").read_text(encoding="utf-8"))
+def load(noun: str, folder: str = "queries") -> dict[str, str]:
+    """Read sql/queries/<noun>.sql, or that of another folder: the statements under their `-- name: verb`
+    lines, comments included."""
+    _, *parts = _NAME.split((SQL_FOLDER / folder / f"{noun}.sql").read_text(encoding="utf-8"))
     return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 

@@ -22,6 +22,8 @@ import msgspec
 from heliscore.domain.errors import Unavailable
 from heliscore.observability import metrics
 from heliscore.observability.score_totals import ScoreTotals
+from heliscore.store.cluster.placements import Place, Placements
+from heliscore.store.connections.carrying import carries
 from heliscore.store.connections.pool import Connection, Database, error_of
 from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.keyed_posts import record_posts
@@ -72,11 +74,13 @@ class Writer:
         ids: ScoreIds,
         *,
         accept_unknown: bool,
+        placements: Placements | None = None,
         lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
     ) -> None:
         self._database = database
         self._ids = ids
         self._accept_unknown = accept_unknown
+        self._placements = placements or Placements()
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: deque[_Entry] = deque()
         self._in_progress: set[_Request] = set()
@@ -208,6 +212,12 @@ class Writer:
         Raises LockNotAvailableError when a row stays locked for longer than the timeout (0: the statement's);
         then a part of the batch may have been written, and is done.
         """
+        places = await self._find_places(connection, batch)
+        if len(nodes := {place.node for place in places.values()}) > 1:
+            for node in nodes:
+                part = [entry for entry in batch if places[entry.post.organization_id].node == node]
+                await self._write(connection, part, lock_timeout_ms)
+            return
         begun = time.perf_counter()
         try:
             written, errors = await record_posts(
@@ -216,6 +226,7 @@ class Writer:
                 [(entry.post, entry.call) for entry in batch],
                 accept_unknown=self._accept_unknown,
                 lock_timeout_ms=lock_timeout_ms,
+                shards={organization_id: place.shard for organization_id, place in places.items()},
             )
         except _ENTRY_ERRORS as error:
             if len(batch) == 1:
@@ -235,6 +246,13 @@ class Writer:
                 entry.written.set_result(entry.request in written)
         self._finish(batch)
         _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun)
+
+    async def _find_places(self, connection: Connection, batch: list[_Entry]) -> dict[int, Place]:
+        """Where the organizations are, on a cluster. Each node's posts are committed by themselves: a
+        commit over several takes two phases, and a fault between these delays what was acknowledged."""
+        if not carries(connection):
+            return {}
+        return await self._placements.find(connection, {entry.post.organization_id for entry in batch})
 
     def _fail(self, batch: Iterable[_Entry], error: Exception) -> None:
         unfinished = [entry for entry in batch if not entry.done]

@@ -27,7 +27,7 @@ from heliscore.store.late_log import LateLog
 from heliscore.store.scores import ScoreIds
 from heliscore.store.signing_secrets import RememberedSecret
 from heliscore.store.upload_turns import UploadTurns
-from heliscore.store.writer import Writer
+from heliscore.store.writing_lanes import WritingLanes
 
 _KEY: Final = "request"
 _CLIENT_WENT_AWAY: Final = "client_went_away"
@@ -61,7 +61,7 @@ class Services(msgspec.Struct, frozen=True):
     keyring: Keyring
     ids: ScoreIds
     definitions: DefinitionCache
-    writer: Writer
+    writer: WritingLanes
     body_budget: MemoryBudget
     answer_budget: MemoryBudget
     large_work: LargeWork

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import asyncpg
 
 from heliscore.domain.errors import Unavailable
+from heliscore.store.connections.carrying import CarryingConnection
 from heliscore.store.statements import load
-
-if TYPE_CHECKING:
-    Base = asyncpg.Connection[asyncpg.Record]
-else:
-    Base = asyncpg.Connection
 
 _SQL = load("connection")
 
@@ -33,7 +29,7 @@ _TCP_OPTIONS: Final = {
 }
 
 
-class WatchfulConnection(Base):
+class WatchfulConnection(CarryingConnection):
     """A connection that breaks within 4 s of its server becoming unreachable, instead of waiting for an
     answer that never comes."""
 

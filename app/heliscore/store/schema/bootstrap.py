@@ -12,7 +12,9 @@ from heliscore.domain.audit import SERVICE
 from heliscore.domain.errors import DatabaseAway, StartError
 from heliscore.settings import PREFIX, Settings
 from heliscore.store import keys, organizations
+from heliscore.store.cluster import distribution
 from heliscore.store.connections import outages
+from heliscore.store.connections.carrying import CarryingConnection, find_cluster
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.sessions import try_session
 from heliscore.store.schema import migrations
@@ -25,10 +27,12 @@ _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Int
 
 
 @asynccontextmanager
-async def connected(dsn: str, *, pgbouncer: bool = False) -> AsyncIterator[Connection]:
+async def connected(
+    dsn: str, *, pgbouncer: bool = False, even_unfinished: bool = False
+) -> AsyncIterator[Connection]:
     """Lend one connection to a command. Raises DatabaseAway where it cannot be opened or breaks for a reason
     that may pass, and StartError as connect() does."""
-    connection = await connect(dsn, pgbouncer=pgbouncer)
+    connection = await connect(dsn, pgbouncer=pgbouncer, even_unfinished=even_unfinished)
     try:
         yield connection
     except _FAILURES as error:
@@ -40,13 +44,17 @@ async def connected(dsn: str, *, pgbouncer: bool = False) -> AsyncIterator[Conne
             await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
-async def connect(dsn: str, *, pgbouncer: bool = False) -> Connection:
+async def connect(dsn: str, *, pgbouncer: bool = False, even_unfinished: bool = False) -> Connection:
     """Open one connection for a command. Raises StartError, whose message does not contain the database's
-    address, which holds a password."""
+    address, which holds a password; also where the tables are being distributed, unless `even_unfinished`."""
     try:
         connection = await asyncpg.connect(
-            dsn, timeout=_CONNECT_TIMEOUT_S, statement_cache_size=0 if pgbouncer else 100
+            dsn,
+            timeout=_CONNECT_TIMEOUT_S,
+            statement_cache_size=0 if pgbouncer else 100,
+            connection_class=CarryingConnection,
         )
+        connection.carries = await find_cluster(connection, even_unfinished=even_unfinished)
     except ValueError:
         # asyncpg's message may contain a part of the password.
         raise StartError("cannot connect to the database: its address is malformed") from None
@@ -79,7 +87,9 @@ async def check_session(settings: Settings) -> None:
 
 async def migrate(connection: Connection) -> list[str]:
     """Bring the schema up to date, and return the names of the migrations applied."""
-    return await migrations.migrate(connection, migrations.read_migrations())
+    applied = await migrations.migrate(connection, migrations.read_migrations())
+    await distribution.keep_up(connection)
+    return applied
 
 
 async def prepare(connection: Connection, settings: Settings) -> str | None:

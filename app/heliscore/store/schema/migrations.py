@@ -73,22 +73,27 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 def read_migrations(folder: Path = SQL_FOLDER / "migrations") -> list[Migration]:
-    """Read the files, in order. A statement ends with a semicolon at the end of a line, but not within the
-    `$$` of a function; statements run one at a time, as a cluster requires."""
+    """Read the files, in order."""
     migrations = []
     for path in sorted(folder.glob("*.sql")):
         text = path.read_text(encoding="utf-8")
-        statements = (part.strip() for part in _STATEMENT.findall(text))
         migrations.append(
             Migration(
                 number=int(path.name.partition("_")[0]),
                 name=path.stem,
                 checksum=hashlib.sha256(text.encode()).hexdigest(),
-                statements=tuple(part for part in statements if part),
+                statements=tuple(split_statements(text)),
                 in_transaction=not text.startswith(_NO_TRANSACTION),
             )
         )
     return migrations
+
+
+def split_statements(text: str) -> list[str]:
+    """Divide a file into statements, which run one at a time, as a cluster requires. A statement ends with a
+    semicolon at the end of a line, but not within the `$$` of a function."""
+    statements = (part.strip() for part in _STATEMENT.findall(text))
+    return [part for part in statements if part]
 
 
 async def migrate(

@@ -1,8 +1,8 @@
 """Whether a statement can run where organizations are spread over several servers.
 
 It is one server's as a whole, and any SQL is allowed in it, if each table of organizations names the
-organization in each query (`alias.organization_id = $n`). `organization_id + 0 = $n` names it too, out of sight
-of the planner of one server.
+organization in each query (`alias.organization_id = $n`). `organization_id + 0 = $n` names it too, where
+the planner of one server is not to use it.
 
 A statement with the line `-- runs on the node of $n` is taken to the server of the organization $n, or of the
 array $n of it. There it runs as plain SQL, and the organization may come from the rows of other queries.
@@ -65,7 +65,7 @@ def violations(sql: str) -> list[str]:
         found += check.found
         found += _mixing(raw, carried=node is not None)
         found += [] if node is not None else _form(raw)
-        found += check.parameters()
+        found += check.parameters(_tables(raw))
     return found
 
 
@@ -118,9 +118,11 @@ class _Check:
         self.found: list[str] = []
         self._given: list[int] = []
 
-    def parameters(self) -> Iterator[str]:
-        """What is wrong with the parameters that were found to be the organization."""
+    def parameters(self, tables: set[str]) -> Iterator[str]:
+        """What is wrong with the parameters that were found to be the organization in these tables."""
         given = sorted(set(self._given))
+        if not given and not tables:
+            return
         if self.node is not None and given != [self.node]:
             yield f"says that it runs on the node of ${self.node}, but the organization is {_dollars(given)}"
         elif len(given) > 1:

@@ -1,8 +1,23 @@
 from __future__ import annotations
 
 import pytest
+from heliscore.store.statements import SQL_FOLDER, load
 
 from tests.store.named_organizations import violations
+
+ABOUT_ALL = {
+    ("backup", "has_rows"): "asked before a restore, of whatever organization",
+    ("event", "read_between"): "the service that makes deliveries reads the events of all",
+    ("event", "prune"): "by age, of all",
+    ("event", "prune_interest"): "by age, of all",
+    ("event_cursor", "look"): "whether there are events of any",
+    ("event_cursor", "remove_foreign_events"): "after a restore, of all",
+    ("request_step", "step"): "a step is as long for one that has few requests",
+    ("request_step", "last"): "where steps end",
+    ("retention", "remove_history"): "of all in one walk, or of one",
+    ("score_count", "list_organizations"): "which have something to count",
+}
+"""The statements about all organizations, and why they are."""
 
 ON_ITS_NODE = "-- runs on the node of $1\n"
 
@@ -102,6 +117,14 @@ BAD = {
         "n names no organization, and is written"
     ],
 }
+
+
+@pytest.mark.parametrize("noun", sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql")))
+def test_every_statement_names_the_organization_or_is_about_all(noun: str) -> None:
+    wrong = {name: found for name, statement in load(noun).items() if (found := violations(statement))}
+    about_all = {name for of, name in ABOUT_ALL if of == noun}
+    assert {name: found for name, found in wrong.items() if name not in about_all} == {}
+    assert about_all <= wrong.keys(), "these are about one organization"
 
 
 @pytest.mark.parametrize("statement", GOOD)

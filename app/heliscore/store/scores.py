@@ -13,11 +13,14 @@ from heliscore.domain.author import Origin
 from heliscore.domain.deletion import Deleted
 from heliscore.domain.score import Score
 from heliscore.store.connections.pool import Connection
+from heliscore.store.made_rows import MadeRows
 from heliscore.store.remembered_ids import RememberedIds
 from heliscore.store.score_origins import ScoreOrigins
 from heliscore.store.statements import load
 
 _SQL = load("score")
+
+_RECORD: Final = MadeRows(_SQL["record"], "request_no")
 
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -103,7 +106,7 @@ async def record(
     is_plain = len(requests) == len(posts) and not any(post.comments for post in posts)
     general = accept_unknown, str(lock_timeout_ms)
     if is_plain:
-        rows = await connection.fetch(_SQL["record"], *general, *_plain_values(post_ids, posts))
+        rows = await connection.fetch(_RECORD.on(connection), *general, *_plain_values(post_ids, posts))
     else:
         rows = await connection.fetch(_SQL["record_in_order"], *general, *_values_in_order(post_ids, posts))
     return requests if accept_unknown else set(map(tuple, rows))

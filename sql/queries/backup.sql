@@ -11,7 +11,7 @@ SELECT number, name, checksum FROM schema_migration
 SELECT t.name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(t.name) IS NOT NULL ORDER BY t.name
 
 -- name: has_rows
-SELECT EXISTS (SELECT FROM /* table */ request /* end */)
+SELECT EXISTS (SELECT 1 FROM /* table */ request /* end */ LIMIT 1)
 
 -- name: limit_waiting
 SET LOCAL lock_timeout = '10s'

@@ -82,10 +82,44 @@ SELECT FROM event_cursor FOR SHARE
 SELECT max(number)
 FROM (SELECT number FROM delivery WHERE number > $1 ORDER BY number LIMIT $2) AS next
 
+-- name: list_told
+-- The requests that the events of the deliveries after $2 up to $3 are about: by id, in Helicone's format by number. Locks
+-- the deliveries.
+WITH walked AS MATERIALIZED (
+    SELECT d.number, d.body
+    FROM delivery AS d
+    WHERE d.number > $2 AND d.number <= $3 AND d.organization_id = $1
+    ORDER BY d.number
+    FOR UPDATE
+)
+SELECT DISTINCT e.event #>> '{data,requestId}' AS request_id, NULL::bigint AS request_no
+FROM walked AS w
+CROSS JOIN LATERAL json_array_elements(
+    CASE WHEN json_typeof(w.body #> '{data,events}') = 'array' THEN w.body #> '{data,events}' ELSE '[]' END
+) AS e (event)
+UNION ALL
+SELECT DISTINCT NULL, (w.body ->> 'requestNo')::bigint
+FROM walked AS w
+WHERE w.body ->> 'requestNo' IS NOT NULL
+
+-- name: find_gone
+-- Those of the requests $2 (ids) and $3 (numbers) that are gone. Each is looked up (LIMIT keeps the planner from a join), as
+-- event.read_between does.
+SELECT t.request_id, NULL::bigint AS request_no
+FROM unnest($2::text[]) AS t (request_id)
+WHERE (
+    SELECT true FROM request AS r WHERE r.organization_id = $1 AND r.request_id = t.request_id LIMIT 1
+) IS NULL
+UNION ALL
+SELECT NULL, t.request_no
+FROM unnest($3::bigint[]) AS t (request_no)
+WHERE (
+    SELECT true FROM request AS r WHERE r.request_no = t.request_no AND r.organization_id + 0 = $1 LIMIT 1
+) IS NULL
+
 -- name: cut_deliveries
--- From the deliveries after $2 up to $3, takes the events that are about requests which are gone, or, where $4 is a
--- score's name, those from before $5 that are about it. A delivery that has none left goes. What belongs to an event is
--- looked up row by row (LIMIT keeps the planner from a join), as event.read_between does.
+-- From the deliveries after $2 up to $3, takes the events that are about the requests $4 (ids) and $5 (numbers), or, where $6
+-- is a score's name, those from before $7 that are about it. A delivery that has none left goes.
 WITH walked AS MATERIALIZED (
     SELECT d.number, d.body
     FROM delivery AS d
@@ -96,13 +130,9 @@ WITH walked AS MATERIALIZED (
 told AS (
     SELECT w.number, e.place, e.event,
         CASE
-            WHEN $4::text IS NULL THEN coalesce((
-                SELECT true FROM request AS r
-                WHERE r.organization_id = $1 AND r.request_id = e.event #>> '{data,requestId}'
-                LIMIT 1
-            ), false)
-            ELSE e.event ->> 'type' <> 'score.recorded' OR e.event #>> '{data,name}' <> $4
-                OR (e.event ->> 'timestamp')::timestamptz >= $5
+            WHEN $6::text IS NULL THEN coalesce(NOT e.event #>> '{data,requestId}' = ANY ($4::text[]), false)
+            ELSE e.event ->> 'type' <> 'score.recorded' OR e.event #>> '{data,name}' <> $6
+                OR (e.event ->> 'timestamp')::timestamptz >= $7
         END AS stays
     FROM walked AS w
     CROSS JOIN LATERAL json_array_elements(
@@ -110,13 +140,9 @@ told AS (
     ) WITH ORDINALITY AS e (event, place)
     UNION ALL
     -- In Helicone's format.
-    SELECT w.number, 1, w.body, coalesce((
-        SELECT true FROM request AS r
-        WHERE r.request_no = (w.body ->> 'requestNo')::bigint AND r.organization_id + 0 = $1
-        LIMIT 1
-    ), false)
+    SELECT w.number, 1, w.body, NOT (w.body ->> 'requestNo')::bigint = ANY ($5::bigint[])
     FROM walked AS w
-    WHERE $4::text IS NULL AND w.body ->> 'requestNo' IS NOT NULL
+    WHERE $6::text IS NULL AND w.body ->> 'requestNo' IS NOT NULL
 ),
 kept AS (
     SELECT number, json_agg(event ORDER BY place) FILTER (WHERE stays) AS events

@@ -77,7 +77,8 @@ INSERT INTO event_interest AS i (organization_id, type, source, until)
 SELECT $1, t.type, $3, $4 FROM unnest($2::text[]) AS t (type)
 ORDER BY t.type
 ON CONFLICT ON CONSTRAINT event_interest_pkey DO UPDATE SET
-    until = greatest(i.until, excluded.until), since = CASE WHEN i.until > now() THEN i.since ELSE excluded.since END
+    until = greatest(i.until, excluded.until),
+    since = CASE WHEN i.until > excluded.since THEN i.since ELSE excluded.since END  -- the default of since is now
 
 -- name: find_since
 -- Since when there are events of each of the types $2 of an organization; those without interest are left out.

@@ -1,6 +1,7 @@
 -- Calls that carry an Idempotency-Key.
 
 -- name: claim
+-- runs on the node of $1
 -- In the transaction of what the call writes. Returns nothing where another call has had the key in the last 24 hours.
 -- While that is still in progress, the insertion waits for its end, for up to $4 milliseconds; the statements after
 -- this one wait as they do without a key.
@@ -15,6 +16,7 @@ WITH claimed AS (
 SELECT set_config('lock_timeout', '0', true) FROM claimed
 
 -- name: claim_all
+-- runs on the node of $1
 -- The same for a batch of calls whose answers are known: returns those that no other call has had the key of. In one
 -- order for all writers, who would wait for each other otherwise.
 INSERT INTO idempotent_call AS c (organization_id, key, call_hash, status, headers, body)
@@ -31,6 +33,7 @@ WHERE c.began_at <= now() - interval '24 hours'
 RETURNING c.organization_id, c.key
 
 -- name: find_all
+-- runs on the node of $1
 SELECT c.organization_id, c.key, c.call_hash, c.status, c.headers, c.body
 FROM idempotent_call AS c
 JOIN unnest($1::integer[], $2::text[]) AS n (organization_id, key)
@@ -38,6 +41,7 @@ JOIN unnest($1::integer[], $2::text[]) AS n (organization_id, key)
 WHERE c.began_at > now() - interval '24 hours'
 
 -- name: release_all
+-- runs on the node of $1
 DELETE FROM idempotent_call AS c
 USING unnest($1::integer[], $2::text[]) AS n (organization_id, key)
 WHERE c.organization_id = n.organization_id AND c.key = n.key

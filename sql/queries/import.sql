@@ -1,6 +1,7 @@
 -- Requests with their scores and the past of these, as another service exported them.
 
 -- name: record_requests
+-- runs on the node of $1
 -- $2 is a JSON array of requests, none twice, each an object of columns. A request that is stored is replaced where it
 -- was never logged (only scored), or where the one that comes was updated later; properties and prompts that separate
 -- calls have set stay. What was never logged elsewhere replaces nothing. Where $3 is false, it makes no request either.
@@ -97,11 +98,11 @@ written AS (
             r.response_created_at, r.status, r.provider, r.request_model, r.request_body, r.response_body
         ) = 0
     )
-    RETURNING r.request_no, r.request_id, r.xmax = 0 AS is_new
+    RETURNING r.request_no, r.request_id, /* is_new */ r.xmax = 0 /* end */ AS is_new
 ),
 published AS (
-    INSERT INTO event (type, organization_id, request_no)
-    SELECT 'request.logged', $1, w.request_no
+    INSERT INTO event (id, type, organization_id, request_no)
+    SELECT nextval('event_id_seq'), 'request.logged', $1, w.request_no
     FROM written AS w
     JOIN given AS g ON g.request_id = w.request_id AND g.is_logged
     WHERE EXISTS (
@@ -118,7 +119,7 @@ UPDATE score AS s
 SET request_created_at = r.created_at
 FROM request AS r
 WHERE r.organization_id = $1 AND r.request_no = ANY ($2::bigint[])
-AND s.request_no = r.request_no AND s.organization_id = r.organization_id AND s.request_created_at <> r.created_at
+AND s.request_no = r.request_no AND s.organization_id = $1 AND s.request_created_at <> r.created_at
 
 -- name: find_changes
 -- All changes of the scores of some requests, those that are the score marked.
@@ -135,10 +136,11 @@ FROM (
     FROM score_history AS h
     WHERE h.request_no = ANY ($2::bigint[]) AND h.organization_id + 0 = $1
 ) AS c
-JOIN score_name AS n ON n.id = c.name_id
-LEFT JOIN score_origin AS o ON o.id = c.origin_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
+LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id
 
 -- name: record_changes
+-- runs on the node of $1
 -- $2..$10 have one element for each change: number of the request, name, value or null, whether it is a boolean,
 -- origin, time, comment, time of taking back, and its place: `present`, `past` or `aside`. A present value that is
 -- replaced is kept by the table's trigger.
@@ -176,6 +178,7 @@ INSERT INTO score_comment (request_no, scored_at, organization_id, name_id, comm
 SELECT request_no, scored_at, organization_id, name_id, comment FROM given WHERE comment IS NOT NULL
 
 -- name: remove_scores
+-- runs on the node of $1
 -- What was the score goes into the history; its removal is one of the changes that `record_changes` keeps.
 WITH removed AS (
     DELETE FROM score AS s

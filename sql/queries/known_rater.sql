@@ -31,7 +31,7 @@ opinion AS MATERIALIZED (
             OFFSET 0
         ) AS h
     ) AS g
-    LEFT JOIN score_origin AS o ON o.id = g.origin_id
+    LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = g.origin_id
 ),
 both_kinds AS (
     SELECT name, count(*) FILTER (WHERE is_human AND is_machine) AS pairs

@@ -1,12 +1,13 @@
 -- Logging requests, and removing one.
 
 -- name: log
+-- runs on the node of $1
 -- Replaces everything that was logged before. Scores stay, and so do properties and prompts that separate calls have
 -- set: the parts of a prompt that this call leaves out are kept, unless it names another prompt. Publishes the event.
 -- Then locks the id of the response, until the end of the transaction (`waiting_score.sql`).
 WITH logged AS (
     INSERT INTO request AS r (
-        organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
+        request_no, organization_id, request_id, created_at, updated_at, response_created_at, latency_ms,
         time_to_first_token_ms, prompt_tokens, completion_tokens, total_tokens, prompt_cache_read_tokens,
         prompt_cache_write_tokens, reasoning_tokens, prompt_audio_tokens, completion_audio_tokens, cost_usd,
         status, outcome, user_id, provider, request_model, response_model, model_override, prompt_id, prompt_version,
@@ -14,7 +15,7 @@ WITH logged AS (
         request_body, response_body, cache_enabled, cost_is_computed
     )
     VALUES (
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+        nextval('request_request_no_seq'), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
         $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
     )
     ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
@@ -69,8 +70,8 @@ WITH logged AS (
     RETURNING request_no
 ),
 published AS (
-    INSERT INTO event (type, organization_id, request_no)
-    SELECT 'request.logged', $1, request_no
+    INSERT INTO event (id, type, organization_id, request_no)
+    SELECT nextval('event_id_seq'), 'request.logged', $1, request_no
     FROM logged
     WHERE EXISTS (
         SELECT FROM event_interest WHERE organization_id = $1 AND type = 'request.logged' AND until > now()
@@ -82,6 +83,7 @@ SELECT
 FROM logged
 
 -- name: retime_scores
+-- runs on the node of $1
 -- A separate statement after `log`: it sees the scores that were written while `log` waited for the row, and those that
 -- waited for the response $4, which it takes and returns.
 WITH retimed AS (
@@ -101,8 +103,8 @@ SELECT
         WHERE d.organization_id = $1 AND d.name = n.name AND d.precedence = 'human'
     ) AS is_yielding
 FROM taken AS t
-JOIN score_name AS n ON n.id = t.name_id
-JOIN score_origin AS o ON o.id = t.origin_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = t.name_id
+JOIN score_origin AS o ON o.organization_id = $1 AND o.id = t.origin_id
 ORDER BY t.id
 
 -- name: remove_request

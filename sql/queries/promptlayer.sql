@@ -7,7 +7,7 @@ INSERT INTO promptlayer_log AS l (organization_id, body_hash)
 VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT promptlayer_log_pkey
 DO UPDATE SET request_id = excluded.request_id, logged_at = excluded.logged_at
-WHERE l.logged_at < now() - interval '60 seconds'
+WHERE excluded.logged_at - l.logged_at > interval '60 seconds'
 RETURNING l.request_id
 
 -- name: find_logged
@@ -15,10 +15,11 @@ RETURNING l.request_id
 -- since, even if a score or a property has created a new one under its id.
 SELECT l.request_id
 FROM promptlayer_log AS l
-JOIN request AS r ON r.organization_id = l.organization_id AND r.request_id = l.request_id::text
+JOIN request AS r ON r.organization_id = $1 AND r.request_id = l.request_id::text
 WHERE l.organization_id = $1 AND l.body_hash = $2 AND r.response_created_at IS NOT NULL
 
 -- name: claim_another
+-- runs on the node of $1
 -- Takes the next id that no request has, for a call whose row is locked.
 UPDATE promptlayer_log
 SET logged_at = now(), request_id = (
@@ -35,9 +36,10 @@ WHERE organization_id = $1 AND body_hash = $2
 RETURNING request_id
 
 -- name: reserve
+-- runs on the node of $1
 -- Makes the request that `log` fills; returns nothing if there is one already, or another call has just made it.
-INSERT INTO request (organization_id, request_id, created_at, updated_at)
-VALUES ($1, $2, $3, $4)
+INSERT INTO request (request_no, organization_id, request_id, created_at, updated_at)
+VALUES (nextval('request_request_no_seq'), $1, $2, $3, $4)
 ON CONFLICT ON CONSTRAINT request_pkey DO NOTHING
 RETURNING request_no
 
@@ -61,12 +63,13 @@ INSERT INTO promptlayer_group (organization_id) VALUES ($1) RETURNING id
 SELECT EXISTS (SELECT FROM promptlayer_group WHERE organization_id = $1 AND id = $2)
 
 -- name: set_prompt
+-- runs on the node of $1
 -- Replaces the request's prompt. Where $8 is false, only of a request that exists.
 INSERT INTO request AS r (
-    organization_id, request_id, created_at, updated_at,
+    request_no, organization_id, request_id, created_at, updated_at,
     prompt_id, prompt_version, prompt_version_number, prompt_variables
 )
-SELECT $1, $2, $3, $3, $4, $5, $6, $7
+SELECT nextval('request_request_no_seq'), $1, $2, $3, $3, $4, $5, $6, $7
 WHERE $8::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
 ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     prompt_id = excluded.prompt_id,

@@ -3,7 +3,7 @@
 -- name: lock
 -- For a change of the items, which take turns: how many there are, and how many reviewers each has.
 SELECT q.reviewers_per_item, (
-    SELECT count(*) FROM queue_item AS i WHERE i.organization_id = q.organization_id AND i.queue_id = q.id
+    SELECT count(*) FROM queue_item AS i WHERE i.organization_id = $1 AND i.queue_id = q.id
 ) AS items
 FROM review_queue AS q
 WHERE q.organization_id = $1 AND q.id = $2::text::uuid
@@ -17,6 +17,7 @@ JOIN request AS r ON r.organization_id = $1 AND r.request_id = g.request_id
 ORDER BY g.place
 
 -- name: add
+-- runs on the node of $1
 -- The requests of the numbers $3 in their order, each with $4 places, but for those that are gone or there already. Where
 -- more are new than $5, none is added. Returns how many are new.
 WITH there AS MATERIALIZED (
@@ -85,7 +86,7 @@ SELECT
         WHERE p.organization_id = $1 AND p.queue_id = i.queue_id AND p.position = i.position
     ) AS places
 FROM queue_item AS i
-JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = i.organization_id
+JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = $1
 WHERE i.organization_id = $1 AND i.queue_id = $2::text::uuid AND i.position > $3
 ORDER BY i.position
 LIMIT $4
@@ -101,15 +102,15 @@ SELECT
     ) AS of,
     p.reserved_until, p.done_at, $4::text = ANY (i.skipped_by) AS is_skipped
 FROM request AS r
-JOIN queue_item AS i ON i.request_no = r.request_no AND i.organization_id = r.organization_id
+JOIN queue_item AS i ON i.request_no = r.request_no AND i.organization_id = $1
 LEFT JOIN queue_review AS p
-    ON p.organization_id = i.organization_id AND p.queue_id = i.queue_id AND p.position = i.position AND p.reviewer = $4
+    ON p.organization_id = $1 AND p.queue_id = i.queue_id AND p.position = i.position AND p.reviewer = $4
 WHERE r.organization_id = $1 AND i.queue_id = $2::text::uuid AND r.request_id = $3
 
 -- name: requests
 -- Of all items: ids and times.
 SELECT r.request_id, r.created_at
 FROM queue_item AS i
-JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = i.organization_id
+JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = $1
 WHERE i.organization_id = $1 AND i.queue_id = $2::text::uuid
 ORDER BY i.position

@@ -1,6 +1,7 @@
 -- Who reviews which item: places are reserved, finished and given back.
 
 -- name: reserve
+-- runs on the node of $1
 -- The item that the reviewer $3 has in work, or else the first with a free place: nobody has it, or had it for too long.
 -- Others reserve at the same time, each another row; what they have changed is looked at again once it is locked.
 WITH queue AS (
@@ -44,13 +45,13 @@ reserved AS (
 SELECT r.request_id
 FROM reserved AS s
 JOIN queue_item AS i ON i.organization_id = $1 AND i.queue_id = $2::text::uuid AND i.position = s.position
-JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = i.organization_id
+JOIN request AS r ON r.request_no = i.request_no AND r.organization_id = $1
 
 -- name: has_left
 -- Whether `reserve` finds an item, once those are through who are at it.
 SELECT EXISTS (
     SELECT FROM queue_review AS p
-    JOIN review_queue AS q ON q.organization_id = p.organization_id AND q.id = p.queue_id AND q.closed_at IS NULL
+    JOIN review_queue AS q ON q.organization_id = $1 AND q.id = p.queue_id AND q.closed_at IS NULL
     WHERE p.organization_id = $1 AND p.queue_id = $2::text::uuid AND p.done_at IS NULL AND (
         p.reviewer = $3
         OR (
@@ -74,6 +75,7 @@ SELECT EXISTS (
 SELECT r.request_no FROM request AS r WHERE r.organization_id = $1 AND r.request_id = $2 FOR NO KEY UPDATE
 
 -- name: finish
+-- runs on the node of $1
 -- The reviewer's own place, or else a free one.
 WITH chosen AS (
     SELECT p.place
@@ -100,6 +102,7 @@ WHERE p.organization_id = $1 AND p.queue_id = $2::text::uuid AND p.position = $3
 RETURNING p.done_at
 
 -- name: skip
+-- runs on the node of $1
 -- Gives the place back, and notes that the reviewer wants the item no more. Nothing where they have done it.
 WITH freed AS (
     UPDATE queue_review AS p
@@ -146,7 +149,7 @@ CROSS JOIN LATERAL (
         WHERE h.request_no = i.request_no AND h.organization_id + 0 = $1 AND h.name_id + 0 = n.id
         AND h.taken_back_at IS NULL
     ) AS c
-    JOIN score_origin AS o ON o.id = c.origin_id
+    JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id
     WHERE o.kind || ':' || o.name || coalesce('@' || nullif(o.version, ''), '') = p.reviewer
     ORDER BY c.is_present DESC, c.scored_at DESC
     LIMIT 1

@@ -19,7 +19,7 @@ SELECT name, id FROM score_name WHERE organization_id = $1 AND name = ANY ($2::t
 -- change in between. Where $1 is false, only requests that exist are scored, and returned.
 -- New requests get their numbers in order of arrival, and scores are written in order of those numbers. So number, time
 -- and place in the table rise together, and every index except the one of values is only appended to.
--- A request that this statement makes (xmax is 0) has no scores yet, and no other transaction can add any before the
+-- A request that this statement makes (is_new) has no scores yet, and no other transaction can add any before the
 -- commit: its scores are inserted without a check for conflicts, a fourth of the work. Should that ever be wrong, the
 -- primary key refuses the batch.
 -- An equal score of the same origin posted again changes nothing and costs next to nothing. One that is replaced is kept
@@ -41,7 +41,7 @@ WITH posted AS (
     ORDER BY n.organization_id, n.request_id COLLATE "C"
     ON CONFLICT ON CONSTRAINT request_pkey
     DO UPDATE SET updated_at = greatest(r.updated_at, excluded.updated_at)
-    RETURNING r.organization_id, r.request_id, r.request_no, r.created_at, r.xmax = 0 AS is_new
+    RETURNING r.organization_id, r.request_id, r.request_no, r.created_at, /* is_new */ r.xmax = 0 /* end */ AS is_new
 ),
 given AS (
     SELECT v.value, posted.request_no, posted.created_at, p.posted_at, posted.organization_id, v.name_id, p.origin_id,
@@ -160,8 +160,8 @@ SELECT pg_try_advisory_xact_lock(727651802, $1)
 -- name: find_scores
 SELECT n.name, s.value, s.is_boolean IS NOT NULL AS is_boolean
 FROM request AS r
-JOIN score AS s ON s.organization_id = r.organization_id AND s.request_no = r.request_no
-JOIN score_name AS n ON n.id = s.name_id
+JOIN score AS s ON s.organization_id = $1 AND s.request_no = r.request_no
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id
 WHERE r.organization_id = $1 AND r.request_id = $2
 ORDER BY n.name
 
@@ -172,7 +172,7 @@ FROM score_name AS n
 CROSS JOIN LATERAL (
     SELECT s.is_boolean
     FROM score AS s
-    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    WHERE s.organization_id = $1 AND s.name_id = n.id
     ORDER BY s.request_created_at DESC
     LIMIT 1
 ) AS newest
@@ -181,6 +181,7 @@ ORDER BY n.name
 LIMIT $2
 
 -- name: remove_score
+-- runs on the node of $1
 -- Locks the request's row first, as every writer does: else two could wait for each other. The score goes into the
 -- history, and its removal ($5 is the origin) after it. Where $6 is true, a human's value stays.
 WITH touched AS (
@@ -188,16 +189,16 @@ WITH touched AS (
     SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $4::timestamptz))
     WHERE r.organization_id = $1 AND r.request_id = $2 AND EXISTS (
         SELECT FROM score AS s
-        WHERE s.organization_id = r.organization_id AND s.request_no = r.request_no AND s.name_id = $3
+        WHERE s.organization_id = $1 AND s.request_no = r.request_no AND s.name_id = $3
     )
     RETURNING r.organization_id, r.request_no
 ),
 removed AS (
     DELETE FROM score AS s
     USING touched
-    WHERE s.organization_id = touched.organization_id AND s.request_no = touched.request_no AND s.name_id = $3
+    WHERE s.organization_id = $1 AND s.request_no = touched.request_no AND s.name_id = $3
     AND NOT ($6::boolean AND EXISTS (
-        SELECT FROM score_origin AS o WHERE o.id = s.origin_id AND o.kind = 'human'
+        SELECT FROM score_origin AS o WHERE o.organization_id = $1 AND o.id = s.origin_id AND o.kind = 'human'
     ))
     RETURNING s.value, s.request_no, s.scored_at, s.organization_id, s.name_id, s.origin_id, s.is_boolean
 ),

@@ -25,6 +25,7 @@ OR EXISTS (
 ORDER BY o.id
 
 -- name: touch_uncounted
+-- runs on the node of $1
 -- Touches all hours of one name that was not counted yet: one step into an index for each.
 WITH RECURSIVE chosen AS (
     DELETE FROM uncounted_name AS u
@@ -50,12 +51,13 @@ hours AS (
     WHERE h.begins_at IS NOT NULL
 ),
 touched AS (
-    INSERT INTO touched_hour (organization_id, name_id, begins_at, touched_at)
-    SELECT $1, h.name_id, h.begins_at, '-infinity' FROM hours AS h WHERE h.begins_at IS NOT NULL
+    INSERT INTO touched_hour (id, organization_id, name_id, begins_at, touched_at)
+    SELECT nextval('touched_hour_id_seq'), $1, h.name_id, h.begins_at, '-infinity' FROM hours AS h WHERE h.begins_at IS NOT NULL
 )
 SELECT count(*) FROM chosen
 
 -- name: close_hours
+-- runs on the node of $1
 -- Closes the rows of at most $4 hours that ended before $2 and were touched before $3, the oldest first.
 WITH due AS (
     SELECT DISTINCT t.begins_at, t.name_id
@@ -71,20 +73,20 @@ WHERE t.organization_id = $1 AND t.name_id = d.name_id AND t.begins_at = d.begin
     AND t.touched_at < $3
 
 -- name: list_closed
-SELECT t.id
+-- runs on the node of $1
+-- With the number of the next transaction: all that are running are before it.
+SELECT t.id, pg_snapshot_xmax(pg_current_snapshot())::text AS before
 FROM touched_hour AS t
 WHERE t.organization_id = $1 AND t.is_closing
 ORDER BY t.begins_at, t.name_id
 
--- name: next_transaction
--- All transactions that are running are before it.
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text
-
 -- name: have_ended
--- Whether all transactions before $1 have ended.
-SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8
+-- runs on the node of $1
+-- Whether all transactions before $2 have ended.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $2::text::xid8 WHERE $1::integer IS NOT NULL
 
 -- name: count_hours
+-- runs on the node of $1
 -- Takes away the closed rows $2 and counts their hours, but for those that are touched otherwise; returns how many were
 -- counted. The days of these hours are due. Values are kept by all groups of a grouping where there are at most $3, or $4
 -- for each score, and at least $5 scores.
@@ -209,6 +211,7 @@ noted AS (
 SELECT count(*) FROM due
 
 -- name: count_days
+-- runs on the node of $1
 -- Counts at most $3 of the days that are due and ended before $2, and of which no hour is touched; returns how many. Values
 -- are kept as in count_hours, by $4 and $5. Days are summed up from their hours where all of these have all groupings, else
 -- counted from the scores.

@@ -30,12 +30,14 @@ SELECT count(*) FROM score_definition WHERE organization_id = $1 AND name <> $2
 -- name: set
 INSERT INTO score_definition (
     organization_id, name, type, min_value, max_value, direction, unit, description, labels, enforce, precedence,
-    scale
+    scale, version
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12)
+VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12, nextval('score_definition_version_seq')
+)
 ON CONFLICT ON CONSTRAINT score_definition_pkey
 DO UPDATE SET
-    version = DEFAULT, type = excluded.type, min_value = excluded.min_value, max_value = excluded.max_value,
+    version = excluded.version, type = excluded.type, min_value = excluded.min_value, max_value = excluded.max_value,
     direction = excluded.direction, unit = excluded.unit, description = excluded.description,
     labels = excluded.labels, enforce = excluded.enforce, precedence = excluded.precedence, scale = excluded.scale
 
@@ -83,5 +85,5 @@ FROM (
     ORDER BY distance DESC, s.request_created_at DESC, s.request_no DESC
     LIMIT $7
 ) AS w
-JOIN request AS r ON r.organization_id = w.organization_id AND r.request_no = w.request_no
+JOIN request AS r ON r.organization_id = $1 AND r.request_no = w.request_no
 ORDER BY w.distance DESC, w.request_created_at DESC, w.request_no DESC

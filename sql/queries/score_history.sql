@@ -10,17 +10,17 @@ CROSS JOIN LATERAL (
     SELECT s.name_id, s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id,
         NULL::timestamptz AS taken_back_at, false AS is_aside, true AS is_present
     FROM score AS s
-    WHERE s.request_no = r.request_no AND s.organization_id = r.organization_id
+    WHERE s.request_no = r.request_no AND s.organization_id = $1
     UNION ALL
     SELECT h.name_id, h.value, h.is_boolean IS NOT NULL, h.scored_at, h.origin_id,
         h.taken_back_at, h.is_aside IS NOT NULL, false
     FROM score_history AS h
-    WHERE h.request_no = r.request_no AND h.organization_id = r.organization_id
+    WHERE h.request_no = r.request_no AND h.organization_id = $1
 ) AS c
-JOIN score_name AS n ON n.id = c.name_id
-LEFT JOIN score_origin AS o ON o.id = c.origin_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
+LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id
 LEFT JOIN score_comment AS m
-    ON m.request_no = r.request_no AND m.organization_id = r.organization_id
+    ON m.request_no = r.request_no AND m.organization_id = $1
     AND m.name_id = c.name_id AND m.scored_at = c.scored_at
 WHERE r.organization_id = $1 AND r.request_id = $2 AND ($3::text IS NULL OR n.name = $3)
 ORDER BY n.name, CASE WHEN c.is_present THEN
@@ -41,18 +41,18 @@ SELECT r.request_id, (
             'changed', EXISTS (
                 SELECT
                 FROM score_history AS h
-                WHERE h.request_no = s.request_no AND h.organization_id = s.organization_id
+                WHERE h.request_no = s.request_no AND h.organization_id = $1
                     AND h.name_id = s.name_id AND h.is_aside IS NULL
             )
         )
     )
     FROM score AS s
-    JOIN score_name AS n ON n.id = s.name_id
-    LEFT JOIN score_origin AS o ON o.id = s.origin_id
+    JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id
+    LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = s.origin_id
     LEFT JOIN score_comment AS m
-        ON m.request_no = s.request_no AND m.organization_id = s.organization_id
+        ON m.request_no = s.request_no AND m.organization_id = $1
         AND m.name_id = s.name_id AND m.scored_at = s.scored_at
-    WHERE s.request_no = r.request_no AND s.organization_id + 0 = r.organization_id
+    WHERE s.request_no = r.request_no AND s.organization_id + 0 = $1
 ) AS details
 FROM request AS r
 WHERE r.organization_id = $1 AND r.request_id = ANY ($2::text[])
@@ -68,6 +68,7 @@ WHERE r.organization_id = $1 AND r.request_id = $2
 RETURNING r.request_no
 
 -- name: put_back
+-- runs on the node of $1
 -- Sets scores to values that they had, or removes them, as new changes: $2..$7 have one element for each (number of the
 -- request, name, value or null, whether it is a boolean, origin, comment). Their requests must be locked.
 WITH given AS (
@@ -111,6 +112,7 @@ JOIN given AS g ON g.request_no = w.request_no AND g.name_id = w.name_id
 WHERE g.comment IS NOT NULL
 
 -- name: take_back
+-- runs on the node of $1
 -- Marks changes as taken back, by number of the request, name and time.
 -- Runs after the statement that replaced the present values: they are in the history now.
 WITH marked AS (

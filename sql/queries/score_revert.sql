@@ -47,18 +47,18 @@ FROM (
         SELECT s.name_id, s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id,
             NULL::timestamptz AS taken_back_at, false AS is_aside, true AS is_present
         FROM score AS s
-        WHERE s.request_no = r.request_no AND s.organization_id + 0 = r.organization_id
+        WHERE s.request_no = r.request_no AND s.organization_id + 0 = $1
         UNION ALL
         SELECT h.name_id, h.value, h.is_boolean IS NOT NULL, h.scored_at, h.origin_id,
             h.taken_back_at, h.is_aside IS NOT NULL, false
         FROM score_history AS h
-        WHERE h.request_no = r.request_no AND h.organization_id + 0 = r.organization_id
+        WHERE h.request_no = r.request_no AND h.organization_id + 0 = $1
     ) AS v
     WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
     AND ($4::integer[] IS NULL OR v.name_id = ANY ($4)) AND /* where */ true /* end */
 ) AS c
-JOIN score_name AS n ON n.id = c.name_id
-LEFT JOIN score_origin AS o ON o.id = c.origin_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
+LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id
 WHERE c.is_touched
 ORDER BY c.request_no, c.name_id, CASE WHEN c.is_present THEN greatest(c.scored_at, c.newest_shown) ELSE c.scored_at END,
     c.is_present

@@ -7,6 +7,7 @@
 -- in a transaction of its own.
 
 -- name: lock
+-- runs on the node of $1
 -- Until the end of the transaction, in one order for all.
 SELECT pg_advisory_xact_lock(n.key)
 FROM (

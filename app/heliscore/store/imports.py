@@ -18,11 +18,14 @@ from heliscore.domain.merged_changes import Arrival, Merged, merge_changes
 from heliscore.domain.score_changes import Change
 from heliscore.observability.event_loop import Turn
 from heliscore.store.connections.pool import Connection
+from heliscore.store.made_rows import MadeRows
 from heliscore.store.score_history import make_change
 from heliscore.store.scores import ScoreIds, array_literal
 from heliscore.store.statements import load
 
 _SQL: Final = load("import")
+
+_RECORD_REQUESTS: Final = MadeRows(_SQL["record_requests"], "request_no")
 
 _LINE_ERRORS: Final = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """Errors that one line can cause: a number with too many digits, say."""
@@ -136,7 +139,8 @@ async def _record(
 ) -> Imported:
     newest = _newest_of_each(lines)
     encoded = b"[%s]" % b",".join(line.columns for line in newest.values())
-    rows = await connection.fetch(_SQL["record_requests"], organization_id, encoded.decode(), accept_unknown)
+    statement = _RECORD_REQUESTS.on(connection)
+    rows = await connection.fetch(statement, organization_id, encoded.decode(), accept_unknown)
     changed = {request_id: is_new for _, request_id, is_new in rows}
     if len(rows) < len(newest):
         rows = await connection.fetch(_SQL["find_requests"], organization_id, list(newest))

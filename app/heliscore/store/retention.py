@@ -123,10 +123,14 @@ async def _rest(begun: float) -> None:
 
 
 async def prune_history(
-    database: Database, before: datetime, progress: Callable[[int], None] | None = None
+    database: Database,
+    before: datetime,
+    progress: Callable[[int], None] | None = None,
+    *,
+    organization_id: int | None = None,
 ) -> tuple[int, bool]:
-    """Delete the changes of scores that were replaced before that time, with their comments. Returns how many
-    that was, and whether it came to the end, as `prune` does.
+    """Delete the changes of scores that were replaced before that time, with their comments, of one
+    organization or all (None). Returns how many that was, and whether it came to the end, as `prune` does.
 
     The present values stay, whatever their age, and what cannot be deleted just now waits for the next time.
     It reads the whole history: no index knows when a change was replaced. Raises Unavailable.
@@ -137,7 +141,8 @@ async def prune_history(
         async with database.connection() as connection, connection.transaction():
             if not await connection.fetchval(_SQL["claim_history"]):
                 return total, False
-            [row] = await connection.fetch(_SQL["remove_history"], *after, before, _HISTORY_BATCH)
+            arguments = *after, before, _HISTORY_BATCH, organization_id
+            [row] = await connection.fetch(_SQL["remove_history"], *arguments)
         removed, *last = row
         if last[0] is None:
             return total, True

@@ -102,21 +102,27 @@ class _Size:
 
 async def _list_closed(database: Database, organizations: Sequence[int]) -> dict[int, list[int]]:
     """Return the rows of each organization that are closed, once no transaction relies on them any more;
-    none where one runs for long."""
+    none of one where such a transaction runs for long."""
     closed: dict[int, list[int]] = {}
+    before: dict[int, str] = {}
     async with database.connection() as connection:
         for id_ in organizations:
-            closed[id_] = [number for (number,) in await connection.fetch(_SQL["list_closed"], id_)]
-        before = await connection.fetchval(_SQL["next_transaction"])
+            if rows := await connection.fetch(_SQL["list_closed"], id_):
+                closed[id_] = [number for number, _ in rows]
+                before[id_] = rows[0][1]
     end = time.monotonic() + _PATIENCE_S
-    while any(closed.values()):
+    return {id_: closed[id_] for id_ in closed if await _have_ended(database, id_, before[id_], end)}
+
+
+async def _have_ended(database: Database, organization_id: int, before: str, end: float) -> bool:
+    """Whether all transactions before that one end in time, where the organization's rows are."""
+    while True:
         async with database.connection() as connection:
-            if await connection.fetchval(_SQL["have_ended"], before):
-                break
+            if await connection.fetchval(_SQL["have_ended"], organization_id, before):
+                return True
         if time.monotonic() > end:
-            return {}
+            return False
         await asyncio.sleep(_SHORTEST_PAUSE_S)
-    return closed
 
 
 async def _count(database: Database, size: _Size, statement: str, *arguments: object) -> int:

@@ -14,11 +14,14 @@ from heliscore.domain.deletion import Deleted
 from heliscore.domain.score import Score
 from heliscore.store.connections.carrying import CarryingConnection
 from heliscore.store.connections.pool import Connection
+from heliscore.store.made_rows import MadeRows
 from heliscore.store.remembered_ids import RememberedIds
 from heliscore.store.score_origins import ScoreOrigins
 from heliscore.store.statements import load
 
 _SQL = load("score")
+
+_RECORD: Final = MadeRows(_SQL["record"], "request_no")
 
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -101,7 +104,7 @@ async def record(
     """
     requests = {(post.organization_id, post.request_id) for post in posts}
     post_ids = await ensure_ids(connection, ids, posts)
-    statement, [values] = _arguments([(post_ids, posts)])
+    statement, [values] = _arguments(connection, [(post_ids, posts)])
     if accept_unknown:
         await connection.execute(statement, accept_unknown, str(lock_timeout_ms), *values)
         return requests
@@ -118,12 +121,13 @@ async def record_by_shard(
     """The same for batches of which each is of one shard of a cluster, in one transaction. Unknown requests
     are accepted."""
     given = [(await ensure_ids(connection, ids, posts), posts) for posts in batches]
-    statement, values = _arguments(given)
+    statement, values = _arguments(connection, given)
     await connection.execute_each(statement, [(True, str(lock_timeout_ms), *those) for those in values])
     return {(post.organization_id, post.request_id) for posts in batches for post in posts}
 
 
 def _arguments(
+    connection: Connection,
     batches: Sequence[tuple[Sequence[PostIds], Sequence[ScoreWrite]]],
 ) -> tuple[str, list[tuple[object, ...]]]:
     """The statement for batches, and its arguments for each."""
@@ -131,7 +135,8 @@ def _arguments(
         len({(post.organization_id, post.request_id) for post in posts}) == len(posts) for _, posts in batches
     )
     values = _plain_values if is_plain else _values_in_order
-    return _SQL["record" if is_plain else "record_in_order"], [values(*batch) for batch in batches]
+    statement = _RECORD.on(connection) if is_plain else _SQL["record_in_order"]
+    return statement, [values(*batch) for batch in batches]
 
 
 def _plain_values(ids: Sequence[PostIds], posts: Sequence[ScoreWrite]) -> tuple[object, ...]:

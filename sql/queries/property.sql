@@ -17,7 +17,7 @@ UPDATE request AS r SET
     properties = r.properties || $3::text::jsonb,
     set_properties = coalesce(r.set_properties, '{}') || $3::text::jsonb,
     updated_at = greatest(r.updated_at, $4)
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 RETURNING r.request_no
 
 -- name: remove_property

@@ -18,7 +18,7 @@ WITH seen AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT r.*
         FROM request AS r
-        WHERE r.request_no = v.request_no AND r.organization_id + 0 = v.organization_id
+        WHERE r.request_no = v.request_no AND r.organization_id = $1::integer::oid
         OFFSET 0
     ) AS r
     /* joins */ /* end */
@@ -49,11 +49,15 @@ SELECT
     r.request_no, r.request_id, CASE WHEN pg_column_size(r.request_body) <= $3 THEN r.request_body END AS request_body,
     CASE WHEN pg_column_size(r.response_body) <= $3 THEN r.response_body END AS response_body
 FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 
 -- name: scores
--- All scores of the requests $2.
+-- All scores of the requests $2. OFFSET 0: they are read once, not once for each name.
 SELECT s.request_no, n.name, s.value, s.is_boolean IS NOT NULL AS is_boolean
-FROM score AS s
-JOIN score_name AS n ON n.id = s.name_id
-WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1
+FROM (
+    SELECT s.request_no, s.name_id, s.value, s.is_boolean
+    FROM score AS s
+    WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id = $1::integer::oid
+    OFFSET 0
+) AS s
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id

@@ -25,20 +25,45 @@ SELECT CASE
 END
 
 -- name: group_by_hash
--- Until the end of the transaction: where few groups are expected of a condition on a property, and so few rows, all
--- rows would be sorted first. What has to be in an order is still sorted; were it sorted in parts, a loop in a loop that
--- keeps an order would seem to save a sort, and as good as a join by hash.
-SELECT set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)
+-- Until the end of the transaction, as join_by_hash: where few groups are expected of a condition on a property, and so
+-- few rows, all rows would be sorted first. What has to be in an order is still sorted; were it sorted in parts, a loop in
+-- a loop that keeps an order would seem to save a sort, and as good as a join by hash.
+DO $$
+BEGIN
+    SET LOCAL citus.propagate_set_commands = 'local';
+    SET LOCAL enable_sort = off;
+    SET LOCAL enable_incremental_sort = off;
+END
+$$
 
 -- name: count_by_hash
--- Until the end of the transaction. As many groups are expected as there are requests, 64 times too many: to hand these
--- from process to process would seem to cost more than several processes save.
-SELECT set_config('enable_sort', 'off', true), set_config('parallel_tuple_cost', '0', true)
+-- Until the end of the transaction, as join_by_hash. As many groups are expected as there are requests, 64 times too many:
+-- to hand these from process to process would seem to cost more than several processes save.
+DO $$
+BEGIN
+    SET LOCAL citus.propagate_set_commands = 'local';
+    SET LOCAL enable_sort = off;
+    SET LOCAL parallel_tuple_cost = 0;
+END
+$$
 
 -- name: join_by_hash
--- Until the end of the transaction.
-SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true)
+-- Until the end of the transaction. On a cluster another server plans the statements: Citus hands it what SET LOCAL sets,
+-- but not what set_config() does. PostgreSQL alone keeps the first setting without a meaning.
+DO $$
+BEGIN
+    SET LOCAL citus.propagate_set_commands = 'local';
+    SET LOCAL enable_nestloop = off;
+    SET LOCAL enable_indexscan = off;
+END
+$$
 
 -- name: join_as_usual
 -- Takes `join_by_hash` back within its transaction.
-SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name IN ('enable_nestloop', 'enable_indexscan')
+DO $$
+BEGIN
+    SET LOCAL citus.propagate_set_commands = 'local';
+    SET LOCAL enable_nestloop TO DEFAULT;
+    SET LOCAL enable_indexscan TO DEFAULT;
+END
+$$

@@ -76,7 +76,7 @@ FROM (
         count(*) AS count
     FROM /* source */ request AS r /* end */
     /* joins */
-    JOIN score AS v ON v.organization_id = r.organization_id AND v.request_no = r.request_no
+    JOIN score AS v ON v.organization_id = $1 AND v.request_no = r.request_no
     /* end */
     WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
     GROUP BY v.name_id, group_value, bin

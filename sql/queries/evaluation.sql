@@ -8,7 +8,7 @@ FROM score_name AS n
 CROSS JOIN LATERAL (
     SELECT
     FROM score AS s
-    WHERE s.organization_id = n.organization_id AND s.name_id = n.id
+    WHERE s.organization_id = $1 AND s.name_id = n.id
     ORDER BY s.request_created_at
     LIMIT 1
 ) AS first
@@ -47,7 +47,7 @@ WITH binned AS (
         count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -69,7 +69,7 @@ bucketed AS (
 )
 SELECT n.name, b.begins_at, b.count, b.sum, b.lowest, b.highest
 FROM bucketed AS b
-JOIN score_name AS n ON n.id = b.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = b.name_id
 ORDER BY n.name, b.begins_at
 
 -- name: over_time_in_zone
@@ -91,7 +91,7 @@ WITH binned AS (
         count(*) AS count, sum(v.value) AS sum, min(v.value) AS lowest, max(v.value) AS highest
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -116,7 +116,7 @@ bucketed AS (
 )
 SELECT n.name, b.begins_at, b.count, b.sum, b.lowest, b.highest
 FROM bucketed AS b
-JOIN score_name AS n ON n.id = b.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = b.name_id
 ORDER BY n.name, b.begins_at
 
 -- name: trends
@@ -133,7 +133,7 @@ WITH binned AS (
             AS squares
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -153,7 +153,7 @@ SELECT
     b.count, b.sum, b.lowest, b.highest, b.booleans = b.count AS all_boolean, b.squares,
     b.booleans > 0 AS any_boolean, n.name, b.bucket AS number
 FROM bucketed AS b
-JOIN score_name AS n ON n.id = b.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = b.name_id
 ORDER BY n.name, b.bucket
 
 -- name: spread
@@ -167,7 +167,7 @@ WITH cells AS (
         count(v.is_boolean) AS booleans
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -200,7 +200,7 @@ CROSS JOIN LATERAL (
     FROM unnest(ARRAY[1, 2, 5]::numeric[]) AS step, generate_series(0, 19) AS power
     WHERE floor(b.highest / (step * 10::numeric ^ power)) - floor(b.lowest / (step * 10::numeric ^ power)) < $5::integer
 ) AS w
-JOIN score_name AS n ON n.id = c.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
 GROUP BY c.group_value, n.name, lower, w.width
 ORDER BY n.name, c.group_value NULLS LAST, lower
 
@@ -212,7 +212,7 @@ WITH cells AS (
     SELECT v.name_id, v.value, count(*) AS count
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -239,7 +239,7 @@ SELECT
     sum(c.count)::bigint AS count
 FROM counted AS c
 JOIN bounds AS b ON b.name_id = c.name_id
-JOIN score_name AS n ON n.id = c.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
 GROUP BY n.name, b.lowest, b.highest, b.bins, bin
 ORDER BY n.name, bin
 
@@ -256,7 +256,7 @@ WITH summed AS (
             AS squares
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -287,7 +287,7 @@ FROM (
         percentile_cont($6::double precision) WITHIN GROUP (ORDER BY v.value::double precision) AS percentile
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -312,7 +312,7 @@ WITH cells AS (
         count(*) FILTER (WHERE v.request_created_at >= $6::timestamptz) AS last_count
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -365,7 +365,7 @@ SELECT
     ) AS percentiles,
     s.all_boolean, s.last_count::bigint AS last_count, s.values, s.counts
 FROM summed AS s
-JOIN score_name AS n ON n.id = s.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id
 ORDER BY s.group_value NULLS LAST, n.name
 
 -- name: compare_units
@@ -376,7 +376,7 @@ WITH by_unit AS (
         count(*) AS count, sum(v.value) AS sum
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
@@ -392,7 +392,7 @@ SELECT
     coalesce(sum(u.sum * u.count) FILTER (WHERE u.unit IS NOT NULL), 0) AS products,
     coalesce(sum(u.count * u.count) FILTER (WHERE u.unit IS NOT NULL), 0) AS count_squares
 FROM by_unit AS u
-JOIN score_name AS n ON n.id = u.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = u.name_id
 GROUP BY u.group_value, n.name
 ORDER BY u.group_value NULLS LAST, n.name
 
@@ -415,7 +415,7 @@ WITH by_item AS MATERIALIZED (
             /* unit */ r.user_id /* end */ AS item
         FROM /* source */ score AS v /* end */
         /* request */
-        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
             AND r.created_at >= $2 AND r.created_at < $3
         /* end */
         /* joins */ /* end */
@@ -465,7 +465,7 @@ SELECT
     coalesce(s.count, 0)::bigint AS count, s.sums, s.items
 FROM sizes AS z
 LEFT JOIN summed AS s ON s.name_id = z.name_id
-JOIN score_name AS n ON n.id = z.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = z.name_id
 ORDER BY n.name
 
 -- name: compare_covariates
@@ -479,14 +479,14 @@ FROM (
         /* covariate */ r.latency_ms::numeric /* end */ AS x
     FROM /* source */ score AS v /* end */
     /* request */
-    JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+    JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
         AND r.created_at >= $2 AND r.created_at < $3
     /* end */
     /* joins */ /* end */
     WHERE v.organization_id = $1 AND v.request_created_at >= $2 AND v.request_created_at < $3
         AND v.name_id = ANY ($4::integer[]) AND /* where */ true /* end */
 ) AS c
-JOIN score_name AS n ON n.id = c.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
 WHERE c.x IS NOT NULL
 GROUP BY c.group_value, n.name
 ORDER BY c.group_value NULLS LAST, n.name
@@ -508,7 +508,7 @@ WITH placed AS (
             min(v.request_created_at) AS first_at, max(v.request_created_at) AS last_at
         FROM /* source */ score AS v /* end */
         /* request */
-        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
             AND r.created_at >= $2 AND r.created_at < $3
         /* end */
         /* joins */ /* end */
@@ -558,7 +558,7 @@ SELECT
     c.squares::text AS squares, c.first_at, c.last_at, c.rank <= $8 AS is_shown, c.groups,
     (SELECT count(DISTINCT name_id) FROM grouped WHERE place = 0) AS scores
 FROM counted AS c
-JOIN score_name AS n ON n.id = c.name_id
+JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
 WHERE c.rank <= $8 OR c.place = $10::integer AND coalesce(c.group_value, '') IN (
     SELECT coalesce(within, '') FROM ranked WHERE place = $9::integer AND rank <= $8
 )
@@ -576,7 +576,7 @@ WITH placed AS (
             sum(v.value) AS sum
         FROM /* source */ score AS v /* end */
         /* request */
-        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
             AND r.created_at >= $2 AND r.created_at < $3
         /* end */
         /* joins */ /* end */
@@ -624,7 +624,7 @@ FROM (
                 /* unit */ NULL::text /* end */ AS unit
             FROM /* source */ score AS v /* end */
             /* request */
-            JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
                 AND r.created_at >= $2 AND r.created_at < $3
             /* end */
             /* joins */ /* end */
@@ -660,7 +660,7 @@ FROM (
             /* unit */ NULL::text /* end */ AS unit
         FROM /* source */ score AS v /* end */
         /* request */
-        JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+        JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
             AND r.created_at >= $2 AND r.created_at < $3
         /* end */
         /* joins */ /* end */
@@ -687,7 +687,7 @@ FROM (
                 /* unit */ NULL::text /* end */ AS unit
             FROM /* source */ score AS v /* end */
             /* request */
-            JOIN request AS r ON r.organization_id = v.organization_id AND r.request_no = v.request_no
+            JOIN request AS r ON r.organization_id = $1 AND r.request_no = v.request_no
                 AND r.created_at >= $2 AND r.created_at < $3
             /* end */
             /* joins */ /* end */
@@ -697,7 +697,7 @@ FROM (
         GROUP BY v.request_no
         HAVING count(*) > 1
     ) AS p
-    JOIN request AS r ON r.organization_id + 0 = $1 AND r.request_no = p.request_no
+    JOIN request AS r ON r.organization_id = $1::integer::oid AND r.request_no = p.request_no
 ) AS p
 WHERE p.place <= $5
 GROUP BY p.ratings

@@ -17,18 +17,18 @@ ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
 -- which takes 100 arguments at most.)
 SELECT r.request_no, concat_ws(',', /* members */ '"request_id":' || to_json(r.request_id)::text /* end */) AS line
 FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 
 -- name: read_columns
 SELECT r.request_no, /* columns */ r.request_id /* end */
 FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 
 -- name: read_values
 -- $3: the ids of the scores' names, or null for all.
 SELECT s.request_no, array_agg(s.name_id) AS name_ids, array_agg(s.value) AS values
 FROM score AS s
-WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1
+WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id = $1::integer::oid
     AND ($3::integer[] IS NULL OR s.name_id = ANY ($3::integer[]))
 GROUP BY s.request_no
 
@@ -38,7 +38,7 @@ SELECT s.request_no, array_agg(s.name_id) AS name_ids, array_agg(coalesce(s.orig
     array_agg(CASE WHEN s.is_boolean THEN CASE s.value WHEN 0 THEN 'false' ELSE 'true' END ELSE s.value::text END) AS values,
     array_agg(to_char(s.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS times
 FROM score AS s
-WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1
+WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id = $1::integer::oid
     AND ($3::integer[] IS NULL OR s.name_id = ANY ($3::integer[]))
 GROUP BY s.request_no
 
@@ -62,7 +62,7 @@ SELECT h.request_no, array_agg(h.name_id ORDER BY h.name_id, h.scored_at) AS nam
         ORDER BY h.name_id, h.scored_at
     ) AS ends
 FROM score_history AS h
-WHERE h.request_no = ANY ($2::bigint[]) AND h.organization_id + 0 = $1
+WHERE h.request_no = ANY ($2::bigint[]) AND h.organization_id = $1::integer::oid
     AND ($3::integer[] IS NULL OR h.name_id = ANY ($3::integer[]))
 GROUP BY h.request_no
 
@@ -71,7 +71,7 @@ GROUP BY h.request_no
 SELECT m.request_no, m.name_id, to_char(m.scored_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
     ',"comment":' || to_json(m.comment)::text AS comment
 FROM score_comment AS m
-WHERE m.request_no = ANY ($2::bigint[]) AND m.organization_id + 0 = $1
+WHERE m.request_no = ANY ($2::bigint[]) AND m.organization_id = $1::integer::oid
 
 -- name: find_names
 -- As the keys of a JSON object.

@@ -1,23 +1,31 @@
 -- Properties of requests.
 
 -- name: set_properties
--- Where $5 is false, only of a request that exists.
+-- Of a request that is made where it does not exist.
 INSERT INTO request AS r (organization_id, request_id, created_at, updated_at, properties, set_properties)
-SELECT $1, $2, $4, $4, $3, $3
-WHERE $5::boolean OR EXISTS (SELECT FROM request WHERE organization_id = $1 AND request_id = $2)
+VALUES ($1, $2, $4, $4, $3, $3)
 ON CONFLICT ON CONSTRAINT request_pkey DO UPDATE SET
     properties = r.properties || excluded.properties,
     set_properties = coalesce(r.set_properties, '{}') || excluded.set_properties,
     updated_at = greatest(r.updated_at, excluded.updated_at)
 RETURNING r.request_no
 
+-- name: set_of_known
+-- As set_properties, but only of a request that exists.
+UPDATE request AS r SET
+    properties = r.properties || $3::jsonb,
+    set_properties = coalesce(r.set_properties, '{}') || $3,
+    updated_at = greatest(r.updated_at, $4)
+WHERE r.organization_id = $1 AND r.request_id = $2
+RETURNING r.request_no
+
 -- name: set_of_requests
--- Of those that there are of the requests $2, as set_properties does it.
+-- The same of those that there are of the requests $2.
 UPDATE request AS r SET
     properties = r.properties || $3::text::jsonb,
     set_properties = coalesce(r.set_properties, '{}') || $3::text::jsonb,
     updated_at = greatest(r.updated_at, $4)
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 RETURNING r.request_no
 
 -- name: remove_property

@@ -1,12 +1,12 @@
 -- Reading requests. The filter compiler (store/search) fills the slots; $1 is always the organization.
 
 -- name: search
--- The subquery cuts the page, then the scores of its rows are collected: `scored` is (ids of their names, values in the
--- same order, time of the feedback), read in one visit to the request's scores. store/search/score_objects.py makes JSON
+-- The subquery cuts the page, then the scores of its rows are collected: the ids of their names, the values in the same
+-- order, and the time of the feedback, read in one visit to the request's scores. store/search/score_objects.py makes JSON
 -- of it: to look the names up here and build the object took three quarters of the whole row's time. (A subquery's order
--- is kept where nothing above it sorts, joins or gathers. They are found by the request's number alone: HIDDEN in
--- store/search/score_conditions.py says why.) The compiler fills in the outcome of a request whose client gave only a
--- status.
+-- is kept where nothing above it sorts or gathers, and what is read of each row in turn is joined by a loop. Scores are
+-- found by the request's number alone: HIDDEN in store/search/score_conditions.py says why.) The compiler fills in the
+-- outcome of a request whose client gave only a status.
 SELECT
     r.request_id, r.created_at, r.updated_at, r.response_created_at, r.latency_ms, r.time_to_first_token_ms,
     r.prompt_tokens, r.completion_tokens, r.total_tokens, r.prompt_cache_read_tokens,
@@ -18,25 +18,7 @@ SELECT
     r.country_code, r.cache_reference_id, r.request_referrer, r.storage_location, r.assets, r.tags,
     r.properties, r.promptlayer, r.ai_gateway_body_mapping,
     /* bodies */ r.request_body, r.response_body /* end */,
-    (
-        SELECT row(
-            string_agg(s.name_id::text, ','),
-            string_agg(s.value::text, ','),
-            date_trunc(
-                'milliseconds',
-                max(s.scored_at) FILTER (
-                    WHERE s.name_id = (
-                        SELECT n.id
-                        FROM score_name AS n
-                        WHERE n.organization_id = $1 AND n.name = 'helicone-score-feedback'
-                    )
-                )
-            )
-        )
-        FROM score AS s
-        WHERE s.request_no = r.request_no AND s.organization_id + 0 = r.organization_id
-    ) AS scored,
-    r.sort_value
+    scored.name_ids, scored.values, scored.feedback_at, r.sort_value
 FROM (
     SELECT r.*, /* sort_value */ NULL /* end */ AS sort_value
     FROM /* source */ request AS r /* end */
@@ -45,6 +27,22 @@ FROM (
     ORDER BY /* order */ r.created_at DESC, r.request_id /* end */
     LIMIT $2 OFFSET $3
 ) AS r
+CROSS JOIN LATERAL (
+    SELECT
+        string_agg(s.name_id::text, ',') AS name_ids, string_agg(s.value::text, ',') AS values,
+        date_trunc(
+            'milliseconds',
+            max(s.scored_at) FILTER (
+                WHERE s.name_id = (
+                    SELECT n.id
+                    FROM score_name AS n
+                    WHERE n.organization_id = $1 AND n.name = 'helicone-score-feedback'
+                )
+            )
+        ) AS feedback_at
+    FROM score AS s
+    WHERE s.request_no = r.request_no AND s.organization_id = $1::integer::oid
+) AS scored
 
 -- name: score_names
 SELECT n.id, n.name
@@ -100,12 +98,13 @@ SELECT
 SELECT ARRAY[/* counts */ $1::integer, $2::integer /* end */]
 
 -- name: table_sizes
--- How many requests there are, by the last VACUUM or ANALYZE; 1000 stand for a number that is not known, -1: all matches
--- are then as many as in any table. `visible`: of nine in ten scores, PostgreSQL knows without a look into the table that
--- they are there. It counted them at the last VACUUM; the changes since are counted by themselves.
+-- How many requests there are, by the last VACUUM or ANALYZE; 1000 stand for a number that is not known, -1 (or 0, where
+-- other servers hold the rows): all matches are then as many as in any table. `visible`: of nine in ten scores, PostgreSQL
+-- knows without a look into the table that they are there. It counted them at the last VACUUM; the changes since are
+-- counted by themselves.
 SELECT
     greatest(request_table.reltuples, 1000)::double precision AS requests,
-    score_table.relallvisible >= 0.9 * score_table.relpages AND score_table.reltuples >= 0
+    score_table.relallvisible >= 0.9 * score_table.relpages AND score_table.reltuples > 0
         AND pg_stat_get_ins_since_vacuum(score_table.oid) + pg_stat_get_dead_tuples(score_table.oid)
             <= 0.1 * score_table.reltuples AS visible
 FROM pg_class AS request_table

@@ -60,7 +60,7 @@ LIMIT $3
 SELECT r.request_no, r.request_id, r.created_at, count(*) OVER () AS matching
 FROM /* source */ request AS r /* end */
 /* joins */
-JOIN score AS v ON v.organization_id = r.organization_id AND v.request_no = r.request_no
+JOIN score AS v ON v.organization_id = $1 AND v.request_no = r.request_no
 /* end */
 WHERE /* organization */ r.organization_id = $1 /* end */ AND /* where */ true /* end */
 GROUP BY r.request_no, r.request_id, r.created_at
@@ -94,6 +94,6 @@ FROM unnest($2::bigint[]) AS p (request_no)
 CROSS JOIN LATERAL (
     SELECT s.request_no, s.name_id, s.value
     FROM score AS s
-    WHERE s.request_no = p.request_no AND s.organization_id + 0 = $1 AND s.name_id + 0 = ANY ($3::integer[])
+    WHERE s.request_no = p.request_no AND s.organization_id = $1::integer::oid AND s.name_id + 0 = ANY ($3::integer[])
     OFFSET 0
 ) AS s

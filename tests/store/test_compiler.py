@@ -71,14 +71,11 @@ HAS_STRING = (
 
 
 def of_request(alias: str, row: str = "r") -> str:
-    return f"{alias}.request_no = {row}.request_no AND {alias}.organization_id + 0 = {row}.organization_id"
+    return f"{alias}.request_no = {row}.request_no AND {alias}.organization_id = $1::integer::oid"
 
 
 def joined(alias: str) -> str:
-    return (
-        f"JOIN score AS {alias} ON {alias}.organization_id = r.organization_id "
-        f"AND {alias}.request_no = r.request_no"
-    )
+    return f"JOIN score AS {alias} ON {alias}.organization_id = $1 AND {alias}.request_no = r.request_no"
 
 
 def look_up(number: int, conditions: str, row: str | None = None) -> str:
@@ -216,9 +213,7 @@ def test_filter_is_compiled(tree: Filter, where: str, arguments: tuple[object, .
 
 
 ORIGIN = "s.origin_id = ANY(ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization_id = $1 AND {}))"
-SAME_SCORE = (
-    "{0}.request_no = s.request_no AND {0}.name_id = s.name_id AND {0}.organization_id = s.organization_id"
-)
+SAME_SCORE = "{0}.request_no = s.request_no AND {0}.name_id = s.name_id AND {0}.organization_id = $1"
 COMMENT = (
     f"(SELECT m.comment FROM score_comment AS m WHERE {SAME_SCORE.format('m')} AND m.scored_at = s.scored_at)"
 )
@@ -670,7 +665,7 @@ def score_table(*conditions: str) -> str:
     )
 
 
-M = " ON m.organization_id = r.organization_id AND m.request_no = r.request_no"
+M = " ON m.organization_id = $1 AND m.request_no = r.request_no"
 
 
 def test_score_is_a_column_of_one_table_where_many_requests_are_read() -> None:

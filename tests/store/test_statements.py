@@ -32,7 +32,7 @@ def fields(struct: type[msgspec.Struct]) -> list[str]:
 
 
 RECEIVED = {
-    ("request", "search"): [*fields(Request), "sort_value"],
+    ("request", "search"): [*fields(Request)[:-1], "name_ids", "values", "feedback_at", "sort_value"],
     ("key", "list"): fields(ApiKey),
     ("audit", "list"): fields(AuditEntry),
     ("key", "find"): fields(UsableKey),

@@ -141,9 +141,11 @@ class Export:
             if statement.by_hash:
                 await stack.enter_async_context(planned_by_hash(self._connection))
             cursor = await self._connection.cursor(sql, *statement.arguments, *statement.compiled.arguments)
-        while found := await cursor.fetch(self._step):
+            found = await cursor.fetch(self._step)
+        while found:
             for places in _bounded(map(tuple, found)):
                 yield places
+            found = await cursor.fetch(self._step)
 
     def _size(self) -> str:
         large = [name for name in _LARGE if name in self._selection.columns]

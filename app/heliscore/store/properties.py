@@ -29,8 +29,10 @@ async def set_properties(
     """Set some properties and keep the others. False when the request does not exist and `accept_unknown` is
     false."""
     encoded = msgspec.json.encode(properties).decode()
-    arguments = (organization_id, request_id, encoded, at, accept_unknown)
-    return await connection.fetchval(_SQL["set_properties"], *arguments) is not None
+    arguments = (organization_id, request_id, encoded, at)
+    if accept_unknown:
+        return await connection.fetchval(_SQL["set_properties"], *arguments) is not None
+    return await connection.fetchval(_SQL["set_of_known"], *arguments) is not None
 
 
 async def set_property_of(

@@ -35,8 +35,8 @@ async def joined_by_hash(connection: Connection) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def planned_by_hash(connection: Connection) -> AsyncIterator[None]:
-    """The same for cursors that are opened in this context, and outlive it: they keep their plan, and the
-    statements after it are planned as usual. Only within a transaction."""
+    """The same for cursors from which rows are first fetched in this context, and which outlive it: they keep
+    their plan, and the statements after it are planned as usual. Only within a transaction."""
     await connection.fetch(_SQL["join_by_hash"])
     yield
     await connection.fetch(_SQL["join_as_usual"])

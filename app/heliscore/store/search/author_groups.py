@@ -11,7 +11,7 @@ from heliscore.store.search.matching_rows import MatchingRows
 from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST, ScoreConditions
 from heliscore.store.search.score_parts import ORIGIN_PARTS
 
-_AUTHORS: Final = "\nLEFT JOIN score_origin AS o ON o.id = {}"
+_AUTHORS: Final = "\nLEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = {}"
 
 _LOOKED_UP: Final = (
     "CASE WHEN v.name_id = {0} THEN v.origin_id ELSE "
@@ -20,8 +20,7 @@ _LOOKED_UP: Final = (
 )
 
 _JOINED: Final = (
-    "\nLEFT JOIN score AS g ON g.organization_id = v.organization_id AND g.request_no = v.request_no "
-    "AND g.name_id = {}"
+    "\nLEFT JOIN score AS g ON g.organization_id = $1 AND g.request_no = v.request_no AND g.name_id = {}"
 )
 
 _CHANGES: Final = (

@@ -37,6 +37,7 @@ from heliscore.store.search.matching_rows import (
 )
 from heliscore.store.search.page_order import Position, beyond, direction, order_by
 from heliscore.store.search.request_groups import compile_group
+from heliscore.store.search.score_conditions import SAME_REQUEST
 from heliscore.store.search.slots import Compiled, Slots
 
 Bodies = Literal["whole", "preview", "previews", "none"]
@@ -103,7 +104,7 @@ def compile_rows(request_nos: list[int], sort: Sort, first_parameter: int, bodie
     source = (
         f"unnest({conditions.arguments.add(request_nos, 'bigint[]')}) AS p (request_no)\n"
         "CROSS JOIN LATERAL "
-        "(SELECT r.* FROM request AS r WHERE r.request_no = p.request_no OFFSET 0) AS r"
+        f"(SELECT r.* FROM request AS r WHERE {SAME_REQUEST.format('r', 'p')} OFFSET 0) AS r"
     )
     order, sort_value = "random()", "NULL"
     if sort.subject is not None:

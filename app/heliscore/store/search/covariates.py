@@ -11,8 +11,7 @@ from heliscore.store.search.score_conditions import HIDDEN, SAME_REQUEST
 Covariate = Column | Score
 
 _JOINED: Final = (
-    "\nJOIN score AS x ON x.organization_id = v.organization_id AND x.request_no = v.request_no "
-    "AND x.name_id = {}"
+    "\nJOIN score AS x ON x.organization_id = $1 AND x.request_no = v.request_no AND x.name_id = {}"
 )
 _LOOKED_UP: Final = (
     "\nCROSS JOIN LATERAL (SELECT x.value FROM score AS x "

@@ -8,6 +8,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
+import asyncpg
+
 from heliscore.domain.filter_tree import NEWEST_FIRST, Column, Compare, Filter, Sort
 from heliscore.domain.filter_tree import Score as ScoreSubject
 from heliscore.store.connections.pool import Connection
@@ -16,7 +18,7 @@ from heliscore.store.search.compiler import Bodies, compile_rows
 from heliscore.store.search.found_requests import Page, Request
 from heliscore.store.search.leading_conditions import split_alternatives
 from heliscore.store.search.page_order import Position
-from heliscore.store.search.score_objects import ScoreObjects, read_names
+from heliscore.store.search.score_objects import Found, ScoreObjects, read_names
 from heliscore.store.search.score_order import SubQuery, score_order
 from heliscore.store.search.search_statements import Statement, StatementChooser, send
 
@@ -165,15 +167,19 @@ class _Search:
 
     async def _read(self, statement: Statement) -> list[_Row]:
         rows = await send(self._connection, statement)
-        found = [row["scored"] for row in rows]
+        found = [_scored(row) for row in rows]
         names = await read_names(self._connection, self._names, self._organization_id, found)
         objects = ScoreObjects(names)
         read = []
-        for row in rows:
-            *columns, scored, sort_value = row
+        for row, scored in zip(rows, found, strict=True):
+            *columns, _, _, _, sort_value = row
             columns.append(objects.write(scored))
             read.append((Request(*columns), sort_value))
         return read
+
+
+def _scored(row: asyncpg.Record) -> Found:
+    return row["name_ids"], row["values"], row["feedback_at"]
 
 
 async def count(connection: Connection, names: ScoreNames, organization_id: int, tree: Filter) -> int:

@@ -26,14 +26,16 @@ index that begins with the organization looks as good as the one that begins wit
 each lookup of a row reads all rows of the organization. So of a statement's tables only the one that it
 begins at is found by organization, and all others by the request's number alone. (The name is hidden too:
 since version 18, PostgreSQL uses an index without its first column.)
+
+The organization is hidden in another way, as `$1::integer::oid`: the operator is then the one of oid, which
+an index of integers does not serve. Citus sees through that, and must: it runs a statement on one node as a
+whole only if each of its tables is compared with the organization. (The parameter itself stays an integer.)
 """
 
-SAME_REQUEST: Final = (
-    f"{{0}}.request_no = {{1}}.request_no AND {{0}}.organization_id{HIDDEN} = {{1}}.organization_id"
-)
-"""From one row to another of the same request."""
+SAME_REQUEST: Final = "{0}.request_no = {1}.request_no AND {0}.organization_id = $1::integer::oid"
+"""From one row to another of the same request, in the organization, $1, which is hidden."""
 
-VISIBLE: Final = "{0}.organization_id = r.organization_id AND {0}.request_no = r.request_no"
+VISIBLE: Final = "{0}.organization_id = $1 AND {0}.request_no = r.request_no"
 """The same for statements that are joined by hash (hash_joins.py): each table is read by organization."""
 
 _LOWEST: Final = f"(SELECT '{-(2**63)}'::bigint)"

@@ -23,8 +23,7 @@ _ROW_PARTS: Final[dict[Part, str]] = {
 }
 
 _SAME_SCORE: Final = (
-    "{1}.request_no = {0}.request_no AND {1}.name_id = {0}.name_id "
-    "AND {1}.organization_id = {0}.organization_id"
+    "{1}.request_no = {0}.request_no AND {1}.name_id = {0}.name_id AND {1}.organization_id = $1"
 )
 
 _ORIGINS: Final = "ARRAY(SELECT o.id FROM score_origin AS o WHERE o.organization_id = $1 AND {})"

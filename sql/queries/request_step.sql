@@ -10,8 +10,9 @@ FROM (SELECT request_no FROM request WHERE request_no > $1 ORDER BY request_no L
 SELECT coalesce(max(request_no), 0) FROM request
 
 -- name: limit_wait
--- For locks, until the transaction ends.
-SELECT set_config('lock_timeout', $1::text, true)
+-- For locks, until the transaction ends: less than PostgreSQL's deadlock_timeout, which would end another writer's
+-- transaction. SET LOCAL: see connection.sql.
+SET LOCAL lock_timeout = '500ms'
 
 -- name: lock
 -- In the order of every writer.

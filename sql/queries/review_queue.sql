@@ -47,6 +47,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING id::text
 
 -- name: change
+-- runs on the node of $1
 -- Null: as it was. $6 closes it, or opens it again.
 UPDATE review_queue
 SET name = coalesce($3, name), instructions = coalesce($4, instructions),

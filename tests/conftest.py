@@ -26,6 +26,7 @@ from heliscore.settings import Settings
 from heliscore.store import keys, organizations
 from heliscore.store.cluster import distribution
 from heliscore.store.connections import database_identity, pool, sessions
+from heliscore.store.connections.carrying import CarryingConnection, find_cluster
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.schema import bootstrap
@@ -49,6 +50,19 @@ its end: several processes may use one server."""
 
 DISTRIBUTED = os.environ.get("TEST_DISTRIBUTED") == "true"
 """Whether the tables of the template are distributed: then TEST_DATABASE_URL leads to a PostgreSQL with Citus."""
+
+if DISTRIBUTED:
+    _connect = asyncpg.connect
+
+    async def _connect_carrying(*arguments: Any, **options: Any) -> Any:
+        """Connect as the service does: the tests' own connections run its statements too."""
+        options.setdefault("connection_class", CarryingConnection)
+        connection = await _connect(*arguments, **options)
+        if isinstance(connection, CarryingConnection):
+            connection.carries = await find_cluster(connection, even_unfinished=True)
+        return connection
+
+    asyncpg.connect = _connect_carrying
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 

@@ -121,7 +121,7 @@ async def _opened(
         accept_unknown = settings.accepts_unknown_requests
         return Writer(pools.writing, ids, accept_unknown=accept_unknown, placements=placements)
 
-    writer = WritingLanes(open_writer, placements)
+    writer = WritingLanes(open_writer, placements, pools.quick)
     limit = settings.rate_limit
     forwarding = _make_forwarding(settings, pools, providers)
     try:

@@ -15,6 +15,13 @@ SELECT nodename, nodeport FROM pg_dist_node WHERE isactive AND shouldhaveshards 
 SELECT set_config('statement_timeout', '0', false), set_config('citus.enable_unsafe_triggers', 'on', false),
     set_config('client_min_messages', 'warning', false)
 
+-- name: watch_coordinator
+-- Before a statement that loses its coordinator can write after a newer one, its node ends it. (prepare_beside() sees to
+-- that too, but from a session's second statement on.)
+SELECT run_command_on_workers(
+    format('ALTER DATABASE %I SET client_connection_check_interval = ''250ms''', current_database())
+)
+
 -- name: begin
 -- From now on no service works here, until this comment is replaced.
 COMMENT ON TABLE carried IS 'unfinished'

@@ -136,8 +136,9 @@ def describe(name: str, found: Run) -> str:
         f"{len(ledger.torn)} torn, {found.unkept} not in the history, {found.doubled} twice in it",
         f"  invisible for a while: {len(returned)}, at most {longest:.1f} s, and {max(late, 0):.1f} s after "
         "the node was back",
-        f"  from the event to its end {found.back - found.event:.1f} s; slowest call {slowest.seconds:.2f} s, "
-        f"{slowest.at - found.event:+.1f} s from the event, organization of {found.ports[slowest.organization]}",
+        f"  from the event to its end {found.back - found.event:.1f} s",
+        f"  slowest call {slowest.seconds:.2f} s, {slowest.at - found.event:+.1f} s from the event, "
+        f"organization of {found.ports[slowest.organization]}",
     ]
     return "\n".join([*lines, *_rates(found)])
 
@@ -170,4 +171,4 @@ def _statuses(calls: list[Call], begin: float, end: float) -> str:
     for call in calls:
         if begin <= call.at < end:
             counts[call.status] = counts.get(call.status, 0) + 1
-    return ", ".join(f"{count} × {status or 'broken'}" for status, count in sorted(counts.items()))
+    return ", ".join(f"{count:,} times {status or 'broken'}" for status, count in sorted(counts.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -47,8 +48,16 @@ _PASSING: Final = (
     asyncpg.InvalidCatalogNameError,  # the database does not exist
     asyncpg.UndefinedTableError,  # nor do its tables, as /readyz says
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server set read-only
+    asyncpg.InternalServerError,  # some of Citus, as below
 )
 """Errors that may pass: the caller is told to try again."""
+
+_NODE_FAILED: Final = re.compile(
+    "failure on connection marked as essential|could not commit transaction for shard"
+    "|failed to (?:prepare|commit) transaction|connection (?:not open|to the remote node)"
+    "|lost synchronization with server"
+)
+"""What Citus says where a node was lost during a statement. It has no code for that but that of defects."""
 
 
 class Database:
@@ -164,6 +173,8 @@ def error_of(error: Exception) -> Unavailable | None:
     """Return what a caller is told of an error that may pass; None for an error that is a defect of ours."""
     # asyncpg could not encode an argument: a ValueError too.
     if not isinstance(error, _PASSING) or isinstance(error, ValueError):
+        return None
+    if isinstance(error, asyncpg.InternalServerError) and not _NODE_FAILED.search(str(error)):
         return None
     return Unavailable(_AWAY)
 

@@ -16,11 +16,12 @@ SELECT set_config('statement_timeout', '0', false), set_config('citus.enable_uns
     set_config('client_min_messages', 'warning', false)
 
 -- name: watch_coordinator
--- Before a statement that loses its coordinator can write after a newer one, its node ends it. (prepare_beside() sees to
--- that too, but from a session's second statement on.)
-SELECT run_command_on_workers(
-    format('ALTER DATABASE %I SET client_connection_check_interval = ''250ms''', current_database())
-)
+-- A node ends a statement whose coordinator is gone, before that can write after a newer one. Citus tells the nodes.
+-- (prepare_beside() sees to it too, but from a session's second statement on.)
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = ''250ms''', current_database());
+END $$
 
 -- name: begin
 -- From now on no service works here, until this comment is replaced.

@@ -77,7 +77,7 @@ def _signal(server: Server, number: signal.Signals) -> None:
 
 
 def move(dsn: str, organizations: list[int], moves: int) -> None:
-    """Move the shards of organizations to the next node, one after the other, and those that come first back."""
+    """Move shards of organizations to another node, one after the other, and each of them back."""
     for number in range(moves):
         connected(dsn, partial(_move_one, organizations=organizations, number=number))
 

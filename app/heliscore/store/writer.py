@@ -76,12 +76,14 @@ class Writer:
         accept_unknown: bool,
         placements: Placements | None = None,
         lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
+        lane: int | None = None,
     ) -> None:
         self._database = database
         self._ids = ids
         self._accept_unknown = accept_unknown
         self._placements = placements or Placements()
         self._lock_timeout_ms = lock_timeout_ms
+        self._lane = lane
         self._waiting: deque[_Entry] = deque()
         self._in_progress: set[_Request] = set()
         self._held_back: dict[_Request, list[_Entry]] = {}
@@ -136,7 +138,7 @@ class Writer:
             await self._arrived.wait()
             batch: list[_Entry] = []
             try:
-                async with self._database.connection() as connection:
+                async with self._database.connection(lane=self._lane) as connection:
                     while not connection.is_closed():
                         if batch := self._take():
                             await self._write_or_set_aside(connection, batch)
@@ -179,10 +181,10 @@ class Writer:
     async def _write_set_aside(self, batch: list[_Entry]) -> None:
         """Write the posts that are not locked, then wait for the locks of the rest."""
         try:
-            async with self._splitting, self._database.connection() as connection:
+            async with self._splitting, self._database.connection(lane=self._lane) as connection:
                 locked = await self._write_unlocked(connection, batch)
             if locked:
-                async with self._database.connection() as connection:
+                async with self._database.connection(lane=self._lane) as connection:
                     await self._write(connection, locked)
         except Exception as error:  # every caller gets it, as above
             self._fail(batch, error)

@@ -36,7 +36,7 @@ class WritingLanes:
     """Chooses the lane of each post."""
 
     def __init__(
-        self, open_writer: Callable[[], Writer], placements: Placements, database: Database | None = None
+        self, open_writer: Callable[[int], Writer], placements: Placements, database: Database | None = None
     ) -> None:
         """`database` is for finding the nodes of organizations on a cluster."""
         self._open_writer = open_writer
@@ -77,7 +77,7 @@ class WritingLanes:
 
     def _writer(self, lane: int) -> Writer:
         if lane not in self._lanes:
-            self._lanes[lane] = self._open_writer()
+            self._lanes[lane] = self._open_writer(lane)
         return self._lanes[lane]
 
     @property

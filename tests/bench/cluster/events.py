@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
@@ -13,12 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import msgspec
 from heliscore.store.connections.pool import Connection
 
 from tests.bench.databases import connected
 from tests.bench.plan import progress
 from tests.bench.processes import family
+
+_ATTEMPTS: Final = 5
+_PAUSE_S: Final = 3
 
 _SHARDS: Final = """
 SELECT s.shardid, s.shardminvalue, s.shardmaxvalue, n.nodename, n.nodeport, n.nodeid
@@ -88,11 +93,25 @@ async def _move_one(connection: Connection, organizations: list[int], number: in
     shard = shards[number // 2 % len(shards)]
     other = next(node for node in nodes if node["nodeid"] != shard["nodeid"])
     begun = time.monotonic()
-    await connection.execute(
-        "SELECT citus_move_shard_placement($1, $2, $3::integer, $4, $5::integer, 'force_logical')",
-        *(shard["shardid"], shard["nodename"], shard["nodeport"], other["nodename"], other["nodeport"]),
-        timeout=300,
-    )
+    for attempt in range(_ATTEMPTS):
+        try:
+            await connection.execute(
+                "SELECT citus_move_shard_placement($1, $2, $3::integer, $4, $5::integer, 'force_logical')",
+                *(
+                    shard["shardid"],
+                    shard["nodename"],
+                    shard["nodeport"],
+                    other["nodename"],
+                    other["nodeport"],
+                ),
+                timeout=300,
+            )
+            break
+        except asyncpg.InternalServerError as error:  # what the last move left could not be dropped yet
+            progress(f"refused: {error}")
+            if attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(_PAUSE_S)
     progress(
         f"moved {shard['shardid']} from {shard['nodeport']} to {other['nodeport']}"
         f" in {time.monotonic() - begun:.1f} s"

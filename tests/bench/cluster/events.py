@@ -119,7 +119,8 @@ async def _move_one(connection: Connection, organizations: list[int], number: in
 
 
 def split(dsn: str, organizations: list[int]) -> None:
-    """Split the shard of the first organization in two, of which one goes to another node."""
+    """Split the shard of the first organization in two, of which one goes to another node. Its writes are held
+    up: a split beside them (`force_logical`) does not get over the generated column of `request`."""
     connected(dsn, partial(_split_one, organizations=organizations[:1]))
 
 
@@ -130,7 +131,7 @@ async def _split_one(connection: Connection, organizations: list[int]) -> None:
     places = [shard["nodeid"], next(n["nodeid"] for n in nodes if n["nodeid"] != shard["nodeid"])]
     begun = time.monotonic()
     await connection.execute(
-        "SELECT citus_split_shard_by_split_points($1, $2, $3, 'force_logical')",
+        "SELECT citus_split_shard_by_split_points($1, $2, $3, 'block_writes')",
         *(shard["shardid"], [str(point)], places),
         timeout=300,
     )

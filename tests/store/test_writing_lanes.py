@@ -17,12 +17,11 @@ from heliscore.settings import Settings
 from heliscore.store import organizations
 from heliscore.store.cluster.placements import Placements
 from heliscore.store.connections.pool import Connection, Database, error_of, open_database
-from heliscore.store.schema.migrations import split_statements
 from heliscore.store.scores import ScoreIds
-from heliscore.store.statements import SQL_FOLDER
 from heliscore.store.writer import Writer
 from heliscore.store.writing_lanes import WritingLanes
 
+from .carried_databases import prepare_carrying
 from .test_record import values
 from .test_writer import PATIENCE, answers, locked_out, post, transactions
 
@@ -79,8 +78,7 @@ class Cluster:
 
 @pytest.fixture
 async def cluster(dsn: str, connection: Connection) -> AsyncIterator[Cluster]:
-    for statement in split_statements((SQL_FOLDER / "cluster" / "carried.sql").read_text()):
-        await connection.execute(statement)
+    await prepare_carrying(connection)
     await connection.execute(_PLACES)
     first, second = [await organizations.ensure(connection, name) for name in ("first", "second")]
     database = await open_database(Settings(database_url=dsn), is_fair=False)

@@ -70,6 +70,7 @@ async def distribute(connection: Connection, report: Report, shards: int = SHARD
     await connection.execute(_SQL["without_limits"])
     for statement in _read_carried():
         await connection.execute(statement)
+    await connection.execute(_SQL["watch_coordinator"])
     await connection.execute(_SQL["begin"])
     for table in DISTRIBUTED:
         await _free(connection, table)

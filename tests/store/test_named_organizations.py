@@ -24,7 +24,8 @@ ON_ITS_NODE = "-- runs on the node of $1\n"
 
 GOOD = [
     "SELECT count(*) FROM score WHERE organization_id = $1",
-    "SELECT count(*) FROM score AS s WHERE s.organization_id + 0 = $1::integer AND s.value > 3",
+    "SELECT count(*) FROM score AS s WHERE s.organization_id = $1::integer::oid AND s.value > 3",
+    f"{ON_ITS_NODE}DELETE FROM score AS s WHERE s.organization_id + 0 = $1",
     "SELECT o.name FROM organization AS o WHERE o.id = $1",
     "SELECT 1 FROM score AS s JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id "
     "LEFT JOIN score_origin AS o ON o.organization_id = $1 WHERE s.organization_id = $1",
@@ -44,6 +45,7 @@ GOOD = [
 ]
 
 BAD = {
+    "SELECT count(*) FROM score AS s WHERE s.organization_id + 0 = $1": ["s names no organization"],
     "SELECT count(*) FROM score AS s": ["s names no organization"],
     "SELECT count(*) FROM score AS s WHERE s.organization_id = 1": ["s names no organization"],
     "SELECT count(*) FROM score AS s WHERE s.organization_id = $1 OR s.value = 1": [

@@ -2,11 +2,11 @@
 
 -- The number of an event's transaction, and the snapshot of now. Where there are several servers, other functions of these
 -- names (`sql/cluster/carried.sql`) put the number of the server into the high bits of both.
-CREATE FUNCTION event_transaction() RETURNS xid8 LANGUAGE sql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION event_transaction() RETURNS xid8 LANGUAGE sql VOLATILE AS $$
     SELECT pg_current_xact_id()
 $$;
 
-CREATE FUNCTION event_snapshot() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION event_snapshot() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
     SELECT pg_current_snapshot()
 $$;
 

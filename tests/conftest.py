@@ -102,7 +102,8 @@ async def _make_template(server: str) -> None:
     # Citus has a session of its own in each database, and what is in use cannot be copied.
     await _execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
     await _execute(
-        server, f"SELECT pg_terminate_backend(pid, 5000::bigint) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'"
+        server,
+        f"SELECT pg_terminate_backend(pid, 5000::bigint) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'",
     )
 
 

@@ -76,11 +76,13 @@ DECLARE
     one record;
     found json[] := '{}';
 BEGIN
-    IF cardinality(NEW.organizations) > 1 AND TG_TABLE_NAME ~ '_\d+$' AND EXISTS (
-        SELECT FROM unnest(NEW.organizations) AS o (id)
-        WHERE 'carried_' || get_shard_id_for_distribution_column('carried', o.id) <> TG_TABLE_NAME
-    ) THEN
-        RAISE integrity_constraint_violation USING MESSAGE = 'the organizations are of several shards';
+    IF cardinality(NEW.organizations) > 1 AND TG_TABLE_NAME ~ '_\d+$' THEN
+        IF EXISTS (
+            SELECT FROM unnest(NEW.organizations) AS o (id)
+            WHERE 'carried_' || get_shard_id_for_distribution_column('carried', o.id) <> TG_TABLE_NAME
+        ) THEN
+            RAISE integrity_constraint_violation USING MESSAGE = 'the organizations are of several shards';
+        END IF;
     END IF;
     IF NEW.returns_rows IS NULL THEN
         EXECUTE statement;

@@ -159,10 +159,6 @@ OURS = {
     ("heliscore/store/score_scan.py", "connection.fetch(counted.sql, *fixed, *counted.arguments)"),
     # The form of a statement for a server's version.
     (
-        "heliscore/store/scores.py",
-        "connection.fetch(_RECORD.on(connection), *general, *_plain_values(post_ids, posts))",
-    ),
-    (
         "heliscore/store/imports.py",
         "connection.fetch(_RECORD_REQUESTS.on(connection), *arguments)",
     ),

@@ -2,13 +2,14 @@
 -- There is a cursor for each group of organizations that are kept together, and node that wrote events of them.
 
 -- name: look
--- The cursors, and how long the delivery has waited that has waited longest. It runs every second in every service, so it
+-- The cursors, who has destinations, and how long the delivery has waited that has waited longest. It runs every second in every service, so it
 -- reads no more than an index: of each destination the first delivery that waits.
 SELECT
     ARRAY(SELECT group_id FROM event_cursor ORDER BY group_id, node) AS groups,
     ARRAY(SELECT node FROM event_cursor ORDER BY group_id, node) AS nodes,
     ARRAY(SELECT from_snapshot::text FROM event_cursor ORDER BY group_id, node) AS seen,
     ARRAY(SELECT to_snapshot IS NOT NULL FROM event_cursor ORDER BY group_id, node) AS is_begun,
+    ARRAY(SELECT DISTINCT organization_id FROM destination WHERE disabled_at IS NULL) AS organizations,
     coalesce(
         bool_or(first.next_attempt_at <= now() AND (d.claimed_until IS NULL OR d.claimed_until <= now())), false
     ) AS is_due,

@@ -4,14 +4,13 @@ another node, as if its rows had been moved there."""
 from __future__ import annotations
 
 from heliscore.store.connections.pool import Connection
-from heliscore.store.schema.migrations import split_statements
-from heliscore.store.statements import SQL_FOLDER
+
+from tests.store.carried_databases import prepare_carrying
 
 
 async def install(connection: Connection) -> None:
     """Give the database what a cluster's has; sessions that begin from now on carry."""
-    for statement in split_statements((SQL_FOLDER / "cluster" / "carried.sql").read_text(encoding="utf-8")):
-        await connection.execute(statement)
+    await prepare_carrying(connection)
     await connection.execute("CREATE TABLE pg_dist_shard (logicalrelid regclass, shardid bigint)")
     await connection.execute("INSERT INTO pg_dist_shard VALUES ('carried', 1)")
     await connection.execute(

@@ -32,9 +32,7 @@ SELECT $1::integer AS number, $2::text AS text, $3::text[] AS texts, $4::timesta
     $6::uuid AS id, $7::boolean AS is_true, $8::bigint[] AS numbers, $9::float8 AS real, $10::date AS day"""
 
 characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-texts = st.text(characters, max_size=20) | st.sampled_from(
-    ["NULL", "", "'", "\\", '"', "{}", "a,b", "$1"]
-)
+texts = st.text(characters, max_size=20) | st.sampled_from(["NULL", "", "'", "\\", '"', "{}", "a,b", "$1"])
 
 
 @pytest.fixture

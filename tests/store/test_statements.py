@@ -55,7 +55,7 @@ RECEIVED = {
     ("delivery", "find_one"): fields(ReadDelivery),
     ("usage", "measure_rows"): fields(RowSizes),
     ("usage", "measure_database"): fields(DatabaseSize),
-    ("event_cursor", "look"): ["groups", "nodes", "seen", "is_begun", "is_due", "waited_s"],
+    ("event_cursor", "look"): ["groups", "nodes", "seen", "is_begun", "organizations", "is_due", "waited_s"],
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

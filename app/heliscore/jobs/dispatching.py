@@ -8,6 +8,7 @@ or with two.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ MAX_BATCH: Final = 100
 
 _BATCHED: Final = ("score.recorded", "request.logged")
 
+_IDLE_S: Final = 60.0
+"""Between two looks at a group without destinations: its events are kept until they were looked at."""
+
 _SAMPLE_STEPS: Final = 1 << 32
 
 UNREADABLE: Final = "its filter cannot be read by this version of the service"
@@ -50,6 +54,8 @@ class Dispatcher:
         self._names = names
         self._tell = tell
         self._limit = _EVENTS_AT_ONCE
+        self._idle_until: dict[int, float] = {}
+        """When a group is looked at again that has no destinations."""
 
     async def dispatch(self, look: Look | None = None) -> bool:
         """Work through a piece of the events of each place where there are some. Returns whether there may be
@@ -59,12 +65,19 @@ class Dispatcher:
         pieces are smaller then: a filter on large bodies may have taken too long, and must not hold up other
         destinations for ever.
         """
-        if look is None:
-            async with self._database.connection() as connection:
-                look = await event_cursor.look(connection)
+        async with self._database.connection() as connection:
+            look = look or await event_cursor.look(connection)
+            wanting = set((await groups_of(connection, look.organizations)).values())
+        results: list[bool] = []
+
+        async def work(group: int) -> None:
+            now = time.monotonic()
+            if group in wanting or now >= self._idle_until.get(group, 0):
+                self._idle_until[group] = now + _IDLE_S
+                await self._dispatch_group(look, group, results)
+
         try:
-            results: list[bool] = []
-            await for_each_group(self._database, lambda group: self._dispatch_group(look, group, results))
+            await for_each_group(self._database, work)
         except Unavailable:
             self._limit = max(1, self._limit // 4)
             raise

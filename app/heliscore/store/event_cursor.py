@@ -37,6 +37,9 @@ class Look(msgspec.Struct, frozen=True):
     begun: frozenset[Place]
     """More of these is about to."""
 
+    organizations: list[int]
+    """They have destinations that are enabled."""
+
     is_due: bool
     """A delivery is due that nobody sends."""
 
@@ -63,7 +66,7 @@ async def look(connection: Connection) -> Look:
     places = list(map(Place, row["groups"], row["nodes"]))
     begun = frozenset(place for place, is_begun in zip(places, row["is_begun"], strict=True) if is_begun)
     seen = dict(zip(places, row["seen"], strict=True))
-    return Look(seen, begun, row["is_due"], row["waited_s"])
+    return Look(seen, begun, row["organizations"], row["is_due"], row["waited_s"])
 
 
 async def find_places(connection: Connection, look: Look, group: int = 0) -> list[Place]:

@@ -153,6 +153,31 @@ CREATE OR REPLACE TRIGGER carried_carry BEFORE INSERT ON carried FOR EACH ROW EX
 
 CREATE OR REPLACE TRIGGER carried_forget AFTER INSERT ON carried FOR EACH ROW EXECUTE FUNCTION forget_carried();
 
+-- The number of this node, 0 where there is no cluster.
+CREATE OR REPLACE FUNCTION node_number() RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF to_regclass('pg_catalog.pg_dist_local_group') IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN (SELECT groupid FROM pg_dist_local_group);
+END $$;
+
+-- Each node numbers its transactions by itself, and shards move: the node is in the number's high bits.
+CREATE OR REPLACE FUNCTION event_transaction() RETURNS xid8
+LANGUAGE sql VOLATILE AS $$
+    SELECT ((node_number() << 48) + pg_current_xact_id()::text::bigint)::text::xid8
+$$;
+
+CREATE OR REPLACE FUNCTION event_snapshot() RETURNS pg_snapshot
+LANGUAGE sql STABLE AS $$
+    SELECT format(
+        '%s:%s:%s', n.first + pg_snapshot_xmin(n.now)::text::bigint, n.first + pg_snapshot_xmax(n.now)::text::bigint,
+        (SELECT string_agg((n.first + x.id::text::bigint)::text, ',' ORDER BY x.id) FROM pg_snapshot_xip(n.now) AS x (id))
+    )::pg_snapshot
+    FROM (SELECT node_number() << 48 AS first, pg_current_snapshot() AS now) AS n
+$$;
+
 -- The functions of the schema's triggers, for shards. They do what those of the migrations do, to the shards beside.
 CREATE OR REPLACE FUNCTION keep_replaced_score() RETURNS trigger
 LANGUAGE plpgsql AS $$

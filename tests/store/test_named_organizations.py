@@ -7,15 +7,16 @@ from tests.store.named_organizations import violations
 
 ABOUT_ALL = {
     ("backup", "has_rows"): "asked before a restore, of whatever organization",
-    ("event", "read_between"): "the service that makes deliveries reads the events of all",
-    ("event", "prune"): "by age, of all",
-    ("event", "prune_interest"): "by age, of all",
-    ("event_cursor", "look"): "whether there are events of any",
-    ("event_cursor", "remove_foreign_events"): "after a restore, of all",
+    ("event", "find_end"): "behind the events of a group",
+    ("event", "find_new"): "whether there are events of any of a group",
+    ("event", "read_between"): "the service that makes deliveries reads the events of all of a group",
+    ("event", "list_nodes"): "of a group",
+    ("event", "prune"): "by age, of all of a group",
+    ("event", "prune_interest"): "by age, of all of a group",
+    ("event", "remove_foreign"): "after a restore, of all of a group",
     ("request_step", "step"): "a step is as long for one that has few requests",
     ("request_step", "last"): "where steps end",
-    ("retention", "remove_history"): "of all in one walk, or of one",
-    ("score_count", "list_organizations"): "which have something to count",
+    ("retention", "remove_history"): "of all of a group in one walk",
 }
 """The statements about all organizations, and why they are."""
 

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.errors import StartError
+from heliscore.store.cluster.groups import begin_cursors
 from heliscore.store.cluster.tables import DISTRIBUTED
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import split_statements
@@ -85,6 +86,7 @@ async def distribute(connection: Connection, report: Report, shards: int = SHARD
         await connection.execute(_SQL["drop_local_rows"], table)
         report(f"distributed {table}" + (f" (about {rows:,} rows)" if rows > 0 else ""))
     await _bind(connection)
+    await begin_cursors(connection)
     await connection.execute(f"COMMENT ON TABLE carried IS '{carried_version()}'")
 
 

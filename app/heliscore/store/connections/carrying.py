@@ -63,6 +63,9 @@ class CarryingConnection(Base):
     carries = False
     """Whether it leads to a cluster: set once it is open, by find_cluster()."""
 
+    known_groups: tuple[dict[int, int], float] = ({}, 0.0)
+    """By shard, the group (cluster/groups.py); and until when that is believed."""
+
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         if args and self.carries and (plan := await self._plan(query)):
             return await self._carry(plan, args, timeout)

@@ -10,6 +10,12 @@ SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass($1) AND 
 DELETE FROM /* table */ request /* end */ AS t
 WHERE NOT EXISTS (SELECT FROM organization AS o WHERE o.id = t.organization_id)
 
+-- name: list_identified
+-- On a cluster, rows without a primary key are told apart by all columns (distribution.sql).
+SELECT format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', oid::regclass)
+FROM pg_class
+WHERE oid = ANY (SELECT to_regclass(name) FROM unnest($1::text[]) AS t (name)) AND relreplident = 'f'
+
 -- name: list_numbered
 -- The columns that a sequence fills.
 SELECT c.oid::regclass::text AS "table", a.attname::text AS "column", pg_get_serial_sequence(c.oid::regclass::text, a.attname)

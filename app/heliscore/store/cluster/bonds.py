@@ -52,6 +52,8 @@ async def mend_restored(connection: Connection, tables: Collection[str]) -> None
         if other == _OWNER and not await connection.fetchval(_SQL["has_key"], table, name):
             await connection.execute(fill(_SQL["delete_ownerless"], table=table))
     await make_keys(connection, tables)
+    for row in await connection.fetch(_SQL["list_identified"], list(tables)):
+        await connection.execute(row[0])
     for table, column, sequence in await connection.fetch(_SQL["list_numbered"], list(tables)):
         await connection.execute(fill(_SQL["advance_sequence"], table=table, column=column), sequence)
 

@@ -62,9 +62,9 @@ async def check(connection: Connection) -> tuple[nodes.Coordinator, list[nodes.N
 
 async def is_complete(connection: Connection) -> bool:
     """Whether the tables are distributed, all of them, as this code has them."""
-    return await connection.fetchval(
-        _SQL["find_carried_version"]
-    ) == carried_version() and await connection.fetchval(_SQL["is_complete"], list(DISTRIBUTED))
+    if await connection.fetchval(_SQL["find_carried_version"]) != carried_version():
+        return False
+    return bool(await connection.fetchval(_SQL["is_complete"], list(DISTRIBUTED)))
 
 
 async def count_shards(connection: Connection) -> int | None:

@@ -18,6 +18,7 @@ from heliscore.domain.errors import StartError
 from heliscore.settings import PREFIX, read_settings
 from heliscore.store import audit_entries
 from heliscore.store.cluster import distribution, nodes
+from heliscore.store.connections import outages
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap, migrations
 from heliscore.store.schema.table_locks import describe_holder
@@ -72,6 +73,10 @@ async def distribute_alone(dsn: str, connection: Connection, shards: int) -> Non
         except asyncpg.LockNotAvailableError:
             holder = await describe_holder(guard)
             raise StartError(f"a table is locked by {holder}: run heliscore distribute again later") from None
+        except asyncpg.PostgresError as error:
+            if outages.passes(error):
+                raise
+            raise StartError(f"{error}; heliscore distribute goes on from there") from error
 
 
 @asynccontextmanager

@@ -32,6 +32,9 @@ from heliscore.store.scores import ScoreIds, ScoreWrite
 CONNECTIONS: Final = 3
 """The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
 
+MOST_LANES: Final = 8
+"""Of a service, each with a writer. A cluster with more nodes has several in a lane."""
+
 _MAX_WAITING_SCORES: Final = 100_000
 """More are refused. At 50,000 scores a second, a queue of this length takes two seconds."""
 
@@ -81,6 +84,9 @@ class Writer:
         self._ids = ids
         self._accept_unknown = accept_unknown
         self._placements = placements or Placements()
+        self.lane: int | None = None
+        """That of a cluster's node, once it has written there; None on a single PostgreSQL."""
+
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: deque[_Entry] = deque()
         self._in_progress: set[_Request] = set()
@@ -218,6 +224,8 @@ class Writer:
                 part = [entry for entry in batch if places[entry.post.organization_id].node == node]
                 await self._write(connection, part, lock_timeout_ms)
             return
+        if nodes:
+            self.lane = nodes.pop() % MOST_LANES
         begun = time.perf_counter()
         try:
             written, errors = await record_posts(
@@ -245,7 +253,7 @@ class Writer:
             if not entry.written.done():  # its caller may have disconnected
                 entry.written.set_result(entry.request in written)
         self._finish(batch)
-        _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun)
+        _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun, self.lane)
 
     async def _find_places(self, connection: Connection, batch: list[_Entry]) -> dict[int, Place]:
         """Where the organizations are, on a cluster. Each node's posts are committed by themselves: a
@@ -275,9 +283,9 @@ class Writer:
             self._idle.set()
 
 
-def _count(posts: Iterable[ScoreWrite], seconds: float) -> None:
+def _count(posts: Iterable[ScoreWrite], seconds: float, lane: int | None) -> None:
     """Count the posts of one statement."""
     totals = ScoreTotals()
     for post in posts:
         totals.add(post.organization_id, post.scores)
-    metrics.observe_batch(totals.count(), seconds)
+    metrics.observe_batch(totals.count(), seconds, lane)

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
 from heliscore.store.cluster.placements import Placements
 from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.scores import ScoreWrite
-from heliscore.store.writer import Writer
-
-MOST: Final = 8
-"""Lanes of a service. A cluster with more nodes has several in a lane."""
-
+from heliscore.store.writer import MOST_LANES, Writer
 
 class _Place(msgspec.Struct):
     lane: int
@@ -43,7 +38,7 @@ class WritingLanes:
         place = self._places.get(organization_id)
         if place is None:
             node = self._placements.node_of(organization_id)
-            place = self._places[organization_id] = _Place(0 if node is None else node % MOST)
+            place = self._places[organization_id] = _Place(0 if node is None else node % MOST_LANES)
         place.posts += 1
         try:
             return await self._writer(place.lane).record(post, call)
@@ -59,7 +54,7 @@ class WritingLanes:
 
     @property
     def lanes(self) -> dict[int, Writer]:
-        """Those that are open, by the number of their node (where there are no more than MOST; 0 on a single
+        """Those that are open, by the number of their node (where there are no more than MOST_LANES; 0 on a single
         PostgreSQL)."""
         return self._lanes
 

@@ -14,6 +14,7 @@ import asyncpg
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import FairQueue
+from heliscore.store.connections.lost_nodes import is_lost_node
 from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection
 from heliscore.store.connections.sessions import Plans, ServiceConnection, begin_session, connect_arguments
 
@@ -91,7 +92,7 @@ class Database:
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
                 "narrow the filter or the time range"
             ) from error
-        except _PASSING as error:
+        except (*_PASSING, asyncpg.InternalServerError) as error:
             if isinstance(error, asyncpg.DiskFullError):
                 self._full_at = time.monotonic()
             if (answer := error_of(error)) is None:
@@ -163,9 +164,8 @@ class Database:
 def error_of(error: Exception) -> Unavailable | None:
     """Return what a caller is told of an error that may pass; None for an error that is a defect of ours."""
     # asyncpg could not encode an argument: a ValueError too.
-    if not isinstance(error, _PASSING) or isinstance(error, ValueError):
-        return None
-    return Unavailable(_AWAY)
+    passes = isinstance(error, _PASSING) and not isinstance(error, ValueError)
+    return Unavailable(_AWAY) if passes or is_lost_node(error) else None
 
 
 async def open_database(

@@ -8,8 +8,9 @@ the script that pg_restore makes of the file. It gets the COMMIT only after pg_r
 its end. (pg_restore's own --single-transaction would keep what a newer version had added to the database, and
 its preamble names a setting that servers before 17 do not know.)
 
-A cluster's backup is like any other: the tables without what is the cluster's own. A restore leaves the tables
-of a cluster undistributed, and marked as such, so that no service works before they are distributed again.
+A cluster's backup is like any other: the tables without what is the cluster's own. A restore leaves the
+tables of a cluster undistributed, and marked as such, so that no service works before they are distributed
+again.
 
 Services forget what they remember of the replaced database: see database_identity.py.
 """

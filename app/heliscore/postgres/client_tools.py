@@ -64,8 +64,8 @@ def run_tool(
     options: str = "",
 ) -> Iterator[ClientTool]:
     """Run a tool until the end of the block, on a database if there is a `dsn`. `fed`: the caller writes its
-    input. `chosen`: the folder of binaries to look in first. `options`: settings of its session, besides those
-    of the environment."""
+    input. `chosen`: the folder of binaries to look in first. `options`: settings of its session, besides
+    those of the environment."""
     environment = os.environ | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": f"heliscore {name}"}
     if options:
         environment["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} {options}".strip()

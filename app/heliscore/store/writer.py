@@ -253,7 +253,11 @@ class Writer:
             if not entry.written.done():  # its caller may have disconnected
                 entry.written.set_result(entry.request in written)
         self._finish(batch)
-        _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun, self.lane)
+        _count(
+            (entry.post for entry in batch if entry.request in written),
+            time.perf_counter() - begun,
+            self.lane,
+        )
 
     async def _find_places(self, connection: Connection, batch: list[_Entry]) -> dict[int, Place]:
         """Where the organizations are, on a cluster. Each node's posts are committed by themselves: a

@@ -17,6 +17,7 @@ from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.scores import ScoreWrite
 from heliscore.store.writer import MOST_LANES, Writer
 
+
 class _Place(msgspec.Struct):
     lane: int
     posts: int = 0
@@ -54,8 +55,8 @@ class WritingLanes:
 
     @property
     def lanes(self) -> dict[int, Writer]:
-        """Those that are open, by the number of their node (where there are no more than MOST_LANES; 0 on a single
-        PostgreSQL)."""
+        """Those that are open, by the number of their node (where there are no more than MOST_LANES; 0 is for
+        organizations whose node is not known yet, and on a single PostgreSQL for all)."""
         return self._lanes
 
     @property

@@ -27,9 +27,9 @@ async def healthz(_: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Answer 200 when the database can be reached, is up to date and can be written; 503 otherwise.
 
-    The error says why. A full disk is seen by the calls that fail, and remembered for 15 seconds. Of a cluster
-    the answer lists the nodes: those that are away keep their organizations waiting, and no others. Only when
-    none of them answers is it 503.
+    The error says why. A full disk is seen by the calls that fail, and remembered for 15 seconds. Of a
+    cluster the answer lists the nodes: those that are away keep their organizations waiting, and no others.
+    Only when none of them answers is it 503.
     """
     services = state_of(request.scope).services
     async with services.database.connection() as connection:

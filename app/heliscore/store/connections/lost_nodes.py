@@ -1,5 +1,5 @@
-"""Tell that a cluster's coordinator lost a node during a statement: Citus says so in words only, with the code
-of an internal error."""
+"""Tell that a cluster's coordinator lost a node during a statement: Citus says so in words only, with the
+code of an internal error."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.fair_queue import NodeOf, no_node
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
-from heliscore.store.writing_lanes import MOST as MOST_LANES
+from heliscore.store.writer import MOST_LANES
 
 _QUICK_CONNECTIONS: Final = 2
 """For API keys and rate limits, which every request needs first, and for other short statements."""

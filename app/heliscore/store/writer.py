@@ -32,6 +32,9 @@ from heliscore.store.scores import ScoreIds, ScoreWrite
 CONNECTIONS: Final = 3
 """The most that a writer uses: one to write, one to find the posts that are locked, one to wait for those."""
 
+MOST_LANES: Final = 8
+"""Of a service, each with a writer. A cluster with more nodes has several in a lane."""
+
 _MAX_WAITING_SCORES: Final = 100_000
 """More are refused. At 50,000 scores a second, a queue of this length takes two seconds."""
 
@@ -114,6 +117,11 @@ class Writer:
         self._waiting.append(entry)
         self._arrived.set()
         return await entry.written
+
+    @property
+    def lane(self) -> int | None:
+        """The lane of a cluster's node; None on a single PostgreSQL."""
+        return self._lane if self._placements.is_cluster else None
 
     @property
     def waiting_scores(self) -> int:
@@ -258,7 +266,11 @@ class Writer:
             if not entry.written.done():  # its caller may have disconnected
                 entry.written.set_result(entry.request in written)
         self._finish(batch)
-        _count((entry.post for entry in batch if entry.request in written), time.perf_counter() - begun)
+        _count(
+            (entry.post for entry in batch if entry.request in written),
+            time.perf_counter() - begun,
+            self.lane,
+        )
 
     async def _write_by_node(
         self,
@@ -310,9 +322,9 @@ class Writer:
             self._idle.set()
 
 
-def _count(posts: Iterable[ScoreWrite], seconds: float) -> None:
+def _count(posts: Iterable[ScoreWrite], seconds: float, lane: int | None) -> None:
     """Count the posts of one statement."""
     totals = ScoreTotals()
     for post in posts:
         totals.add(post.organization_id, post.scores)
-    metrics.observe_batch(totals.count(), seconds)
+    metrics.observe_batch(totals.count(), seconds, lane)

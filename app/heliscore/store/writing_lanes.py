@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -17,10 +16,7 @@ from heliscore.store.cluster.placements import Placements
 from heliscore.store.connections.pool import Database
 from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.scores import ScoreWrite
-from heliscore.store.writer import Writer
-
-MOST: Final = 8
-"""Lanes of a service. A cluster with more nodes has several in a lane."""
+from heliscore.store.writer import MOST_LANES, Writer
 
 
 class _Place(msgspec.Struct):
@@ -73,7 +69,7 @@ class WritingLanes:
 
     def _lane_of(self, organization_id: int) -> int:
         node = self._placements.node_of(organization_id)
-        return 0 if node is None else node % MOST
+        return 0 if node is None else node % MOST_LANES
 
     def _writer(self, lane: int) -> Writer:
         if lane not in self._lanes:
@@ -82,8 +78,8 @@ class WritingLanes:
 
     @property
     def lanes(self) -> dict[int, Writer]:
-        """Those that are open, by the number of their node (where there are no more than MOST; 0 on a single
-        PostgreSQL)."""
+        """Those that are open, by the number of their node (where there are no more than MOST_LANES; 0 is for
+        organizations whose node is not known yet, and on a single PostgreSQL for all)."""
         return self._lanes
 
     @property

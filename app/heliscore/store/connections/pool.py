@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +14,7 @@ import asyncpg
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
 from heliscore.store.connections.fair_queue import FairQueue, NodeOf, no_node, organization
+from heliscore.store.connections.lost_nodes import is_lost_node
 from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection
 from heliscore.store.connections.sessions import Plans, ServiceConnection, begin_session, connect_arguments
 
@@ -48,16 +48,8 @@ _PASSING: Final = (
     asyncpg.InvalidCatalogNameError,  # the database does not exist
     asyncpg.UndefinedTableError,  # nor do its tables, as /readyz says
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server set read-only
-    asyncpg.InternalServerError,  # some of Citus, as below
 )
 """Errors that may pass: the caller is told to try again."""
-
-_NODE_FAILED: Final = re.compile(
-    "failure on connection marked as essential|could not commit transaction for shard"
-    "|failed to (?:prepare|commit) transaction|connection (?:not open|to the remote node)"
-    "|lost synchronization with server"
-)
-"""What Citus says where a node was lost during a statement. It has no code for that but that of defects."""
 
 
 class Database:
@@ -104,7 +96,7 @@ class Database:
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
                 "narrow the filter or the time range"
             ) from error
-        except _PASSING as error:
+        except (*_PASSING, asyncpg.InternalServerError) as error:
             if isinstance(error, asyncpg.DiskFullError):
                 self._full_at = time.monotonic()
             if (answer := error_of(error)) is None:
@@ -176,11 +168,8 @@ class Database:
 def error_of(error: Exception) -> Unavailable | None:
     """Return what a caller is told of an error that may pass; None for an error that is a defect of ours."""
     # asyncpg could not encode an argument: a ValueError too.
-    if not isinstance(error, _PASSING) or isinstance(error, ValueError):
-        return None
-    if isinstance(error, asyncpg.InternalServerError) and not _NODE_FAILED.search(str(error)):
-        return None
-    return Unavailable(_AWAY)
+    passes = isinstance(error, _PASSING) and not isinstance(error, ValueError)
+    return Unavailable(_AWAY) if passes or is_lost_node(error) else None
 
 
 async def open_database(

@@ -119,7 +119,7 @@ async def _move_one(connection: Connection, organizations: list[int], number: in
 
 
 def split(dsn: str, organizations: list[int]) -> None:
-    """Split the shard of the first organization in two, of which one goes to another node. Its writes are held
+    """Split the shard of the first organization in two, one of them for another node. Its writes are held
     up: a split beside them (`force_logical`) does not get over the generated column of `request`."""
     connected(dsn, partial(_split_one, organizations=organizations[:1]))
 

@@ -109,6 +109,9 @@ END $$;
 CREATE OR REPLACE FUNCTION stay_on_one_node(organizations integer[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF to_regclass('pg_dist_placement') IS NULL THEN
+        RETURN; -- a single PostgreSQL, which can carry too
+    END IF;
     IF (
         SELECT count(DISTINCT p.groupid)
         FROM pg_dist_placement AS p

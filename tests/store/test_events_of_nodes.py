@@ -56,7 +56,8 @@ async def delivered(connection: Connection) -> list[int]:
     """The values that deliveries tell of, in order."""
     rows = await connection.fetch(
         "SELECT (e.event #>> '{data,value}')::integer FROM delivery AS d"
-        " CROSS JOIN LATERAL json_array_elements(d.body #> '{data,events}') WITH ORDINALITY AS e (event, place)"
+        " CROSS JOIN LATERAL json_array_elements(d.body #> '{data,events}')"
+        " WITH ORDINALITY AS e (event, place)"
         " ORDER BY d.number, e.place"
     )
     return [value for (value,) in rows]

@@ -49,7 +49,7 @@ TEMPLATE = f"test_{uuid.uuid4().hex[:16]}"
 its end: several processes may use one server."""
 
 DISTRIBUTED = os.environ.get("TEST_DISTRIBUTED") == "true"
-"""Whether the tables of the template are distributed: then TEST_DATABASE_URL leads to a PostgreSQL with Citus."""
+"""Whether the tables of the template are distributed: TEST_DATABASE_URL then leads to a server with Citus."""
 
 if DISTRIBUTED:
     _connect = asyncpg.connect
@@ -87,7 +87,6 @@ async def _copy_database(server: str, template: str, name: str) -> None:
     try:
         strategy = "STRATEGY file_copy" if connection.get_server_version() >= (15,) else ""
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
-        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     finally:
         await connection.close()
 
@@ -99,12 +98,11 @@ async def _make_template(server: str) -> None:
     if DISTRIBUTED:
         await _distribute(connection)
     await connection.close()
-    # Citus has a session of its own in each database, and what is in use cannot be copied.
-    await _execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
-    await _execute(
-        server,
-        f"SELECT pg_terminate_backend(pid, 5000::bigint) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'",
-    )
+    if DISTRIBUTED:
+        # Citus has a session of its own in each database, and what is in use cannot be copied.
+        await _execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
+        sessions = f"FROM pg_stat_activity WHERE datname = '{TEMPLATE}'"
+        await _execute(server, f"SELECT pg_terminate_backend(pid, 5000::bigint) {sessions}")
 
 
 async def _distribute(connection: Connection) -> None:

@@ -14,8 +14,14 @@ CREATE TABLE IF NOT EXISTS carried (
     statement text,
     arguments text,
     returns_rows boolean,
-    rows json
+    rows json,
+    PRIMARY KEY (organization_id, id)
 );
+
+-- While its shard moves, rows can be changed in a table only where they have an identity: a key, or else all of the row.
+ALTER TABLE score_day REPLICA IDENTITY FULL;
+
+ALTER TABLE score_group REPLICA IDENTITY FULL;
 
 -- What the name of a table's shard ends with that lies beside the given shard of another table; empty where tables have
 -- no shards.
@@ -81,7 +87,7 @@ BEGIN
             SELECT FROM unnest(NEW.organizations) AS o (id)
             WHERE 'carried_' || get_shard_id_for_distribution_column('carried', o.id) <> TG_TABLE_NAME
         ) THEN
-            RAISE integrity_constraint_violation USING MESSAGE = 'the organizations are of several shards';
+            RAISE object_not_in_prerequisite_state USING MESSAGE = 'the organizations are of several shards';
         END IF;
     END IF;
     IF NEW.returns_rows IS NULL THEN
@@ -97,6 +103,23 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- Refuses a transaction that has written to organizations of several nodes: one of them has moved. Its commit would take
+-- two phases, and what is acknowledged after the first is invisible until the second, which a dead node delays. Citus
+-- holds the shards in their places from the first write to the commit, so that what is found here stays true.
+CREATE OR REPLACE FUNCTION stay_on_one_node(organizations integer[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (
+        SELECT count(DISTINCT p.groupid)
+        FROM pg_dist_placement AS p
+        WHERE p.shardid = ANY (ARRAY(
+            SELECT get_shard_id_for_distribution_column('carried', o.id) FROM unnest(organizations) AS o (id)
+        ))
+    ) > 1 THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = 'the organizations are of several nodes';
+    END IF;
+END $$;
+
 -- Carries a statement to several shards, one after the other: one message to the coordinator, and one transaction.
 CREATE OR REPLACE FUNCTION carry_each(
     organizations text[], name text, types text, tables text[], statement text, arguments text[]
@@ -105,6 +128,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     together integer[];
     first_one integer;
+    first_ones integer[] := '{}';
     own text;
 BEGIN
     FOR place IN 1 .. cardinality(organizations) LOOP
@@ -113,7 +137,9 @@ BEGIN
         own := arguments[place];
         INSERT INTO carried (organization_id, organizations, name, types, tables, statement, arguments)
         VALUES (first_one, together, carry_each.name, carry_each.types, carry_each.tables, carry_each.statement, own);
+        first_ones := first_ones || first_one;
     END LOOP;
+    PERFORM stay_on_one_node(first_ones);
 END $$;
 
 CREATE OR REPLACE FUNCTION forget_carried() RETURNS trigger

@@ -28,7 +28,7 @@ WHERE datname = current_database() AND application_name = 'heliscore' AND pid <>
 
 -- name: refuse_data
 DO $$ BEGIN
-    IF /* full */ false /* end */ THEN
+    IF EXISTS (SELECT 1 FROM /* table */ request /* end */ LIMIT 1) THEN
         RAISE 'data has come in since it was looked at';
     END IF;
 END $$
@@ -44,3 +44,7 @@ FROM jsonb_to_recordset(current_setting('heliscore.reached')::jsonb)
     AS r (schemaname name, sequencename name, last_value bigint)
 JOIN pg_sequences AS s USING (schemaname, sequencename)
 WHERE r.last_value > coalesce(s.last_value, 0)
+
+-- name: name_no_schema
+-- As the session began: pg_restore's script has emptied it.
+RESET search_path

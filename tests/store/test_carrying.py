@@ -1,5 +1,5 @@
-"""Statements that are carried to the shards which they concern, on a single PostgreSQL that has the functions of
-a cluster: there the tables themselves are the shards."""
+"""Statements that are carried to the shards that they concern, on a single PostgreSQL with the functions of a
+cluster: there the tables themselves are the shards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.store.carried_databases import prepare_carrying
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 ECHO = """-- runs on the node of $1
-SELECT $1::integer AS number, $2::text AS text, $3::text[] AS texts, $4::timestamptz AS at, $5::bytea AS bytes,
+SELECT $1::integer AS number, $2::text AS text, $3::text[] AS texts, $4::timestamptz AS at, $5::bytea AS raw,
     $6::uuid AS id, $7::boolean AS is_true, $8::bigint[] AS numbers, $9::float8 AS real, $10::date AS day"""
 
 characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])

@@ -17,7 +17,7 @@ _PLACES: Final = {
     "migrate": "maintenance:migrate",
     "distribute": "distribute_command:distribute",
     "backup": "maintenance:backup",
-    "restore": "maintenance:restore",
+    "restore": "restore_command:restore",
     "prune": "maintenance:prune",
     "revert": "revert_command:revert",
     "delete": "delete_command:delete",

@@ -40,11 +40,15 @@ def with_schema(work: Callable[[Connection], Awaitable[T]], *, make: bool = True
         return run(dsn, settings, migrated)
 
 
-def run(dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a new connection."""
+def run(
+    dsn: str, settings: Settings, work: Callable[[Connection], Awaitable[T]], *, even_unfinished: bool = False
+) -> T:
+    """Run `work` on a new connection; `even_unfinished`: see bootstrap.connect()."""
 
     async def connected() -> T:
-        async with bootstrap.connected(dsn, pgbouncer=settings.pgbouncer) as connection:
+        async with bootstrap.connected(
+            dsn, pgbouncer=settings.pgbouncer, even_unfinished=even_unfinished
+        ) as connection:
             return await work(connection)
 
     return uvloop.run(connected())

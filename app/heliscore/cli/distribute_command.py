@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
+import asyncpg
 import click
 import uvloop
 
@@ -11,8 +17,13 @@ from heliscore.domain.audit import COMMAND
 from heliscore.domain.errors import StartError
 from heliscore.settings import PREFIX, read_settings
 from heliscore.store import audit_entries
-from heliscore.store.cluster import distribution
+from heliscore.store.cluster import distribution, nodes
+from heliscore.store.connections import outages
+from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import bootstrap, migrations
+from heliscore.store.schema.table_locks import describe_holder
+
+_PROGRESS_S: Final = 1.0
 
 
 @click.command(short_help="Distribute the tables over the nodes of a cluster.")
@@ -33,15 +44,59 @@ def distribute(shards: int) -> None:
 
 
 async def _distribute(dsn: str, shards: int) -> None:
-    async with (
-        bootstrap.connected(dsn, even_unfinished=True) as connection,
-        bootstrap.connected(dsn, even_unfinished=True) as guard,
-    ):
-        nodes = await distribution.check(connection)
-        await migrations.migrate(connection, migrations.read_migrations())
-        click.echo(f"{len(nodes)} nodes: " + ", ".join(f"{node.name}:{node.port}" for node in nodes))
-        async with guard.transaction():
-            await distribution.shut_out(guard)
-            await distribution.distribute(connection, click.echo, shards)
-        await audit_entries.note(connection, None, COMMAND, "database.distributed")
+    async with bootstrap.connected(dsn, even_unfinished=True) as connection:
+        coordinator, others = await distribution.check(connection)
+        for finding in nodes.check(coordinator, others):
+            if finding.advice:
+                click.echo(f"warning: {finding.setting} is {finding.value}: {finding.advice}", err=True)
+        async with migrations.turn_of_session(connection, waits=False):
+            await migrations.migrate(connection, migrations.read_migrations())
+            if await distribution.is_complete(connection):
+                await distribution.keep_up(connection)
+                number = await distribution.count_shards(connection)
+                click.echo(f"the tables are distributed already, each in {number} shards")
+                return
+            click.echo(f"{len(others)} nodes: " + ", ".join(node.address for node in others))
+            await distribute_alone(dsn, connection, shards)
+            await audit_entries.note(connection, None, COMMAND, "database.distributed")
     click.echo("the tables are distributed")
+
+
+async def distribute_alone(dsn: str, connection: Connection, shards: int) -> None:
+    """Distribute the tables while no service works, and say how far it is. Raises StartError where another
+    session keeps a table locked."""
+    async with bootstrap.connected(dsn, even_unfinished=True) as guard, _showing_progress(dsn):
+        try:
+            async with guard.transaction():
+                await distribution.shut_out(guard)
+                await distribution.distribute(connection, click.echo, shards)
+        except asyncpg.LockNotAvailableError:
+            holder = await describe_holder(guard)
+            raise StartError(f"a table is locked by {holder}: run heliscore distribute again later") from None
+        except asyncpg.PostgresError as error:
+            if outages.passes(error):
+                raise
+            raise StartError(f"{error}; heliscore distribute goes on from there") from error
+
+
+@asynccontextmanager
+async def _showing_progress(dsn: str) -> AsyncIterator[None]:
+    """Show a person how many rows of a table have been copied."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    task = asyncio.create_task(_show_progress(dsn))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _show_progress(dsn: str) -> None:
+    with suppress(StartError, asyncpg.PostgresError):  # it is for show only
+        async with bootstrap.connected(dsn, even_unfinished=True) as connection:
+            while True:
+                await asyncio.sleep(_PROGRESS_S)
+                if copied := await distribution.count_copied(connection):
+                    click.echo(f"\r{copied:,} rows so far \r", nl=False, err=True)

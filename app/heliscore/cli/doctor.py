@@ -11,6 +11,7 @@ from heliscore.cli.database import database, run
 from heliscore.domain.errors import StartError
 from heliscore.postgres.binaries import find_binaries, read_version
 from heliscore.settings import PREFIX, Settings, read_settings
+from heliscore.store.cluster import distribution, nodes
 from heliscore.store.connections import server_checks
 from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Finding, Server
@@ -41,7 +42,10 @@ def doctor() -> None:
     async def look(connection: Connection) -> tuple[Server, int, list[Finding]]:
         server = await server_checks.find_server(connection)
         missing = await count_missing(connection, read_migrations())
-        return server, missing, await server_checks.check_server(connection, settings)
+        findings = await server_checks.check_server(connection, settings)
+        if await distribution.count_shards(connection) is not None:
+            findings += nodes.check(*await nodes.look(connection))
+        return server, missing, findings
 
     settings = read_settings(os.environ)
     with database(settings, make=False) as dsn:

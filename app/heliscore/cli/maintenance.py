@@ -1,4 +1,4 @@
-"""`heliscore migrate`, `backup`, `restore` and `prune`."""
+"""`heliscore migrate`, `backup` and `prune`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import msgspec
 import uvloop
 
 from heliscore.cli.database import database, run
-from heliscore.domain.audit import COMMAND
 from heliscore.domain.errors import BackupError, StartError
 from heliscore.postgres import backup as backups
 from heliscore.settings import PREFIX, Settings, read_settings
-from heliscore.store import audit_entries, retention
-from heliscore.store.connections.pool import Connection, open_database
+from heliscore.store import retention
+from heliscore.store.connections.pool import open_database
 from heliscore.store.schema import bootstrap
 
 
@@ -36,53 +35,18 @@ def migrate() -> None:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def backup(file: Path, force: bool) -> None:
     """Write all data to FILE; services keep running meanwhile."""
-    settings = _settings_without_pgbouncer()
+    settings = settings_without_pgbouncer()
     with database(settings, make=False) as dsn:
         schema = run(dsn, settings, backups.find_schema)
         if schema is None:
             raise BackupError("there is nothing to back up in the database")
         size = backups.write_backup(
-            dsn, schema, file, _show_progress, overwrite=force, chosen=settings.postgres_bin
+            dsn, schema, file, show_progress, overwrite=force, chosen=settings.postgres_bin
         )
     click.echo(f"wrote {size:,} bytes to {file}")
 
 
-@click.command(short_help="Restore the backup in FILE, all of it or nothing.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--replace", is_flag=True, help="Replace data that the database holds; it is lost.")
-def restore(file: Path, replace: bool) -> None:
-    """Restore the backup in FILE, all of it or nothing; running services continue with its data."""
-
-    async def look(connection: Connection) -> tuple[bool, list[str]]:
-        schema = await backups.find_schema(connection)
-        return schema is not None, await backups.find_data(connection)
-
-    async def finish(connection: Connection) -> list[str]:
-        applied = await bootstrap.migrate(connection)
-        await audit_entries.note(connection, None, COMMAND, "database.restored")
-        await backups.analyze(connection)
-        return applied
-
-    settings = _settings_without_pgbouncer()
-    backups.check_backup(file, settings.postgres_bin)
-    with database(settings) as dsn:
-        existing, data = run(dsn, settings, look)
-        if data and not replace:
-            raise BackupError(f"the database holds data ({', '.join(data)}); --replace replaces all of it")
-        backups.restore_backup(
-            dsn,
-            file,
-            _show_progress,
-            existing=existing,
-            replace=replace,
-            chosen=settings.postgres_bin,
-        )
-        for name in run(dsn, settings, finish):
-            click.echo(f"applied {name}")
-    click.echo(f"restored {file}")
-
-
-def _settings_without_pgbouncer() -> Settings:
+def settings_without_pgbouncer() -> Settings:
     """Read the settings for programs that need a session of their own; SIGTERM then unwinds normally, too."""
     settings = read_settings(os.environ)
     if settings.pgbouncer:
@@ -91,7 +55,8 @@ def _settings_without_pgbouncer() -> Settings:
     return settings
 
 
-def _show_progress(size: int) -> None:
+def show_progress(size: int) -> None:
+    """Show a person how many bytes have been written or read."""
     if sys.stderr.isatty():
         click.echo(f"\r{size / 1e6:.1f} MB so far \r", nl=False, err=True)
 

@@ -55,6 +55,28 @@ _COMMIT_DURATION: Final = Histogram(
     buckets=_DURATION_BUCKETS_S,
     registry=_registry,
 )
+_LANE: Final = ("lane",)
+
+_LANE_WAITING_SCORES: Final = Gauge(
+    "heliscore_writer_lane_waiting_scores",
+    "Scores that wait for a node of the cluster, or are being written there.",
+    _LANE,
+    registry=_registry,
+)
+_LANE_BATCH_SCORES: Final = Histogram(
+    "heliscore_writer_lane_batch_scores",
+    "Scores that the writer wrote in one statement, by node of the cluster.",
+    _LANE,
+    buckets=(1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000),
+    registry=_registry,
+)
+_LANE_COMMIT_DURATION: Final = Histogram(
+    "heliscore_writer_lane_commit_duration_seconds",
+    "Time that a statement of the writer took, with its commit, by node of the cluster.",
+    _LANE,
+    buckets=_DURATION_BUCKETS_S,
+    registry=_registry,
+)
 _UPLOADS: Final = Counter(
     "heliscore_uploads", "Bulk uploads that were carried out.", ("mode",), registry=_registry
 )
@@ -135,10 +157,19 @@ def count_error(cause: str) -> None:
     _errors(cause).inc()
 
 
-def observe_batch(scores: int, seconds: float) -> None:
-    """Count a statement of the writer."""
+def observe_batch(scores: int, seconds: float, lane: int | None = None) -> None:
+    """Count a statement of the writer; `lane`: that of a cluster's node, None on a single PostgreSQL."""
     _BATCH_SCORES.observe(scores)
     _COMMIT_DURATION.observe(seconds)
+    if lane is not None:
+        batch_scores, duration = _of_lane(lane)
+        batch_scores.observe(scores)
+        duration.observe(seconds)
+
+
+@cache
+def _of_lane(lane: int) -> tuple[Histogram, Histogram]:
+    return _LANE_BATCH_SCORES.labels(lane), _LANE_COMMIT_DURATION.labels(lane)
 
 
 def observe_stall(seconds: float) -> None:
@@ -170,6 +201,10 @@ def set_delivery_age(seconds: float) -> None:
 
 def set_waiting_scores(scores: int) -> None:
     _WAITING_SCORES.set(scores)
+
+
+def set_lane_waiting_scores(lane: int, scores: int) -> None:
+    _LANE_WAITING_SCORES.labels(lane).set(scores)
 
 
 def set_pool(in_use: int, waiting: int) -> None:

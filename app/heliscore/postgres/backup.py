@@ -8,6 +8,10 @@ the script that pg_restore makes of the file. It gets the COMMIT only after pg_r
 its end. (pg_restore's own --single-transaction would keep what a newer version had added to the database, and
 its preamble names a setting that servers before 17 do not know.)
 
+A cluster's backup is like any other: the tables without what is the cluster's own. A restore leaves the
+tables of a cluster undistributed, and marked as such, so that no service works before they are distributed
+again.
+
 Services forget what they remember of the replaced database: see database_identity.py.
 """
 
@@ -23,6 +27,7 @@ from typing import IO, Final
 
 from heliscore.domain.errors import BackupError
 from heliscore.postgres.client_tools import run_tool
+from heliscore.store.cluster import distribution
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema.migrations import read_migrations
 from heliscore.store.statements import SQL_FOLDER, fill, load
@@ -34,6 +39,9 @@ Progress = Callable[[int], None]
 
 _PROGRESS_S: Final = 0.5
 _CHUNK_BYTES: Final = 1 << 20
+
+_ONE_SNAPSHOT: Final = "-c citus.max_adaptive_executor_pool_size=1"
+"""On a cluster: one connection to a node, so that what is read of an organization is of one moment."""
 
 _PREAMBLE_LINES: Final = 40
 _UNKNOWN_BEFORE_17: Final = b"SET transaction_timeout = 0;\n"
@@ -101,7 +109,9 @@ def write_backup(
     flags += ["--format=custom", "--no-unlogged-table-data", "--lock-wait-timeout=60s"]
     try:
         with _renamed_when_whole(file) as unfinished:
-            with run_tool("pg_dump", *flags, f"--file={unfinished}", dsn=dsn, chosen=chosen) as pg_dump:
+            with run_tool(
+                "pg_dump", *flags, f"--file={unfinished}", dsn=dsn, chosen=chosen, options=_ONE_SNAPSHOT
+            ) as pg_dump:
                 while not pg_dump.ends_within(_PROGRESS_S):
                     progress(unfinished.stat().st_size)
                 pg_dump.check("no backup was made")
@@ -134,11 +144,13 @@ def restore_backup(
     *,
     existing: bool,
     replace: bool,
+    is_cluster: bool = False,
     chosen: Path | None = None,
 ) -> None:
     """Restore a file that has passed check_backup, in one transaction. Tables of ours that are `existing` are
     dropped; if they hold data and `replace` is false, the restore fails. Migrations that the file's version
-    did not have are missing afterwards.
+    did not have are missing afterwards. With `is_cluster` the database is left as one whose distribution was
+    interrupted.
 
     Services are disconnected, and come back to the restored data. Raises BackupError; then nothing was
     changed.
@@ -153,7 +165,7 @@ def restore_backup(
             psql.input.write(_prologue(existing=existing, replace=replace).encode())
             _copy(pg_restore.output, psql.input, progress)
             pg_restore.check(f"{file} cannot be restored, nothing was changed")
-            psql.input.write(_epilogue().encode())
+            psql.input.write(_epilogue(is_cluster=is_cluster).encode())
             psql.input.close()
         psql.check(f"{file} cannot be restored, nothing was changed")
 
@@ -177,12 +189,11 @@ def _prologue(*, existing: bool, replace: bool) -> str:
     if existing:
         statements += [_SQL["limit_waiting"], _SQL["shut_out"], _SQL["end_sessions"]]
         if not replace:
-            full = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in _kept_tables())
-            statements.append(fill(_SQL["refuse_data"], full=full))
+            statements += [fill(_SQL["refuse_data"], table=table) for table in _kept_tables()]
     statements.append(_SQL["remember_sequences"])
     statements += _make_functions()
     if existing:
-        statements.append(f"DROP TABLE IF EXISTS {', '.join(find_tables())}")
+        statements.append(f"DROP TABLE IF EXISTS {', '.join([*find_tables(), 'carried'])}")
     return _script(statements)
 
 
@@ -192,9 +203,10 @@ def _make_functions() -> Iterator[str]:
         yield f"CREATE OR REPLACE FUNCTION {function}"
 
 
-def _epilogue() -> str:
+def _epilogue(*, is_cluster: bool) -> str:
     """What runs after them."""
-    return _script([_SQL["advance_sequences"], "COMMIT"])
+    begun = [_SQL["name_no_schema"], *distribution.begun_script()] if is_cluster else []
+    return _script([_SQL["advance_sequences"], *begun, "COMMIT"])
 
 
 def _script(statements: list[str]) -> str:

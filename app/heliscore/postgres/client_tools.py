@@ -61,10 +61,14 @@ def run_tool(
     dsn: str | None = None,
     fed: bool = False,
     chosen: Path | None = None,
+    options: str = "",
 ) -> Iterator[ClientTool]:
     """Run a tool until the end of the block, on a database if there is a `dsn`. `fed`: the caller writes its
-    input. `chosen`: the folder of binaries to look in first."""
+    input. `chosen`: the folder of binaries to look in first. `options`: settings of its session, besides
+    those of the environment."""
     environment = os.environ | {"LC_ALL": "C", "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": f"heliscore {name}"}
+    if options:
+        environment["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} {options}".strip()
     path = _find_tool(name, chosen)
     if dsn is not None:
         address, password = split_password(dsn)

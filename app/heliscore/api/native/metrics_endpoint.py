@@ -36,6 +36,9 @@ async def read_metrics(request: Request) -> Response:
         state.enter(organization_id)
         check_permission(principal, "r")
     metrics.set_waiting_scores(services.writer.waiting_scores)
+    for lane, writer in services.writer.lanes.items():
+        if writer.lane is not None:
+            metrics.set_lane_waiting_scores(lane, writer.waiting_scores)
     metrics.set_pool(services.database.in_use, services.database.waiting)
     text = await asyncio.get_running_loop().run_in_executor(_renderer, _render, organization_id)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

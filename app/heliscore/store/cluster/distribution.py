@@ -6,100 +6,164 @@ gone on with the tables that are left.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from heliscore.domain.errors import StartError
+from heliscore.store.cluster import bonds, nodes
 from heliscore.store.cluster.groups import begin_cursors
 from heliscore.store.cluster.tables import DISTRIBUTED
 from heliscore.store.connections.pool import Connection
-from heliscore.store.schema.migrations import split_statements
+from heliscore.store.schema import migrations
 from heliscore.store.statements import SQL_FOLDER, load
 
 _SQL = load("distribution", "cluster/queries")
 _BACKUP_SQL = load("backup")
+_MIGRATION_SQL = load("migration")
 
 SHARDS: Final = 16
 """Of each table. It cannot be changed later; a cluster can have as many nodes."""
 
 _OLDEST_CITUS: Final = 12
 
-_FOREIGN_KEY: Final = re.compile(
-    r"^ALTER TABLE ONLY public\.(\w+)\n"
-    r"    ADD CONSTRAINT (\w+) (FOREIGN KEY .+ REFERENCES public\.(\w+)\(.+);$",
-    re.MULTILINE,
-)
-_TRIGGER: Final = re.compile(r"^CREATE TRIGGER (\w+) .+ ON public\.(\w+) .+;$", re.MULTILINE)
+_MANY_ROWS: Final = 100_000
+"""A table of so many is announced before it is distributed."""
+
+_TURN_S: Final = 0.1
 
 Report = Callable[[str], None]
 """Called with a line for each step that is done."""
 
 
-class Node(msgspec.Struct, frozen=True):
-    """A node that may hold shards."""
-
-    name: str
-    port: int
-
-
-async def check(connection: Connection) -> list[Node]:
-    """Return the nodes that the tables can be distributed over. Raises StartError where they cannot be, with
-    what to do."""
+async def check(connection: Connection) -> tuple[nodes.Coordinator, list[nodes.Node]]:
+    """Return what the tables can be distributed over. Raises StartError where they cannot be, with what to
+    do."""
     version = await connection.fetchval(_SQL["find_version"])
     if version is None:
-        raise StartError(
-            "the database has no Citus: CREATE EXTENSION citus, on every node, and add the nodes"
+        available = await connection.fetchval(_SQL["is_available"])
+        todo = (
+            "CREATE EXTENSION citus there" if available else "install and preload it, CREATE EXTENSION citus"
         )
+        raise StartError(f"the database has no Citus: {todo}, on every node, and add the nodes")
     if int(version.partition(".")[0]) < _OLDEST_CITUS:
         raise StartError(f"Citus {version} is too old: {_OLDEST_CITUS} or later is needed")
     if not await connection.fetchval(_SQL["is_coordinator"]):
         raise StartError("the database is on a worker: connect to the coordinator")
-    nodes = [Node(*row) for row in await connection.fetch(_SQL["list_nodes"])]
-    if not nodes:
-        raise StartError(
-            "the cluster has no node that takes shards: SELECT citus_add_node(…) on the coordinator"
-        )
-    return nodes
+    if not await connection.fetchval(_SQL["owns_tables"], list(DISTRIBUTED)):
+        raise StartError("the role is not the owner of the tables, and may not distribute them")
+    coordinator, others = await nodes.look(connection)
+    if obstacles := nodes.find_obstacles(coordinator, others):
+        raise StartError("; ".join(obstacles))
+    return coordinator, others
+
+
+async def is_complete(connection: Connection) -> bool:
+    """Whether the tables are distributed, all of them, as this code has them."""
+    if await connection.fetchval(_SQL["find_carried_version"]) != carried_version():
+        return False
+    return bool(await connection.fetchval(_SQL["is_complete"], list(DISTRIBUTED)))
+
+
+async def count_shards(connection: Connection) -> int | None:
+    """How many shards each table has; None where the database is no cluster."""
+    if await connection.fetchval(_SQL["find_carried_version"]) is None:
+        return None
+    return int(await connection.fetchval(_SQL["count_shards"])) or None
+
+
+async def count_copied(connection: Connection) -> int:
+    """How many rows of the table that another connection is distributing have reached the nodes."""
+    return int(await connection.fetchval(_SQL["count_copied"]))
 
 
 async def distribute(connection: Connection, report: Report, shards: int = SHARDS) -> None:
-    """Distribute the tables that are not distributed yet. The caller holds off the services (shut_out())."""
-    await connection.execute(_SQL["without_limits"])
-    for statement in _read_carried():
-        await connection.execute(statement)
-    await connection.execute(_SQL["begin"])
+    """Distribute the tables that are not distributed yet. The caller has its turn (migrations.py), and holds
+    off the services (shut_out())."""
+    await connection.execute(_SQL["prepare_session"])
+    async with connection.transaction():
+        await _make_carried(connection)
+        await connection.execute(_SQL["watch_coordinator"])
+        await connection.execute(_SQL["begin"])
+        for table in DISTRIBUTED:
+            await _free(connection, table)
     for table in DISTRIBUTED:
-        await _free(connection, table)
-    for table in DISTRIBUTED:
-        if await connection.fetchval(_SQL["is_distributed"], table):
-            continue
-        rows = await connection.fetchval(_SQL["estimate_rows"], table)
-        beside = "none" if table == DISTRIBUTED[0] else DISTRIBUTED[0]
-        await connection.execute(
-            _SQL["distribute"], table, beside, shards if table == DISTRIBUTED[0] else None
-        )
+        if not await connection.fetchval(_SQL["is_distributed"], table):
+            await _distribute(connection, table, report, shards)
+    await _finish(connection)
+
+
+async def _distribute(connection: Connection, table: str, report: Report, shards: int) -> None:
+    rows = await connection.fetchval(_SQL["estimate_rows"], table)
+    about = f" (about {rows:,} rows)" if rows > 0 else ""
+    if rows >= _MANY_ROWS:
+        report(f"distributing {table}{about} …")
+    begun = time.monotonic()
+    is_first = table == DISTRIBUTED[0]
+    async with connection.transaction():
+        beside = "none" if is_first else DISTRIBUTED[0]
+        await connection.execute(_SQL["distribute"], table, beside, shards if is_first else None)
         await connection.execute(_SQL["drop_local_rows"], table)
-        report(f"distributed {table}" + (f" (about {rows:,} rows)" if rows > 0 else ""))
-    await _bind(connection)
+    report(f"distributed {table}{about} in {time.monotonic() - begun:.1f} s")
+
+
+async def _finish(connection: Connection) -> None:
+    """Do what the tables need once they are distributed, and let the services in."""
+    for row in await connection.fetch(_SQL["identify_rows"], list(DISTRIBUTED)):
+        await connection.execute(row[0])
+    await connection.fetchval(_SQL["begin_numbers"])
+    await bonds.make_triggers(connection, DISTRIBUTED)
+    await bonds.make_keys(connection, DISTRIBUTED)
     await begin_cursors(connection)
     await connection.execute(f"COMMENT ON TABLE carried IS '{carried_version()}'")
 
 
 async def keep_up(connection: Connection) -> None:
-    """Bring what a cluster has besides the schema to this code's state, after the migrations. Does nothing
-    where the tables are not distributed."""
-    if await connection.fetchval(_SQL["find_carried_version"]) not in (None, carried_version()):
-        await distribute(connection, lambda _: None)
+    """Bring what a cluster has besides the schema to this code's state, after the migrations: all of it or
+    nothing, and one process at a time. Does nothing where the tables are not distributed."""
+    while await _is_behind(connection):
+        async with connection.transaction():
+            if await connection.fetchval(_MIGRATION_SQL["take_turn"], migrations.ADVISORY_LOCK):
+                if await _is_behind(connection):
+                    await _catch_up(connection)
+                return
+        await asyncio.sleep(_TURN_S)
+
+
+async def _is_behind(connection: Connection) -> bool:
+    version = await connection.fetchval(_SQL["find_carried_version"])
+    if version is None:
+        return False
+    return version != carried_version() or bool(await connection.fetchval(_SQL["find_unnumbered"]))
+
+
+async def _catch_up(connection: Connection) -> None:
+    await connection.execute(_SQL["be_sequential"])
+    if await connection.fetchval(_SQL["find_carried_version"]) == carried_version():
+        await connection.fetchval(_SQL["begin_numbers"])  # a node was added
+        return
+    await _make_carried(connection)
+    for table in DISTRIBUTED:
+        if not await connection.fetchval(_SQL["is_distributed"], table):
+            await _free(connection, table)
+            await connection.execute(_SQL["distribute"], table, DISTRIBUTED[0], None)
+            await connection.execute(_SQL["drop_local_rows"], table)
+    await _finish(connection)
 
 
 async def shut_out(connection: Connection) -> None:
     """Keep services out until the caller's transaction ends: sessions wait in DatabaseIdentity.check()."""
-    await connection.execute("LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE")
+    await connection.execute(_BACKUP_SQL["limit_waiting"])
+    await connection.execute(_BACKUP_SQL["shut_out"])
     await connection.execute(_BACKUP_SQL["end_sessions"])
+
+
+def begun_script() -> list[str]:
+    """The statements after which a database is one whose distribution was interrupted."""
+    return [*(s for s in _read_carried() if " TABLE " in s.partition("(")[0]), _SQL["begin"]]
 
 
 def carried_version() -> str:
@@ -108,7 +172,15 @@ def carried_version() -> str:
 
 
 def _read_carried() -> list[str]:
-    return split_statements((SQL_FOLDER / "cluster" / "carried.sql").read_text(encoding="utf-8"))
+    return migrations.split_statements((SQL_FOLDER / "cluster" / "carried.sql").read_text(encoding="utf-8"))
+
+
+async def _make_carried(connection: Connection) -> None:
+    """Run carried.sql, but for triggers that are there: nobody shall wait for their locks."""
+    for statement in _read_carried():
+        trigger = re.search(r"^CREATE OR REPLACE TRIGGER (\w+)", statement, re.MULTILINE)
+        if trigger is None or not await bonds.has_trigger(connection, "carried", trigger[1]):
+            await connection.execute(statement)
 
 
 async def _free(connection: Connection, table: str) -> None:
@@ -118,16 +190,3 @@ async def _free(connection: Connection, table: str) -> None:
         return
     for statement in await connection.fetch(_SQL["list_bonds"], table):
         await connection.execute(statement[0])
-
-
-async def _bind(connection: Connection) -> None:
-    """Make the triggers and foreign keys of distributed tables as the schema has them, but for keys that lead
-    to other tables: these are on the coordinator."""
-    schema = (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
-    for found in _TRIGGER.finditer(schema):
-        name, table = found.groups()
-        if table in DISTRIBUTED and not await connection.fetchval(_SQL["has_trigger"], table, name):
-            await connection.execute(found[0])
-    for table, name, definition, other in _FOREIGN_KEY.findall(schema):
-        if {table, other} <= set(DISTRIBUTED) and not await connection.fetchval(_SQL["has_key"], table, name):
-            await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")

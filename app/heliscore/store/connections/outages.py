@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 
+from heliscore.store.connections.lost_nodes import is_lost_node
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
 
@@ -42,7 +43,7 @@ async def find_obstacle(connection: Connection) -> str | None:
 
 def passes(error: BaseException) -> bool:
     """Whether the same call may succeed later, without a change of the configuration."""
-    return isinstance(error, _AWAY) and not isinstance(error, _LASTING)
+    return is_lost_node(error) or (isinstance(error, _AWAY) and not isinstance(error, _LASTING))
 
 
 def explain(error: BaseException) -> str:

@@ -36,7 +36,7 @@ _SQL = load("migration")
 
 _log = logging.getLogger("heliscore")
 
-_ADVISORY_LOCK: Final = 7_276_518_024_551
+ADVISORY_LOCK: Final = 7_276_518_024_551
 """An arbitrary number, used for nothing else: its holder migrates, the others ask for it now and then. Nobody
 waits in a transaction: CREATE INDEX CONCURRENTLY waits for all transactions that are older."""
 
@@ -140,7 +140,7 @@ async def _apply(connection: Connection, migration: Migration, pace: Pace) -> bo
             async with connection.transaction():
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute(f"SET LOCAL lock_timeout = {pace.lock_timeout_ms}")
-                if await connection.fetchval(_SQL["take_turn"], _ADVISORY_LOCK):
+                if await connection.fetchval(_SQL["take_turn"], ADVISORY_LOCK):
                     await connection.execute(_CREATE_LEDGER)
                     if not await _find_missing(connection, [migration]):
                         return False
@@ -162,7 +162,7 @@ async def _apply_alone(connection: Connection, migration: Migration, pace: Pace)
             f"migration {migration.name} needs a session of its own, which no PgBouncer gives: run heliscore "
             "migrate with the address of PostgreSQL itself, then start again"
         )
-    async with _turn_of_session(connection, pace):
+    async with turn_of_session(connection, pace):
         await connection.execute(_CREATE_LEDGER)
         if not await _find_missing(connection, [migration]):
             return False
@@ -174,9 +174,14 @@ async def _apply_alone(connection: Connection, migration: Migration, pace: Pace)
 
 
 @asynccontextmanager
-async def _turn_of_session(connection: Connection, pace: Pace) -> AsyncIterator[None]:
-    """Be the one that migrates, outside of a transaction, and without a limit of time for a statement."""
-    while not await connection.fetchval(_SQL["take_turn_for_session"], _ADVISORY_LOCK):  # noqa: ASYNC110
+async def turn_of_session(
+    connection: Connection, pace: Pace = DEFAULT_PACE, *, waits: bool = True
+) -> AsyncIterator[None]:
+    """Be the one that migrates, outside of a transaction, and without a limit of time for a statement. Raises
+    MigrationError where another does and this one shall not wait."""
+    while not await connection.fetchval(_SQL["take_turn_for_session"], ADVISORY_LOCK):
+        if not waits:
+            raise MigrationError("another process migrates or distributes the database just now")
         await asyncio.sleep(pace.turn_s)
     try:
         await connection.execute("SET statement_timeout = 0")
@@ -184,7 +189,7 @@ async def _turn_of_session(connection: Connection, pace: Pace) -> AsyncIterator[
     finally:
         await connection.execute("RESET statement_timeout")
         await connection.execute("RESET lock_timeout")
-        await connection.execute(_SQL["give_turn_back"], _ADVISORY_LOCK)
+        await connection.execute(_SQL["give_turn_back"], ADVISORY_LOCK)
 
 
 async def _run_alone(

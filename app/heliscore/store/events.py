@@ -9,7 +9,7 @@ Any organization of it stands for the group.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -75,6 +75,21 @@ async def read_between(
     ids = None if organization_ids is None else list(organization_ids)
     rows = await connection.fetch(_SQL["read_between"], group, seen, until, after, ids, limit)
     return [_make_event(row) for row in rows]
+
+
+async def read_pages(
+    connection: Connection, seen: str, until: str, *, group: int, after: int, of: Collection[int], size: int
+) -> AsyncIterator[list[Event]]:
+    """Read the events of some organizations between two snapshots, after a number, in pages of which only the
+    last may be less than full."""
+    page: list[Event] | None = None
+    while page is None or len(page) == size:
+        page = await read_between(
+            connection, seen, until, group=group, after=after, organization_ids=of, limit=size
+        )
+        if page:
+            yield page
+            after = page[-1].number
 
 
 def _make_event(row: asyncpg.Record) -> Event:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -215,7 +215,9 @@ class LiveEvents:
         until = progress.until or progress.seen
         parts, before = spans(progress.seen, until), self._position_at(progress)
         for seen, end in parts:
-            async for page in _pages(connection, group, organizations, seen, end, progress.after):
+            async for page in events.read_pages(
+                connection, seen, end, group=group, after=progress.after, of=organizations, size=_PAGE
+            ):
                 if len(parts) > 1:
                     # The group was moved to another node. Who is cut off amid this begins before it again.
                     position = before
@@ -282,23 +284,3 @@ class LiveEvents:
     def _end_all(self, reason: str) -> None:
         for listener in [*self._joining, *(one for some in self._listeners.values() for one in some)]:
             listener.end(reason)
-
-
-async def _pages(
-    connection: Connection, group: int, organizations: Collection[int], seen: str, until: str, after: int
-) -> AsyncIterator[Sequence[Event]]:
-    """Read the events between two snapshots, after a number, in pages of which the last is not full."""
-    page: Sequence[Event] | None = None
-    while page is None or len(page) == _PAGE:
-        page = await events.read_between(
-            connection,
-            seen,
-            until,
-            group=group,
-            after=after,
-            organization_ids=organizations,
-            limit=_PAGE,
-        )
-        if page:
-            yield page
-            after = page[-1].number

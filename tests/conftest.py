@@ -24,7 +24,9 @@ from heliscore.jobs import counting
 from heliscore.postgres.embedded import EmbeddedPostgres
 from heliscore.settings import Settings
 from heliscore.store import keys, organizations
+from heliscore.store.cluster import distribution
 from heliscore.store.connections import database_identity, pool, sessions
+from heliscore.store.connections.carrying import CarryingConnection, find_cluster
 from heliscore.store.connections.json_columns import JsonReader
 from heliscore.store.connections.pool import Connection, Database, open_database
 from heliscore.store.schema import bootstrap
@@ -45,6 +47,22 @@ hypothesis.settings.load_profile("tests")
 TEMPLATE = f"test_{uuid.uuid4().hex[:16]}"
 """The name of the template, and the beginning of the names of other databases that a test process keeps until
 its end: several processes may use one server."""
+
+DISTRIBUTED = os.environ.get("TEST_DISTRIBUTED") == "true"
+"""Whether the tables of the template are distributed: TEST_DATABASE_URL then leads to a server with Citus."""
+
+if DISTRIBUTED:
+    _connect = asyncpg.connect
+
+    async def _connect_carrying(*arguments: Any, **options: Any) -> Any:
+        """Connect as the service does: the tests' own connections run its statements too."""
+        options.setdefault("connection_class", CarryingConnection)
+        connection = await _connect(*arguments, **options)
+        if isinstance(connection, CarryingConnection):
+            connection.carries = await find_cluster(connection, even_unfinished=True)
+        return connection
+
+    asyncpg.connect = _connect_carrying
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 
@@ -77,7 +95,25 @@ async def _make_template(server: str) -> None:
     await _execute(server, f"CREATE DATABASE {TEMPLATE}")
     connection = await bootstrap.connect(at_database(server, TEMPLATE))
     await bootstrap.migrate(connection)
+    if DISTRIBUTED:
+        await _distribute(connection)
     await connection.close()
+    if DISTRIBUTED:
+        # Citus has a session of its own in each database, and what is in use cannot be copied.
+        await _execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
+        sessions = f"FROM pg_stat_activity WHERE datname = '{TEMPLATE}'"
+        await _execute(server, f"SELECT pg_terminate_backend(pid, 5000::bigint) {sessions}")
+
+
+async def _distribute(connection: Connection) -> None:
+    """Make a cluster of one node."""
+    await connection.execute("CREATE EXTENSION citus")
+    port = await connection.fetchval("SELECT current_setting('port')::integer")
+    await connection.execute("SELECT citus_set_coordinator_host('127.0.0.1', $1)", port)
+    await connection.execute(
+        "SELECT citus_set_node_property('127.0.0.1', $1, 'shouldhaveshards', true)", port
+    )
+    await distribution.distribute(connection, lambda _: None, shards=1)
 
 
 def pytest_configure() -> None:
@@ -184,7 +220,7 @@ async def _own_database(server: str, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A connection that reads JSON as the service's do."""
-    connection = await asyncpg.connect(dsn)
+    connection = await bootstrap.connect(dsn)
     json = JsonReader()
     json.begin(MAX_JSON_BYTES)
     await json.attach(connection)

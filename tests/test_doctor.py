@@ -92,7 +92,7 @@ async def test_embedded_server_needs_no_advice(connection: Connection) -> None:
 async def test_pool_that_is_larger_than_the_server_allows_gets_advice(connection: Connection) -> None:
     findings = await check_server(connection, Settings(pool_size=1000))
     [advice] = [finding.advice for finding in findings if finding.setting == "connections"]
-    assert advice == "allow 1017 for each service, or lower HELISCORE_POOL_SIZE"
+    assert advice == "allow 1023 for each service, or lower HELISCORE_POOL_SIZE"
 
 
 @pytest.mark.usefixtures("risky")

@@ -108,20 +108,20 @@ async def _opened(
     settings: Settings, identity: DatabaseIdentity, stop_service: StopService, providers: ProviderClient
 ) -> AsyncIterator[Services]:
     """Open the services over one database, and close them."""
-    pools, ids = await open_pools(settings, identity), ScoreIds()
+    placements, ids = Placements(), ScoreIds()
+    pools = await open_pools(settings, identity, placements.node_of)
     live_events = LiveEvents(pools.live, identity)
     messenger = open_messenger(settings)
     body_url_secret = RememberedSecret(pools.quick, "body_url")
     webhooks = WebhookRenderer(body_url_secret)
-    definitions = DefinitionCache(pools.quick)
+    definitions = DefinitionCache(pools.definitions)
     evaluator = Evaluator(pools.monitors, ids.names, definitions)
-    placements = Placements()
 
-    def open_writer() -> Writer:
+    def open_writer(lane: int) -> Writer:
         accept_unknown = settings.accepts_unknown_requests
-        return Writer(pools.writing, ids, accept_unknown=accept_unknown, placements=placements)
+        return Writer(pools.writing, ids, accept_unknown=accept_unknown, placements=placements, lane=lane)
 
-    writer = WritingLanes(open_writer, placements)
+    writer = WritingLanes(open_writer, placements, pools.quick)
     limit = settings.rate_limit
     forwarding = _make_forwarding(settings, pools, providers)
     try:

@@ -11,6 +11,7 @@ import msgspec
 from heliscore.jobs import monitoring
 from heliscore.settings import Settings
 from heliscore.store.connections.database_identity import DatabaseIdentity
+from heliscore.store.connections.fair_queue import NodeOf, no_node
 from heliscore.store.connections.pool import Database, open_database
 from heliscore.store.writer import CONNECTIONS as WRITING_CONNECTIONS
 from heliscore.store.writer import MOST_LANES
@@ -20,6 +21,10 @@ _QUICK_CONNECTIONS: Final = 2
 
 _QUICK_MAX_EXPECTED_WAIT_S: Final = 2
 """Longer than for other statements: no request can do without its key, and finding that takes little time."""
+
+_DEFINITION_CONNECTIONS: Final = 6
+"""For what an organization's scores must be. On a cluster that is on its node, which may not answer: so apart
+from keys, and some are left for the other nodes."""
 
 _UPLOAD_CONNECTIONS: Final = 3
 
@@ -41,6 +46,7 @@ class Pools(msgspec.Struct, frozen=True):
 
     database: Database
     quick: Database
+    definitions: Database
     writing: Database
     uploads: Database
     exports: Database
@@ -53,11 +59,11 @@ class Pools(msgspec.Struct, frozen=True):
         await asyncio.gather(*(pool.close() for pool in msgspec.structs.astuple(self)))
 
 
-async def open_pools(settings: Settings, identity: DatabaseIdentity) -> Pools:
+async def open_pools(settings: Settings, identity: DatabaseIdentity, node_of: NodeOf = no_node) -> Pools:
     """Open all connections to a database."""
 
     async def open_(settings: Settings = settings, **options: Any) -> Database:
-        return await open_database(settings, on_connect=identity.check, **options)
+        return await open_database(settings, on_connect=identity.check, node_of=node_of, **options)
 
     patient = min(settings.statement_timeout_ms, monitoring.STATEMENT_TIMEOUT_MS)
     return Pools(
@@ -67,6 +73,9 @@ async def open_pools(settings: Settings, identity: DatabaseIdentity) -> Pools:
             plans="generic",
             max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S,
             is_fair=False,
+        ),
+        definitions=await open_(
+            size=_DEFINITION_CONNECTIONS, plans="generic", max_expected_wait_s=_QUICK_MAX_EXPECTED_WAIT_S
         ),
         writing=await open_(size=MOST_LANES * WRITING_CONNECTIONS, plans="generic", is_fair=False),
         uploads=await open_(size=_UPLOAD_CONNECTIONS),

@@ -14,8 +14,14 @@ CREATE TABLE IF NOT EXISTS carried (
     statement text,
     arguments text,
     returns_rows boolean,
-    rows json
+    rows json,
+    PRIMARY KEY (organization_id, id)
 );
+
+-- While its shard moves, rows can be changed in a table only where they have an identity: a key, or else all of the row.
+ALTER TABLE score_day REPLICA IDENTITY FULL;
+
+ALTER TABLE score_group REPLICA IDENTITY FULL;
 
 -- What the name of a table's shard ends with that lies beside the given shard of another table; empty where tables have
 -- no shards.
@@ -76,11 +82,13 @@ DECLARE
     one record;
     found json[] := '{}';
 BEGIN
-    IF cardinality(NEW.organizations) > 1 AND TG_TABLE_NAME ~ '_\d+$' AND EXISTS (
-        SELECT FROM unnest(NEW.organizations) AS o (id)
-        WHERE 'carried_' || get_shard_id_for_distribution_column('carried', o.id) <> TG_TABLE_NAME
-    ) THEN
-        RAISE integrity_constraint_violation USING MESSAGE = 'the organizations are of several shards';
+    IF cardinality(NEW.organizations) > 1 AND TG_TABLE_NAME ~ '_\d+$' THEN
+        IF EXISTS (
+            SELECT FROM unnest(NEW.organizations) AS o (id)
+            WHERE 'carried_' || get_shard_id_for_distribution_column('carried', o.id) <> TG_TABLE_NAME
+        ) THEN
+            RAISE object_not_in_prerequisite_state USING MESSAGE = 'the organizations are of several shards';
+        END IF;
     END IF;
     IF NEW.returns_rows IS NULL THEN
         EXECUTE statement;
@@ -95,6 +103,23 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- Refuses a transaction that has written to organizations of several nodes: one of them has moved. Its commit would take
+-- two phases, and what is acknowledged after the first is invisible until the second, which a dead node delays. Citus
+-- holds the shards in their places from the first write to the commit, so that what is found here stays true.
+CREATE OR REPLACE FUNCTION stay_on_one_node(organizations integer[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (
+        SELECT count(DISTINCT p.groupid)
+        FROM pg_dist_placement AS p
+        WHERE p.shardid = ANY (ARRAY(
+            SELECT get_shard_id_for_distribution_column('carried', o.id) FROM unnest(organizations) AS o (id)
+        ))
+    ) > 1 THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = 'the organizations are of several nodes';
+    END IF;
+END $$;
+
 -- Carries a statement to several shards, one after the other: one message to the coordinator, and one transaction.
 CREATE OR REPLACE FUNCTION carry_each(
     organizations text[], name text, types text, tables text[], statement text, arguments text[]
@@ -103,6 +128,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     together integer[];
     first_one integer;
+    first_ones integer[] := '{}';
     own text;
 BEGIN
     FOR place IN 1 .. cardinality(organizations) LOOP
@@ -111,7 +137,9 @@ BEGIN
         own := arguments[place];
         INSERT INTO carried (organization_id, organizations, name, types, tables, statement, arguments)
         VALUES (first_one, together, carry_each.name, carry_each.types, carry_each.tables, carry_each.statement, own);
+        first_ones := first_ones || first_one;
     END LOOP;
+    PERFORM stay_on_one_node(first_ones);
 END $$;
 
 CREATE OR REPLACE FUNCTION forget_carried() RETURNS trigger
@@ -124,6 +152,31 @@ END $$;
 CREATE OR REPLACE TRIGGER carried_carry BEFORE INSERT ON carried FOR EACH ROW EXECUTE FUNCTION carry();
 
 CREATE OR REPLACE TRIGGER carried_forget AFTER INSERT ON carried FOR EACH ROW EXECUTE FUNCTION forget_carried();
+
+-- The number of this node, 0 where there is no cluster.
+CREATE OR REPLACE FUNCTION node_number() RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF to_regclass('pg_catalog.pg_dist_local_group') IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN (SELECT groupid FROM pg_dist_local_group);
+END $$;
+
+-- Each node numbers its transactions by itself, and shards move: the node is in the number's high bits.
+CREATE OR REPLACE FUNCTION event_transaction() RETURNS xid8
+LANGUAGE sql VOLATILE AS $$
+    SELECT ((node_number() << 48) + pg_current_xact_id()::text::bigint)::text::xid8
+$$;
+
+CREATE OR REPLACE FUNCTION event_snapshot() RETURNS pg_snapshot
+LANGUAGE sql STABLE AS $$
+    SELECT format(
+        '%s:%s:%s', n.first + pg_snapshot_xmin(n.now)::text::bigint, n.first + pg_snapshot_xmax(n.now)::text::bigint,
+        (SELECT string_agg((n.first + x.id::text::bigint)::text, ',' ORDER BY x.id) FROM pg_snapshot_xip(n.now) AS x (id))
+    )::pg_snapshot
+    FROM (SELECT node_number() << 48 AS first, pg_current_snapshot() AS now) AS n
+$$;
 
 -- The functions of the schema's triggers, for shards. They do what those of the migrations do, to the shards beside.
 CREATE OR REPLACE FUNCTION keep_replaced_score() RETURNS trigger

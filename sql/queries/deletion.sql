@@ -14,17 +14,20 @@ SELECT (SELECT count(*) FROM found) AS requests,
 -- name: count
 -- What there is of the requests $2: scores, past changes of them, comments.
 SELECT
-    (SELECT count(*) FROM score AS s WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1) AS scores,
     (
-        SELECT count(*) FROM score_history AS h WHERE h.request_no = ANY ($2) AND h.organization_id + 0 = $1
+        SELECT count(*) FROM score AS s
+        WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id = $1::integer::oid
+    ) AS scores,
+    (
+        SELECT count(*) FROM score_history AS h WHERE h.request_no = ANY ($2) AND h.organization_id = $1::integer::oid
     ) AS changes,
     (
-        SELECT count(*) FROM score_comment AS c WHERE c.request_no = ANY ($2) AND c.organization_id + 0 = $1
+        SELECT count(*) FROM score_comment AS c WHERE c.request_no = ANY ($2) AND c.organization_id = $1::integer::oid
     ) AS comments
 
 -- name: remove_requests
 DELETE FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 RETURNING r.request_id
 
 -- name: remove_log_calls
@@ -42,11 +45,11 @@ SELECT count(*) FROM score WHERE organization_id = $1 AND name_id = $2
 -- The first $5 requests from $2 (not included) to $3 that have or had the score $4, in order of their numbers.
 SELECT s.request_no
 FROM score AS s
-WHERE s.request_no > $2 AND s.request_no <= $3 AND s.organization_id + 0 = $1 AND s.name_id + 0 = $4
+WHERE s.request_no > $2 AND s.request_no <= $3 AND s.organization_id = $1::integer::oid AND s.name_id + 0 = $4
 UNION
 SELECT h.request_no
 FROM score_history AS h
-WHERE h.request_no > $2 AND h.request_no <= $3 AND h.organization_id + 0 = $1 AND h.name_id + 0 = $4
+WHERE h.request_no > $2 AND h.request_no <= $3 AND h.organization_id = $1::integer::oid AND h.name_id + 0 = $4
 ORDER BY request_no
 LIMIT $5
 
@@ -54,16 +57,16 @@ LIMIT $5
 -- Requests lose a score, which changes them.
 UPDATE request AS r
 SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $3::timestamptz))
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 
 -- name: remove_values
-DELETE FROM score WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+DELETE FROM score WHERE request_no = ANY ($2::bigint[]) AND organization_id = $1::integer::oid AND name_id = $3
 
 -- name: remove_changes
-DELETE FROM score_history WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+DELETE FROM score_history WHERE request_no = ANY ($2::bigint[]) AND organization_id = $1::integer::oid AND name_id = $3
 
 -- name: remove_comments
-DELETE FROM score_comment WHERE request_no = ANY ($2::bigint[]) AND organization_id + 0 = $1 AND name_id = $3
+DELETE FROM score_comment WHERE request_no = ANY ($2::bigint[]) AND organization_id = $1::integer::oid AND name_id = $3
 
 -- name: remove_score_events
 -- Those from before $3.
@@ -103,8 +106,8 @@ FROM walked AS w
 WHERE w.body ->> 'requestNo' IS NOT NULL
 
 -- name: find_gone
--- Those of the requests $2 (ids) and $3 (numbers) that are gone. Each is looked up (LIMIT keeps the planner from a join), as
--- event.read_between does.
+-- Those of the requests $2 (ids) and $3 (numbers) that are gone. Each is looked up (LIMIT keeps the planner from a join),
+-- as event.read_between does.
 SELECT t.request_id, NULL::bigint AS request_no
 FROM unnest($2::text[]) AS t (request_id)
 WHERE (
@@ -114,12 +117,12 @@ UNION ALL
 SELECT NULL, t.request_no
 FROM unnest($3::bigint[]) AS t (request_no)
 WHERE (
-    SELECT true FROM request AS r WHERE r.request_no = t.request_no AND r.organization_id + 0 = $1 LIMIT 1
+    SELECT true FROM request AS r WHERE r.request_no = t.request_no AND r.organization_id = $1::integer::oid LIMIT 1
 ) IS NULL
 
 -- name: cut_deliveries
--- From the deliveries after $2 up to $3, takes the events that are about the requests $4 (ids) and $5 (numbers), or, where $6
--- is a score's name, those from before $7 that are about it. A delivery that has none left goes.
+-- From the deliveries after $2 up to $3, takes the events that are about the requests $4 (ids) and $5 (numbers), or, where
+-- $6 is a score's name, those from before $7 that are about it. A delivery that has none left goes.
 WITH walked AS MATERIALIZED (
     SELECT d.number, d.body
     FROM delivery AS d

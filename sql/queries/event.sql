@@ -1,15 +1,82 @@
--- Events. Where $1 and $2 are snapshots (pg_snapshot as text), the events between them are those of transactions that
--- are visible in the second and not in the first.
+-- Events. Where $2 and $3 are snapshots (pg_snapshot as text), the events between them are those of transactions that
+-- are visible in the second and not in the first. $1 says whose: an organization's, with those of all that are kept beside
+-- it. The high bits of a transaction's number, and of those of a snapshot, are the node's (`domain/snapshots.py`).
 
 -- name: take_snapshot
-SELECT pg_current_snapshot()::text
+-- runs on the node of $1
+SELECT event_snapshot()::text AS snapshot WHERE $1::integer IS NOT NULL
 
 -- name: look
+-- runs on the node of $1
 -- The same, with the time that was before.
-SELECT pg_current_snapshot()::text AS snapshot, now() AS at
+SELECT event_snapshot()::text AS snapshot, now() AS at WHERE $1::integer IS NOT NULL
+
+-- name: find_end
+-- runs on the node of $1
+-- A snapshot in which all events from $2 until $3 are visible: those of a node that writes here no longer. Should it write
+-- here again, that will be by later transactions. (No transaction has a number whose lower half is 0, nor a snapshot.)
+SELECT format('%1$s:%1$s:', n.next + (n.next & 4294967295 = 0)::integer) AS snapshot
+FROM (
+    SELECT 1 + coalesce((
+        SELECT e.transaction_id
+        FROM event AS e
+        WHERE e.transaction_id >= pg_snapshot_xmax($2::text::pg_snapshot)
+        AND e.transaction_id < pg_snapshot_xmax($3::text::pg_snapshot)
+        ORDER BY e.transaction_id DESC
+        LIMIT 1
+    ), pg_snapshot_xmax($2::text::pg_snapshot))::text::bigint AS next
+) AS n
+WHERE $1::integer IS NOT NULL
+
+-- name: find_new
+-- runs on the node of $1
+-- The snapshot of now, and the nodes of which there are events that are not visible in their snapshots: $3 are those of the
+-- nodes $2. It runs every second in every service, so it reads no more than an index: the first event of each node, of
+-- each transaction that ran when its snapshot was taken and of those that have begun since (as read_between, and for its
+-- reason). ORDER BY is for the planner: for any one row of many that it expects, it would read the whole table.
+WITH RECURSIVE present AS (
+    SELECT (SELECT e.transaction_id::text::bigint FROM event AS e ORDER BY e.transaction_id LIMIT 1) >> 48 AS node
+    UNION ALL
+    SELECT (
+        SELECT e.transaction_id::text::bigint
+        FROM event AS e
+        WHERE e.transaction_id >= ((p.node + 1) << 48)::text::xid8
+        ORDER BY e.transaction_id
+        LIMIT 1
+    ) >> 48
+    FROM present AS p
+    WHERE p.node IS NOT NULL
+)
+SELECT event_snapshot()::text AS snapshot, array_to_string(ARRAY(
+    SELECT p.node
+    FROM present AS p
+    LEFT JOIN LATERAL (
+        SELECT s.seen::pg_snapshot AS seen
+        FROM unnest($2::integer[], $3::text[]) AS s (node, seen)
+        WHERE s.node = p.node
+    ) AS c ON true
+    WHERE p.node IS NOT NULL AND (
+        c.seen IS NULL
+        OR EXISTS (
+            SELECT FROM pg_snapshot_xip(c.seen) AS running (transaction_id)
+            CROSS JOIN LATERAL (
+                SELECT e.id FROM event AS e WHERE e.transaction_id = running.transaction_id ORDER BY e.id LIMIT 1
+            ) AS first
+        )
+        OR (
+            SELECT e.id FROM event AS e
+            WHERE e.transaction_id >= pg_snapshot_xmax(c.seen)
+            AND e.transaction_id < ((p.node + 1) << 48)::text::xid8
+            ORDER BY e.transaction_id
+            LIMIT 1
+        ) IS NOT NULL
+    )
+), ',') AS nodes
+WHERE $1::integer IS NOT NULL
 
 -- name: read_between
--- In order of number, those after $3, of the organizations $4 (null: all). A request that is removed takes its events
+-- runs on the node of $1
+-- In order of number, those after $4, of the organizations $5 (null: all). A request that is removed takes its events
 -- with it, since they would name what is to be forgotten.
 -- What is not visible in the first snapshot was running then, or has begun since: two ranges of the index. Read from the
 -- oldest transaction that was running, one that stays open for an hour would have each reader walk an hour of events.
@@ -22,23 +89,23 @@ WITH page AS MATERIALIZED (
         SELECT transaction_id, id, organization_id, type, happened_at, request_no, value, is_boolean, scored_at, name_id, origin_id,
             body
         FROM event
-        WHERE transaction_id = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+        WHERE transaction_id = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))
         UNION ALL
         SELECT transaction_id, id, organization_id, type, happened_at, request_no, value, is_boolean, scored_at, name_id, origin_id,
             body
         FROM event
-        WHERE transaction_id >= pg_snapshot_xmax($1::text::pg_snapshot)
-        AND transaction_id < pg_snapshot_xmax($2::text::pg_snapshot)
+        WHERE transaction_id >= pg_snapshot_xmax($2::text::pg_snapshot)
+        AND transaction_id < pg_snapshot_xmax($3::text::pg_snapshot)
     ) AS e
-    WHERE pg_visible_in_snapshot(e.transaction_id, $2::text::pg_snapshot) AND e.id > $3
-        AND ($4::integer[] IS NULL OR e.organization_id = ANY ($4::integer[]))
+    WHERE $1::integer IS NOT NULL AND pg_visible_in_snapshot(e.transaction_id, $3::text::pg_snapshot) AND e.id > $4
+        AND ($5::integer[] IS NULL OR e.organization_id = ANY ($5::integer[]))
         AND (e.request_no IS NULL OR (
             SELECT true FROM request AS r
             WHERE r.request_no = e.request_no AND r.organization_id = e.organization_id
             LIMIT 1
         ))
     ORDER BY e.id
-    LIMIT $5
+    LIMIT $6
 )
 SELECT
     e.id, e.organization_id, e.type, e.happened_at, e.request_no, r.request_id, n.name, e.value,
@@ -69,7 +136,8 @@ LEFT JOIN LATERAL (
 ORDER BY e.id
 
 -- name: publish
-INSERT INTO event (organization_id, type, body) VALUES ($1, $2, $3::text::jsonb)
+-- runs on the node of $1
+INSERT INTO event (id, organization_id, type, body) VALUES (nextval('event_id_seq'), $1, $2, $3::text::jsonb)
 
 -- name: set_interest
 -- One that has ended begins again.
@@ -91,18 +159,58 @@ GROUP BY type
 -- In the types $2 no longer.
 DELETE FROM event_interest WHERE organization_id = $1 AND type = ANY ($2::text[]) AND source = $3
 
+-- name: list_nodes
+-- runs on the node of $1
+-- Those of which there are events.
+WITH RECURSIVE present AS (
+    SELECT (SELECT e.transaction_id::text::bigint FROM event AS e ORDER BY e.transaction_id LIMIT 1) >> 48 AS node
+    UNION ALL
+    SELECT (
+        SELECT e.transaction_id::text::bigint
+        FROM event AS e
+        WHERE e.transaction_id >= ((p.node + 1) << 48)::text::xid8
+        ORDER BY e.transaction_id
+        LIMIT 1
+    ) >> 48
+    FROM present AS p
+    WHERE p.node IS NOT NULL
+)
+SELECT p.node FROM present AS p WHERE p.node IS NOT NULL AND $1::integer IS NOT NULL
+
 -- name: prune
--- Of the oldest $1, removes those that are older than an hour, if they have become deliveries, or older than a day. The
--- table is not searched for others: they lie in order of their transactions, and so nearly of their age.
+-- runs on the node of $1
+-- Of the oldest $4 from $2 until $3, removes those that are older than an hour, if they are visible in $5 and so have become
+-- deliveries (null: all), or older than a day; returns how many. The table is not searched for others: they lie in order of
+-- their transactions, and so nearly of their age.
 WITH oldest AS MATERIALIZED (
-    SELECT transaction_id, id, happened_at FROM event ORDER BY transaction_id, id LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT transaction_id, id, organization_id, happened_at
+    FROM event
+    WHERE transaction_id >= pg_snapshot_xmax($2::text::pg_snapshot)
+    AND transaction_id < pg_snapshot_xmax($3::text::pg_snapshot)
+    ORDER BY transaction_id, id
+    LIMIT $4
+    FOR UPDATE SKIP LOCKED
+),
+removed AS (
+    DELETE FROM event AS e
+    USING oldest AS o
+    WHERE e.transaction_id = o.transaction_id AND e.id = o.id AND e.organization_id + 0 = o.organization_id
+    AND o.happened_at < now() - interval '1 hour' AND (
+        o.happened_at < now() - interval '24 hours'
+        OR coalesce(pg_visible_in_snapshot(o.transaction_id, $5::text::pg_snapshot), true)
+    )
+    RETURNING e.id
 )
-DELETE FROM event AS e
-USING oldest AS o
-WHERE e.transaction_id = o.transaction_id AND e.id = o.id AND o.happened_at < now() - interval '1 hour' AND (
-    o.happened_at < now() - interval '24 hours'
-    OR coalesce((SELECT pg_visible_in_snapshot(o.transaction_id, c.from_snapshot) FROM event_cursor AS c), true)
-)
+SELECT count(*) FROM removed WHERE $1::integer IS NOT NULL
 
 -- name: prune_interest
-DELETE FROM event_interest WHERE until < now()
+-- runs on the node of $1
+DELETE FROM event_interest WHERE until < now() AND $1::integer IS NOT NULL
+
+-- name: remove_foreign
+-- runs on the node of $1
+-- Those from now on until $2, of transactions that have not begun here: once they have, other events would have the same
+-- numbers.
+DELETE FROM event
+WHERE $1::integer IS NOT NULL AND transaction_id >= pg_snapshot_xmax(event_snapshot())
+AND transaction_id < pg_snapshot_xmax($2::text::pg_snapshot)

@@ -129,12 +129,12 @@ FROM (
     SELECT s.request_no, s.name_id, s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id,
         NULL::timestamptz AS taken_back_at, false AS is_aside, true AS is_present
     FROM score AS s
-    WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id + 0 = $1
+    WHERE s.request_no = ANY ($2::bigint[]) AND s.organization_id = $1::integer::oid
     UNION ALL
     SELECT h.request_no, h.name_id, h.value, h.is_boolean IS NOT NULL, h.scored_at, h.origin_id,
         h.taken_back_at, h.is_aside IS NOT NULL, false
     FROM score_history AS h
-    WHERE h.request_no = ANY ($2::bigint[]) AND h.organization_id + 0 = $1
+    WHERE h.request_no = ANY ($2::bigint[]) AND h.organization_id = $1::integer::oid
 ) AS c
 JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
 LEFT JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id

@@ -26,7 +26,7 @@ opinion AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT h.origin_id
             FROM score_history AS h
-            WHERE h.request_no = w.request_no AND h.organization_id + 0 = $1 AND h.name_id = w.name_id
+            WHERE h.request_no = w.request_no AND h.organization_id = $1::integer::oid AND h.name_id = w.name_id
                 AND h.value IS NOT NULL AND h.taken_back_at IS NULL AND h.origin_id IS NOT NULL
             OFFSET 0
         ) AS h

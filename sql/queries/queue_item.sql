@@ -23,7 +23,7 @@ ORDER BY g.place
 WITH there AS MATERIALIZED (
     SELECT r.request_no
     FROM request AS r
-    WHERE r.request_no = ANY ($3::bigint[]) AND r.organization_id + 0 = $1
+    WHERE r.request_no = ANY ($3::bigint[]) AND r.organization_id = $1::integer::oid
     FOR KEY SHARE
 ),
 given AS (

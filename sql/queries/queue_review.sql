@@ -142,11 +142,11 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id, true AS is_present
         FROM score AS s
-        WHERE s.request_no = i.request_no AND s.organization_id + 0 = $1 AND s.name_id + 0 = n.id
+        WHERE s.request_no = i.request_no AND s.organization_id = $1::integer::oid AND s.name_id + 0 = n.id
         UNION ALL
         SELECT h.value, h.is_boolean IS NOT NULL, h.scored_at, h.origin_id, false
         FROM score_history AS h
-        WHERE h.request_no = i.request_no AND h.organization_id + 0 = $1 AND h.name_id + 0 = n.id
+        WHERE h.request_no = i.request_no AND h.organization_id = $1::integer::oid AND h.name_id + 0 = n.id
         AND h.taken_back_at IS NULL
     ) AS c
     JOIN score_origin AS o ON o.organization_id = $1 AND o.id = c.origin_id

@@ -10,12 +10,18 @@ FROM (SELECT request_no FROM request WHERE request_no > $1 ORDER BY request_no L
 SELECT coalesce(max(request_no), 0) FROM request
 
 -- name: limit_wait
--- For locks, until the transaction ends.
-SELECT set_config('lock_timeout', $1::text, true)
+-- For locks, until the transaction ends: less than PostgreSQL's deadlock_timeout, which would end another writer's
+-- transaction. (Why not set_config()? See join_by_hash in connection.sql.)
+DO $$
+BEGIN
+    SET LOCAL citus.propagate_set_commands = 'local';
+    SET LOCAL lock_timeout = '500ms';
+END
+$$
 
 -- name: lock
 -- In the order of every writer.
 SELECT FROM request AS r
-WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
 ORDER BY r.request_id COLLATE "C"
 FOR UPDATE

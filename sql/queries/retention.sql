@@ -31,14 +31,14 @@ RETURNING r.request_no
 -- Of the $6 rows of history after the given one (request, organization, name, time): removes those with their comments
 -- that were replaced before $5, and returns how many, and the last row walked, null behind the end. An opinion that
 -- never was the score (aside) is replaced by whatever came later; the score itself by what took its place. All
--- organizations at once where $7 is null: each one's rows are spread over the whole index.
+-- organizations of a group at once: each one's rows are spread over the whole index.
 -- Rows that a writer holds are left to a later walk: two that wait for each other would deadlock.
 WITH walked AS MATERIALIZED (
     SELECT h.request_no, h.organization_id, h.name_id, h.scored_at
     FROM score_history AS h
     WHERE (h.request_no, h.organization_id, h.name_id, h.scored_at)
         > ($1::bigint, $2::integer, $3::integer, $4::timestamptz)
-        AND ($7::integer IS NULL OR h.organization_id = $7)
+        AND $7::integer IS NOT NULL
     ORDER BY h.request_no, h.organization_id, h.name_id, h.scored_at
     LIMIT $6
 ),

@@ -40,13 +40,16 @@ SELECT FROM organization WHERE id = $1 FOR NO KEY UPDATE
 SELECT count(*) FROM review_queue WHERE organization_id = $1
 
 -- name: add
+-- Nothing where there is one of that name.
 INSERT INTO review_queue (
     organization_id, name, instructions, scores, reviewers_per_item, is_blind, reservation_minutes
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT ON CONSTRAINT review_queue_name_key DO NOTHING
 RETURNING id::text
 
 -- name: change
+-- runs on the node of $1
 -- Null: as it was. $6 closes it, or opens it again.
 UPDATE review_queue
 SET name = coalesce($3, name), instructions = coalesce($4, instructions),

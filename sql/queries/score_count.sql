@@ -9,20 +9,23 @@
 -- Held until the end of the transaction.
 SELECT pg_try_advisory_xact_lock(7276518024554)
 
+-- name: list_all
+SELECT id FROM organization ORDER BY id
+
 -- name: list_organizations
--- Those with something to count: hours that ended before $1 and were touched before $2.
+-- runs on the node of $1
+-- Those of $1 with something to count: hours that ended before $2 and were touched before $3.
 SELECT o.id
-FROM organization AS o
+FROM unnest($1::integer[]) AS o (id)
 WHERE EXISTS (
     SELECT FROM touched_hour AS t
-    WHERE t.organization_id = o.id AND (t.is_closing OR t.begins_at < $1::timestamptz AND t.touched_at < $2::timestamptz)
+    WHERE t.organization_id = o.id AND (t.is_closing OR t.begins_at < $2::timestamptz AND t.touched_at < $3::timestamptz)
 )
 OR EXISTS (SELECT FROM uncounted_name AS u WHERE u.organization_id = o.id)
 OR EXISTS (
     SELECT FROM score_day AS d
-    WHERE d.organization_id = o.id AND d.is_due AND d.begins_at < $3::timestamptz
+    WHERE d.organization_id = o.id AND d.is_due AND d.begins_at < $4::timestamptz
 )
-ORDER BY o.id
 
 -- name: touch_uncounted
 -- runs on the node of $1
@@ -74,16 +77,20 @@ WHERE t.organization_id = $1 AND t.name_id = d.name_id AND t.begins_at = d.begin
 
 -- name: list_closed
 -- runs on the node of $1
--- With the number of the next transaction: all that are running are before it.
-SELECT t.id, pg_snapshot_xmax(pg_current_snapshot())::text AS before
+SELECT t.id
 FROM touched_hour AS t
 WHERE t.organization_id = $1 AND t.is_closing
 ORDER BY t.begins_at, t.name_id
 
+-- name: next_transaction
+-- runs on the node of $1
+-- All transactions that are running there are before it.
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next WHERE $1::integer IS NOT NULL
+
 -- name: have_ended
 -- runs on the node of $1
--- Whether all transactions before $2 have ended.
-SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $2::text::xid8 WHERE $1::integer IS NOT NULL
+-- Whether all transactions before $2 have ended. After a move to another node all have that wrote to what was moved.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $2::text::xid8 AS have_ended WHERE $1::integer IS NOT NULL
 
 -- name: count_hours
 -- runs on the node of $1

@@ -52,7 +52,7 @@ SELECT r.request_id, (
     LEFT JOIN score_comment AS m
         ON m.request_no = s.request_no AND m.organization_id = $1
         AND m.name_id = s.name_id AND m.scored_at = s.scored_at
-    WHERE s.request_no = r.request_no AND s.organization_id + 0 = $1
+    WHERE s.request_no = r.request_no AND s.organization_id = $1::integer::oid
 ) AS details
 FROM request AS r
 WHERE r.organization_id = $1 AND r.request_id = ANY ($2::text[])
@@ -119,10 +119,10 @@ WITH marked AS (
     UPDATE score_history AS h
     SET taken_back_at = $5
     FROM unnest($2::bigint[], $3::integer[], $4::timestamptz[]) AS g (request_no, name_id, scored_at)
-    WHERE h.request_no = g.request_no AND h.organization_id + 0 = $1
+    WHERE h.request_no = g.request_no AND h.organization_id = $1::integer::oid
     AND h.name_id = g.name_id AND h.scored_at = g.scored_at
     RETURNING h.request_no
 )
 UPDATE request AS r
 SET updated_at = greatest(r.updated_at, date_trunc('milliseconds', $5))
-WHERE r.request_no IN (SELECT request_no FROM marked) AND r.organization_id + 0 = $1
+WHERE r.request_no IN (SELECT request_no FROM marked) AND r.organization_id = $1::integer::oid

@@ -12,18 +12,18 @@ WHERE organization_id = $1 AND kind = $2 AND name = $3 AND ($5 OR version = $4)
 -- The organization is hidden from the planner: both tables are read in order of the numbers.
 SELECT t.request_no, EXISTS (
     SELECT FROM request AS r
-    WHERE r.request_no = t.request_no AND r.organization_id + 0 = $1 AND /* where */ true /* end */
+    WHERE r.request_no = t.request_no AND r.organization_id = $1::integer::oid AND /* where */ true /* end */
 ) AS matches
 FROM (
     SELECT s.request_no
     FROM score AS s
-    WHERE s.request_no > $2 AND s.request_no <= $3 AND s.organization_id + 0 = $1 AND s.origin_id = ANY ($4::integer[])
-    AND ($5::integer[] IS NULL OR s.name_id = ANY ($5)) AND s.scored_at >= $6
+    WHERE s.request_no > $2 AND s.request_no <= $3 AND s.organization_id = $1::integer::oid
+    AND s.origin_id = ANY ($4::integer[]) AND ($5::integer[] IS NULL OR s.name_id = ANY ($5)) AND s.scored_at >= $6
     AND (s.scored_at <= $7 OR s.origin_id = ANY ($8::integer[]))
     UNION
     SELECT h.request_no
     FROM score_history AS h
-    WHERE h.request_no > $2 AND h.request_no <= $3 AND h.organization_id + 0 = $1 AND h.origin_id = ANY ($4)
+    WHERE h.request_no > $2 AND h.request_no <= $3 AND h.organization_id = $1::integer::oid AND h.origin_id = ANY ($4)
     AND ($5 IS NULL OR h.name_id = ANY ($5)) AND h.scored_at >= $6
     AND (h.scored_at <= $7 OR h.origin_id = ANY ($8)) AND h.taken_back_at IS NULL
     ORDER BY request_no
@@ -47,14 +47,14 @@ FROM (
         SELECT s.name_id, s.value, s.is_boolean IS NOT NULL AS is_boolean, s.scored_at, s.origin_id,
             NULL::timestamptz AS taken_back_at, false AS is_aside, true AS is_present
         FROM score AS s
-        WHERE s.request_no = r.request_no AND s.organization_id + 0 = $1
+        WHERE s.request_no = r.request_no AND s.organization_id = $1::integer::oid
         UNION ALL
         SELECT h.name_id, h.value, h.is_boolean IS NOT NULL, h.scored_at, h.origin_id,
             h.taken_back_at, h.is_aside IS NOT NULL, false
         FROM score_history AS h
-        WHERE h.request_no = r.request_no AND h.organization_id + 0 = $1
+        WHERE h.request_no = r.request_no AND h.organization_id = $1::integer::oid
     ) AS v
-    WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id + 0 = $1
+    WHERE r.request_no = ANY ($2::bigint[]) AND r.organization_id = $1::integer::oid
     AND ($4::integer[] IS NULL OR v.name_id = ANY ($4)) AND /* where */ true /* end */
 ) AS c
 JOIN score_name AS n ON n.organization_id = $1 AND n.id = c.name_id
@@ -68,5 +68,5 @@ ORDER BY c.request_no, c.name_id, CASE WHEN c.is_present THEN greatest(c.scored_
 SELECT m.request_no, m.name_id, m.comment
 FROM unnest($2::bigint[], $3::integer[], $4::timestamptz[]) AS g (request_no, name_id, scored_at)
 JOIN score_comment AS m
-    ON m.request_no = g.request_no AND m.organization_id + 0 = $1
+    ON m.request_no = g.request_no AND m.organization_id = $1::integer::oid
     AND m.name_id = g.name_id AND m.scored_at = g.scored_at

@@ -263,7 +263,7 @@ async def test_call_ends_early_at_a_request_that_is_locked(
     client: httpx.AsyncClient, connection: Connection, organization_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_deletion, "BATCH", 1)
-    monkeypatch.setattr(request_steps, "_LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setitem(request_steps._SQL, "limit_wait", "SET LOCAL lock_timeout = '50ms'")
     for request_id in ("free", "locked"):
         await post(client, request_id, {"a": 1})
     async with connection.transaction():

@@ -349,7 +349,7 @@ async def test_call_ends_early_at_a_request_that_is_locked_and_goes_on_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(score_reverts, "BATCH", 1)
-    monkeypatch.setattr(request_steps, "_LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setitem(request_steps._SQL, "limit_wait", "SET LOCAL lock_timeout = '50ms'")
     for request_id in ("free", "locked"):
         await give(client, request_id, JUDGE, a=1)
     async with connection.transaction():

@@ -31,7 +31,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """Posts JSON to a port of this machine with one API key."""
+    """Calls a port of this machine with one API key."""
 
     def __init__(self, port: int, key: str) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT_S)
@@ -45,8 +45,11 @@ class Client:
         self._socket.close()
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Answer:
+        return self.call("POST", path, body, content_type)
+
+    def call(self, method: str, path: str, body: bytes, content_type: str = "application/json") -> Answer:
         head = (
-            f"POST {path} HTTP/1.1\r\n{self._headers}"
+            f"{method} {path} HTTP/1.1\r\n{self._headers}"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         started = time.perf_counter()

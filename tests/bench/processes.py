@@ -43,21 +43,21 @@ class Server(msgspec.Struct, frozen=True):
 
     def resident_mib(self) -> float:
         """What its processes hold in memory now."""
-        return sum(_status_kib(pid, "VmRSS") for pid in _family(self.pid)) / 1024
+        return sum(_status_kib(pid, "VmRSS") for pid in family(self.pid)) / 1024
 
     def forget_peak(self) -> None:
         """Let `peak_mib` begin anew (proc(5), clear_refs)."""
-        for pid in _family(self.pid):
+        for pid in family(self.pid):
             with suppress(FileNotFoundError, ProcessLookupError):
                 Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak_mib(self) -> float:
         """The most that its processes held since then, each at its own worst moment."""
-        return sum(_status_kib(pid, "VmHWM") for pid in _family(self.pid)) / 1024
+        return sum(_status_kib(pid, "VmHWM") for pid in family(self.pid)) / 1024
 
     def processor_s(self) -> float:
         """What its processes have computed so far, in seconds of one core."""
-        ticks = sum(int(tick) for pid in _family(self.pid) for tick in _stat(pid)[11:13])
+        ticks = sum(int(tick) for pid in family(self.pid) for tick in _stat(pid)[11:13])
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -103,14 +103,14 @@ def running(command: list[str], settings: dict[str, str], port: int, probe: ApiC
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process, and after it what it left behind: of its family at this moment, who still runs."""
-    family = [(pid, _started_at(pid)) for pid in _family(process.pid)] if process.poll() is None else []
+    members = [(pid, _started_at(pid)) for pid in family(process.pid)] if process.poll() is None else []
     process.terminate()
     try:
         process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pid, started_at in family:
+    for pid, started_at in members:
         if started_at and _started_at(pid) == started_at:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -136,10 +136,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and those under it, whichever of its threads started them."""
     lists = [_read(path) for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [pid, *(member for child in " ".join(lists).split() for member in _family(int(child)))]
+    return [pid, *(member for child in " ".join(lists).split() for member in family(int(child)))]
 
 
 def _started_at(pid: int) -> str:

@@ -18,6 +18,8 @@ class Meter:
         self.rows = self.buffers = 0
 
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        if statement.endswith("$$"):  # settings, which are not planned
+            return await self._connection.fetch(statement)
         explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT JSON) {statement}"
         [plan] = json.loads(await self._connection.fetchval(explain, *arguments))
         self.rows += sum(map(rows_of, nodes(plan["Plan"])))

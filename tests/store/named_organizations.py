@@ -1,8 +1,8 @@
 """Whether a statement can run where organizations are spread over several servers.
 
 It is one server's as a whole, and any SQL is allowed in it, if each table of organizations names the
-organization in each query (`alias.organization_id = $n`). `organization_id + 0 = $n` names it too, where
-the planner of one server is not to use it.
+organization in each query: `alias.organization_id = $n`, or `= $n::integer::oid` where no index is to be used
+by the organization.
 
 A statement with the line `-- runs on the node of $n` is taken to the server of the organization $n, or of the
 array $n of it. There it runs as plain SQL, and the organization may come from the rows of other queries.
@@ -14,18 +14,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from heliscore.store.cluster.tables import DISTRIBUTED as TABLES
 from pglast import ast, parse_sql
 
 from tests.store.query_sources import Sources, direct_parameter, named_column, walk
 
-DISTRIBUTED: Final = frozenset(
-    """
-    request score score_name score_origin score_history score_comment waiting_score promptlayer_log
-    promptlayer_group idempotent_call event event_interest touched_hour score_hour score_day score_group
-    uncounted_name score_definition review_queue queue_item queue_review
-    """.split()  # noqa: SIM905
-)
-"""The tables that are spread by organization."""
+DISTRIBUTED: Final = frozenset(TABLES)
 
 _IDENTITIES: Final = {
     "request": "request_no",

@@ -25,16 +25,19 @@ def walk(node: Any, kind: type[N], below: tuple[type[ast.Node], ...] = ()) -> It
 
 
 def _bare(expression: Any) -> Any:
-    """Without casts, and without `+ 0`."""
-    if isinstance(expression, ast.TypeCast):
-        return _bare(expression.arg)
+    """Without casts."""
+    return _bare(expression.arg) if isinstance(expression, ast.TypeCast) else expression
+
+
+def _summed(expression: Any) -> Any:
+    """Without `+ 0`."""
+    is_sum = isinstance(expression, ast.A_Expr) and expression.name[-1].sval == "+"
     if (
-        isinstance(expression, ast.A_Expr)
-        and expression.name[-1].sval == "+"
+        is_sum
         and isinstance(expression.rexpr, ast.A_Const)
         and getattr(expression.rexpr.val, "ival", None) == 0
     ):
-        return _bare(expression.lexpr)
+        return expression.lexpr
     return expression
 
 
@@ -111,7 +114,7 @@ class Sources:
         for _ in self._tables:
             for left, right, restricted in self.equalities:
                 for one, other in ((left, right), (right, left)):
-                    alias = self._bindable(one)
+                    alias = self._bindable(_summed(one) if from_rows else one)
                     if alias is None or not (restricted is None or alias in restricted):
                         continue
                     given = self.resolve(other) if from_rows else direct_parameter(other)

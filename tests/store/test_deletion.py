@@ -65,7 +65,7 @@ async def test_deletion_that_breaks_off_is_gone_on_with_and_noted_to_the_last_re
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(request_deletion, "BATCH", 3)
-    monkeypatch.setattr(request_steps, "_LOCK_TIMEOUT_MS", 20_000)
+    monkeypatch.setitem(request_steps._SQL, "limit_wait", "SET LOCAL lock_timeout = '20s'")
     await fill(connection, ids, organization_id, 10)
 
     def delete(expected: int) -> AsyncGenerator[tuple[Deleted, int], None]:

@@ -156,7 +156,7 @@ async def test_reading_walks_neither_what_was_read_nor_all_requests(
     await record(interested, ids, [post(organization_id, {"a": 2}, request_id="new")])
     until = await events.take_snapshot(interested)
     prepared = await interested.prepare(load("event")["read_between"])
-    assert await rows_read(prepared, seen, until, 0, None, 10) < 20
+    assert await rows_read(prepared, 0, seen, until, 0, None, 10) < 20
 
 
 @pytest.mark.parametrize("is_new", [False, True])
@@ -166,8 +166,10 @@ async def test_look_for_events_walks_none_that_are_deliveries(
     await interested.execute("INSERT INTO event_cursor (from_snapshot) VALUES ($1::text::pg_snapshot)", seen)
     if is_new:
         await record(interested, ids, [post(organization_id, {"a": 2}, request_id="new")])
-    assert (await event_cursor.look(interested)).has_events == is_new
-    assert await rows_read(await interested.prepare(load("event_cursor")["look"])) < 5
+    look = await event_cursor.look(interested)
+    assert await event_cursor.find_places(interested, look) == ([event_cursor.Place(0, 0)] if is_new else [])
+    prepared = await interested.prepare(load("event")["find_new"])
+    assert await rows_read(prepared, 0, [0], [seen]) < 6
 
 
 async def rows_read(prepared: PreparedStatement[asyncpg.Record], *arguments: object) -> int:

@@ -7,15 +7,16 @@ from tests.store.named_organizations import violations
 
 ABOUT_ALL = {
     ("backup", "has_rows"): "asked before a restore, of whatever organization",
-    ("event", "read_between"): "the service that makes deliveries reads the events of all",
-    ("event", "prune"): "by age, of all",
-    ("event", "prune_interest"): "by age, of all",
-    ("event_cursor", "look"): "whether there are events of any",
-    ("event_cursor", "remove_foreign_events"): "after a restore, of all",
+    ("event", "find_end"): "behind the events of a group",
+    ("event", "find_new"): "whether there are events of any of a group",
+    ("event", "read_between"): "the service that makes deliveries reads the events of all of a group",
+    ("event", "list_nodes"): "of a group",
+    ("event", "prune"): "by age, of all of a group",
+    ("event", "prune_interest"): "by age, of all of a group",
+    ("event", "remove_foreign"): "after a restore, of all of a group",
     ("request_step", "step"): "a step is as long for one that has few requests",
     ("request_step", "last"): "where steps end",
-    ("retention", "remove_history"): "of all in one walk, or of one",
-    ("score_count", "list_organizations"): "which have something to count",
+    ("retention", "remove_history"): "of all of a group in one walk",
 }
 """The statements about all organizations, and why they are."""
 
@@ -23,7 +24,8 @@ ON_ITS_NODE = "-- runs on the node of $1\n"
 
 GOOD = [
     "SELECT count(*) FROM score WHERE organization_id = $1",
-    "SELECT count(*) FROM score AS s WHERE s.organization_id + 0 = $1::integer AND s.value > 3",
+    "SELECT count(*) FROM score AS s WHERE s.organization_id = $1::integer::oid AND s.value > 3",
+    f"{ON_ITS_NODE}DELETE FROM score AS s WHERE s.organization_id + 0 = $1",
     "SELECT o.name FROM organization AS o WHERE o.id = $1",
     "SELECT 1 FROM score AS s JOIN score_name AS n ON n.organization_id = $1 AND n.id = s.name_id "
     "LEFT JOIN score_origin AS o ON o.organization_id = $1 WHERE s.organization_id = $1",
@@ -43,6 +45,7 @@ GOOD = [
 ]
 
 BAD = {
+    "SELECT count(*) FROM score AS s WHERE s.organization_id + 0 = $1": ["s names no organization"],
     "SELECT count(*) FROM score AS s": ["s names no organization"],
     "SELECT count(*) FROM score AS s WHERE s.organization_id = 1": ["s names no organization"],
     "SELECT count(*) FROM score AS s WHERE s.organization_id = $1 OR s.value = 1": [

@@ -157,6 +157,11 @@ OURS = {
     ("heliscore/store/schema/table_locks.py", "connection.execute(f'LOCK TABLE {table} IN {mode} MODE')"),
     # A statement of evaluation.sql with one of counted_score.sql in it.
     ("heliscore/store/score_scan.py", "connection.fetch(counted.sql, *fixed, *counted.arguments)"),
+    # The form of a statement for a server's version.
+    (
+        "heliscore/store/imports.py",
+        "connection.fetch(_RECORD_REQUESTS.on(connection), *arguments)",
+    ),
     # The names of tables, which sql/schema.sql has.
     ("heliscore/postgres/backup.py", "connection.execute(f\"ANALYZE {', '.join(find_tables())}\")"),
     ("heliscore/postgres/backup.py", "connection.fetchval(fill(_SQL['has_rows'], table=table))"),

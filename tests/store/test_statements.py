@@ -13,7 +13,6 @@ from heliscore.store.connections.pool import Connection
 from heliscore.store.connections.server_checks import Server
 from heliscore.store.deliveries import Claim, ReadDelivery, ShownDelivery
 from heliscore.store.evaluations import Bucket, Spread, TimeBucket
-from heliscore.store.event_cursor import Look
 from heliscore.store.keys import ApiKey, MadeKey, UsableKey
 from heliscore.store.monitors import StoredChange, StoredMonitor
 from heliscore.store.releases import FirstUse
@@ -56,7 +55,7 @@ RECEIVED = {
     ("delivery", "find_one"): fields(ReadDelivery),
     ("usage", "measure_rows"): fields(RowSizes),
     ("usage", "measure_database"): fields(DatabaseSize),
-    ("event_cursor", "look"): fields(Look),
+    ("event_cursor", "look"): ["groups", "nodes", "seen", "is_begun", "organizations", "is_due", "waited_s"],
     ("evaluation", "over_time"): fields(Bucket),
     ("evaluation", "trends"): fields(TimeBucket),
     ("evaluation", "spread"): fields(Spread),

@@ -133,3 +133,12 @@ def test_shares_never_exceed_what_there_is(takers: list[int], size: int) -> None
         else:
             assert held[taker] > 0 or free == 0
     assert held.total() <= size
+
+
+async def test_organizations_of_one_node_leave_some_to_those_of_the_others() -> None:
+    queue = FairQueue(SIZE, 60, is_fair=True, node_of=lambda holder: holder % 2)
+    async with AsyncExitStack() as stack:
+        # 2, 4 and 6 are of one node: together they may hold as many as a single one.
+        assert [await take_all(queue, holder, stack) for holder in (2, 4, 6, 1)] == [7, 0, 0, 2]
+    async with AsyncExitStack() as stack:
+        assert await take_all(queue, 4, stack) == 7

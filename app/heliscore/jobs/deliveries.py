@@ -54,10 +54,10 @@ async def kept_delivering(
 ) -> AsyncIterator[None]:
     """Make and send deliveries until the block ends. `render_helicone` makes the messages of Helicone's
     webhooks; without it they are sent nothing."""
-    dispatcher = Dispatcher(database, names)
     digester = Digester(database, names, definitions)
     renderers = RENDERERS if render_helicone is None else RENDERERS | {"helicone": render_helicone}
     sender = Sender(database, messenger, renderers)
+    dispatcher = Dispatcher(database, names, sender.wake)
 
     async def work() -> None:
         async with database.connection() as connection:
@@ -65,10 +65,9 @@ async def kept_delivering(
         metrics.set_delivery_age(look.waited_s)
         if look.is_due:
             sender.wake()
-        if look.has_events:
-            while await dispatcher.dispatch():
-                sender.wake()
-            sender.wake()
+        has_more = await dispatcher.dispatch(look)
+        while has_more:
+            has_more = await dispatcher.dispatch()
 
     async def make_digests() -> None:
         while await digester.make_next():

@@ -1,6 +1,6 @@
 """Makes deliveries of events: each event becomes part of one delivery to each destination that wants it.
 
-Whichever service locks the cursor works through a piece of the events, and moves the cursor in the same
+Whichever service locks a cursor works through a piece of the events, and moves the cursor in the same
 transaction. So there is no moment at which a service that is killed leaves an event without its deliveries,
 or with two.
 """
@@ -8,7 +8,8 @@ or with two.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,9 +23,11 @@ from heliscore.domain.filter_tree import AllOf, Compare, Filter, Property
 from heliscore.domain.times import format_time
 from heliscore.jobs.disabling import disable
 from heliscore.store import event_cursor
+from heliscore.store.cluster.groups import for_each_group, groups_of
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.deliveries import NewDelivery, add_deliveries, find_matching
 from heliscore.store.destinations import list_enabled
+from heliscore.store.event_cursor import Look, Place
 from heliscore.store.events import read_between
 from heliscore.store.scores import ScoreNames
 
@@ -34,6 +37,9 @@ MAX_BATCH: Final = 100
 
 _BATCHED: Final = ("score.recorded", "request.logged")
 
+_IDLE_S: Final = 60.0
+"""Between two looks at a group without destinations: its events are kept until they were looked at."""
+
 _SAMPLE_STEPS: Final = 1 << 32
 
 UNREADABLE: Final = "its filter cannot be read by this version of the service"
@@ -42,35 +48,61 @@ UNREADABLE: Final = "its filter cannot be read by this version of the service"
 class Dispatcher:
     """Makes the deliveries of one service's turns."""
 
-    def __init__(self, database: Database, names: ScoreNames) -> None:
+    def __init__(self, database: Database, names: ScoreNames, tell: Callable[[], None] | None = None) -> None:
+        """`tell` is called after each piece."""
         self._database = database
         self._names = names
+        self._tell = tell
         self._limit = _EVENTS_AT_ONCE
+        self._idle_until: dict[int, float] = {}
+        """When a group is looked at again that has no destinations."""
 
-    async def dispatch(self) -> bool:
-        """Work through a piece of the events, in one transaction. Returns whether there may be more.
+    async def dispatch(self, look: Look | None = None) -> bool:
+        """Work through a piece of the events of each place where there are some. Returns whether there may be
+        more.
 
-        Raises Unavailable. The next pieces are smaller then: a filter on large bodies may have taken too
-        long, and must not hold up other destinations for ever.
+        Raises Unavailable, where that is so of some places after the others have had their turn. The next
+        pieces are smaller then: a filter on large bodies may have taken too long, and must not hold up other
+        destinations for ever.
         """
+        async with self._database.connection() as connection:
+            look = look or await event_cursor.look(connection)
+            wanting = set((await groups_of(connection, look.organizations)).values())
+        results: list[bool] = []
+
+        async def work(group: int) -> None:
+            now = time.monotonic()
+            if group in wanting or now >= self._idle_until.get(group, 0):
+                self._idle_until[group] = now + _IDLE_S
+                await self._dispatch_group(look, group, results)
+
         try:
-            async with self._database.connection() as connection, connection.transaction():
-                has_more = await self._dispatch(connection)
+            await for_each_group(self._database, work)
         except Unavailable:
             self._limit = max(1, self._limit // 4)
             raise
         self._limit = min(2 * self._limit, _EVENTS_AT_ONCE)
-        return has_more
+        return any(results)
 
-    async def _dispatch(self, connection: Connection) -> bool:
-        cursor = await event_cursor.lock(connection)
+    async def _dispatch_group(self, look: Look, group: int, results: list[bool]) -> None:
+        async with self._database.connection() as connection:
+            places = await event_cursor.find_places(connection, look, group)
+        for place in places:
+            async with self._database.connection() as connection, connection.transaction():
+                results.append(await self._dispatch_place(connection, place))
+            if self._tell:
+                self._tell()
+
+    async def _dispatch_place(self, connection: Connection, place: Place) -> bool:
+        cursor = await event_cursor.lock(connection, place)
         if cursor is None:
             return False
-        destinations = await list_enabled(connection)
+        destinations = await _list_destinations(connection, place.group)
         events = await read_between(
             connection,
             cursor.seen,
             cursor.until,
+            group=place.group,
             after=cursor.after,
             organization_ids={destination.organization_id for destination in destinations},
             limit=self._limit,
@@ -103,6 +135,13 @@ class Dispatcher:
             return wanted
         matching = await find_matching(connection, self._names, destination.organization_id, tree, asked)
         return [event for event in wanted if event.request_no is None or event.request_no in matching]
+
+
+async def _list_destinations(connection: Connection, group: int) -> list[Destination]:
+    """Those of organizations of a group that are enabled."""
+    enabled = await list_enabled(connection)
+    groups = await groups_of(connection, {destination.organization_id for destination in enabled})
+    return [destination for destination in enabled if groups[destination.organization_id] == group]
 
 
 def wants(destination: Destination, event: Event) -> bool:

@@ -18,7 +18,6 @@ from heliscore.domain.destination import MAX_DESTINATIONS, NOTHING_TO_SEND, Dest
 from heliscore.domain.digest_schedule import DEFAULT_DIGEST_HOUR, DigestPeriod, next_due
 from heliscore.domain.errors import FieldError, InvalidInput
 from heliscore.domain.event import EventType
-from heliscore.store import event_cursor
 from heliscore.store.connections.pool import Connection
 from heliscore.store.events import drop_interest, set_interest
 from heliscore.store.statements import load
@@ -75,7 +74,6 @@ async def add_destination(
         await connection.execute(_SQL["lock"], organization_id)
         if await connection.fetchval(_SQL["count"], organization_id) >= MAX_DESTINATIONS:
             return None
-        await event_cursor.begin(connection)
         id_ = await connection.fetchval(
             _SQL["add"],
             organization_id,

@@ -2,11 +2,14 @@
 
 A reader remembers a snapshot, PostgreSQL's `pg_snapshot` as text. Transactions commit in another order than
 they take numbers: who remembered the last number would miss the events of a transaction that commits late.
+
+In a cluster each group of organizations (`list_groups()`) has events of its own, and its node's snapshots.
+Any organization of it stands for the group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,6 +17,7 @@ import asyncpg
 import msgspec
 
 from heliscore.domain.event import ALERT_TYPES, AlertType, Event, EventType
+from heliscore.domain.snapshots import before, behind
 from heliscore.domain.times import EPOCH, format_time
 from heliscore.store.connections.pool import Connection
 from heliscore.store.statements import load
@@ -24,16 +28,36 @@ Source = Literal["destination", "live"]
 """Who is interested in events."""
 
 
-async def take_snapshot(connection: Connection) -> str:
+async def take_snapshot(connection: Connection, group: int = 0) -> str:
     """Return which transactions are visible now."""
-    snapshot: str = await connection.fetchval(_SQL["take_snapshot"])
+    snapshot: str = await connection.fetchval(_SQL["take_snapshot"], group)
     return snapshot
 
 
-async def look(connection: Connection) -> tuple[str, datetime]:
+async def look(connection: Connection, group: int = 0) -> tuple[str, datetime]:
     """Return which transactions are visible now, and the database's time."""
-    snapshot, at = await connection.fetchrow(_SQL["look"])  # type: ignore[misc]
+    snapshot, at = await connection.fetchrow(_SQL["look"], group)  # type: ignore[misc]
     return snapshot, at
+
+
+async def find_new(connection: Connection, seen: Mapping[int, str], group: int = 0) -> tuple[str, set[int]]:
+    """Return which transactions are visible now, and the nodes of which there are events that are not visible
+    in the node's snapshot, or that have none."""
+    snapshot, nodes = await connection.fetchrow(  # type: ignore[misc]
+        _SQL["find_new"], group, list(seen), list(seen.values())
+    )
+    return snapshot, {int(node) for node in nodes.split(",") if node}
+
+
+async def take_end(connection: Connection, node: int, group: int = 0) -> str:
+    """Return a snapshot in which all that a node has written is visible, which writes there no longer."""
+    snapshot: str = await connection.fetchval(_SQL["find_end"], group, before(node), behind(node))
+    return snapshot
+
+
+async def remove_foreign(connection: Connection, node: int, group: int = 0) -> None:
+    """Remove the events of transactions that have not begun yet: they came from elsewhere."""
+    await connection.execute(_SQL["remove_foreign"], group, behind(node))
 
 
 async def read_between(
@@ -41,6 +65,7 @@ async def read_between(
     seen: str,
     until: str,
     *,
+    group: int = 0,
     after: int = 0,
     organization_ids: Collection[int] | None = None,
     limit: int,
@@ -48,10 +73,8 @@ async def read_between(
     """Return events that are visible in the snapshot `until` and not in `seen`, by number, those after a
     number; of all organizations where none are named."""
     ids = None if organization_ids is None else list(organization_ids)
-    return [
-        _make_event(row)
-        for row in await connection.fetch(_SQL["read_between"], seen, until, after, ids, limit)
-    ]
+    rows = await connection.fetch(_SQL["read_between"], group, seen, until, after, ids, limit)
+    return [_make_event(row) for row in rows]
 
 
 def _make_event(row: asyncpg.Record) -> Event:
@@ -137,8 +160,12 @@ async def find_since(
     return max((row["since"] for row in rows), default=EPOCH)
 
 
-async def prune(connection: Connection, limit: int) -> int:
-    """Delete events that have served their time, of the oldest so many; return how many that was."""
-    await connection.execute(_SQL["prune_interest"])
-    status = await connection.execute(_SQL["prune"], limit)
-    return int(status.rpartition(" ")[2])
+async def prune(connection: Connection, seen: Mapping[int, str], limit: int, group: int = 0) -> int:
+    """Delete events that have served their time, of the oldest so many of each node; return the most that
+    these were of one. `seen`: what has become deliveries, by node."""
+    await connection.execute(_SQL["prune_interest"], group)
+    most = 0
+    for (node,) in await connection.fetch(_SQL["list_nodes"], group):
+        span = before(node), behind(node)
+        most = max(most, await connection.fetchval(_SQL["prune"], group, *span, limit, seen.get(node)))
+    return most

@@ -139,8 +139,8 @@ async def _record(
 ) -> Imported:
     newest = _newest_of_each(lines)
     encoded = b"[%s]" % b",".join(line.columns for line in newest.values())
-    statement = _RECORD_REQUESTS.on(connection)
-    rows = await connection.fetch(statement, organization_id, encoded.decode(), accept_unknown)
+    arguments = organization_id, encoded.decode(), accept_unknown
+    rows = await connection.fetch(_RECORD_REQUESTS.on(connection), *arguments)
     changed = {request_id: is_new for _, request_id, is_new in rows}
     if len(rows) < len(newest):
         rows = await connection.fetch(_SQL["find_requests"], organization_id, list(newest))

@@ -22,6 +22,9 @@ from heliscore.store.idempotent_calls import (
 )
 from heliscore.store.precedence import record_yielding
 from heliscore.store.scores import ScoreIds, ScoreWrite, ensure_ids, record_by_shard
+from heliscore.store.statements import load
+
+_SQL = load("carrying", "cluster/queries")
 
 Post = tuple[ScoreWrite, AnsweredCall | None]
 
@@ -68,6 +71,7 @@ async def record_posts(
             )
             written |= its_written
             errors |= {places[place]: error for place, error in its_errors.items()}
+        await connection.execute(_SQL["stay_on_one_node"], [post.organization_id for post, _ in posts])
     return written, errors
 
 

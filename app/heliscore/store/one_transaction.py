@@ -56,7 +56,7 @@ class DatabaseInTransaction(Database):
         self._database = database
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, lane: int | None = None) -> AsyncIterator[Connection]:  # noqa: ARG002
         yield await self._transaction.connection(self._database)
 
 

@@ -1,7 +1,8 @@
 """Who reviews which item of a queue: reserve, finish and skip items, and read what reviewers gave.
 
 An item has a place for each reviewer that is wanted. A place is one row, so that however many reserve at the
-same time, no item has more reviewers than places.
+same time, no item has more reviewers than places. Only two calls of one reviewer at the same time can break a
+key: who reviews is all of a key that changes.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ _PAUSE_S: Final = 0.005
 
 _BATCH: Final = 500
 
-_OWN_CONSTRAINTS: Final = ("queue_review_in_work_key", "queue_review_reviewer_key")
-"""Broken by two calls of one reviewer at the same time."""
-
 
 async def reserve(connection: Connection, organization_id: int, queue_id: str, reviewer: str) -> str | None:
     """Reserve an item for a reviewer, the one that they have in work or else the next one, and return the id
@@ -39,10 +37,9 @@ async def reserve(connection: Connection, organization_id: int, queue_id: str, r
             # A place that another call has locked is skipped, and may turn out to be free.
             if found is not None or not await connection.fetchval(_SQL["has_left"], *arguments):
                 return found
-        except asyncpg.UniqueViolationError as error:
+        except asyncpg.UniqueViolationError:
             # Another call of theirs was quicker: the next attempt sees what it has reserved.
-            if error.constraint_name not in _OWN_CONSTRAINTS:
-                raise
+            pass
         await asyncio.sleep(attempt * _PAUSE_S)
     return None
 
@@ -65,9 +62,7 @@ async def finish(
     try:
         async with connection.transaction():
             done_at = await connection.fetchval(_SQL["finish"], organization_id, queue_id, position, reviewer)
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name not in _OWN_CONSTRAINTS:
-            raise
+    except asyncpg.UniqueViolationError:
         # Another call of theirs has just reserved it.
         done_at = await connection.fetchval(_SQL["finish"], organization_id, queue_id, position, reviewer)
     return done_at is not None

@@ -19,9 +19,6 @@ LONGEST: Final = 32_000
 BATCH: Final = 500
 """Requests of one transaction: writers of their scores wait for its end."""
 
-_LOCK_TIMEOUT_MS: Final = 500
-"""Less than PostgreSQL's deadlock_timeout: it would end another writer's transaction."""
-
 _REST: Final = 0.5
 """How long a step that did something is followed by a rest, as a share of its own time: others are to get on
 meanwhile."""
@@ -41,7 +38,7 @@ async def find_last(database: Database) -> int:
 
 async def limit_wait(connection: Connection) -> None:
     """Let no statement of the transaction wait for a lock for long: it fails then, which is Unavailable."""
-    await connection.execute(_SQL["limit_wait"], str(_LOCK_TIMEOUT_MS))
+    await connection.execute(_SQL["limit_wait"])
 
 
 async def lock_requests(connection: Connection, organization_id: int, numbers: list[int]) -> None:

@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.times import EPOCH
-from heliscore.store import events, idempotent_calls, waiting_scores
+from heliscore.store import event_cursor, events, idempotent_calls, waiting_scores
+from heliscore.store.cluster.groups import for_each_group, list_groups
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.scores import erase_scores
 from heliscore.store.statements import load
@@ -103,13 +104,19 @@ async def prune_waiting_scores(database: Database) -> None:
 
 async def prune_events(database: Database) -> None:
     """Delete the events that have served their time. Raises Unavailable."""
-    removed = _EVENT_BATCH
-    while removed == _EVENT_BATCH:
-        begun = time.monotonic()
-        async with database.connection() as connection:
-            removed = await events.prune(connection, _EVENT_BATCH)
-        if removed:
-            await _rest(begun)
+    async with database.connection() as connection:
+        look = await event_cursor.look(connection)
+
+    async def prune_group(group: int) -> None:
+        removed = _EVENT_BATCH
+        while removed == _EVENT_BATCH:
+            begun = time.monotonic()
+            async with database.connection() as connection:
+                removed = await events.prune(connection, look.of(group), _EVENT_BATCH, group)
+            if removed:
+                await _rest(begun)
+
+    await for_each_group(database, prune_group)
 
 
 async def _list_organizations(database: Database) -> list[int]:
@@ -123,33 +130,33 @@ async def _rest(begun: float) -> None:
 
 
 async def prune_history(
-    database: Database,
-    before: datetime,
-    progress: Callable[[int], None] | None = None,
-    *,
-    organization_id: int | None = None,
+    database: Database, before: datetime, progress: Callable[[int], None] | None = None
 ) -> tuple[int, bool]:
-    """Delete the changes of scores that were replaced before that time, with their comments, of one
-    organization or all (None). Returns how many that was, and whether it came to the end, as `prune` does.
+    """Delete the changes of scores that were replaced before that time, with their comments. Returns how many
+    that was, and whether it came to the end, as `prune` does.
 
     The present values stay, whatever their age, and what cannot be deleted just now waits for the next time.
     It reads the whole history: no index knows when a change was replaced. Raises Unavailable.
     """
-    total, after = 0, _BEGINNING
-    while True:
-        begun = time.monotonic()
-        async with database.connection() as connection, connection.transaction():
-            if not await connection.fetchval(_SQL["claim_history"]):
-                return total, False
-            arguments = *after, before, _HISTORY_BATCH, organization_id
-            [row] = await connection.fetch(_SQL["remove_history"], *arguments)
-        removed, *last = row
-        if last[0] is None:
-            return total, True
-        total, after = total + removed, tuple(last)
-        if progress:
-            progress(total)
-        await _rest(begun)
+    async with database.connection() as connection:
+        groups = await list_groups(connection)
+    total = 0
+    for group in groups:
+        after: tuple[object, ...] = _BEGINNING
+        while after[0] is not None:
+            begun = time.monotonic()
+            async with database.connection() as connection, connection.transaction():
+                if not await connection.fetchval(_SQL["claim_history"]):
+                    return total, False
+                arguments = *after, before, _HISTORY_BATCH, group
+                [row] = await connection.fetch(_SQL["remove_history"], *arguments)
+            removed, *last = row
+            total, after = total + removed, tuple(last)
+            if after[0] is not None:
+                if progress:
+                    progress(total)
+                await _rest(begun)
+    return total, True
 
 
 async def prune_batch(connection: Connection, organization_id: int, before: datetime) -> Deleted | None:

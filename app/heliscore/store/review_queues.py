@@ -40,25 +40,22 @@ async def add_queue(connection: Connection, organization_id: int, terms: QueueTe
         await connection.execute(_SQL["lock"], organization_id)
         if await connection.fetchval(_SQL["count"], organization_id) >= MAX_QUEUES:
             raise InvalidInput([FieldError("", f"there may be at most {MAX_QUEUES} queues")])
-        try:
-            id_: str = await connection.fetchval(
-                _SQL["add"],
-                organization_id,
-                terms.name,
-                terms.instructions,
-                list(terms.scores),
-                terms.reviewers_per_item,
-                terms.is_blind,
-                terms.reservation_minutes,
-            )
-        except asyncpg.UniqueViolationError as error:
-            raise _explain(error) from None
+        id_: str | None = await connection.fetchval(
+            _SQL["add"],
+            organization_id,
+            terms.name,
+            terms.instructions,
+            list(terms.scores),
+            terms.reviewers_per_item,
+            terms.is_blind,
+            terms.reservation_minutes,
+        )
+        if id_ is None:
+            raise _taken()
         return id_
 
 
-def _explain(error: asyncpg.UniqueViolationError) -> Exception:
-    if error.constraint_name != "review_queue_name_key":
-        return error
+def _taken() -> InvalidInput:
     return InvalidInput([FieldError("name", "there is a queue of that name")])
 
 
@@ -77,8 +74,8 @@ async def change_queue(
     values = name, instructions, reservation_minutes, is_closed
     try:
         return await connection.fetchval(_SQL["change"], organization_id, id_, *values) is not None
-    except asyncpg.UniqueViolationError as error:
-        raise _explain(error) from None
+    except asyncpg.UniqueViolationError:  # only a name can be: what is changed has its id
+        raise _taken() from None
 
 
 async def remove_queue(connection: Connection, organization_id: int, id_: str, by: Actor) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from heliscore.domain.times import exactly_now
+from heliscore.store.cluster.groups import for_each_group, groups_of
 from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.statements import load
 
@@ -63,15 +64,37 @@ async def count_touched(
     """Count some hours that have ended and were touched, and some days of which all hours are counted, of
     each organization. Raises Unavailable."""
     now = now or exactly_now()
-    hour_ended, day_ended, settled = now - timedelta(hours=1), now - timedelta(days=1), now - settling
+    ends = now - timedelta(hours=1), now - settling, now - timedelta(days=1)
     async with database.connection() as connection:
-        found = await connection.fetch(_SQL["list_organizations"], hour_ended, settled, day_ended)
+        everyone = [id_ for (id_,) in await connection.fetch(_SQL["list_all"])]
+        groups = await groups_of(connection, everyone)
+    done = [NOTHING]
+
+    async def count(group: int) -> None:
+        members = [id_ for id_ in everyone if groups[id_] == group]
+        if members:
+            done.append(await _count_group(database, group, members, *ends))
+
+    await for_each_group(database, count)
+    return Counted(sum(each.hours for each in done), sum(each.days for each in done))
+
+
+async def _count_group(
+    database: Database,
+    group: int,
+    members: Sequence[int],
+    hour_ended: datetime,
+    settled: datetime,
+    day_ended: datetime,
+) -> Counted:
+    async with database.connection() as connection:
+        found = await connection.fetch(_SQL["list_organizations"], members, hour_ended, settled, day_ended)
     organizations = [id_ for (id_,) in found]
     for id_ in organizations:
         async with database.connection() as connection:
             await _claimed(connection, "touch_uncounted", id_)
             await connection.execute(_SQL["close_hours"], id_, hour_ended, settled, _MAX_HOURS)
-    closed = await _list_closed(database, organizations)
+    closed = await _list_closed(database, group, organizations)
     hours = days = 0
     for id_ in organizations:
         rows, size = closed.get(id_, []), _Size(_MOST_HOURS)
@@ -100,29 +123,23 @@ class _Size:
             self.number = min(self.number * 2, self._most)
 
 
-async def _list_closed(database: Database, organizations: Sequence[int]) -> dict[int, list[int]]:
-    """Return the rows of each organization that are closed, once no transaction relies on them any more;
-    none of one where such a transaction runs for long."""
+async def _list_closed(database: Database, group: int, organizations: Sequence[int]) -> dict[int, list[int]]:
+    """Return the rows of each organization of a group that are closed, once no transaction relies on them any
+    more; none where one runs for long."""
     closed: dict[int, list[int]] = {}
-    before: dict[int, str] = {}
     async with database.connection() as connection:
         for id_ in organizations:
-            if rows := await connection.fetch(_SQL["list_closed"], id_):
-                closed[id_] = [number for number, _ in rows]
-                before[id_] = rows[0][1]
+            closed[id_] = [number for (number,) in await connection.fetch(_SQL["list_closed"], id_)]
+        before = await connection.fetchval(_SQL["next_transaction"], group)
     end = time.monotonic() + _PATIENCE_S
-    return {id_: closed[id_] for id_ in closed if await _have_ended(database, id_, before[id_], end)}
-
-
-async def _have_ended(database: Database, organization_id: int, before: str, end: float) -> bool:
-    """Whether all transactions before that one end in time, where the organization's rows are."""
-    while True:
+    while any(closed.values()):
         async with database.connection() as connection:
-            if await connection.fetchval(_SQL["have_ended"], organization_id, before):
-                return True
+            if await connection.fetchval(_SQL["have_ended"], group, before):
+                break
         if time.monotonic() > end:
-            return False
+            return {}
         await asyncio.sleep(_SHORTEST_PAUSE_S)
+    return closed
 
 
 async def _count(database: Database, size: _Size, statement: str, *arguments: object) -> int:

@@ -79,15 +79,14 @@ class Writer:
         accept_unknown: bool,
         placements: Placements | None = None,
         lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
+        lane: int | None = None,
     ) -> None:
         self._database = database
         self._ids = ids
         self._accept_unknown = accept_unknown
         self._placements = placements or Placements()
-        self.lane: int | None = None
-        """That of a cluster's node, once it has written there; None on a single PostgreSQL."""
-
         self._lock_timeout_ms = lock_timeout_ms
+        self._lane = lane
         self._waiting: deque[_Entry] = deque()
         self._in_progress: set[_Request] = set()
         self._held_back: dict[_Request, list[_Entry]] = {}
@@ -120,6 +119,11 @@ class Writer:
         return await entry.written
 
     @property
+    def lane(self) -> int | None:
+        """The lane of a cluster's node; None on a single PostgreSQL."""
+        return self._lane if self._placements.is_cluster else None
+
+    @property
     def waiting_scores(self) -> int:
         """How many scores are not written yet."""
         return self._pending_scores
@@ -142,7 +146,7 @@ class Writer:
             await self._arrived.wait()
             batch: list[_Entry] = []
             try:
-                async with self._database.connection() as connection:
+                async with self._database.connection(lane=self._lane) as connection:
                     while not connection.is_closed():
                         if batch := self._take():
                             await self._write_or_set_aside(connection, batch)
@@ -185,10 +189,10 @@ class Writer:
     async def _write_set_aside(self, batch: list[_Entry]) -> None:
         """Write the posts that are not locked, then wait for the locks of the rest."""
         try:
-            async with self._splitting, self._database.connection() as connection:
+            async with self._splitting, self._database.connection(lane=self._lane) as connection:
                 locked = await self._write_unlocked(connection, batch)
             if locked:
-                async with self._database.connection() as connection:
+                async with self._database.connection(lane=self._lane) as connection:
                     await self._write(connection, locked)
         except Exception as error:  # every caller gets it, as above
             self._fail(batch, error)
@@ -211,7 +215,14 @@ class Writer:
                 ),
             ]
 
-    async def _write(self, connection: Connection, batch: list[_Entry], lock_timeout_ms: int = 0) -> None:
+    async def _write(
+        self,
+        connection: Connection,
+        batch: list[_Entry],
+        lock_timeout_ms: int = 0,
+        *,
+        is_second: bool = False,
+    ) -> None:
         """Write a batch in one statement. If one score map makes it fail, or it deadlocks with another
         writer, each score map is written alone, so that only its own caller gets the error.
 
@@ -219,13 +230,9 @@ class Writer:
         then a part of the batch may have been written, and is done.
         """
         places = await self._find_places(connection, batch)
-        if len(nodes := {place.node for place in places.values()}) > 1:
-            for node in nodes:
-                part = [entry for entry in batch if places[entry.post.organization_id].node == node]
-                await self._write(connection, part, lock_timeout_ms)
+        if len({place.node for place in places.values()}) > 1:
+            await self._write_by_node(connection, batch, places, lock_timeout_ms)
             return
-        if nodes:
-            self.lane = nodes.pop() % MOST_LANES
         begun = time.perf_counter()
         try:
             written, errors = await record_posts(
@@ -243,6 +250,12 @@ class Writer:
             for entry in batch:
                 await self._write(connection, [entry], lock_timeout_ms)
             return
+        except asyncpg.ObjectNotInPrerequisiteStateError as error:
+            if not places or is_second or isinstance(error, asyncpg.LockNotAvailableError):
+                raise
+            self._placements.forget(places)  # some have moved
+            await self._write(connection, batch, lock_timeout_ms, is_second=True)
+            return
         except self._database.too_slow:
             self._fail(batch, Unavailable("the scores could not be written in time, please try again"))
             return
@@ -258,6 +271,28 @@ class Writer:
             time.perf_counter() - begun,
             self.lane,
         )
+
+    async def _write_by_node(
+        self,
+        connection: Connection,
+        batch: list[_Entry],
+        places: dict[int, Place],
+        lock_timeout_ms: int,
+    ) -> None:
+        """Write the posts of each node by themselves; where one node is away, those of the others are written
+        all the same. Raises its error in the end."""
+        failure: Exception | None = None
+        for node in {place.node for place in places.values()}:
+            part = [entry for entry in batch if places[entry.post.organization_id].node == node]
+            try:
+                await self._write(connection, part, lock_timeout_ms)
+            except asyncpg.LockNotAvailableError:
+                raise
+            except asyncpg.PostgresError as error:
+                self._fail(part, error_of(error) or error)
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def _find_places(self, connection: Connection, batch: list[_Entry]) -> dict[int, Place]:
         """Where the organizations are, on a cluster. Each node's posts are committed by themselves: a

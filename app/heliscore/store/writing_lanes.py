@@ -2,7 +2,7 @@
 that is slow or away holds up no other's. On a single PostgreSQL there is one lane.
 
 A lane is a Writer, which writes the posts of one request in order of arrival. So an organization whose shards
-have moved changes its lane only while none of its posts is on its way.
+have moved changes its lane only while none of its posts is on its way; later posts wait for that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from heliscore.store.cluster.placements import Placements
+from heliscore.store.connections.pool import Database
 from heliscore.store.idempotent_calls import AnsweredCall
 from heliscore.store.scores import ScoreWrite
 from heliscore.store.writer import MOST_LANES, Writer
@@ -23,34 +24,56 @@ class _Place(msgspec.Struct):
     posts: int = 0
     """On their way."""
 
+    drained: asyncio.Event | None = None
+    """Set when none is, for those that wait."""
+
 
 class WritingLanes:
     """Chooses the lane of each post."""
 
-    def __init__(self, open_writer: Callable[[], Writer], placements: Placements) -> None:
+    def __init__(
+        self, open_writer: Callable[[int], Writer], placements: Placements, database: Database | None = None
+    ) -> None:
+        """`database` is for finding the nodes of organizations on a cluster."""
         self._open_writer = open_writer
         self._placements = placements
+        self._database = database
         self._lanes: dict[int, Writer] = {}
         self._places: dict[int, _Place] = {}
 
     async def record(self, post: ScoreWrite, call: AnsweredCall | None = None) -> bool:
         """Write a score map: see Writer.record()."""
         organization_id = post.organization_id
-        place = self._places.get(organization_id)
-        if place is None:
-            node = self._placements.node_of(organization_id)
-            place = self._places[organization_id] = _Place(0 if node is None else node % MOST_LANES)
-        place.posts += 1
+        place = await self._enter(organization_id)
         try:
             return await self._writer(place.lane).record(post, call)
         finally:
             place.posts -= 1
             if not place.posts:
                 del self._places[organization_id]
+                if place.drained is not None:
+                    place.drained.set()
+
+    async def _enter(self, organization_id: int) -> _Place:
+        """Count a post in the organization's lane."""
+        node = self._placements.node_of(organization_id)
+        if node is None and self._placements.is_cluster and self._database is not None:
+            await self._placements.learn(self._database, organization_id)
+        while (place := self._places.get(organization_id)) and place.lane != self._lane_of(organization_id):
+            place.drained = place.drained or asyncio.Event()
+            await place.drained.wait()
+        if place is None:
+            place = self._places[organization_id] = _Place(self._lane_of(organization_id))
+        place.posts += 1
+        return place
+
+    def _lane_of(self, organization_id: int) -> int:
+        node = self._placements.node_of(organization_id)
+        return 0 if node is None else node % MOST_LANES
 
     def _writer(self, lane: int) -> Writer:
         if lane not in self._lanes:
-            self._lanes[lane] = self._open_writer()
+            self._lanes[lane] = self._open_writer(lane)
         return self._lanes[lane]
 
     @property

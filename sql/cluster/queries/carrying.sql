@@ -7,6 +7,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- name: carry_each
 SELECT carry_each($1, $2, $3, $4, $5, $6)
 
+-- name: stay_on_one_node
+SELECT stay_on_one_node($1)
+
 -- name: carry_and_return
 INSERT INTO carried (organization_id, organizations, name, types, tables, statement, arguments, returns_rows)
 VALUES ($1, $2, $3, $4, $5, $6, $7, true)

@@ -27,6 +27,14 @@ SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '
 SELECT set_config('citus.multi_shard_modify_mode', 'sequential', true),
     set_config('citus.enable_unsafe_triggers', 'on', true), set_config('client_min_messages', 'warning', true)
 
+-- name: watch_coordinator
+-- A node ends a statement whose coordinator is gone, before that can write after a newer one. Citus tells the nodes.
+-- (prepare_beside() sees to it too, but from a session's second statement on.)
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval = ''250ms''', current_database());
+END $$
+
 -- name: begin
 -- From now on no service works here, until this comment is replaced.
 COMMENT ON TABLE carried IS 'unfinished'

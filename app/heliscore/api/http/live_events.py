@@ -1,8 +1,9 @@
 """Reads the event log for all listeners of a service at once, and hands each event to those who want it.
 
 While there are listeners, one statement each half second reads what has become durable since the one before,
-of the organizations that listen; without listeners nothing is asked. An event is encoded once. The database
-is all that services share, so it does not matter which of them wrote.
+of the organizations that listen; without listeners nothing is asked. In a cluster it is one for each group of
+organizations that are kept together, of those that listen. An event is encoded once. The database is all that
+services share, so it does not matter which of them wrote.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,8 +24,10 @@ from heliscore.api.http.listener import TOO_SLOW, Listener, Start
 from heliscore.domain.errors import TooManyListeners, Unavailable
 from heliscore.domain.event import ALERT_TYPES, Event, EventType
 from heliscore.domain.event_position import Position
+from heliscore.domain.snapshots import spans
 from heliscore.observability import metrics
 from heliscore.store import events
+from heliscore.store.cluster.groups import groups_of
 from heliscore.store.connections.database_identity import DatabaseIdentity
 from heliscore.store.connections.pool import Connection, Database
 
@@ -59,7 +62,8 @@ _Audience = tuple[int, frozenset[EventType]]
 
 
 class _Progress(msgspec.Struct):
-    """What was handed out: all that is visible in `seen`; and amid a poll, of `until`, up to a number."""
+    """What was handed out of a group: all that is visible in `seen`; and amid a poll, of `until`, up to a
+    number."""
 
     seen: str
     at: datetime
@@ -87,7 +91,9 @@ class LiveEvents:
         self._joining: list[Listener] = []
         self._counts: Counter[int] = Counter()
         self._renewed: dict[_Audience, float] = {}
-        self._progress: _Progress | None = None
+        self._groups: dict[int, int] = {}
+        """Of the organizations that listen."""
+        self._progress: dict[int, _Progress] = {}
         self._joined = asyncio.Event()
         self._turns = asyncio.Semaphore(_WRITES_A_TURN)
         self._closed: str | None = None
@@ -134,11 +140,13 @@ class LiveEvents:
         self._closed = reason
         self._end_all(reason)
 
-    @property
-    def position(self) -> Position | None:
-        """Up to where listeners were offered everything."""
-        if (at := self._progress) is None:
+    def position_of(self, organization_id: int) -> Position | None:
+        """Up to where listeners of an organization were offered everything."""
+        if (at := self._progress.get(self._groups.get(organization_id, -1))) is None:
             return None
+        return self._position_at(at)
+
+    def _position_at(self, at: _Progress) -> Position:
         return Position(self._identity.name, at.at, at.seen, at.until, at.after)
 
     async def run(self) -> None:
@@ -146,7 +154,7 @@ class LiveEvents:
         is_away = False
         while True:
             if not self._counts:
-                self._progress = None
+                self._progress.clear()
                 self._joined.clear()
                 await self._joined.wait()
             try:
@@ -173,44 +181,51 @@ class LiveEvents:
     async def _poll(self, connection: Connection) -> None:
         joining = list(self._joining)
         await self._renew_interest(connection, joining)
-        progress = self._progress
+        listening = {organization_id for organization_id, _ in self._listeners}
+        self._groups = await groups_of(connection, listening | {one.organization_id for one in joining})
+        by_group: dict[int, set[int]] = {group: set() for group in self._groups.values()}
+        for organization_id in listening:
+            by_group[self._groups[organization_id]].add(organization_id)
+        self._progress = {group: at for group, at in self._progress.items() if group in by_group}
+        for group, organizations in by_group.items():
+            start = await self._poll_group(connection, group, organizations)
+            for listener in joining:
+                if self._groups[listener.organization_id] == group:
+                    self._start(listener, start)
+
+    async def _poll_group(self, connection: Connection, group: int, organizations: Collection[int]) -> Start:
+        progress = self._progress.get(group)
         if progress is None or progress.until is None:
-            until, at = await events.look(connection)
+            until, at = await events.look(connection, group)
         else:
             until, at = progress.until, progress.until_at
-        if progress is not None and self._listeners:
+        if progress is not None and organizations:
             if at - progress.at > RESUMABLE:
                 self._end_all("the database was away for too long; resume from the last id")
             progress.until, progress.until_at = until, at
-            await self._read_on(connection, progress, until)
-        self._progress = _Progress(until, at)
-        for listener in joining:
-            self._start(listener, Start(self._identity.name, at, until))
+            await self._read_on(connection, group, organizations, progress)
+        self._progress[group] = _Progress(until, at)
+        return Start(self._identity.name, at, until)
 
-    async def _read_on(self, connection: Connection, progress: _Progress, until: str) -> None:
-        """Hand out what is visible in `until`. If it fails amid that, the next poll goes on."""
-        page: Sequence[Event] = ()
-        while True:
-            page = await events.read_between(
-                connection,
-                progress.seen,
-                until,
-                after=progress.after,
-                organization_ids={organization_id for organization_id, _ in self._listeners},
-                limit=_PAGE,
-            )
-            is_last = len(page) < _PAGE
-            if page:
-                if is_last:
+    async def _read_on(
+        self, connection: Connection, group: int, organizations: Collection[int], progress: _Progress
+    ) -> None:
+        """Hand out what is visible in the progress's `until`. If it fails amid that, the next poll goes
+        on."""
+        until = progress.until or progress.seen
+        parts, before = spans(progress.seen, until), self._position_at(progress)
+        for seen, end in parts:
+            async for page in _pages(connection, group, organizations, seen, end, progress.after):
+                if len(parts) > 1:
+                    # The group was moved to another node. Who is cut off amid this begins before it again.
+                    position = before
+                elif len(page) < _PAGE:
                     position = Position(self._identity.name, progress.until_at, until)
                 else:
-                    position = Position(
-                        self._identity.name, progress.at, progress.seen, until, page[-1].number
-                    )
+                    position = msgspec.structs.replace(before, until=until, after=page[-1].number)
                 await self._hand_out(page, position.encode())
-                progress.after = page[-1].number
-            if is_last:
-                return
+                if len(parts) == 1:
+                    progress.after = page[-1].number
 
     async def _hand_out(self, page: Sequence[Event], last_id: str) -> None:
         of_organization: dict[int, list[tuple[EventType, bytes]]] = {}
@@ -267,3 +282,23 @@ class LiveEvents:
     def _end_all(self, reason: str) -> None:
         for listener in [*self._joining, *(one for some in self._listeners.values() for one in some)]:
             listener.end(reason)
+
+
+async def _pages(
+    connection: Connection, group: int, organizations: Collection[int], seen: str, until: str, after: int
+) -> AsyncIterator[Sequence[Event]]:
+    """Read the events between two snapshots, after a number, in pages of which the last is not full."""
+    page: Sequence[Event] | None = None
+    while page is None or len(page) == _PAGE:
+        page = await events.read_between(
+            connection,
+            seen,
+            until,
+            group=group,
+            after=after,
+            organization_ids=organizations,
+            limit=_PAGE,
+        )
+        if page:
+            yield page
+            after = page[-1].number

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +22,7 @@ from heliscore.domain.api_key import Permissions
 from heliscore.domain.errors import Forbidden, Unauthenticated, Unavailable
 from heliscore.domain.event import Event, EventType
 from heliscore.domain.event_position import Position, next_transaction
+from heliscore.domain.snapshots import node_of, spans
 from heliscore.domain.times import format_time
 from heliscore.store import events
 from heliscore.store.connections.pool import Connection
@@ -116,26 +118,29 @@ class EventStream(Response):
         if resumed.until is not None:
             await self._send_between(resumed, resumed.until, resumed.after, write)
             seen = resumed.until
-        position = Position(resumed.database, resumed.at, seen)
-        await self._send_between(position, start.snapshot, 0, write)
+        await self._send_between(Position(resumed.database, resumed.at, seen), start.snapshot, 0, write)
 
     async def _send_between(self, position: Position, until: str, after: int, write: _Write) -> None:
-        """Send what is visible in `until`, in pages: a client that is cut off amid that resumes there."""
-        page: list[Event] | None = None
-        while page is None or len(page) == _PAGE:
-            page = await self._ask(partial(self._read_page, position.seen, until, after))
-            if not page:
-                return
-            after = page[-1].number
-            wanted = [encode_event(event) for event in page if event.type in self._listener.types]
-            last = Position(position.database, position.at, position.seen, until, after)
-            for piece in make_pieces(wanted, last.encode()):
-                await write(piece)
+        """Send what is visible in `until`, in pages: a client that is cut off amid that resumes there, or
+        where its organization was moved to another node meanwhile, before all of it."""
+        parts = spans(position.seen, until)
+        for seen, end in parts:
+            number = after
+            page: list[Event] | None = None
+            while page is None or len(page) == _PAGE:
+                page = await self._ask(partial(self._read_page, seen, end, number))
+                if not page:
+                    break
+                number = page[-1].number
+                wanted = [encode_event(event) for event in page if event.type in self._listener.types]
+                amid = msgspec.structs.replace(position, until=until, after=number)
+                for piece in make_pieces(wanted, (amid if len(parts) == 1 else position).encode()):
+                    await write(piece)
 
     async def _read_page(self, seen: str, until: str, after: int, connection: Connection) -> list[Event]:
-        ids = [self._listener.organization_id]
+        own = self._listener.organization_id
         return await events.read_between(
-            connection, seen, until, after=after, organization_ids=ids, limit=_PAGE
+            connection, seen, until, group=own, after=after, organization_ids=[own], limit=_PAGE
         )
 
     async def _ask(self, ask: Callable[[Connection], Awaitable[T]]) -> T | None:
@@ -153,9 +158,12 @@ class EventStream(Response):
         while not listener.ended:
             if (piece := listener.take()) is not None:
                 await write(piece)
-            elif not await listener.wait(self._hub.heartbeat_s) and (at := self._hub.position):
+            elif not await listener.wait(self._hub.heartbeat_s) and (at := self._position()):
                 await write(make_mark("heartbeat", at.encode()))
             await self._check_key()
+
+    def _position(self) -> Position | None:
+        return self._hub.position_of(self._listener.organization_id)
 
     async def _check_key(self) -> None:
         """End the stream of a key that has been revoked or has expired."""
@@ -175,4 +183,7 @@ class EventStream(Response):
 def _is_before(position: Position, start: Start) -> bool:
     """Whether it is of the same database, before the start: after a restore it may be neither."""
     last = position.until or position.seen
-    return position.database == start.database and next_transaction(last) <= next_transaction(start.snapshot)
+    return position.database == start.database and (
+        node_of(last) != node_of(start.snapshot)  # it was moved there since
+        or next_transaction(last) <= next_transaction(start.snapshot)
+    )

@@ -15,6 +15,7 @@ from typing import Final
 
 from heliscore.domain.errors import StartError
 from heliscore.store.cluster import bonds, nodes
+from heliscore.store.cluster.groups import begin_cursors
 from heliscore.store.cluster.tables import DISTRIBUTED
 from heliscore.store.connections.pool import Connection
 from heliscore.store.schema import migrations
@@ -85,6 +86,7 @@ async def distribute(connection: Connection, report: Report, shards: int = SHARD
     await connection.execute(_SQL["prepare_session"])
     async with connection.transaction():
         await _make_carried(connection)
+        await connection.execute(_SQL["watch_coordinator"])
         await connection.execute(_SQL["begin"])
         for table in DISTRIBUTED:
             await _free(connection, table)
@@ -115,6 +117,7 @@ async def _finish(connection: Connection) -> None:
     await connection.fetchval(_SQL["begin_numbers"])
     await bonds.make_triggers(connection, DISTRIBUTED)
     await bonds.make_keys(connection, DISTRIBUTED)
+    await begin_cursors(connection)
     await connection.execute(f"COMMENT ON TABLE carried IS '{carried_version()}'")
 
 

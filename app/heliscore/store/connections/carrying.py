@@ -63,6 +63,9 @@ class CarryingConnection(Base):
     carries = False
     """Whether it leads to a cluster: set once it is open, by find_cluster()."""
 
+    known_groups: tuple[dict[int, int], float] = ({}, 0.0)
+    """By shard, the group (cluster/groups.py); and until when that is believed."""
+
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         if args and self.carries and (plan := await self._plan(query)):
             return await self._carry(plan, args, timeout)
@@ -125,10 +128,14 @@ class CarryingConnection(Base):
         )
 
     async def _carry(self, plan: _Plan, args: tuple[Any, ...], timeout: float | None) -> str:  # noqa: ASYNC109
-        return await super().execute(_SQL["carry"], *_row(plan, args), timeout=timeout)
+        if not (row := _row(plan, args)):
+            return ""
+        return await super().execute(_SQL["carry"], *row, timeout=timeout)
 
     async def _fetch_carried(self, plan: _Plan, args: tuple[Any, ...], timeout: float | None) -> list[Any]:  # noqa: ASYNC109
-        rows = await super().fetchval(_SQL["carry_and_return"], *_row(plan, args), timeout=timeout)
+        if not (row := _row(plan, args)):
+            return []
+        rows = await super().fetchval(_SQL["carry_and_return"], *row, timeout=timeout)
         found: list[Any] = await super().fetch(plan.read, rows)
         return found
 
@@ -161,8 +168,11 @@ async def find_cluster(
 
 
 def _row(plan: _Plan, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row that carries a statement; empty where it is about no organization, and so about nothing."""
     given = args[plan.organization]
     organizations = list(set(given)) if isinstance(given, list) else [given]
+    if not organizations:
+        return ()
     arguments = ", ".join(map(_literal, args))
     return organizations[0], organizations, plan.name, plan.types, plan.tables, plan.text, arguments
 

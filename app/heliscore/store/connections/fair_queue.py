@@ -1,7 +1,8 @@
 """Decides who gets the next connection, so that no organization takes all of them.
 
 An organization may hold a connection while enough others stay free (`domain.fair_shares`); beyond that its
-calls wait in a queue. A connection that becomes free goes to the organization that holds the fewest.
+calls wait in a queue. A connection that becomes free goes to the organization that holds the fewest. The
+organizations of one node of a cluster together are held to the same: it may not answer.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -20,6 +21,15 @@ from heliscore.domain.fair_shares import may_take
 organization: Final[ContextVar[int | None]] = ContextVar("organization", default=None)
 """For whom the current call works. Set where its key is found; what the service does for itself is None's."""
 
+NodeOf = Callable[[int], int | None]
+"""The node of an organization in a cluster, where it is known."""
+
+
+def no_node(_: int) -> int | None:
+    """A single PostgreSQL has no nodes."""
+    return None
+
+
 _CROWDED: Final = "too many calls wait for the database, please try again"
 
 _MEAN_OF: Final = 16
@@ -29,10 +39,11 @@ _MAX_COUNTED_S: Final = 3.0
 class _Share:
     """The connections of one organization, and its calls that wait."""
 
-    __slots__ = ("held", "holder", "mean_held_s", "waiting")
+    __slots__ = ("held", "holder", "mean_held_s", "node", "waiting")
 
-    def __init__(self, holder: int | None) -> None:
+    def __init__(self, holder: int | None, node: int | None) -> None:
         self.holder = holder
+        self.node = node
         self.held = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
         self.mean_held_s = 0.0
@@ -41,8 +52,14 @@ class _Share:
 class FairQueue:
     """The places of a pool."""
 
-    def __init__(self, size: int, max_expected_wait_s: float, *, is_fair: bool) -> None:
+    def __init__(
+        self, size: int, max_expected_wait_s: float, *, is_fair: bool, node_of: NodeOf = no_node
+    ) -> None:
         """Without `is_fair` all calls count as the service's."""
+        self._node_of = node_of
+        self._held_of: dict[int, int] = {}
+        """By node."""
+
         self._free = size
         self._is_fair = is_fair
         self._max_expected_wait_s = max_expected_wait_s
@@ -65,7 +82,8 @@ class FairQueue:
         self.raise_if_crowded()
         holder = self._holder()
         if (share := self._shares.get(holder)) is None:
-            share = self._shares[holder] = _Share(holder)
+            node = None if holder is None else self._node_of(holder)
+            share = self._shares[holder] = _Share(holder, node)
         if not share.waiting and self._may_take(share):
             self._take(share)
         else:
@@ -84,16 +102,22 @@ class FairQueue:
     def _may_take(self, share: _Share) -> bool:
         if share.holder is None:
             return self._free > 0
-        return may_take(share.held, 1, self._free)
+        return may_take(share.held, 1, self._free) and (
+            share.node is None or may_take(self._held_of.get(share.node, 0), 1, self._free)
+        )
 
     def _take(self, share: _Share) -> None:
-        share.held += 1
-        self._free -= 1
+        self._hold(share, 1)
 
     def _give_back(self, share: _Share) -> None:
-        share.held -= 1
-        self._free += 1
+        self._hold(share, -1)
         self._hand_on()
+
+    def _hold(self, share: _Share, more: int) -> None:
+        share.held += more
+        self._free -= more
+        if share.node is not None:
+            self._held_of[share.node] = self._held_of.get(share.node, 0) + more
 
     async def _wait(self, share: _Share, timeout_s: float) -> None:
         turn = asyncio.get_running_loop().create_future()

@@ -11,8 +11,9 @@ import asyncpg
 _LOST: Final = re.compile(
     r"^(?:failure on connection marked as essential"
     r"|could not commit transaction (?:for shard \d+ )?on at least one active node"
-    r"|failed to commit transaction on "
-    r"|connection to the remote node .+ failed"
+    r"|failed to (?:prepare|commit) transaction"
+    r"|connection (?:not open|to the remote node .+ failed)"
+    r"|lost synchronization with server"
     r"|could not (?:connect to|establish connection)"
     r"|failed to (?:connect|send .+|execute .+ on) )"
 )

@@ -57,17 +57,24 @@ class OrphanBackends:
     """Backends whose connection is gone, and which may still be executing a statement."""
 
     def __init__(self) -> None:
-        self._pids: set[int] = set()
+        self._nodes: dict[int, int | None] = {}
+        """By their process ids, the node of a cluster that they may write to; None: any."""
 
     def __bool__(self) -> bool:
-        return bool(self._pids)
+        return bool(self._nodes)
 
-    def add(self, pid: int) -> None:
-        self._pids.add(pid)
+    def add(self, pid: int, node: int | None = None) -> None:
+        self._nodes[pid] = node
 
-    async def end(self, connection: WatchfulConnection) -> None:
-        """Terminate them all. Raises Unavailable while one is still running."""
-        pids = list(self._pids)
+    def concern(self, node: int | None) -> list[int]:
+        """Those that could write after a statement for a node (None: for any). Where a node does not answer,
+        its backends cannot be ended, and statements for the others must not wait for that."""
+        return [pid for pid, its in self._nodes.items() if node is None or its is None or its == node]
+
+    async def end(self, connection: WatchfulConnection, node: int | None = None) -> None:
+        """Terminate those that concern a node. Raises Unavailable while one is still running."""
+        pids = self.concern(node)
         if await connection.fetchval(_SQL["end_orphans"], pids):
             raise Unavailable("a cancelled query is still being stopped, please try again")
-        self._pids.difference_update(pids)
+        for pid in pids:
+            self._nodes.pop(pid, None)

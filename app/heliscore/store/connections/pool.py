@@ -13,7 +13,7 @@ import asyncpg
 
 from heliscore.domain.errors import Unavailable
 from heliscore.settings import Settings
-from heliscore.store.connections.fair_queue import FairQueue
+from heliscore.store.connections.fair_queue import FairQueue, NodeOf, no_node, organization
 from heliscore.store.connections.lost_nodes import is_lost_node
 from heliscore.store.connections.orphan_backends import OrphanBackends, WatchfulConnection
 from heliscore.store.connections.sessions import Plans, ServiceConnection, begin_session, connect_arguments
@@ -62,9 +62,11 @@ class Database:
         *,
         max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
         is_fair: bool = True,
+        node_of: NodeOf = no_node,
     ) -> None:
         self._pool = pool
-        self._places = FairQueue(pool.get_max_size(), max_expected_wait_s, is_fair=is_fair)
+        self._node_of = node_of
+        self._places = FairQueue(pool.get_max_size(), max_expected_wait_s, is_fair=is_fair, node_of=node_of)
         self._statement_timeout_ms = settings.statement_timeout_ms
         self._pgbouncer = settings.pgbouncer
         self._max_read_bytes = settings.max_held_bytes
@@ -77,16 +79,18 @@ class Database:
         self._places.raise_if_crowded()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, lane: int | None = None) -> AsyncIterator[Connection]:
         """Lend a connection. Raises Unavailable for errors that may pass, and AnswerTooLarge where more JSON
-        is read than a process can hold."""
+        is read than a process can hold. `lane` stands for the node of a cluster that the statements are for;
+        None: for that of the organization for whom the call works, where it is known."""
+        node = lane if lane is not None or (holder := organization.get()) is None else self._node_of(holder)
         try:
             try:
-                async with self._lent(_ACQUIRE_TIMEOUT_S) as connection:
+                async with self._lent(_ACQUIRE_TIMEOUT_S, node) as connection:
                     yield connection
             finally:
-                if self._orphans:
-                    await self._end_orphans()
+                if self._orphans.concern(node):
+                    await self._end_orphans(node)
         except self.too_slow as error:
             raise Unavailable(
                 f"the database took longer than the limit of {self._statement_timeout_ms} ms; "
@@ -100,12 +104,12 @@ class Database:
             raise answer from error
 
     @asynccontextmanager
-    async def _lent(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
-        async with self._places.place(timeout_s), self._acquired(timeout_s) as connection:
+    async def _lent(self, timeout_s: float, node: int | None) -> AsyncIterator[WatchfulConnection]:
+        async with self._places.place(timeout_s), self._acquired(timeout_s, node) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _acquired(self, timeout_s: float) -> AsyncIterator[WatchfulConnection]:
+    async def _acquired(self, timeout_s: float, node: int | None) -> AsyncIterator[WatchfulConnection]:
         try:
             proxy = await self._pool.acquire(timeout=timeout_s)
         except TimeoutError as error:
@@ -115,8 +119,8 @@ class Database:
         connection.json.begin(self._max_read_bytes)
         pid = connection.get_server_pid()
         try:
-            if self._orphans:
-                await self._orphans.end(connection)
+            if self._orphans.concern(node):
+                await self._orphans.end(connection, node)
             yield connection
         finally:
             try:
@@ -125,12 +129,12 @@ class Database:
             finally:
                 # The pids that PgBouncer reports are not the server's.
                 if connection.is_closed() and not self._pgbouncer:
-                    self._orphans.add(pid)
+                    self._orphans.add(pid, node)
 
-    async def _end_orphans(self) -> None:
+    async def _end_orphans(self, node: int | None) -> None:
         """End orphans now if there is a free connection; else it happens when the next one is lent."""
         with suppress(Unavailable, *_PASSING):
-            async with asyncio.timeout(_ORPHANS_TIMEOUT_S), self._lent(_ORPHANS_TIMEOUT_S):
+            async with asyncio.timeout(_ORPHANS_TIMEOUT_S), self._lent(_ORPHANS_TIMEOUT_S, node):
                 pass
 
     @property
@@ -176,13 +180,14 @@ async def open_database(
     plans: Plans = "custom",
     max_expected_wait_s: float = _MAX_EXPECTED_WAIT_S,
     is_fair: bool = True,
+    node_of: NodeOf = no_node,
 ) -> Database:
     """Connect to `settings.database_url`, with the session settings that every statement relies on.
 
     `on_connect` checks each new connection, which is not lent if it raises: it may lead to another database,
     one that was restored from a backup. `size` is the maximum number of connections (None: the setting's).
     If the expected wait for a connection exceeds `max_expected_wait_s`, callers are refused at once. With
-    `is_fair`, no organization may take all connections.
+    `is_fair`, no organization may take all connections, nor may those of one node of a cluster.
     """
 
     async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -198,7 +203,7 @@ async def open_database(
         # Our statements change no session state, and to reset it would take a round trip for each call.
         reset=_keep_session,
     )
-    return Database(pool, settings, max_expected_wait_s=max_expected_wait_s, is_fair=is_fair)
+    return Database(pool, settings, max_expected_wait_s=max_expected_wait_s, is_fair=is_fair, node_of=node_of)
 
 
 async def _keep_session(_: Connection) -> None:

@@ -14,7 +14,7 @@ from heliscore.store.statements import load
 
 _SQL = load("server")
 
-_OTHER_CONNECTIONS: Final = 17
+_OTHER_CONNECTIONS: Final = 23
 """Those that a service opens besides its pool: for keys, scores, uploads, exports and what runs by itself."""
 
 _BLOCKS: Final = 128

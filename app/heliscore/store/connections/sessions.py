@@ -35,6 +35,8 @@ def connect_arguments(settings: Settings, plans: Plans = "custom") -> dict[str, 
         "plan_cache_mode": f"force_{plans}_plan",
         # On a cluster asyncpg's look at an array type took 0.3 s without it. Elsewhere it means nothing.
         "citus.override_table_visibility": "off",
+        # Half a minute without it, for a node that does not answer.
+        "citus.node_connection_timeout": f"{_CONNECT_TIMEOUT_S}s",
     }
     return {
         "dsn": settings.database_url,

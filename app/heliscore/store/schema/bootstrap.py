@@ -44,7 +44,7 @@ async def connected(
             await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
-async def connect(dsn: str, *, pgbouncer: bool = False, even_unfinished: bool = False) -> Connection:
+async def connect(dsn: str, *, pgbouncer: bool = False, even_unfinished: bool = False) -> CarryingConnection:
     """Open one connection for a command. Raises StartError, whose message does not contain the database's
     address, which holds a password; also where the tables are being distributed, unless `even_unfinished`."""
     try:

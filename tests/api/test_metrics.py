@@ -204,6 +204,7 @@ def test_writer_and_pool_are_told(ground: Ground, key: str) -> None:
     assert grown(before, after, "heliscore_writer_batch_scores_sum").popitem()[1] == 15
     assert grown(before, after, "heliscore_writer_commit_duration_seconds_count").popitem()[1] == 5
     assert after[sample("heliscore_writer_waiting_scores")] == 0
+    assert not [name for name in after if "writer_lane" in str(name)]
     assert after[sample("heliscore_pool_connections_in_use")] == 0
     assert after[sample("heliscore_pool_waiting_calls")] == 0
     assert after[sample("heliscore_log_lines_dropped_total")] == 0

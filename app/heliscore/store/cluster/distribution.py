@@ -135,7 +135,7 @@ async def keep_up(connection: Connection) -> None:
 
 async def _is_behind(connection: Connection) -> bool:
     version = await connection.fetchval(_SQL["find_carried_version"])
-    if version is None:
+    if version is None or await migrations.is_ahead(connection, migrations.read_migrations()):
         return False
     return version != carried_version() or bool(await connection.fetchval(_SQL["find_unnumbered"]))
 
@@ -167,8 +167,10 @@ def begun_script() -> list[str]:
 
 
 def carried_version() -> str:
-    """What identifies this code's cluster objects: other code would have others."""
-    return hashlib.sha256(repr((DISTRIBUTED, _read_carried())).encode()).hexdigest()[:16]
+    """What identifies this code's cluster objects: other code would have others. A migration may replace a
+    function that is another one on a cluster."""
+    checksums = [migration.checksum for migration in migrations.read_migrations()]
+    return hashlib.sha256(repr((DISTRIBUTED, _read_carried(), checksums)).encode()).hexdigest()[:16]
 
 
 def _read_carried() -> list[str]:

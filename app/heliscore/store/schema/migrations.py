@@ -52,6 +52,12 @@ _BUILD: Final = re.compile(
 
 _NO_LOCK: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
+_ON_A_CLUSTER: Final = (
+    "citus.propagate_set_commands = 'local'",  # the limit of a wait for locks is the nodes' too
+    "citus.enable_unsafe_triggers = 'on'",  # see sql/cluster/queries/distribution.sql
+)
+"""Settings that mean nothing to a single PostgreSQL."""
+
 _CREATE_LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
     number integer CONSTRAINT schema_migration_pkey PRIMARY KEY,
@@ -138,6 +144,8 @@ async def _apply(connection: Connection, migration: Migration, pace: Pace) -> bo
         place = f"migration {migration.name}: locking its tables"
         try:
             async with connection.transaction():
+                for setting in _ON_A_CLUSTER:
+                    await connection.execute(f"SET LOCAL {setting}")
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute(f"SET LOCAL lock_timeout = {pace.lock_timeout_ms}")
                 if await connection.fetchval(_SQL["take_turn"], ADVISORY_LOCK):
@@ -184,11 +192,13 @@ async def turn_of_session(
             raise MigrationError("another process migrates or distributes the database just now")
         await asyncio.sleep(pace.turn_s)
     try:
+        await connection.execute(f"SET {_ON_A_CLUSTER[1]}")
         await connection.execute("SET statement_timeout = 0")
         yield
     finally:
         await connection.execute("RESET statement_timeout")
         await connection.execute("RESET lock_timeout")
+        await connection.execute("RESET citus.enable_unsafe_triggers")
         await connection.execute(_SQL["give_turn_back"], ADVISORY_LOCK)
 
 
@@ -242,6 +252,12 @@ async def count_missing(connection: Connection, migrations: list[Migration]) -> 
     """How many of the migrations the database does not have yet."""
     ledger = await _read_ledger(connection)
     return sum(migration.number not in ledger for migration in migrations)
+
+
+async def is_ahead(connection: Connection, migrations: list[Migration]) -> bool:
+    """Whether newer code than this has migrated the database."""
+    ledger = await _read_ledger(connection)
+    return not ledger.keys() <= {migration.number for migration in migrations}
 
 
 async def _find_missing(connection: Connection, migrations: list[Migration]) -> list[Migration]:

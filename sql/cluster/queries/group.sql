@@ -9,7 +9,7 @@ SELECT o.id, get_shard_id_for_distribution_column('carried', o.id) FROM unnest($
 SELECT n.shard, min(n.id)
 FROM (
     SELECT id, get_shard_id_for_distribution_column('carried', id) AS shard
-    FROM generate_series(1, (SELECT 64 * count(*)::integer FROM pg_dist_shard WHERE logicalrelid = 'carried'::regclass)) AS g (id)
+    FROM generate_series(0, (SELECT 64 * count(*)::integer FROM pg_dist_shard WHERE logicalrelid = 'carried'::regclass)) AS g (id)
 ) AS n
 GROUP BY n.shard
 

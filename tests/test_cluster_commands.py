@@ -155,7 +155,7 @@ async def test_backup_of_a_cluster_becomes_a_whole_single_database(
     assert run_with("restore", str(file), DATABASE_URL=empty_dsn).stderr == ""
     assert schema.dump(empty_dsn) == schema.PATH.read_text(encoding="utf-8")
     restored = await asyncpg.connect(empty_dsn)
-    assert await restored.fetch("SELECT name FROM score_name") == [("kept",)]
+    assert [name for (name,) in await restored.fetch("SELECT name FROM score_name")] == ["kept"]
     assert await restored.fetchval("SELECT nextval('request_request_no_seq')") == FROM_NODE_3 + 1
     await restored.close()
 

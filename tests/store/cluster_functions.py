@@ -4,8 +4,14 @@ another node, as if its rows had been moved there."""
 from __future__ import annotations
 
 from heliscore.store.connections.pool import Connection
+from heliscore.store.schema.migrations import split_statements
+from heliscore.store.statements import SQL_FOLDER
 
-from tests.store.carried_databases import prepare_carrying
+
+async def prepare_carrying(connection: Connection) -> None:
+    """Make what a cluster has besides the schema. Connections that are opened from now on carry."""
+    for statement in split_statements((SQL_FOLDER / "cluster" / "carried.sql").read_text(encoding="utf-8")):
+        await connection.execute(statement)
 
 
 async def install(connection: Connection) -> None:

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.origins import ORIGIN
-from tests.store.carried_databases import prepare_carrying
+from tests.store.cluster_functions import prepare_carrying
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from heliscore.store.scores import ScoreIds
 from heliscore.store.writer import Writer
 from heliscore.store.writing_lanes import WritingLanes
 
-from .carried_databases import prepare_carrying
+from .cluster_functions import prepare_carrying
 from .test_record import values
 from .test_writer import PATIENCE, answers, locked_out, post, transactions
 

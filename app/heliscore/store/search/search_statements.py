@@ -49,13 +49,27 @@ async def _fetch(
     return await connection.fetch(compiled.fill(_SQL[verb]), *own, *compiled.arguments)
 
 
+_NODE: Final = "        Node: host="
+_NODE_INDENT: Final = len("        ->  ")
+"""How Citus prints where a task runs; the node's plan follows."""
+
+
 async def read_plan(connection: Connection, statement: Statement) -> list[str]:
     """Return the lines in which PostgreSQL explains what it would do."""
     compiled = statement.compiled
     sql = compiled.fill(_SQL[statement.verb])
     async with _planned(connection, statement):
         rows = await connection.fetch(f"EXPLAIN {sql}", *statement.arguments, *compiled.arguments)
-    return [line for (line,) in rows]
+    return plan_of_node([line for (line,) in rows])
+
+
+def plan_of_node(lines: list[str]) -> list[str]:
+    """Return the plan of the node that does the work, without what Citus puts around it: the node's address
+    is nobody's business. On a single PostgreSQL the plan is returned as it is."""
+    for place, line in enumerate(lines):
+        if line.startswith(_NODE):
+            return [step[_NODE_INDENT:] for step in lines[place + 1 :]]
+    return lines
 
 
 def _planned(connection: Connection, statement: Statement) -> AbstractAsyncContextManager[None]:

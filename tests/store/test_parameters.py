@@ -154,6 +154,8 @@ OURS = {
         "connection.execute(f'SET LOCAL lock_timeout = {pace.lock_timeout_ms}')",
     ),
     ("heliscore/store/schema/migrations.py", "connection.execute(f'SET lock_timeout = {timeout_ms}')"),
+    ("heliscore/store/schema/migrations.py", "connection.execute(f'SET LOCAL {setting}')"),
+    ("heliscore/store/schema/migrations.py", "connection.execute(f'SET {_ON_A_CLUSTER[1]}')"),
     ("heliscore/store/schema/table_locks.py", "connection.execute(f'LOCK TABLE {table} IN {mode} MODE')"),
     # A statement of evaluation.sql with one of counted_score.sql in it.
     ("heliscore/store/score_scan.py", "connection.fetch(counted.sql, *fixed, *counted.arguments)"),
@@ -190,10 +192,17 @@ OURS = {
     # The statements of sql/cluster, and names and definitions of sql/schema.sql or of the catalog.
     ("heliscore/store/cluster/distribution.py", "connection.execute(statement)"),
     ("heliscore/store/cluster/distribution.py", "connection.execute(statement[0])"),
-    ("heliscore/store/cluster/distribution.py", "connection.execute(found[0])"),
+    ("heliscore/store/cluster/distribution.py", "connection.execute(row[0])"),
+    ("heliscore/store/cluster/bonds.py", "connection.execute(row[0])"),
+    ("heliscore/store/cluster/bonds.py", "connection.execute(found[0])"),
     (
-        "heliscore/store/cluster/distribution.py",
+        "heliscore/store/cluster/bonds.py",
         "connection.execute(f'ALTER TABLE {table} ADD CONSTRAINT {name} {definition}')",
+    ),
+    ("heliscore/store/cluster/bonds.py", "connection.execute(fill(_SQL['delete_ownerless'], table=table))"),
+    (
+        "heliscore/store/cluster/bonds.py",
+        "connection.execute(fill(_SQL['advance_sequence'], table=table, column=column), sequence)",
     ),
     (
         "heliscore/store/cluster/distribution.py",

@@ -30,11 +30,10 @@ _PROGRESS_S: Final = 1.0
 @click.option(
     "--shards",
     type=click.IntRange(1, 1024),
-    default=distribution.SHARDS,
-    show_default=True,
-    help="Into how many pieces, at most one a node: it cannot be changed later.",
+    show_default="4 a node",
+    help="Into how many pieces: a cluster can have as many nodes.",
 )
-def distribute(shards: int) -> None:
+def distribute(shards: int | None) -> None:
     """Distribute the tables over the nodes of a Citus cluster, an organization to one. The database may be
     empty or filled. Services answer 503 meanwhile; interrupted, the command goes on where it was."""
     settings = read_settings(os.environ)
@@ -43,7 +42,7 @@ def distribute(shards: int) -> None:
     uvloop.run(_distribute(settings.database_url, shards))
 
 
-async def _distribute(dsn: str, shards: int) -> None:
+async def _distribute(dsn: str, shards: int | None) -> None:
     async with bootstrap.connected(dsn, even_unfinished=True) as connection:
         coordinator, others = await distribution.check(connection)
         for finding in nodes.check(coordinator, others):
@@ -57,7 +56,8 @@ async def _distribute(dsn: str, shards: int) -> None:
                 click.echo(f"the tables are distributed already, each in {number} shards")
                 return
             click.echo(f"{len(others)} nodes: " + ", ".join(node.address for node in others))
-            await distribute_alone(dsn, connection, shards)
+            takers = coordinator.takes_shards + sum(node.takes_shards for node in others)
+            await distribute_alone(dsn, connection, shards or distribution.SHARDS_A_NODE * takers)
             await audit_entries.note(connection, None, COMMAND, "database.distributed")
     click.echo("the tables are distributed")
 

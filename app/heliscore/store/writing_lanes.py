@@ -44,7 +44,12 @@ class WritingLanes:
     async def record(self, post: ScoreWrite, call: AnsweredCall | None = None) -> bool:
         """Write a score map: see Writer.record()."""
         organization_id = post.organization_id
-        place = await self._enter(organization_id)
+        if self._placements.is_cluster:
+            await self._await_lane(organization_id)
+        place = self._places.get(organization_id)
+        if place is None:
+            place = self._places[organization_id] = _Place(self._lane_of(organization_id))
+        place.posts += 1
         try:
             return await self._writer(place.lane).record(post, call)
         finally:
@@ -54,18 +59,13 @@ class WritingLanes:
                 if place.drained is not None:
                     place.drained.set()
 
-    async def _enter(self, organization_id: int) -> _Place:
-        """Count a post in the organization's lane."""
-        node = self._placements.node_of(organization_id)
-        if node is None and self._placements.is_cluster and self._database is not None:
+    async def _await_lane(self, organization_id: int) -> None:
+        """Find the organization's node, and wait until its posts to another one are written."""
+        if self._placements.node_of(organization_id) is None and self._database is not None:
             await self._placements.learn(self._database, organization_id)
         while (place := self._places.get(organization_id)) and place.lane != self._lane_of(organization_id):
             place.drained = place.drained or asyncio.Event()
             await place.drained.wait()
-        if place is None:
-            place = self._places[organization_id] = _Place(self._lane_of(organization_id))
-        place.posts += 1
-        return place
 
     def _lane_of(self, organization_id: int) -> int:
         node = self._placements.node_of(organization_id)

@@ -25,8 +25,9 @@ _SQL = load("distribution", "cluster/queries")
 _BACKUP_SQL = load("backup")
 _MIGRATION_SQL = load("migration")
 
-SHARDS: Final = 16
-"""Of each table. It cannot be changed later; a cluster can have as many nodes."""
+SHARDS_A_NODE: Final = 4
+"""Of each table, at first. Posts of several organizations share a statement where these share a shard, so few
+are quick; a cluster can have as many nodes as a table has shards."""
 
 _OLDEST_CITUS: Final = 12
 
@@ -80,7 +81,7 @@ async def count_copied(connection: Connection) -> int:
     return int(await connection.fetchval(_SQL["count_copied"]))
 
 
-async def distribute(connection: Connection, report: Report, shards: int = SHARDS) -> None:
+async def distribute(connection: Connection, report: Report, shards: int) -> None:
     """Distribute the tables that are not distributed yet. The caller has its turn (migrations.py), and holds
     off the services (shut_out())."""
     await connection.execute(_SQL["prepare_session"])

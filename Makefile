@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Two a processor: many tests wait, for browsers, for processes to end, for time to pass.
-TEST_PROCESSES ?= 4
+# Five for two processors: many tests wait, for browsers, for processes to end, for time to pass. With four, a fifth of
+# the processors' time was left.
+TEST_PROCESSES ?= 5
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv takes 4 s of a processor for what takes pip 130. It does not read pip's configuration: where packages come from an

@@ -446,11 +446,17 @@ READS: dict[str, Read] = {
 
 @pytest.mark.parametrize(("random_page_cost", "many"), [("4", False), ("1.1", True)], ids=["few", "many"])
 async def test_no_statement_reads_the_square_of_its_rows(
-    connection: Connection, random_page_cost: str, many: bool, monkeypatch: pytest.MonkeyPatch
+    connection: Connection,
+    random_page_cost: str,
+    many: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    """`many`: thresholds so low that most statements go the way for many rows. Both answer the same."""
+    """`many`: thresholds so low that most statements go the way for many rows. Both answer the same; answers
+    are of the rows, not of what PostgreSQL knows of them, so that two states are enough for that."""
     await connection.execute(f"SET random_page_cost = {random_page_cost}")
-    expected = await answers(connection) if many else None
+    compares = many and request.node.callspec.params["state"] in {analysed, deleted}
+    expected = await answers(connection) if compares else None
     if many:
         monkeypatch.setattr(selectivity, "MIN_THRESHOLD", 50)
         monkeypatch.setattr(selectivity, "MAX_THRESHOLD", 50)

@@ -47,8 +47,9 @@ async def record_posts(
     that were written, and the error of each of the others by its place. On a cluster, `shards` are those of
     organizations that should be of one node: there is a statement for each shard, in one transaction."""
     groups: dict[int | None, list[int]] = {}
-    for place, (post, _) in enumerate(posts):
-        groups.setdefault(shards.get(post.organization_id), []).append(place)
+    if shards:
+        for place, (post, _) in enumerate(posts):
+            groups.setdefault(shards.get(post.organization_id), []).append(place)
     if len(groups) < 2 or not isinstance(connection, CarryingConnection):
         return await _record_together(
             connection, ids, posts, accept_unknown=accept_unknown, lock_timeout_ms=lock_timeout_ms

@@ -104,7 +104,7 @@ async def record(
     """
     requests = {(post.organization_id, post.request_id) for post in posts}
     post_ids = await ensure_ids(connection, ids, posts)
-    statement, [values] = _arguments(connection, [(post_ids, posts)])
+    statement, [values] = _arguments(connection, [(post_ids, posts)], requests)
     if accept_unknown:
         await connection.execute(statement, accept_unknown, str(lock_timeout_ms), *values)
         return requests
@@ -120,19 +120,21 @@ async def record_by_shard(
 ) -> set[tuple[int, str]]:
     """The same for batches of which each is of one shard of a cluster, in one transaction. Unknown requests
     are accepted."""
+    requests = {(post.organization_id, post.request_id) for posts in batches for post in posts}
     given = [(await ensure_ids(connection, ids, posts), posts) for posts in batches]
-    statement, values = _arguments(connection, given)
+    statement, values = _arguments(connection, given, requests)
     await connection.execute_each(statement, [(True, str(lock_timeout_ms), *those) for those in values])
-    return {(post.organization_id, post.request_id) for posts in batches for post in posts}
+    return requests
 
 
 def _arguments(
     connection: Connection,
     batches: Sequence[tuple[Sequence[PostIds], Sequence[ScoreWrite]]],
+    requests: set[tuple[int, str]],
 ) -> tuple[str, list[tuple[object, ...]]]:
-    """The statement for batches, and its arguments for each."""
-    is_plain = all(not post.comments for _, posts in batches for post in posts) and all(
-        len({(post.organization_id, post.request_id) for post in posts}) == len(posts) for _, posts in batches
+    """The statement for batches, and its arguments for each. `requests` are those of all posts."""
+    is_plain = len(requests) == sum(len(posts) for _, posts in batches) and not any(
+        post.comments for _, posts in batches for post in posts
     )
     values = _plain_values if is_plain else _values_in_order
     statement = _RECORD.on(connection) if is_plain else _SQL["record_in_order"]

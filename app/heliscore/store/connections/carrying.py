@@ -53,8 +53,8 @@ class _Plan(msgspec.Struct, frozen=True):
     """The statement that makes rows of the JSON that comes back."""
 
 
-_plans: dict[str, _Plan | None] = {}
-"""By statement; None for those that Citus runs."""
+_plans: dict[str, _Plan] = {}
+"""By marked statement: these are few, while the texts of searches have no end."""
 
 
 class CarryingConnection(Base):
@@ -102,12 +102,9 @@ class CarryingConnection(Base):
         await super().execute(_SQL["carry_each"], organizations, *rows[0][2:-1], [row[-1] for row in rows])
 
     async def _plan(self, query: str) -> _Plan | None:
-        try:
-            return _plans[query]
-        except KeyError:
-            mark = _MARK.search(query)
-            plan = _plans[query] = None if mark is None else await self._make_plan(query, int(mark[1]) - 1)
-            return plan
+        if (plan := _plans.get(query)) is None and (mark := _MARK.search(query)):
+            plan = _plans[query] = await self._make_plan(query, int(mark[1]) - 1)
+        return plan
 
     async def _make_plan(self, query: str, organization: int) -> _Plan:
         prepared = await self.prepare(query)

@@ -213,22 +213,28 @@ BEGIN
     RETURN found;
 END $$;
 
+-- The statement that publishes the scores of a trigger's rows `recorded`, with what is joined to them.
+CREATE OR REPLACE FUNCTION publishing(shard text, joined text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN format(
+        'INSERT INTO event%s (id, type, value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
+        SELECT nextval(''event_id_seq''), ''score.recorded'', s.value, s.request_no, s.scored_at, s.organization_id,
+            s.name_id, s.origin_id, s.is_boolean
+        FROM recorded AS s
+        %s
+        WHERE s.organization_id IN (
+            SELECT i.organization_id FROM event_interest%s AS i WHERE i.type = ''score.recorded'' AND i.until > now()
+        )',
+        shard_suffix(shard, 'event'), joined, shard_suffix(shard, 'event_interest')
+    );
+END $$;
+
 CREATE OR REPLACE FUNCTION publish_scores() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM recorded) AND has_score_interest(TG_TABLE_NAME) THEN
-        EXECUTE format(
-            'INSERT INTO event%s
-                (id, type, value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
-            SELECT nextval(''event_id_seq''), ''score.recorded'', s.value, s.request_no, s.scored_at, s.organization_id,
-                s.name_id, s.origin_id, s.is_boolean
-            FROM recorded AS s
-            WHERE s.organization_id IN (
-                SELECT i.organization_id FROM event_interest%s AS i
-                WHERE i.type = ''score.recorded'' AND i.until > now()
-            )',
-            shard_suffix(TG_TABLE_NAME, 'event'), shard_suffix(TG_TABLE_NAME, 'event_interest')
-        );
+        EXECUTE publishing(TG_TABLE_NAME, '');
     END IF;
     RETURN NULL;
 END $$;
@@ -237,20 +243,11 @@ CREATE OR REPLACE FUNCTION publish_changed_scores() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM recorded) AND has_score_interest(TG_TABLE_NAME) THEN
-        EXECUTE format(
-            'INSERT INTO event%s
-                (id, type, value, request_no, scored_at, organization_id, name_id, origin_id, is_boolean)
-            SELECT nextval(''event_id_seq''), ''score.recorded'', s.value, s.request_no, s.scored_at, s.organization_id,
-                s.name_id, s.origin_id, s.is_boolean
-            FROM recorded AS s
-            JOIN replaced AS before
+        EXECUTE publishing(
+            TG_TABLE_NAME,
+            'JOIN replaced AS before
                 ON before.request_no = s.request_no AND before.organization_id = s.organization_id
-                AND before.name_id = s.name_id
-            WHERE before.scored_at <> s.scored_at AND s.organization_id IN (
-                SELECT i.organization_id FROM event_interest%s AS i
-                WHERE i.type = ''score.recorded'' AND i.until > now()
-            )',
-            shard_suffix(TG_TABLE_NAME, 'event'), shard_suffix(TG_TABLE_NAME, 'event_interest')
+                AND before.name_id = s.name_id AND before.scored_at <> s.scored_at'
         );
     END IF;
     RETURN NULL;

@@ -159,24 +159,6 @@ GROUP BY type
 -- In the types $2 no longer.
 DELETE FROM event_interest WHERE organization_id = $1 AND type = ANY ($2::text[]) AND source = $3
 
--- name: list_nodes
--- runs on the node of $1
--- Those of which there are events.
-WITH RECURSIVE present AS (
-    SELECT (SELECT e.transaction_id::text::bigint FROM event AS e ORDER BY e.transaction_id LIMIT 1) >> 48 AS node
-    UNION ALL
-    SELECT (
-        SELECT e.transaction_id::text::bigint
-        FROM event AS e
-        WHERE e.transaction_id >= ((p.node + 1) << 48)::text::xid8
-        ORDER BY e.transaction_id
-        LIMIT 1
-    ) >> 48
-    FROM present AS p
-    WHERE p.node IS NOT NULL
-)
-SELECT p.node FROM present AS p WHERE p.node IS NOT NULL AND $1::integer IS NOT NULL
-
 -- name: prune
 -- runs on the node of $1
 -- Of the oldest $4 from $2 until $3, removes those that are older than an hour, if they are visible in $5 and so have become

@@ -19,6 +19,7 @@ async def install(connection: Connection) -> None:
     await prepare_carrying(connection)
     await connection.execute("CREATE TABLE pg_dist_shard (logicalrelid regclass, shardid bigint)")
     await connection.execute("INSERT INTO pg_dist_shard VALUES ('carried', 1)")
+    await connection.execute("CREATE TABLE pg_dist_placement AS SELECT 1::bigint AS shardid, 0 AS groupid")
     await connection.execute(
         "CREATE FUNCTION get_shard_id_for_distribution_column(regclass, integer) RETURNS bigint"
         " LANGUAGE sql AS 'SELECT 1::bigint'"

@@ -10,7 +10,6 @@ ABOUT_ALL = {
     ("event", "find_end"): "behind the events of a group",
     ("event", "find_new"): "whether there are events of any of a group",
     ("event", "read_between"): "the service that makes deliveries reads the events of all of a group",
-    ("event", "list_nodes"): "of a group",
     ("event", "prune"): "by age, of all of a group",
     ("event", "prune_interest"): "by age, of all of a group",
     ("event", "remove_foreign"): "after a restore, of all of a group",

@@ -68,30 +68,32 @@ class Dispatcher:
         async with self._database.connection() as connection:
             look = look or await event_cursor.look(connection)
             wanting = set((await groups_of(connection, look.organizations)).values())
-        results: list[bool] = []
 
-        async def work(group: int) -> None:
+        async def work(group: int) -> bool:
             now = time.monotonic()
-            if group in wanting or now >= self._idle_until.get(group, 0):
-                self._idle_until[group] = now + _IDLE_S
-                await self._dispatch_group(look, group, results)
+            if group not in wanting and now < self._idle_until.get(group, 0):
+                return False
+            self._idle_until[group] = now + _IDLE_S
+            return await self._dispatch_group(look, group)
 
         try:
-            await for_each_group(self._database, work)
+            results = await for_each_group(self._database, work)
         except Unavailable:
             self._limit = max(1, self._limit // 4)
             raise
         self._limit = min(2 * self._limit, _EVENTS_AT_ONCE)
         return any(results)
 
-    async def _dispatch_group(self, look: Look, group: int, results: list[bool]) -> None:
+    async def _dispatch_group(self, look: Look, group: int) -> bool:
         async with self._database.connection() as connection:
             places = await event_cursor.find_places(connection, look, group)
+        has_more = False
         for place in places:
             async with self._database.connection() as connection, connection.transaction():
-                results.append(await self._dispatch_place(connection, place))
+                has_more |= await self._dispatch_place(connection, place)
             if self._tell:
                 self._tell()
+        return has_more
 
     async def _dispatch_place(self, connection: Connection, place: Place) -> bool:
         cursor = await event_cursor.lock(connection, place)

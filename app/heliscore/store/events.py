@@ -180,7 +180,8 @@ async def prune(connection: Connection, seen: Mapping[int, str], limit: int, gro
     these were of one. `seen`: what has become deliveries, by node."""
     await connection.execute(_SQL["prune_interest"], group)
     most = 0
-    for (node,) in await connection.fetch(_SQL["list_nodes"], group):
+    _, nodes = await find_new(connection, {}, group)
+    for node in nodes:
         span = before(node), behind(node)
         most = max(most, await connection.fetchval(_SQL["prune"], group, *span, limit, seen.get(node)))
     return most

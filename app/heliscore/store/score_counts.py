@@ -68,14 +68,12 @@ async def count_touched(
     async with database.connection() as connection:
         everyone = [id_ for (id_,) in await connection.fetch(_SQL["list_all"])]
         groups = await groups_of(connection, everyone)
-    done = [NOTHING]
 
-    async def count(group: int) -> None:
+    async def count(group: int) -> Counted:
         members = [id_ for id_ in everyone if groups[id_] == group]
-        if members:
-            done.append(await _count_group(database, group, members, *ends))
+        return await _count_group(database, group, members, *ends) if members else NOTHING
 
-    await for_each_group(database, count)
+    done = await for_each_group(database, count)
     return Counted(sum(each.hours for each in done), sum(each.days for each in done))
 
 

@@ -39,8 +39,12 @@ END $$
 -- From now on no service works here, until this comment is replaced.
 COMMENT ON TABLE carried IS 'unfinished'
 
--- name: is_distributed
-SELECT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = to_regclass($1))
+-- name: list_local
+-- Those of the tables that are not distributed, in their order.
+SELECT t.name
+FROM unnest($1::text[]) WITH ORDINALITY AS t (name, place)
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = to_regclass(t.name))
+ORDER BY t.place
 
 -- name: estimate_rows
 SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass($1)
@@ -105,12 +109,6 @@ WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND $1 <> 'carried'
 
 -- name: find_carried_version
 SELECT obj_description(to_regclass('carried'), 'pg_class')
-
--- name: is_complete
--- Whether all of the tables are distributed.
-SELECT count(*) = cardinality($1::text[])
-FROM pg_dist_partition
-WHERE logicalrelid = ANY (SELECT to_regclass(name) FROM unnest($1::text[]) AS t (name))
 
 -- name: count_shards
 SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = to_regclass('request')

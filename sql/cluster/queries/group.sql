@@ -1,8 +1,5 @@
 -- Groups of organizations that are kept together (`store/cluster/groups.py`).
 
--- name: find_shards
-SELECT o.id, get_shard_id_for_distribution_column('carried', o.id) FROM unnest($1::integer[]) AS o (id)
-
 -- name: list
 -- Of each shard the first number that is kept there, whether there is an organization of that number or not. A shard of n is
 -- not found among 64 * n numbers by a chance of e^-64.

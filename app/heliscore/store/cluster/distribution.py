@@ -66,7 +66,7 @@ async def is_complete(connection: Connection) -> bool:
     """Whether the tables are distributed, all of them, as this code has them."""
     if await connection.fetchval(_SQL["find_carried_version"]) != carried_version():
         return False
-    return bool(await connection.fetchval(_SQL["is_complete"], list(DISTRIBUTED)))
+    return not await _list_local(connection)
 
 
 async def count_shards(connection: Connection) -> int | None:
@@ -89,12 +89,17 @@ async def distribute(connection: Connection, report: Report, shards: int) -> Non
         await _make_carried(connection)
         await connection.execute(_SQL["watch_coordinator"])
         await connection.execute(_SQL["begin"])
-        for table in DISTRIBUTED:
+        tables = await _list_local(connection)
+        for table in tables:
             await _free(connection, table)
-    for table in DISTRIBUTED:
-        if not await connection.fetchval(_SQL["is_distributed"], table):
-            await _distribute(connection, table, report, shards)
+    for table in tables:
+        await _distribute(connection, table, report, shards)
     await _finish(connection)
+
+
+async def _list_local(connection: Connection) -> list[str]:
+    """The tables that are not distributed yet."""
+    return [name for (name,) in await connection.fetch(_SQL["list_local"], list(DISTRIBUTED))]
 
 
 async def _distribute(connection: Connection, table: str, report: Report, shards: int) -> None:
@@ -103,12 +108,17 @@ async def _distribute(connection: Connection, table: str, report: Report, shards
     if rows >= _MANY_ROWS:
         report(f"distributing {table}{about} …")
     begun = time.monotonic()
-    is_first = table == DISTRIBUTED[0]
     async with connection.transaction():
-        beside = "none" if is_first else DISTRIBUTED[0]
-        await connection.execute(_SQL["distribute"], table, beside, shards if is_first else None)
-        await connection.execute(_SQL["drop_local_rows"], table)
+        await _move_rows(connection, table, shards)
     report(f"distributed {table}{about} in {time.monotonic() - begun:.1f} s")
+
+
+async def _move_rows(connection: Connection, table: str, shards: int | None = None) -> None:
+    """Move a table's rows into shards beside those of the first table, which it makes."""
+    is_first = table == DISTRIBUTED[0]
+    beside = "none" if is_first else DISTRIBUTED[0]
+    await connection.execute(_SQL["distribute"], table, beside, shards if is_first else None)
+    await connection.execute(_SQL["drop_local_rows"], table)
 
 
 async def _finish(connection: Connection) -> None:
@@ -147,11 +157,9 @@ async def _catch_up(connection: Connection) -> None:
         await connection.fetchval(_SQL["begin_numbers"])  # a node was added
         return
     await _make_carried(connection)
-    for table in DISTRIBUTED:
-        if not await connection.fetchval(_SQL["is_distributed"], table):
-            await _free(connection, table)
-            await connection.execute(_SQL["distribute"], table, DISTRIBUTED[0], None)
-            await connection.execute(_SQL["drop_local_rows"], table)
+    for table in await _list_local(connection):
+        await _free(connection, table)
+        await _move_rows(connection, table)
     await _finish(connection)
 
 
@@ -189,7 +197,5 @@ async def _make_carried(connection: Connection) -> None:
 async def _free(connection: Connection, table: str) -> None:
     """Drop the foreign keys and triggers of a table: while rows are copied, triggers must not see them, and a
     key must not lead from one kind of table to the other."""
-    if await connection.fetchval(_SQL["is_distributed"], table):
-        return
     for statement in await connection.fetch(_SQL["list_bonds"], table):
         await connection.execute(statement[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from heliscore.domain.errors import Unavailable
 from heliscore.store.connections.carrying import CarryingConnection, carries
@@ -17,6 +17,9 @@ from heliscore.store.connections.pool import Connection, Database
 from heliscore.store.statements import load
 
 _SQL = load("group", "cluster/queries")
+_PLACEMENT_SQL = load("placement", "cluster/queries")
+
+T = TypeVar("T")
 
 _FRESH_S: Final = 60.0
 """How long groups are remembered: shards may be split."""
@@ -32,23 +35,24 @@ async def groups_of(connection: Connection, organizations: Collection[int]) -> d
     if not carries(connection):
         return dict.fromkeys(organizations, 0)
     groups = await _find(connection)
-    rows = await connection.fetch(_SQL["find_shards"], list(organizations))
-    return {organization: groups[shard] for organization, shard in rows}
+    rows = await connection.fetch(_PLACEMENT_SQL["find"], list(organizations))
+    return {organization: groups[shard] for organization, _, shard in rows}
 
 
-async def for_each_group(database: Database, work: Callable[[int], Awaitable[None]]) -> None:
-    """Do something for one group after the other. One that is not available does not keep the others from
-    their turn: Unavailable is raised when they have had it."""
+async def for_each_group(database: Database, work: Callable[[int], Awaitable[T]]) -> list[T]:
+    """Do something for one group after the other, and return what comes of it. One that is not available does
+    not keep the others from their turn: Unavailable is raised when they have had it."""
     async with database.connection() as connection:
         groups = await list_groups(connection)
-    failure = None
+    failure, results = None, []
     for group in groups:
         try:
-            await work(group)
+            results.append(await work(group))
         except Unavailable as error:
             failure = error
     if failure is not None:
         raise failure
+    return results
 
 
 async def begin_cursors(connection: Connection) -> None:

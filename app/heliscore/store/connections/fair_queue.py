@@ -85,7 +85,7 @@ class FairQueue:
             node = None if holder is None else self._node_of(holder)
             share = self._shares[holder] = _Share(holder, node)
         if not share.waiting and self._may_take(share):
-            self._take(share)
+            self._hold(share, 1)
         else:
             await self._wait(share, timeout_s)
         begun = time.monotonic()
@@ -105,9 +105,6 @@ class FairQueue:
         return may_take(share.held, 1, self._free) and (
             share.node is None or may_take(self._held_of.get(share.node, 0), 1, self._free)
         )
-
-    def _take(self, share: _Share) -> None:
-        self._hold(share, 1)
 
     def _give_back(self, share: _Share) -> None:
         self._hold(share, -1)
@@ -140,7 +137,7 @@ class FairQueue:
             share = min(entitled, key=lambda share: share.held)
             turn = share.waiting.popleft()
             if not turn.done():  # a call that was given up has not run since
-                self._take(share)
+                self._hold(share, 1)
                 turn.set_result(None)
 
     @property
